@@ -1,0 +1,113 @@
+"""Every exception OrderPulse raises, in one tree.
+
+    OrderPulseError
+    ├── SettingsError            a setting is wrong: names it and says what is allowed
+    ├── UsageError               a command or request asks for something that cannot be
+    ├── RecordError              one record cannot be taken as it is
+    │   ├── PermanentError       never will be: goes to the dead-letter topic at once
+    │   │   ├── UndecodableError     its bytes are no order
+    │   │   └── RuleBrokenError      it breaks a rule of the rules file
+    │   └── TransientError       may work later: parked and tried again
+    ├── RulesFileError           the rules file cannot be used; the old rules stay
+    ├── UnavailableError         something outside is away: wait, say so, go on
+    │   ├── KafkaUnavailableError
+    │   ├── RegistryUnavailableError
+    │   └── BufferUnavailableError   locked for too long, disk full, folder gone
+    ├── BufferCorruptError       the buffer file is no usable SQLite database
+    ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
+    ├── StaleWriterError         somebody else advanced the offset: nothing was written
+    ├── TopicChangedError        the topic is another one than the session began with
+    └── AlreadyRunningError      another pipeline owns this data folder
+"""
+
+from __future__ import annotations
+
+
+class OrderPulseError(Exception):
+    """Base of all errors that OrderPulse raises itself."""
+
+
+class SettingsError(OrderPulseError):
+    """A setting has a value that cannot be used."""
+
+
+class UsageError(OrderPulseError):
+    """A command or a request asks for something that cannot be done."""
+
+
+class RecordError(OrderPulseError):
+    """One record cannot be processed as it is.
+
+    `rule` is the short name of what failed (`price`, `required`, `avro`, `handler`, …) and ends in the header
+    `orderpulse.rule`.
+    """
+
+    def __init__(self, reason: str, rule: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.rule = rule
+
+
+class PermanentError(RecordError):
+    """The record will fail however often it is tried."""
+
+    def __init__(self, reason: str, rule: str = "handler") -> None:
+        super().__init__(reason, rule)
+
+
+class UndecodableError(PermanentError):
+    """The record's bytes are no order in any known schema."""
+
+    def __init__(self, reason: str, rule: str = "avro") -> None:
+        super().__init__(reason, rule)
+
+
+class RuleBrokenError(PermanentError):
+    """The order breaks a rule of the rules file."""
+
+
+class TransientError(RecordError):
+    """The record may be accepted later; handlers raise this to ask for a retry."""
+
+    def __init__(self, reason: str, rule: str = "handler") -> None:
+        super().__init__(reason, rule)
+
+
+class RulesFileError(OrderPulseError):
+    """The rules file is missing, unreadable or says something that is no rule."""
+
+
+class UnavailableError(OrderPulseError):
+    """Something outside this process is away; the caller waits and tries again."""
+
+
+class KafkaUnavailableError(UnavailableError):
+    """Kafka does not answer, or refuses us for a reason an operator can put right."""
+
+
+class RegistryUnavailableError(UnavailableError):
+    """The schema registry does not answer; no record may be judged without it."""
+
+
+class BufferUnavailableError(UnavailableError):
+    """The buffer cannot be written or read just now: locked, disk full, folder gone."""
+
+
+class BufferCorruptError(OrderPulseError):
+    """The buffer file is no SQLite database, or a damaged one."""
+
+
+class BufferTooNewError(OrderPulseError):
+    """The buffer file has a newer layout than this program knows."""
+
+
+class StaleWriterError(OrderPulseError):
+    """The guard on `next_offset` failed: another writer was here. Nothing was written."""
+
+
+class TopicChangedError(OrderPulseError):
+    """The topic was recreated, or the cluster is another one; sessions begin anew."""
+
+
+class AlreadyRunningError(OrderPulseError):
+    """Another supervisor holds the lock of this data folder."""
