@@ -1,23 +1,23 @@
 """Every exception OrderPulse raises, in one tree.
 
-    OrderPulseError
-    ├── SettingsError            a setting is wrong: names it and says what is allowed
-    ├── UsageError               a command or request asks for something that cannot be
-    ├── RecordError              one record cannot be taken as it is
-    │   ├── PermanentError       never will be: goes to the dead-letter topic at once
-    │   │   ├── UndecodableError     its bytes are no order
-    │   │   └── RuleBrokenError      it breaks a rule of the rules file
-    │   └── TransientError       may work later: parked and tried again
-    ├── RulesFileError           the rules file cannot be used; the old rules stay
-    ├── UnavailableError         something outside is away: wait, say so, go on
-    │   ├── KafkaUnavailableError
-    │   ├── RegistryUnavailableError
-    │   └── BufferUnavailableError   locked for too long, disk full, folder gone
-    ├── BufferCorruptError       the buffer file is no usable SQLite database
-    ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
-    ├── StaleWriterError         somebody else advanced the offset: nothing was written
-    ├── TopicChangedError        the topic is another one than the session began with
-    └── AlreadyRunningError      another pipeline owns this data folder
+OrderPulseError
+├── SettingsError            a setting is wrong: names it and says what is allowed
+├── UsageError               a command or request asks for something that cannot be
+├── RecordError              one record cannot be taken as it is
+│   ├── PermanentError       never will be: goes to the dead-letter topic at once
+│   │   ├── UndecodableError     its bytes are no order
+│   │   └── RuleBrokenError      it breaks a rule of the rules file
+│   └── TransientError       may work later: parked and tried again
+├── RulesFileError           the rules file cannot be used; the old rules stay
+├── UnavailableError         something outside is away: wait, say so, go on
+│   ├── KafkaUnavailableError
+│   ├── RegistryUnavailableError
+│   └── BufferUnavailableError   locked for too long, disk full, folder gone
+├── BufferCorruptError       the buffer file is no usable SQLite database
+├── BufferTooNewError        the buffer file was written by a newer OrderPulse
+├── StaleWriterError         somebody else advanced the offset: nothing was written
+├── TopicChangedError        the topic is another one than the session began with
+└── AlreadyRunningError      another pipeline owns this data folder
 """
 
 from __future__ import annotations
