@@ -1,0 +1,264 @@
+-- The buffer: one SQLite file. What is documented for readers is marked "public"; columns of public tables and views
+-- are added, never renamed or retyped. Times are epoch milliseconds (UTC), money is integer minor units.
+
+-- Which topics we have met. A wiped broker or a recreated topic is a new row: rows of two generations never mix.
+CREATE TABLE topics (
+    topic_ref     INTEGER PRIMARY KEY,
+    cluster_id    TEXT NOT NULL,
+    topic         TEXT NOT NULL,
+    topic_id      TEXT NOT NULL,               -- Kafka's own id, '' where the broker does not tell it
+    first_seen_ms INTEGER NOT NULL,
+    UNIQUE (cluster_id, topic, topic_id)
+);
+
+-- The one truth about what was read. `next_offset` moves only in the transaction that writes the records' effects.
+CREATE TABLE partitions (
+    partition_ref INTEGER PRIMARY KEY,
+    role          TEXT NOT NULL CHECK (role IN ('processor', 'collector')),
+    topic_ref     INTEGER NOT NULL REFERENCES topics,
+    partition     INTEGER NOT NULL,
+    next_offset   INTEGER NOT NULL,
+    UNIQUE (role, topic_ref, partition)
+);
+
+-- Names that repeat in every order, as small integers.
+CREATE TABLE products (product_ref INTEGER PRIMARY KEY, product TEXT NOT NULL UNIQUE);
+CREATE TABLE regions  (region_ref  INTEGER PRIMARY KEY, region  TEXT NOT NULL UNIQUE);
+
+-- One row an accepted order. The key is the record's place in Kafka: partition_ref << 40 | offset, so that inserts
+-- append, and a record can be there only once.
+CREATE TABLE order_rows (
+    record_id       INTEGER PRIMARY KEY,
+    order_id        TEXT NOT NULL,
+    customer_id     TEXT NOT NULL,
+    product_ref     INTEGER NOT NULL,
+    region_ref      INTEGER NOT NULL,
+    price_cents     INTEGER NOT NULL,
+    created_at_ms   INTEGER NOT NULL,
+    processed_at_ms INTEGER NOT NULL,
+    attempts        INTEGER NOT NULL
+);
+CREATE INDEX order_rows_by_order_id ON order_rows (order_id);
+CREATE INDEX order_rows_by_created_at ON order_rows (created_at_ms);
+CREATE INDEX order_rows_by_product ON order_rows (product_ref, created_at_ms);
+
+-- public
+CREATE VIEW orders AS
+SELECT topics.topic                        AS topic,
+       partitions.partition                AS partition,
+       order_rows.record_id & 1099511627775 AS "offset",
+       order_rows.order_id,
+       order_rows.customer_id,
+       products.product                    AS product,
+       regions.region                      AS region,
+       order_rows.price_cents,
+       order_rows.created_at_ms,
+       order_rows.processed_at_ms,
+       order_rows.attempts,
+       order_rows.record_id
+FROM order_rows
+JOIN partitions ON partitions.partition_ref = order_rows.record_id >> 40
+JOIN topics USING (topic_ref)
+JOIN products USING (product_ref)
+JOIN regions USING (region_ref);
+
+-- public. One row; changes in the same transaction as the rows it counts.
+CREATE TABLE totals (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    orders        INTEGER NOT NULL DEFAULT 0,
+    revenue_cents INTEGER NOT NULL DEFAULT 0,
+    dead_letters  INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO totals (id) VALUES (1);
+
+-- Figures by the time of processing, ready for the charts. Seconds are pruned, minutes stay.
+CREATE TABLE flow_seconds (
+    second_ms     INTEGER PRIMARY KEY,
+    orders        INTEGER NOT NULL DEFAULT 0,
+    revenue_cents INTEGER NOT NULL DEFAULT 0,
+    retries       INTEGER NOT NULL DEFAULT 0,   -- attempts that failed and were parked
+    dead_letters  INTEGER NOT NULL DEFAULT 0    -- by the time of collection
+);
+CREATE TABLE flow_minutes (
+    minute_ms     INTEGER PRIMARY KEY,
+    orders        INTEGER NOT NULL DEFAULT 0,
+    revenue_cents INTEGER NOT NULL DEFAULT 0,
+    retries       INTEGER NOT NULL DEFAULT 0,
+    dead_letters  INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE product_totals (
+    product_ref   INTEGER PRIMARY KEY,
+    orders        INTEGER NOT NULL DEFAULT 0,
+    revenue_cents INTEGER NOT NULL DEFAULT 0
+);
+
+-- Records that failed for a passing reason, and those of the same key that wait behind them (due_at_ms NULL).
+-- `headers` here and below: a JSON array of [name, value], value a string, null, or {"base64": "…"} when not UTF-8.
+CREATE TABLE retries (
+    record_id          INTEGER PRIMARY KEY,     -- as in order_rows
+    timestamp_ms       INTEGER NOT NULL,
+    key                BLOB,
+    value              BLOB,
+    headers            TEXT NOT NULL,
+    attempts           INTEGER NOT NULL,        -- made so far
+    due_at_ms          INTEGER,
+    first_failed_at_ms INTEGER,
+    error_class        TEXT,
+    reason             TEXT
+);
+CREATE INDEX retries_by_due ON retries (due_at_ms);
+
+-- Failed records on their way to the dead-letter topic; a row goes when its delivery is confirmed.
+CREATE TABLE outbox (
+    dead_letter_id TEXT PRIMARY KEY,            -- made from the record's identity, so a second send is recognised
+    record_id      INTEGER NOT NULL,
+    timestamp_ms   INTEGER NOT NULL,
+    key            BLOB,
+    value          BLOB,
+    headers        TEXT NOT NULL,               -- the original ones, then those of the failure
+    created_at_ms  INTEGER NOT NULL
+);
+CREATE INDEX outbox_by_record ON outbox (record_id);
+
+-- public
+CREATE TABLE dead_letters (
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic            TEXT NOT NULL,             -- topic, partition, offset: its place in the dead-letter topic
+    partition        INTEGER NOT NULL,
+    "offset"         INTEGER NOT NULL,
+    source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell
+    source_partition INTEGER,
+    source_offset    INTEGER,
+    key              BLOB,
+    value            BLOB,
+    headers          TEXT NOT NULL,
+    order_id         TEXT,                      -- order fields: NULL where the value is no readable order
+    customer_id      TEXT,
+    product          TEXT,
+    price_cents      INTEGER,
+    created_at_ms    INTEGER,
+    error_class      TEXT,
+    reason           TEXT NOT NULL,
+    stacktrace       TEXT,
+    rule             TEXT,
+    stage            TEXT,
+    consumer_group   TEXT,
+    attempts         INTEGER,
+    dialect          TEXT NOT NULL,
+    fingerprint      TEXT NOT NULL,
+    timestamp_ms     INTEGER NOT NULL,          -- the record's own
+    first_failed_at_ms INTEGER,
+    failed_at_ms     INTEGER NOT NULL,          -- the record's timestamp where its dialect does not tell
+    received_at_ms   INTEGER NOT NULL,
+    status           TEXT NOT NULL DEFAULT 'open'
+                     CHECK (status IN ('open', 'replaying', 'replayed', 'recovered', 'dead_again', 'discarded')),
+    status_at_ms     INTEGER NOT NULL,
+    replay_of        INTEGER REFERENCES dead_letters,
+    replays          INTEGER NOT NULL DEFAULT 0, -- replays of this record, those of its earlier lives included
+    dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries
+    record_id        INTEGER NOT NULL UNIQUE    -- place in the dead-letter topic, as in order_rows
+);
+CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
+CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
+CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
+CREATE INDEX dead_letters_by_order_id ON dead_letters (order_id);
+CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
+
+-- Failures that look alike. `total` and `open` are kept by the triggers below.
+CREATE TABLE dead_letter_groups (
+    fingerprint   TEXT PRIMARY KEY,
+    error_class   TEXT,
+    title         TEXT NOT NULL,                -- the reason with its varying parts taken out
+    source_topic  TEXT,
+    total         INTEGER NOT NULL DEFAULT 0,
+    open          INTEGER NOT NULL DEFAULT 0,   -- status open or dead_again
+    first_seen_ms INTEGER NOT NULL,
+    last_seen_ms  INTEGER NOT NULL
+);
+CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
+
+CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letters BEGIN
+    UPDATE totals SET dead_letters = dead_letters + 1;
+    UPDATE dead_letter_groups
+       SET total = total + 1,
+           open = open + (new.status IN ('open', 'dead_again')),
+           last_seen_ms = max(last_seen_ms, new.failed_at_ms),
+           first_seen_ms = min(first_seen_ms, new.failed_at_ms)
+     WHERE fingerprint = new.fingerprint;
+    INSERT INTO dead_letter_counts VALUES (new.status, 1)
+        ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + 1;
+END;
+CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN old.status <> new.status BEGIN
+    UPDATE dead_letter_groups
+       SET open = open + (new.status IN ('open', 'dead_again')) - (old.status IN ('open', 'dead_again'))
+     WHERE fingerprint = new.fingerprint;
+    UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
+    INSERT INTO dead_letter_counts VALUES (new.status, 1)
+        ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + 1;
+END;
+CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letters BEGIN
+    UPDATE totals SET dead_letters = dead_letters - 1;
+    UPDATE dead_letter_groups
+       SET total = total - 1, open = open - (old.status IN ('open', 'dead_again'))
+     WHERE fingerprint = old.fingerprint;
+    UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
+END;
+
+-- public. What people asked for.
+CREATE TABLE jobs (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind           TEXT NOT NULL CHECK (kind IN ('produce', 'replay')),
+    state          TEXT NOT NULL DEFAULT 'queued'
+                   CHECK (state IN ('queued', 'running', 'cancelling', 'cancelled', 'done', 'failed')),
+    params         TEXT NOT NULL,               -- JSON
+    requested_by   TEXT NOT NULL,
+    created_at_ms  INTEGER NOT NULL,
+    started_at_ms  INTEGER,
+    finished_at_ms INTEGER,
+    done           INTEGER NOT NULL DEFAULT 0,
+    failed         INTEGER NOT NULL DEFAULT 0,
+    total          INTEGER NOT NULL DEFAULT 0,
+    error          TEXT,
+    request_id     TEXT NOT NULL UNIQUE,        -- the confirmed request: a second click with the same one is the same job
+    send_window    TEXT                         -- JSON: what is being sent and from which offsets on to look for it
+);
+CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('queued', 'running', 'cancelling');
+
+-- public. The ledger of replays: a row is here before its record is sent.
+CREATE TABLE job_items (
+    job_id         INTEGER NOT NULL REFERENCES jobs,
+    dead_letter_id INTEGER NOT NULL REFERENCES dead_letters,
+    state          TEXT NOT NULL DEFAULT 'planned'
+                   CHECK (state IN ('planned', 'sending', 'sent', 'recovered', 'dead_again', 'failed', 'cancelled')),
+    topic          TEXT,                        -- topic, partition, offset: where the replay went
+    partition      INTEGER,
+    "offset"       INTEGER,
+    replay_id      TEXT NOT NULL UNIQUE,        -- what the header `orderpulse.replay-id` carries
+    error          TEXT,
+    PRIMARY KEY (job_id, dead_letter_id)
+) WITHOUT ROWID;
+CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
+-- However many tabs, clicks and workers: a dead letter is on its way once.
+CREATE UNIQUE INDEX job_items_on_the_way ON job_items (dead_letter_id) WHERE state IN ('planned', 'sending');
+
+CREATE TABLE alerts (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    rule          TEXT NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('firing', 'resolved')),
+    started_at_ms INTEGER NOT NULL,
+    ended_at_ms   INTEGER,
+    value         REAL NOT NULL,                -- worst share seen while firing
+    threshold     REAL NOT NULL,
+    message       TEXT NOT NULL,
+    notice        TEXT                          -- NULL: nobody to tell; else 'sent' or why it could not be sent
+);
+CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
+
+-- What an operator should know of: rules reloaded or refused, offsets lost, a new topic generation.
+CREATE TABLE events (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms   INTEGER NOT NULL,
+    role    TEXT NOT NULL,
+    level   TEXT NOT NULL CHECK (level IN ('info', 'warning', 'error')),
+    message TEXT NOT NULL
+);
