@@ -1,0 +1,147 @@
+"""Opens the buffer file, brings its layout up to date, and turns SQLite's errors into ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
+
+APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
+LAYOUT_VERSION = 1
+PAGE_BYTES = 8192
+BUSY_TIMEOUT_S = 10.0
+OFFSET_BITS = 40
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_READER_STEPS = 20_000  # virtual machine steps between two looks at a reader's time limit: well under 1 ms
+
+
+def record_id(partition_ref: int, offset: int) -> int:
+    """The key of a record: its partition generation and its offset in one 63-bit integer."""
+    if not 0 <= offset < 1 << OFFSET_BITS:
+        raise UsageError(f"offset {offset} is outside of what the buffer can key (0 to 2^{OFFSET_BITS} - 1)")
+    return partition_ref << OFFSET_BITS | offset
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """Raises BufferCorruptError or BufferUnavailableError for SQLite's operational errors; each names the file."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = code & 0xFF if code is not None else None
+        if primary in _CORRUPT:
+            raise BufferCorruptError(
+                f"the buffer {path} is damaged ({error}); move it and its -wal and -shm files away and start again: "
+                "what Kafka still holds is read anew"
+            ) from error
+        if primary == sqlite3.SQLITE_FULL:
+            raise BufferUnavailableError(f"the disk of the buffer {path} is full; free some space") from error
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BufferUnavailableError(f"the buffer {path} is locked by another program ({error})") from error
+        if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            raise BufferUnavailableError(f"the buffer {path} cannot be used: {error}") from error
+        raise
+
+
+def connect_writer(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sqlite3.Connection:
+    """Opens the buffer for writing; makes it or brings its layout up to date first.
+
+    `FULL` makes every commit survive a power cut, as the replay ledger needs; with `NORMAL` the newest commits may be
+    rolled back together with their offsets, which only means reading them again.
+
+    Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    """
+    with translated_errors(path):
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA cache_size = -32000")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _bring_up_to_date(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Opens the buffer read-only. Raises BufferUnavailableError when there is none yet."""
+    if not path.exists():
+        raise BufferUnavailableError(f"there is no buffer at {path} yet; the pipeline makes it when it starts")
+    with translated_errors(path):
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA cache_size = -16000")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.close()
+            raise BufferUnavailableError(f"the buffer {path} is being made")
+        _refuse_newer(version, path)
+        return connection
+
+
+@contextmanager
+def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """One write transaction: all of it is committed, or nothing. Waits up to 10 s for other writers."""
+    with translated_errors(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def limited(connection: sqlite3.Connection, limit_ms: int) -> Iterator[None]:
+    """Interrupts the connection's queries after `limit_ms`; the query then raises sqlite3.OperationalError."""
+    deadline = time.monotonic() + limit_ms / 1000
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _READER_STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == LAYOUT_VERSION:
+        return
+    with atomic(connection, path):
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        _refuse_newer(version, path)
+        if version == 0:
+            schema = resources.files("pipeline.buffer").joinpath("schema.sql").read_text(encoding="utf-8")
+            for statement in _statements(schema):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+
+
+def _refuse_newer(version: int, path: Path) -> None:
+    if version > LAYOUT_VERSION:
+        raise BufferTooNewError(
+            f"the buffer {path} has layout {version}, this OrderPulse knows up to {LAYOUT_VERSION}; update OrderPulse"
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Splits a script at statement ends, so that it can run inside one transaction (executescript would commit)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

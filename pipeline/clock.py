@@ -1,0 +1,37 @@
+"""The one place that reads the wall clock. Entry points take these and pass them on; nothing below them calls time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+"""Epoch milliseconds now."""
+
+Wait = Callable[[float], bool]
+"""Waits for that many seconds or until the process is to stop; true when it is to stop."""
+
+
+def wall_clock_ms() -> int:
+    """Epoch milliseconds, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class StopSignal:
+    """Set by SIGTERM, SIGINT or a closed standard input; loops wait on it instead of sleeping."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Asks every loop to end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the process is to end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits so long, or until asked to stop; true when asked to stop."""
+        return self._event.wait(seconds)
