@@ -1,0 +1,322 @@
+"""What a buffer promises to the roles. SQLite keeps these promises today; another database must keep the same ones.
+
+Every method that writes is one transaction: after it returned, all of it is there; when it raised, nothing is.
+Every method may raise BufferUnavailableError (wait and try again) and BufferCorruptError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.records import Headers, Order, TopicIdentity
+
+Role = Literal["processor", "collector"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A partition of one topic generation and where its reader goes on."""
+
+    ref: int
+    topic: str
+    partition: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The move of one partition's `next_offset`; refused when it is not at `expected` any more."""
+
+    ref: int
+    expected: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An accepted order and its place; `record_id` as made by `buffer.record_id`."""
+
+    record_id: int
+    order: Order
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record kept for later. `due_at_ms` None: it waits behind an earlier one of its key, untried."""
+
+    record_id: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    attempts: int
+    due_at_ms: int | None
+    first_failed_at_ms: int | None = None
+    error_class: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPlace:
+    """What a processor keeps in memory of a parked record."""
+
+    record_id: int
+    key: bytes | None
+    due_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A failed record on its way to the dead-letter topic, headers complete."""
+
+    dead_letter_id: str
+    record_id: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
+    """What became of a replayed record."""
+
+    replay_id: str
+    state: Literal["recovered", "dead_again"]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The whole effect of one round of a processor, written at once."""
+
+    now_ms: int
+    advances: list[Advance] = field(default_factory=list)
+    orders: list[OrderRow] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    """New parked records, and known ones with a new attempt count or due time."""
+    taken: list[tuple[int, int]] = field(default_factory=list)
+    """(record_id, attempts before) of every parked record tried in this round; refused when another writer tried it."""
+    settled: list[int] = field(default_factory=list)
+    """Those of `taken` that are parked no more: accepted or dead."""
+    outbox: list[OutboxRow] = field(default_factory=list)
+    outcomes: list[ReplayOutcome] = field(default_factory=list)
+    failed_attempts: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.advances or self.taken or self.parked)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """A dead letter as collected. `None`: its dialect or value does not tell. Times are epoch ms."""
+
+    record_id: int
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    dialect: str
+    reason: str
+    fingerprint: str
+    title: str
+    failed_at_ms: int
+    dead_letter_id: str
+    source_topic: str | None = None
+    source_partition: int | None = None
+    source_offset: int | None = None
+    order: Order | None = None
+    error_class: str | None = None
+    stacktrace: str | None = None
+    rule: str | None = None
+    stage: str | None = None
+    consumer_group: str | None = None
+    attempts: int | None = None
+    first_failed_at_ms: int | None = None
+    replay_of: str | None = None
+    """`dead_letter_id` of the dead letter whose replay this is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the worker sees it. `send_window`: JSON of what was being sent when the worker last wrote."""
+
+    id: int
+    kind: Literal["produce", "replay"]
+    state: str
+    params: str
+    done: int
+    failed: int
+    total: int
+    request_id: str
+    send_window: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayItem:
+    """One dead letter of a replay job with what must be sent; `topic` is where it goes."""
+
+    dead_letter_id: int
+    replay_id: str
+    public_id: str
+    topic: str | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A confirmed delivery: where the record with this send id stands."""
+
+    send_id: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class FlowStore(Protocol):
+    """What processors and the collector know about partitions, and what processors write."""
+
+    def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
+        """Where to go on reading. A partition met for the first time begins at `start_offset`."""
+
+    def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
+        """Moves over offsets that Kafka no longer has, and leaves an event that says so. Guarded as a batch is."""
+
+    def commit(self, batch: Batch) -> None:
+        """Writes a batch. Raises StaleWriterError, with nothing written, when a guard fails.
+
+        `totals` and all figures change with the rows they count.
+        """
+
+    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+        """The parked records of these partitions in offset order."""
+
+    def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
+        """Parked records with their bytes, in offset order."""
+
+    def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
+        """The oldest records of these partitions that are still on their way to the dead-letter topic."""
+
+    def delivered(self, dead_letter_ids: Sequence[str]) -> None:
+        """Removes confirmed records from the outbox."""
+
+
+class DeadLetterStore(Protocol):
+    """What the collector writes, and triage."""
+
+    def collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+        """Adds dead letters with the offsets after them; returns how many were new.
+
+        A row whose `dead_letter_id` is known is left out: the same failure was written to the topic twice. A row with
+        a known `replay_of` turns the dead letter it names to `dead_again`. Raises StaleWriterError.
+        """
+
+    def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
+        """Discards open dead letters or opens discarded ones; returns how many changed."""
+
+
+class JobStore(Protocol):
+    """Jobs, and the ledger of replays."""
+
+    def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
+        """Queues a produce job; a known `request_id` returns the job it made."""
+
+    def queue_replay(
+        self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
+    ) -> int | None:
+        """Queues a replay of the matching dead letters that are not on their way; None when there is none.
+
+        Without statuses in the filter, open ones are meant. `limit`: leave out what was replayed so often; None takes
+        all. A known `request_id` returns the job it made.
+        """
+
+    def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
+        """How many matching dead letters only a forced replay would take."""
+
+    def get(self, job_id: int) -> Job | None:
+        """The job as it stands."""
+
+    def next_job(self, now_ms: int) -> Job | None:
+        """The oldest unfinished job, now `running` (or still `cancelling`)."""
+
+    def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
+        """Marks a job to end early; a queued one ends at once. False when it has ended already."""
+
+    def open_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
+        """Writes down what is about to be sent, before it is; `sending` are replay ids. False: the job is cancelled."""
+
+    def close_window(
+        self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
+    ) -> None:
+        """Writes down what was sent: adds to the job's counts, and for replays to the ledger. `errors` by replay id."""
+
+    def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
+        """The next planned replays; dead letters without a source topic go to `default_topic`."""
+
+    def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
+        """Replays of a window that was never closed: sent or not, only the topic knows."""
+
+    def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
+        """Ends a job. Items never sent are cancelled, and their dead letters are what they were before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWindow:
+    """What happened in the alert window."""
+
+    orders: int
+    dead_letters: int
+
+
+class WatchStore(Protocol):
+    """Alerts, events and upkeep."""
+
+    def window(self, from_ms: int) -> AlertWindow:
+        """Orders processed and dead letters collected since `from_ms`."""
+
+    def fire(self, rule: str, value: float, threshold: float, message: str, now_ms: int) -> int | None:
+        """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one."""
+
+    def resolve(self, rule: str, now_ms: int) -> int | None:
+        """Ends the alert that fires; returns its id, None when none did."""
+
+    def noticed(self, alert_id: int, notice: str) -> None:
+        """Notes whether people were told."""
+
+    def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
+        """Leaves a note for the operator; the newest thousand are kept."""
+
+    def prune_seconds(self, before_ms: int) -> None:
+        """Drops per-second figures older than that; minutes keep their sums."""
+
+
+class Buffer(Protocol):
+    """An open buffer. One a process; not to be shared between threads that write at once."""
+
+    @property
+    def flow(self) -> FlowStore: ...
+    @property
+    def dead_letters(self) -> DeadLetterStore: ...
+    @property
+    def jobs(self) -> JobStore: ...
+    @property
+    def watch(self) -> WatchStore: ...
+
+    def close(self) -> None:
+        """Lets go of the file."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
