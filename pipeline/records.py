@@ -34,13 +34,17 @@ class TopicIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as Kafka gave it. `timestamp_ms` is -1 where the broker has none."""
+    """One record as Kafka gave it. `timestamp_ms` is -1 where the broker has none.
+
+    `headers_readable` is false where the client library could not read them: a header's name is not UTF-8.
+    """
 
     position: Position
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    headers_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
