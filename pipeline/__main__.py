@@ -1,0 +1,126 @@
+"""The command line: `python -m pipeline COMMAND`. Exit 0 on success, 1 with one clear line, 2 on wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
+    sys.exit(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
+
+from pipeline import commands, roles
+from pipeline.errors import OrderPulseError
+from pipeline.settings import load_settings, prepare_data_dir
+
+ROLE_HELP = {
+    "up": "starts and supervises all roles, and the demo cluster where no Kafka is set",
+    "broker": "the demo cluster",
+    "processor": "validates orders, keeps figures, retries, and writes dead letters",
+    "collector": "collects dead letters of any dialect",
+    "worker": "produces, replays, watches",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings()
+        commands.warn_of_unknown_variables()
+        if options.needs_folder:
+            prepare_data_dir(settings)
+        return int(options.run(settings, options))
+    except OrderPulseError as error:
+        print(f"orderpulse: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; nothing may be written to it at exit either.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description="Live order analytics and a dead-letter workbench for Kafka."
+    )
+    parser.set_defaults(needs_folder=True)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for role, text in ROLE_HELP.items():
+        command = subparsers.add_parser(role, help=text, description=text.capitalize())
+        command.add_argument("--instance", type=int, default=0, metavar="N", help="which of several (default 0)")
+        command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
+        command.set_defaults(run=roles.run_role, role=role)
+    _add_produce(subparsers)
+    _add_replay(subparsers)
+    _add_reports(subparsers)
+    return parser
+
+
+def _add_produce(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser("produce", help="makes sample orders", description="Makes sample orders.")
+    command.add_argument("--count", type=int, default=20, metavar="N", help="how many (default 20)")
+    command.add_argument("--rate", type=float, default=0.0, metavar="R", help="orders a second (default 0: no limit)")
+    command.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed makes the same orders")
+    for kind, text in (
+        ("invalid", "that break a rule"),
+        ("transient", "that the handler takes only at a later attempt"),
+        ("malformed", "whose bytes are no order"),
+    ):
+        command.add_argument(f"--{kind}-share", type=float, default=0.0, metavar="F", help=f"share (0 to 1) {text}")
+    command.add_argument(
+        "--scenario",
+        choices=("shop", "reference"),
+        default="shop",
+        help="`reference`: 20 orders, of which order 15 fails for good",
+    )
+    _add_wait(command)
+    command.set_defaults(run=commands.produce)
+
+
+def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "replay", help="sends dead letters again", description="Sends dead letters to where they came from."
+    )
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help="all that are open")
+    which.add_argument("--id", type=int, nargs="+", metavar="ID", dest="ids", help="these")
+    which.add_argument("--group", metavar="FINGERPRINT", help="the open ones of a group")
+    which.add_argument("--status", choices=commands.REPLAYABLE, help="those with this status")
+    command.add_argument("--rate", type=float, default=0.0, metavar="R", help="records a second (default 0: no limit)")
+    command.add_argument("--dry-run", action="store_true", help="only list what would be sent")
+    command.add_argument("--force", action="store_true", help="also those that were replayed as often as is allowed")
+    _add_wait(command)
+    command.set_defaults(run=commands.replay)
+
+
+def _add_wait(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--no-wait", action="store_true", help="queue the job and return")
+
+
+def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    status = subparsers.add_parser("status", help="roles, lag, rates, totals", description="Tells how all goes.")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=commands.status, needs_folder=False)
+
+    export = subparsers.add_parser(
+        "export", help="writes everything to a file", description="Writes all rows to a file."
+    )
+    export.add_argument("what", choices=("orders", "dead-letters"))
+    export.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
+    export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
+    export.set_defaults(run=commands.export, needs_folder=False)
+
+    text = "recounts the buffer against its figures and against Kafka"
+    check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
+    check.set_defaults(run=commands.check, needs_folder=False)
+
+    text = "every setting, its value and where it came from"
+    config = subparsers.add_parser("config", help=text, description=f"Shows {text}; secrets are masked.")
+    config.set_defaults(run=commands.config, needs_folder=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""The collector: brings dead letters of any dialect from their topics into the buffer, each once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_id
+from pipeline.clock import Clock, StopSignal
+from pipeline.errors import UndecodableError
+from pipeline.fingerprints import fingerprint
+from pipeline.headers import dead_letter_id_of, read_failure, reason_of
+from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader, find_cluster
+from pipeline.records import Failure, Order, Record, TopicIdentity
+from pipeline.serde import OrderCodec
+from pipeline.sessions import keep_going
+from pipeline.settings import Settings
+from pipeline.statusboard import StatusWriter
+from pipeline.throughput import Throughput
+
+BATCH_RECORDS = 2000
+IDLE_WAIT_S = 0.5
+TELL_EVERY_MS = 250
+LOOK_FOR_TOPICS_EVERY_MS = 5000
+
+
+def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: StopSignal, status: StatusWriter) -> None:
+    """Collects dead letters until asked to stop."""
+
+    def session() -> None:
+        status.say("starting", "connecting")
+        with open_buffer(settings.database_file) as buffer:
+            cluster = find_cluster(settings)
+            view = ClusterView(settings, cluster)
+            view.ensure_topic(settings.own_dlq_topic)
+            topics = matching_topics(settings, view.partitions())
+            identities = view.identities(list(topics))
+            watch = IdentityWatch(settings, view, identities)
+            with PartitionReader(settings, cluster, f"{settings.group_id}-collector") as reader:
+                collection = _Collection(settings, buffer, codec, reader, view, clock, status)
+                try:
+                    collection.take_on(topics, identities)
+                    while not stop.is_set():
+                        watch.check()
+                        buffer.check_file()
+                        collection.round()
+                        if collection.found_topics():
+                            return  # the next session reads them too
+                finally:
+                    watch.close()
+
+    keep_going(session, status, clock, stop)
+
+
+def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str, int]:
+    """The dead-letter topics among `partitions` (topic: number of partitions): named ones, patterns, our own."""
+    names = {topic for topic in settings.dlq_topics if not topic.startswith("^")} | {settings.own_dlq_topic}
+    patterns = [re.compile(topic) for topic in settings.dlq_topics if topic.startswith("^")]
+    return {
+        topic: count
+        for topic, count in partitions.items()
+        if topic in names or any(pattern.search(topic) for pattern in patterns)
+    }
+
+
+@dataclass(slots=True)
+class _Place:
+    ref: int
+    identity: TopicIdentity
+    next_offset: int
+
+
+class _Collection:
+    """The state of one session."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        buffer: Buffer,
+        codec: OrderCodec,
+        reader: PartitionReader,
+        view: ClusterView,
+        clock: Clock,
+        status: StatusWriter,
+    ) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._codec = codec
+        self._reader = reader
+        self._view = view
+        self._clock = clock
+        self._status = status
+        self._places: dict[tuple[str, int], _Place] = {}
+        self._topics: dict[str, int] = {}
+        self._told: dict[tuple[str, int], int] = {}
+        self._throughput = Throughput(clock)
+        self._said_at_ms = 0
+        self._looked_at_ms = clock()
+
+    def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
+        """Reads all partitions of these topics from where the buffer stands."""
+        self._topics = topics
+        for topic, partitions in topics.items():
+            for partition in range(partitions):
+                self._take_on_partition(identities[topic], partition)
+
+    def _take_on_partition(self, identity: TopicIdentity, partition: int) -> None:
+        low, _ = self._reader.watermarks(identity.topic, partition)
+        assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
+        self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
+        self._reader.assign(identity.topic, partition, assignment.next_offset)
+
+    def round(self) -> None:
+        """One round: dead letters and the offsets after them in one transaction."""
+        # 1. Read what has come.
+        records, gaps = self._reader.read(BATCH_RECORDS, IDLE_WAIT_S)
+        for gap in gaps:
+            self._skip(gap)
+        # 2. Understand it, whatever dialect it speaks.
+        now_ms = self._clock()
+        rows = [self._row(record) for record in records]
+        # 3. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
+        advances = self._advances(records)
+        if advances:
+            self._buffer.dead_letters.collect(advances, rows, now_ms)
+        # 4. Say how it goes.
+        self._throughput.add(len(records))
+        self._tell()
+
+    def found_topics(self) -> bool:
+        """Whether topics or partitions have come that match; looks every five seconds."""
+        if self._clock() - self._looked_at_ms < LOOK_FOR_TOPICS_EVERY_MS:
+            return False
+        self._looked_at_ms = self._clock()
+        return matching_topics(self._settings, self._view.partitions()) != self._topics
+
+    def _row(self, record: Record) -> DeadLetterRow:
+        place = self._places[record.position.topic, record.position.partition]
+        return dead_letter_row(record, place.ref, place.identity, self._codec)
+
+    def _advances(self, records: Iterable[Record]) -> list[Advance]:
+        ends: dict[tuple[str, int], int] = {}
+        for record in records:
+            ends[record.position.topic, record.position.partition] = record.position.offset + 1
+        advances = []
+        for key, next_offset in ends.items():
+            place = self._places[key]
+            advances.append(Advance(place.ref, place.next_offset, next_offset))
+            place.next_offset = next_offset
+        return advances
+
+    def _skip(self, gap: Gap) -> None:
+        place = self._places[gap.topic, gap.partition]
+        if gap.low <= place.next_offset:
+            self._status.say("waiting", f"{gap.topic}[{gap.partition}] ends before offset {place.next_offset}")
+            return
+        message = f"{gap.topic}[{gap.partition}] offsets {place.next_offset} to {gap.low - 1} are gone, uncollected"
+        self._buffer.flow.skip(place.ref, place.next_offset, gap.low, self._clock(), message)
+        place.next_offset = gap.low
+        self._reader.seek(gap.topic, gap.partition, gap.low)
+
+    def _tell(self) -> None:
+        now_ms = self._clock()
+        if now_ms - self._said_at_ms < TELL_EVERY_MS:
+            return
+        self._said_at_ms = now_ms
+        places = {key: place.next_offset for key, place in self._places.items()}
+        if places != self._told:
+            self._reader.tell_kafka(places)
+            self._told = places
+        self._status.say("running", self._reader.trouble, self._figures())
+
+    def _figures(self) -> dict[str, Any]:
+        lag = 0
+        for (topic, partition), place in self._places.items():
+            high = self._reader.known_high(topic, partition)
+            lag += max(0, high - place.next_offset) if high is not None else 0
+        return {"lag": lag, "rate_per_s": self._throughput.per_s(), "topics": sorted(self._topics)}
+
+
+def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: OrderCodec) -> DeadLetterRow:
+    """What a dead letter tells. A record without any known header is one too.
+
+    Raises RegistryUnavailableError when its value may be readable but the registry is away.
+    """
+    failure = read_failure(record.headers)
+    reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
+    group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
+    timestamp_ms = max(record.timestamp_ms, 0)
+    return DeadLetterRow(
+        record_id=record_id(ref, record.position.offset),
+        topic=record.position.topic,
+        partition=record.position.partition,
+        offset=record.position.offset,
+        timestamp_ms=timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        dialect=failure.dialect,
+        reason=reason,
+        fingerprint=group,
+        title=title,
+        failed_at_ms=failure.failed_at_ms if failure.failed_at_ms is not None else timestamp_ms,
+        dead_letter_id=identity_of_failure(record, failure, identity),
+        source_topic=failure.source_topic,
+        source_partition=failure.source_partition,
+        source_offset=failure.source_offset,
+        order=_order_in(record, codec),
+        error_class=failure.error_class,
+        stacktrace=failure.stacktrace,
+        rule=failure.rule,
+        stage=failure.stage,
+        consumer_group=failure.consumer_group,
+        attempts=failure.attempts,
+        first_failed_at_ms=failure.first_failed_at_ms,
+        replay_of=failure.replay_of,
+    )
+
+
+def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentity) -> str:
+    """The same for the same failed record, however often it was written to the dead-letter topic.
+
+    Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
+    those that do not name one are told apart by their own place.
+    """
+    if failure.dead_letter_id:
+        return failure.dead_letter_id
+    newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
+    if None in newest:
+        return dead_letter_id_of(identity, record.position.partition, record.position.offset)
+    parts = (identity.cluster_id, identity.topic, identity.topic_id, failure.dialect, failure.consumer_group, *newest)
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
+    # A recreated source topic has the same positions again, but hardly the same bytes there.
+    digest.update(repr((record.key, record.value)).encode())
+    return digest.hexdigest()
+
+
+def _order_in(record: Record, codec: OrderCodec) -> Order | None:
+    try:
+        return codec.decode(record.value)
+    except UndecodableError:
+        return None

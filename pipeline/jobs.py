@@ -1,0 +1,119 @@
+"""How a job runs: windows of records, each written down before it is sent and closed when it is confirmed."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.buffer import Buffer, Job, Sent
+from pipeline.clock import Clock
+from pipeline.sending import Courier, Outcome, Outgoing, window_json
+
+RATE_WINDOW_S = 0.1
+"""With a rate asked for, a window holds what is due in that time, so that records flow instead of coming in bursts."""
+
+
+class JobRun(ABC):
+    """One job from where the buffer says it stands to its end, step by step."""
+
+    send_id_header: str
+    """The header that carries a record's send id."""
+
+    def __init__(self, job: Job, buffer: Buffer, courier: Courier, clock: Clock, rate_per_s: float) -> None:
+        self.job = job
+        self._buffer = buffer
+        self._courier = courier
+        self._clock = clock
+        self._rate_per_s = rate_per_s
+        self._open_window = job.send_window
+        self._under_way = False
+        self._found_before = Outcome([], {})
+        self._began_at_ms = clock()
+        self._handed_over = 0
+        self._failed = job.failed
+        self._done = job.done
+        self._first_error = ""
+        self.detail = ""
+        """What it waits for, if anything."""
+        self.idle = False
+        """Whether rate or flow made the last step wait."""
+
+    @abstractmethod
+    def window_of(self, told: Mapping[str, Any]) -> list[Outgoing]:
+        """The records of a window that was opened with this text."""
+
+    @abstractmethod
+    def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:
+        """Up to `limit` records more, none at the end of the job, and what the window's text must tell of them."""
+
+    @abstractmethod
+    def room(self) -> int:
+        """How many records may be sent now."""
+
+    def step(self, wait_s: float) -> bool:
+        """Goes one step on, within about `wait_s`; true when the job has ended."""
+        # 1. A window is under way: close it when everything in it is confirmed or refused.
+        if self._under_way:
+            outcome = self._courier.poll(wait_s)
+            if outcome is not None:
+                self._close(outcome)
+            return False
+        # 2. A window was left open by somebody who died: look for its records, send only those that are not there.
+        if self._open_window is not None:
+            self._resume(json.loads(self._open_window))
+            return False
+        # 3. The next records, as many as rate and flow allow.
+        limit = self._allowed()
+        self.idle = limit == 0
+        if self.idle:
+            return False
+        records, told = self.next_window(limit)
+        if not records:
+            self._finish("failed" if self._failed and not self._done else "done")
+            return True
+        # 4. Written down before the first one leaves; a job that was cancelled ends here instead.
+        described = self._courier.describe(record.topic for record in records)
+        window = window_json(described, **told)
+        if not self._buffer.jobs.open_window(self.job.id, window, [record.send_id for record in records]):
+            self._finish("cancelled")
+            return True
+        # 5. Sent.
+        self._courier.begin(records)
+        self._under_way = True
+        self._handed_over += len(records)
+        return False
+
+    def _resume(self, told: Mapping[str, Any]) -> None:
+        records = self.window_of(told)
+        self._courier.describe(record.topic for record in records)
+        send_ids = {record.send_id for record in records}
+        self._found_before = self._courier.look_for(send_ids, self.send_id_header, told["topics"])
+        known = {sent.send_id for sent in self._found_before.sent} | self._found_before.errors.keys()
+        self._courier.begin([record for record in records if record.send_id not in known])
+        self._open_window = None
+        self._under_way = True
+
+    def _close(self, outcome: Outcome) -> None:
+        sent: list[Sent] = [*self._found_before.sent, *outcome.sent]
+        errors = {**self._found_before.errors, **outcome.errors}
+        self._buffer.jobs.close_window(self.job.id, len(sent), len(errors), sent, errors, self._clock())
+        self._done += len(sent)
+        self._failed += len(errors)
+        self._first_error = self._first_error or next(iter(errors.values()), "")
+        self._found_before = Outcome([], {})
+        self._under_way = False
+
+    def _allowed(self) -> int:
+        room = self.room()
+        self.detail = "" if room else "waiting for the processor to keep up"
+        if not self._rate_per_s:
+            return room
+        elapsed_s = (self._clock() - self._began_at_ms) / 1000 + RATE_WINDOW_S
+        due = int(self._rate_per_s * elapsed_s) - self._handed_over
+        # At low rates the first record is due at once.
+        return max(0, min(room, due if self._handed_over else max(due, 1)))
+
+    def _finish(self, state: Any) -> None:
+        self._buffer.jobs.finish(self.job.id, state, self._clock(), self._first_error)

@@ -1,0 +1,56 @@
+"""Runs replay jobs: dead letters back to where they came from, with a name by which their outcome is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.buffer import Buffer, Job, ReplayItem
+from pipeline.clock import Clock
+from pipeline.headers import replay_headers
+from pipeline.headers.orderpulse import REPLAY_ID
+from pipeline.jobs import JobRun
+from pipeline.pace import Pace
+from pipeline.sending import Courier, Outgoing
+
+WINDOW_RECORDS = 500
+
+
+class ReplayRun(JobRun):
+    """A replay job. The ledger tells which dead letters come next."""
+
+    send_id_header = REPLAY_ID
+
+    def __init__(
+        self, job: Job, buffer: Buffer, courier: Courier, pace: Pace, default_topic: str, clock: Clock
+    ) -> None:
+        super().__init__(job, buffer, courier, clock, json.loads(job.params)["rate"])
+        self._pace = pace
+        self._default_topic = default_topic
+
+    def room(self) -> int:
+        """As many as the demo cluster can hold until the processor has read them."""
+        self._courier.describe([self._default_topic])
+        return min(WINDOW_RECORDS, self._pace.orders(self._courier.end_of(self._default_topic)))
+
+    def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:
+        """The next planned items of the ledger."""
+        return self._outgoing(self._buffer.jobs.planned_items(self.job.id, self._default_topic, limit)), {}
+
+    def window_of(self, told: Mapping[str, Any]) -> list[Outgoing]:
+        """The items that the ledger says were being sent."""
+        return self._outgoing(self._buffer.jobs.sending_items(self.job.id, self._default_topic))
+
+    def _outgoing(self, items: list[ReplayItem]) -> list[Outgoing]:
+        return [
+            Outgoing(
+                item.replay_id,
+                item.topic,
+                item.key,
+                item.value,
+                replay_headers(item.headers, item.replay_id, item.public_id),
+                item.partition,
+            )
+            for item in items
+        ]

@@ -1,0 +1,134 @@
+"""Sends a window of records so that a crash at any moment sends none of them twice.
+
+A window and the ends of the partitions it may go to are in the buffer before its first record is sent. Whoever finds
+an open window looks for its records in Kafka from those ends on; what is not there was not sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pipeline.buffer import Sent
+from pipeline.headers.orderpulse import last_text
+from pipeline.kafka import Cluster, ClusterView, Delivery, Sender, ends, records_since
+from pipeline.records import Headers, TopicIdentity
+from pipeline.settings import Settings
+
+CLUSTER_REPLACED = "the cluster or topic was replaced while this was being sent; look at it and send it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to send. `send_id` is in its headers too, which is how it is found again."""
+
+    send_id: str
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a window: what stands in Kafka and what could not be sent, by send id."""
+
+    sent: list[Sent]
+    errors: dict[str, str]
+
+
+class Courier:
+    """Sends windows, one after another, and knows how to look for the records of an open one."""
+
+    def __init__(self, settings: Settings, cluster: Cluster, view: ClusterView, sender: Sender) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._view = view
+        self._sender = sender
+        self._ends: dict[str, dict[int, int]] = {}
+        self._identities: dict[str, TopicIdentity] = {}
+        self._waiting: set[str] = set()
+        self._sent: list[Sent] = []
+        self._errors: dict[str, str] = {}
+
+    def describe(self, topics: Iterable[str]) -> dict[str, object]:
+        """What must be written down before records go to these topics. Raises KafkaUnavailableError."""
+        topics = sorted(set(topics))
+        missing = [topic for topic in topics if topic not in self._ends]
+        if missing:
+            partitions = self._view.partitions()
+            for topic in missing:
+                self._view.ensure_topic(topic)
+                count = partitions.get(topic) or self._view.partitions()[topic]
+                self._ends[topic] = ends(self._settings, self._cluster, topic, count)
+            self._identities |= self._view.identities(missing)
+        return {topic: {"identity": _as_list(self._identities[topic]), "ends": self._ends[topic]} for topic in topics}
+
+    def begin(self, records: Sequence[Outgoing]) -> None:
+        """Hands a window to Kafka; `describe` was told of its topics and its answer is in the buffer."""
+        self._waiting = {record.send_id for record in records}
+        self._sent, self._errors = [], {}
+        for record in records:
+            # A partition that the topic does not have (any more) leaves the choice to the key.
+            known = record.partition is not None and record.partition in self._ends[record.topic]
+            self._sender.send(
+                record.topic,
+                record.key,
+                record.value,
+                record.headers,
+                partial(self._done, record.send_id),
+                record.partition if known else None,
+            )
+
+    def poll(self, timeout_s: float) -> Outcome | None:
+        """Waits for confirmations; the outcome once there is one for every record."""
+        if self._waiting:
+            self._sender.poll(timeout_s)
+        return None if self._waiting else Outcome(self._sent, self._errors)
+
+    def end_of(self, topic: str) -> Mapping[int, int]:
+        """The offset after the newest record that we know of, by partition; empty for a topic not described yet."""
+        return self._ends.get(topic, {})
+
+    def look_for(self, send_ids: set[str], header: str, described: Mapping[str, object]) -> Outcome:
+        """What became of the records of a window that nobody closed; `described` as it came from `describe`.
+
+        What is in none of the outcome's two parts was not sent.
+        """
+        sent: dict[str, Sent] = {}
+        errors: dict[str, str] = {}
+        found = self._view.identities(list(described))
+        for topic, told in described.items():
+            assert isinstance(told, dict)
+            if _as_list(found[topic]) != told["identity"]:
+                # Nobody can say what the old cluster or topic had got: a person must.
+                errors |= dict.fromkeys(send_ids, CLUSTER_REPLACED)
+                continue
+            offsets = {int(partition): int(offset) for partition, offset in told["ends"].items()}
+            for record in records_since(self._settings, self._cluster, topic, offsets):
+                send_id = last_text(record.headers, header)
+                if send_id in send_ids:
+                    place = record.position
+                    sent.setdefault(send_id, Sent(send_id, topic, place.partition, place.offset))
+        return Outcome(list(sent.values()), {send_id: why for send_id, why in errors.items() if send_id not in sent})
+
+    def _done(self, send_id: str, delivery: Delivery) -> None:
+        self._waiting.discard(send_id)
+        if delivery.error:
+            self._errors[send_id] = delivery.error
+            return
+        known = self._ends[delivery.topic]
+        known[delivery.partition] = max(known.get(delivery.partition, 0), delivery.offset + 1)
+        self._sent.append(Sent(send_id, delivery.topic, delivery.partition, delivery.offset))
+
+
+def window_json(described: Mapping[str, object], **more: object) -> str:
+    """The text of a window for the buffer."""
+    return json.dumps({"topics": described, **more})
+
+
+def _as_list(identity: TopicIdentity) -> list[str]:
+    return [identity.cluster_id, identity.topic, identity.topic_id]

@@ -1,0 +1,45 @@
+"""How every role outlives what it depends on: a session that fails is closed, and a new one begins after a wait.
+
+A session keeps nothing that the buffer does not hold, so beginning anew is always right.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from pipeline.clock import Clock, StopSignal
+from pipeline.errors import BufferCorruptError, StaleWriterError, TopicChangedError, UnavailableError
+from pipeline.statusboard import StatusWriter
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 5.0
+SETTLED_AFTER_MS = 10_000
+"""A session that lasted so long was a good one: the next failure waits the shortest time again."""
+
+
+def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, stop: StopSignal) -> None:
+    """Runs sessions until asked to stop. What else they raise is a defect and ends the process."""
+    wait_s = FIRST_WAIT_S
+    said = ""
+    while not stop.is_set():
+        began_at_ms = clock()
+        try:
+            session()
+            continue
+        except (StaleWriterError, TopicChangedError) as error:
+            state, reason = "waiting", str(error)
+        except UnavailableError as error:
+            state, reason = "waiting", str(error)
+        except BufferCorruptError as error:
+            state, reason = "failing", str(error)
+        if clock() - began_at_ms > SETTLED_AFTER_MS:
+            wait_s, said = FIRST_WAIT_S, ""
+        if reason != said:
+            log.warning("%s; trying again", reason)
+            said = reason
+        status.say("failing" if state == "failing" else "waiting", reason)
+        stop.wait(wait_s)
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)

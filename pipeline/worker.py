@@ -1,0 +1,133 @@
+"""The worker: runs what people asked for, watches the dead-letter rate, and keeps the buffer tidy."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.alerts import AlertWatch
+from pipeline.buffer import Buffer, Job, open_buffer
+from pipeline.clock import Clock, StopSignal
+from pipeline.errors import BufferUnavailableError
+from pipeline.jobs import JobRun
+from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
+from pipeline.pace import Pace
+from pipeline.producer import ProduceRun
+from pipeline.replay import ReplayRun
+from pipeline.sending import Courier
+from pipeline.serde import OrderCodec
+from pipeline.sessions import keep_going
+from pipeline.settings import Settings
+from pipeline.statusboard import StatusWriter
+
+LOOK_FOR_JOBS_EVERY_S = 0.2
+STEP_S = 0.05
+UPKEEP_EVERY_MS = 1000
+PRUNE_EVERY_MS = 60_000
+
+
+def run_worker(settings: Settings, codec: OrderCodec, clock: Clock, stop: StopSignal, status: StatusWriter) -> None:
+    """Runs jobs until asked to stop."""
+
+    def session() -> None:
+        # FULL: what the ledger says was sent, or not yet, must survive a power cut.
+        with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
+            worker = _Worker(settings, codec, buffer, clock, stop, status)
+            try:
+                worker.run()
+            finally:
+                worker.close()
+
+    keep_going(session, status, clock, stop)
+
+
+@contextmanager
+def _only_worker(settings: Settings) -> Iterator[None]:
+    """Two workers would each send what the other has under way."""
+    with (settings.data_dir / "worker.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BufferUnavailableError(f"another worker works on {settings.data_dir}") from error
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class _Worker:
+    """One session. Connects to Kafka when there is a job to do; the upkeep needs none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        codec: OrderCodec,
+        buffer: Buffer,
+        clock: Clock,
+        stop: StopSignal,
+        status: StatusWriter,
+    ) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._buffer = buffer
+        self._clock = clock
+        self._stop = stop
+        self._status = status
+        self._alerts = AlertWatch(settings, buffer.watch)
+        self._upkeep_at_ms = 0
+        self._prune_at_ms = 0
+
+    def run(self) -> None:
+        """Takes jobs in the order in which they were asked for."""
+        while not self._stop.is_set():
+            job = self._buffer.jobs.next_job(self._clock())
+            if job is None:
+                self._upkeep(None)
+                self._stop.wait(LOOK_FOR_JOBS_EVERY_S)
+            else:
+                self._run(job)
+
+    def close(self) -> None:
+        """Ends what runs beside the jobs."""
+        self._alerts.close()
+
+    def _run(self, job: Job) -> None:
+        cluster = find_cluster(self._settings)
+        view = ClusterView(self._settings, cluster)
+        view.ensure_topic(self._settings.orders_topic)
+        topic = self._settings.orders_topic
+        watch = IdentityWatch(self._settings, view, view.identities([topic]))
+        sender = Sender(self._settings, cluster)
+        try:
+            run = self._job_run(job, cluster, view, sender)
+            while not run.step(STEP_S):
+                watch.check()
+                self._upkeep(job, run.detail or sender.trouble)
+                if self._stop.is_set():
+                    return  # an open window is looked for at the next start
+                if run.idle:
+                    self._stop.wait(STEP_S)
+        finally:
+            watch.close()
+            sender.close()
+
+    def _job_run(self, job: Job, cluster: Cluster, view: ClusterView, sender: Sender) -> JobRun:
+        courier = Courier(self._settings, cluster, view, sender)
+        pace = Pace(self._settings, self._clock)
+        topic = self._settings.orders_topic
+        if job.kind == "produce":
+            return ProduceRun(job, self._buffer, courier, pace, topic, self._codec, self._clock)
+        return ReplayRun(job, self._buffer, courier, pace, topic, self._clock)
+
+    def _upkeep(self, job: Job | None, detail: str = "") -> None:
+        now_ms = self._clock()
+        if now_ms - self._upkeep_at_ms < UPKEEP_EVERY_MS:
+            return
+        self._upkeep_at_ms = now_ms
+        self._buffer.check_file()
+        self._status.say("running", detail, {"job": job.id if job else None})
+        self._alerts.check(now_ms)
+        if now_ms - self._prune_at_ms >= PRUNE_EVERY_MS:
+            self._prune_at_ms = now_ms
+            self._buffer.watch.prune_seconds(now_ms - self._settings.seconds_kept_s * 1000)
