@@ -50,10 +50,9 @@ def read_long(data: bytes, at: int, where: str) -> tuple[int, int]:
     if at < len(data) and (byte := data[at]) < 0x80:
         return (byte >> 1) ^ -(byte & 1), at + 1
     unsigned = shift = 0
-    start = at
     while True:
         if at >= len(data):
-            raise _truncated(where, start)
+            raise _truncated(data, where)
         byte = data[at]
         at += 1
         unsigned |= (byte & 0x7F) << shift
@@ -77,12 +76,12 @@ def _read_bytes(data: bytes, at: int, where: str) -> tuple[bytes, int]:
 def _take(data: bytes, at: int, length: int, where: str) -> tuple[bytes, int]:
     end = at + length
     if end > len(data):
-        raise _truncated(where, at)
+        raise _truncated(data, where)
     return data[at:end], end
 
 
-def _truncated(where: str, at: int) -> UndecodableError:
-    return UndecodableError(f"truncated after {at} bytes, in {where}")
+def _truncated(data: bytes, where: str) -> UndecodableError:
+    return UndecodableError(f"truncated after {len(data)} bytes, in {where}")
 
 
 # ---- one reader for each type of Avro
