@@ -28,6 +28,16 @@ def record_id(partition_ref: int, offset: int) -> int:
     return partition_ref << OFFSET_BITS | offset
 
 
+def ref_of(record: int) -> int:
+    """The partition generation in a record's key."""
+    return record >> OFFSET_BITS
+
+
+def offset_of(record: int) -> int:
+    """The offset in a record's key."""
+    return record & (1 << OFFSET_BITS) - 1
+
+
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
     """Raises BufferCorruptError or BufferUnavailableError for SQLite's operational errors; each names the file."""

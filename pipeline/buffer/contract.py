@@ -6,7 +6,7 @@ Every method may raise BufferUnavailableError (wait and try again) and BufferCor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -25,6 +25,15 @@ class Assignment:
     topic: str
     partition: int
     next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A partition of one generation of a topic; what is left of old generations has to be finished too."""
+
+    ref: int
+    identity: TopicIdentity
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +172,29 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ReplayItem:
-    """One dead letter of a replay job with what must be sent; `topic` is where it goes."""
+    """One dead letter of a replay job with what must be sent; `topic` and `partition` are where it came from.
+
+    `public_id` is the `dead_letter_id` that headers carry. `partition` None: its key decides.
+    """
 
     dead_letter_id: int
     replay_id: str
     public_id: str
-    topic: str | None
+    topic: str
+    partition: int | None
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPreview:
+    """A dead letter that a replay would send, as people are asked to confirm it."""
+
+    dead_letter_id: int
+    topic: str
+    order_id: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +213,9 @@ class FlowStore(Protocol):
     def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
         """Where to go on reading. A partition met for the first time begins at `start_offset`."""
 
+    def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
+        """All generations of a partition, oldest first: whoever owns the newest looks after the others' leftovers."""
+
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """Moves over offsets that Kafka no longer has, and leaves an event that says so. Guarded as a batch is."""
 
@@ -204,6 +230,9 @@ class FlowStore(Protocol):
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
         """Parked records with their bytes, in offset order."""
+
+    def outbox_size(self, refs: Sequence[int]) -> int:
+        """How many records of these partitions are on their way to the dead-letter topic."""
 
     def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
         """The oldest records of these partitions that are still on their way to the dead-letter topic."""
@@ -240,6 +269,9 @@ class JobStore(Protocol):
         Without statuses in the filter, open ones are meant. `limit`: leave out what was replayed so often; None takes
         all. A known `request_id` returns the job it made.
         """
+
+    def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
+        """What `queue_replay` would take just now."""
 
     def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
         """How many matching dead letters only a forced replay would take."""
@@ -312,6 +344,9 @@ class Buffer(Protocol):
     def jobs(self) -> JobStore: ...
     @property
     def watch(self) -> WatchStore: ...
+
+    def check_file(self) -> None:
+        """Raises BufferUnavailableError when the buffer's file is not the one that was opened: moved or replaced."""
 
     def close(self) -> None:
         """Lets go of the file."""

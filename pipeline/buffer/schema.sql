@@ -235,6 +235,7 @@ CREATE TABLE job_items (
     "offset"       INTEGER,
     replay_id      TEXT NOT NULL UNIQUE,        -- what the header `orderpulse.replay-id` carries
     error          TEXT,
+    status_before  TEXT NOT NULL,               -- of the dead letter, to go back to when it was not sent
     PRIMARY KEY (job_id, dead_letter_id)
 ) WITHOUT ROWID;
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);

@@ -1,0 +1,56 @@
+# `make run` and `make test` do all their own set-up. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+
+.PHONY: help run demo test lint unit browser setup-test constraints screenshots clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: $(VENV)/installed ## the app on 127.0.0.1:8501, with the demo cluster unless a Kafka is set
+	@$(BIN)/python scripts/preflight.py $(PORT)
+	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+
+demo: $(VENV)/installed ## the reference scenario on the console: 20 orders, one of which fails for good
+	@$(BIN)/python scripts/demo.py
+
+test: setup-test ## everything: lint, types, unit, contract, app and browser tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev ## lint, format and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/installed-dev ## the quick tests only
+	$(BIN)/python -m pytest tests/unit tests/contract
+
+screenshots: setup-test ## makes docs/overview.png anew from the running app
+	$(BIN)/python scripts/screenshots.py
+
+setup-test: $(VENV)/installed-dev
+	@sh scripts/setup_test.sh
+
+constraints: $(VENV)/installed-dev ## writes constraints.txt anew from what is installed
+	@(echo "# Every package at the version that was tested, direct or not. Made by \`make constraints\`."; \
+	  $(BIN)/pip freeze) > constraints.txt
+
+clean: ## takes the virtual environment and the caches away; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+
+$(VENV)/bin/python:
+	@sh scripts/make_venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/installed: requirements.txt requirements-pipeline.txt constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

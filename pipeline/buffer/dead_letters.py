@@ -1,0 +1,153 @@
+"""Dead letters as the collector brings them, and triage."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pipeline.buffer.connection import atomic
+from pipeline.buffer.contract import Advance, DeadLetterRow
+from pipeline.buffer.flow import advance, count_seconds_and_minutes
+from pipeline.headers.codec import headers_to_json
+
+_COLUMNS = (
+    "topic",
+    "partition",
+    '"offset"',
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "key",
+    "value",
+    "headers",
+    "order_id",
+    "customer_id",
+    "product",
+    "price_cents",
+    "created_at_ms",
+    "error_class",
+    "reason",
+    "stacktrace",
+    "rule",
+    "stage",
+    "consumer_group",
+    "attempts",
+    "dialect",
+    "fingerprint",
+    "timestamp_ms",
+    "first_failed_at_ms",
+    "failed_at_ms",
+    "received_at_ms",
+    "status_at_ms",
+    "replay_of",
+    "replays",
+    "dead_letter_id",
+    "record_id",
+)
+_INSERT = (
+    f"INSERT INTO dead_letters ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    "ON CONFLICT (dead_letter_id) DO NOTHING"
+)
+
+
+class SqliteDeadLetterStore:
+    """The contract's DeadLetterStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+        """See DeadLetterStore."""
+        with atomic(self._connection, self._path) as connection:
+            # 1. The guard: nobody else has read these partitions on.
+            advance(connection, advances)
+            # 2. What was not known yet; triggers keep counts and groups with it.
+            new = sum(_collect_one(connection, row, now_ms) for row in rows)
+            # 3. The figures over time.
+            if new:
+                count_seconds_and_minutes(connection, now_ms, dead_letters=new)
+        return new
+
+    def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
+        """See DeadLetterStore."""
+        before = ("discarded",) if status == "open" else ("open", "dead_again")
+        with atomic(self._connection, self._path) as connection:
+            return connection.execute(
+                "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id IN (SELECT value FROM json_each(?)) "
+                f"AND status IN ({', '.join('?' * len(before))})",
+                (status, now_ms, json.dumps(list(ids)), *before),
+            ).rowcount
+
+
+def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int) -> int:
+    connection.execute(
+        "INSERT INTO dead_letter_groups (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (row.fingerprint, row.error_class, row.title, row.source_topic, row.failed_at_ms, row.failed_at_ms),
+    )
+    replay_of, replays = _life_before(connection, row.replay_of)
+    new = connection.execute(_INSERT, _values(row, replay_of, replays, now_ms)).rowcount
+    if new and replay_of is not None:
+        _turn_dead_again(connection, replay_of, now_ms)
+    return new
+
+
+def _life_before(connection: sqlite3.Connection, replay_of: str | None) -> tuple[int | None, int]:
+    """The dead letter whose replay failed again, and how often that record was replayed."""
+    found = connection.execute(
+        "SELECT id, replays FROM dead_letters WHERE dead_letter_id = ?", (replay_of,)
+    ).fetchone()
+    return found if found is not None else (None, 0)
+
+
+def _turn_dead_again(connection: sqlite3.Connection, dead_letter: int, now_ms: int) -> None:
+    """Whoever failed it told nobody but the dead-letter topic: an application of its own, or we before a crash."""
+    connection.execute(
+        "UPDATE dead_letters SET status = 'dead_again', status_at_ms = ? WHERE id = ? AND status IN ('replaying', 'replayed')",
+        (now_ms, dead_letter),
+    )
+    connection.execute(
+        "UPDATE job_items SET state = 'dead_again' WHERE dead_letter_id = ? AND state IN ('sending', 'sent')", (dead_letter,)
+    )
+
+
+def _values(row: DeadLetterRow, replay_of: int | None, replays: int, now_ms: int) -> tuple[object, ...]:
+    order = row.order
+    return (
+        row.topic,
+        row.partition,
+        row.offset,
+        row.source_topic,
+        row.source_partition,
+        row.source_offset,
+        row.key,
+        row.value,
+        headers_to_json(row.headers),
+        order and order.order_id,
+        order and order.customer_id,
+        order and order.product,
+        order and order.price_cents,
+        order and order.created_at_ms,
+        row.error_class,
+        row.reason,
+        row.stacktrace,
+        row.rule,
+        row.stage,
+        row.consumer_group,
+        row.attempts,
+        row.dialect,
+        row.fingerprint,
+        row.timestamp_ms,
+        row.first_failed_at_ms,
+        row.failed_at_ms,
+        now_ms,
+        now_ms,
+        replay_of,
+        replays,
+        row.dead_letter_id,
+        row.record_id,
+    )

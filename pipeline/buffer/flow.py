@@ -1,0 +1,296 @@
+"""What processors and the collector know of partitions, and the one transaction in which a batch becomes true."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.buffer.connection import OFFSET_BITS, atomic, translated_errors
+from pipeline.buffer.contract import (
+    Advance,
+    Assignment,
+    Batch,
+    Generation,
+    OrderRow,
+    OutboxRow,
+    Parked,
+    ParkedPlace,
+    ReplayOutcome,
+    Role,
+)
+from pipeline.errors import StaleWriterError
+from pipeline.headers.codec import headers_from_json, headers_to_json
+from pipeline.records import TopicIdentity
+
+REMEMBERED_NAMES = 10_000
+MINUTE_MS = 60_000
+SECOND_MS = 1000
+
+
+class SqliteFlowStore:
+    """The contract's FlowStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._products = _Names("products", "product")
+        self._regions = _Names("regions", "region")
+
+    def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            topic = (identity.cluster_id, identity.topic, identity.topic_id)
+            connection.execute(
+                "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*topic, now_ms),
+            )
+            (topic_ref,) = connection.execute(
+                "SELECT topic_ref FROM topics WHERE (cluster_id, topic, topic_id) = (?, ?, ?)", topic
+            ).fetchone()
+            connection.execute(
+                "INSERT INTO partitions (role, topic_ref, partition, next_offset) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                (role, topic_ref, partition, start_offset),
+            )
+            ref, next_offset = connection.execute(
+                "SELECT partition_ref, next_offset FROM partitions WHERE (role, topic_ref, partition) = (?, ?, ?)",
+                (role, topic_ref, partition),
+            ).fetchone()
+        return Assignment(ref, identity.topic, partition, next_offset)
+
+    def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT partition_ref, cluster_id, topic, topic_id, partition FROM partitions JOIN topics USING (topic_ref) "
+                "WHERE role = ? AND topic = ? AND partition = ? ORDER BY partition_ref",
+                (role, topic, partition),
+            ).fetchall()
+        return [Generation(ref, TopicIdentity(cluster, name, topic_id), number) for ref, cluster, name, topic_id, number in rows]
+
+    def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            advance(connection, [Advance(ref, expected, next_offset)])
+            connection.execute(
+                "INSERT INTO events (at_ms, role, level, message) "
+                "SELECT ?, role, 'error', ? FROM partitions WHERE partition_ref = ?",
+                (now_ms, message, ref),
+            )
+
+    def commit(self, batch: Batch) -> None:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
+            advance(connection, batch.advances)
+            _check_attempts(connection, batch.taken)
+            # 2. Orders, and the figures that count them.
+            self._insert_orders(connection, batch.orders, batch.now_ms)
+            _count_flow(connection, batch)
+            # 3. What waits, and what waits no more.
+            _park(connection, batch.parked)
+            connection.executemany("DELETE FROM retries WHERE record_id = ?", [(each,) for each in batch.settled])
+            # 4. What failed for good, on its way to the dead-letter topic.
+            _fill_outbox(connection, batch.outbox, batch.now_ms)
+            # 5. What became of replays.
+            for outcome in batch.outcomes:
+                note_outcome(connection, outcome, batch.now_ms)
+        # Only what is committed may be remembered.
+        self._products.remember()
+        self._regions.remember()
+
+    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                f"SELECT record_id, key, due_at_ms FROM retries WHERE record_id >> {OFFSET_BITS} IN "
+                "(SELECT value FROM json_each(?)) ORDER BY record_id",
+                (json.dumps(list(refs)),),
+            ).fetchall()
+        return [ParkedPlace(*row) for row in rows]
+
+    def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
+                "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) ORDER BY record_id",
+                (json.dumps(list(record_ids)),),
+            ).fetchall()
+        return [Parked(*row[:4], headers_from_json(row[4]), *row[5:]) for row in rows]
+
+    def outbox_size(self, refs: Sequence[int]) -> int:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            (count,) = self._connection.execute(
+                f"SELECT count(*) FROM outbox WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(refs)),),
+            ).fetchone()
+        return int(count)
+
+    def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
+                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
+                (json.dumps(list(refs)), limit),
+            ).fetchall()
+        return [OutboxRow(*row[:5], headers_from_json(row[5])) for row in rows]
+
+    def delivered(self, dead_letter_ids: Sequence[str]) -> None:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
+
+    def _insert_orders(self, connection: sqlite3.Connection, orders: Sequence[OrderRow], now_ms: int) -> None:
+        products = self._products.refs(connection, {row.order.product for row in orders})
+        regions = self._regions.refs(connection, {row.order.region for row in orders})
+        connection.executemany(
+            "INSERT INTO order_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    row.record_id,
+                    row.order.order_id,
+                    row.order.customer_id,
+                    products[row.order.product],
+                    regions[row.order.region],
+                    row.order.price_cents,
+                    row.order.created_at_ms,
+                    now_ms,
+                    row.attempts,
+                )
+                for row in orders
+            ],
+        )
+        _count_products(connection, [(products[row.order.product], row.order.price_cents) for row in orders])
+
+
+class _Names:
+    """Names that repeat in every order, by the small integer that stands for them."""
+
+    def __init__(self, table: str, column: str) -> None:
+        self._table = table
+        self._column = column
+        self._known: dict[str, int] = {}
+        self._new: dict[str, int] = {}
+
+    def refs(self, connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
+        """The integers of these names, made where there are none; to be remembered once they are committed."""
+        reference = f"{self._column}_ref"
+        self._new = {}
+        for name in names - self._known.keys():
+            connection.execute(f"INSERT INTO {self._table} ({self._column}) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+            (self._new[name],) = connection.execute(
+                f"SELECT {reference} FROM {self._table} WHERE {self._column} = ?", (name,)
+            ).fetchone()
+        return self._known | self._new if self._new else self._known
+
+    def remember(self) -> None:
+        """What was made is committed."""
+        if len(self._known) + len(self._new) > REMEMBERED_NAMES:
+            self._known = {}
+        self._known |= self._new
+        self._new = {}
+
+
+def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
+    """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
+    for each in advances:
+        moved = connection.execute(
+            "UPDATE partitions SET next_offset = ? WHERE partition_ref = ? AND next_offset = ?",
+            (each.next_offset, each.ref, each.expected),
+        ).rowcount
+        if moved != 1:
+            raise StaleWriterError(
+                f"partition {each.ref} is not at offset {each.expected} any more: another process reads it"
+            )
+
+
+def note_outcome(connection: sqlite3.Connection, outcome: ReplayOutcome, now_ms: int) -> None:
+    """Sets a replay's item and its dead letter to what became of them; of an unknown replay there is nothing to set."""
+    found = connection.execute(
+        "UPDATE job_items SET state = ? WHERE replay_id = ? RETURNING dead_letter_id", (outcome.state, outcome.replay_id)
+    ).fetchone()
+    if found is not None:
+        connection.execute(
+            "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id = ?", (outcome.state, now_ms, found[0])
+        )
+
+
+def count_seconds_and_minutes(
+    connection: sqlite3.Connection, now_ms: int, orders: int = 0, revenue_cents: int = 0, retries: int = 0, dead_letters: int = 0
+) -> None:
+    """Adds to the figures of this second and this minute."""
+    for table, column, length_ms in (("flow_seconds", "second_ms", SECOND_MS), ("flow_minutes", "minute_ms", MINUTE_MS)):
+        connection.execute(
+            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?) ON CONFLICT ({column}) DO UPDATE SET "
+            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
+            "retries = retries + excluded.retries, dead_letters = dead_letters + excluded.dead_letters",
+            (now_ms - now_ms % length_ms, orders, revenue_cents, retries, dead_letters),
+        )
+
+
+def _check_attempts(connection: sqlite3.Connection, taken: Iterable[tuple[int, int]]) -> None:
+    for record_id, attempts in taken:
+        found = connection.execute("SELECT attempts FROM retries WHERE record_id = ?", (record_id,)).fetchone()
+        if found != (attempts,):
+            raise StaleWriterError(f"the parked record {record_id} was tried by another process")
+
+
+def _count_flow(connection: sqlite3.Connection, batch: Batch) -> None:
+    orders, revenue_cents = len(batch.orders), sum(row.order.price_cents for row in batch.orders)
+    if orders:
+        connection.execute(
+            "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
+        )
+    if orders or batch.failed_attempts:
+        count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)
+
+
+def _count_products(connection: sqlite3.Connection, sold: Sequence[tuple[int, int]]) -> None:
+    orders = Counter(product_ref for product_ref, _ in sold)
+    revenue_cents: Counter[int] = Counter()
+    for product_ref, price_cents in sold:
+        revenue_cents[product_ref] += price_cents
+    connection.executemany(
+        "INSERT INTO product_totals VALUES (?, ?, ?) ON CONFLICT (product_ref) DO UPDATE SET "
+        "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
+        [(product_ref, count, revenue_cents[product_ref]) for product_ref, count in orders.items()],
+    )
+
+
+def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
+    connection.executemany(
+        "INSERT INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
+        "attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
+        "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+        [
+            (
+                each.record_id,
+                each.timestamp_ms,
+                each.key,
+                each.value,
+                headers_to_json(each.headers),
+                each.attempts,
+                each.due_at_ms,
+                each.first_failed_at_ms,
+                each.error_class,
+                each.reason,
+            )
+            for each in parked
+        ],
+    )
+
+
+def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
+    connection.executemany(
+        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (row.dead_letter_id, row.record_id, row.timestamp_ms, row.key, row.value, headers_to_json(row.headers), now_ms)
+            for row in rows
+        ],
+    )

@@ -1,0 +1,248 @@
+"""Jobs, and the ledger of replays: what was asked for, what is on its way, what became of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pipeline.buffer.connection import atomic, translated_errors
+from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
+from pipeline.buffer.filters import OPEN_STATUSES, Arguments, DeadLetterFilter
+from pipeline.errors import UsageError
+from pipeline.headers.codec import headers_from_json
+
+_JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
+_UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
+
+
+class SqliteJobStore:
+    """The contract's JobStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    # -- asking ----------------------------------------------------------------------------------------------------------
+
+    def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            return _job_of(connection, request_id) or _new_job(connection, "produce", params, total, by, request_id, now_ms)
+
+    def queue_replay(
+        self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
+    ) -> int | None:
+        """See JobStore."""
+        where, arguments = _replayable(which, limit)
+        with atomic(self._connection, self._path) as connection:
+            # 1. The same request again is the same job.
+            known = _job_of(connection, request_id)
+            if known is not None:
+                return known
+            # 2. The ledger takes what matches at this moment, with the status to go back to.
+            job_id = _new_job(connection, "replay", params, 0, by, request_id, now_ms)
+            total = connection.execute(
+                "INSERT INTO job_items (job_id, dead_letter_id, replay_id, status_before) "
+                f"SELECT :job_id, id, :request_id || '-' || id, status FROM dead_letters WHERE {where}",
+                arguments | {"job_id": job_id, "request_id": request_id},
+            ).rowcount
+            if total == 0:
+                connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+                return None
+            # 3. From here on they are on their way, and no other request can take them.
+            connection.execute("UPDATE jobs SET total = ? WHERE id = ?", (total, job_id))
+            connection.execute(
+                "UPDATE dead_letters SET status = 'replaying', status_at_ms = ?, replays = replays + 1 "
+                "WHERE id IN (SELECT dead_letter_id FROM job_items WHERE job_id = ?)",
+                (now_ms, job_id),
+            )
+            return job_id
+
+    def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
+        """See JobStore."""
+        where, arguments = _replayable(which, limit)
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
+                f"WHERE {where} ORDER BY id",
+                arguments | {"default_topic": default_topic},
+            )
+            for row in rows:
+                yield ReplayPreview(*row)
+
+    def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
+        """See JobStore."""
+        where, arguments = _replayable(which, None)
+        with translated_errors(self._path):
+            (count,) = self._connection.execute(
+                f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
+            ).fetchone()
+        return int(count)
+
+    def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            if connection.execute(
+                "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,)
+            ).rowcount:
+                return True
+            if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'queued'", (job_id,)).fetchone():
+                _finish(connection, job_id, "cancelled", now_ms, "")
+                return True
+        return False
+
+    # -- doing -----------------------------------------------------------------------------------------------------------
+
+    def get(self, job_id: int) -> Job | None:
+        """See JobStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else Job(*row)
+
+    def next_job(self, now_ms: int) -> Job | None:
+        """See JobStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1").fetchone()
+        if row is None:
+            return None
+        job = Job(*row)
+        if job.state != "queued":
+            return job
+        with atomic(self._connection, self._path) as connection:
+            started = connection.execute(
+                "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'", (now_ms, job.id)
+            ).rowcount
+        return replace(job, state="running") if started else None
+
+    def open_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            opened = connection.execute(
+                "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running'", (send_window, job_id)
+            ).rowcount
+            if opened:
+                connection.executemany(
+                    "UPDATE job_items SET state = 'sending' WHERE replay_id = ?", [(each,) for each in sending]
+                )
+        return bool(opened)
+
+    def close_window(
+        self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
+    ) -> None:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute(
+                "UPDATE jobs SET done = done + ?, failed = failed + ?, send_window = NULL WHERE id = ?",
+                (done, failed, job_id),
+            )
+            if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
+                for each in sent:
+                    _note_sent(connection, each, now_ms)
+                for replay_id, error in errors.items():
+                    _note_error(connection, replay_id, error, now_ms)
+
+    def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
+        """See JobStore."""
+        return self._items(job_id, "planned", default_topic, limit)
+
+    def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
+        """See JobStore."""
+        return self._items(job_id, "sending", default_topic, -1)
+
+    def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            _finish(connection, job_id, state, now_ms, error)
+
+    def _items(self, job_id: int, state: str, default_topic: str, limit: int) -> list[ReplayItem]:
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT dead_letters.id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
+                "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "
+                "FROM job_items JOIN dead_letters ON dead_letters.id = job_items.dead_letter_id "
+                "WHERE job_id = ? AND job_items.state = ? ORDER BY dead_letters.id LIMIT ?",
+                (default_topic, job_id, state, limit),
+            ).fetchall()
+        return [ReplayItem(*row[:7], headers_from_json(row[7])) for row in rows]
+
+
+def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
+    found = connection.execute("SELECT id FROM jobs WHERE request_id = ?", (request_id,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _new_job(
+    connection: sqlite3.Connection, kind: str, params: str, total: int, by: str, request_id: str, now_ms: int
+) -> int:
+    (job_id,) = connection.execute(
+        "INSERT INTO jobs (kind, params, requested_by, created_at_ms, total, request_id) VALUES (?, ?, ?, ?, ?, ?) "
+        "RETURNING id",
+        (kind, params, by, now_ms, total, request_id),
+    ).fetchone()
+    return int(job_id)
+
+
+def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Arguments]:
+    """The dead letters that a replay may take: open ones unless told otherwise, never those on their way."""
+    if not which.statuses and not (which.ids and limit is None):
+        which = replace(which, statuses=OPEN_STATUSES)
+    where, arguments = which.where()
+    where += (
+        " AND status <> 'replaying' AND NOT EXISTS (SELECT 1 FROM job_items AS other "
+        "WHERE other.dead_letter_id = dead_letters.id AND other.state IN ('planned', 'sending'))"
+    )
+    if limit is not None:
+        where += " AND replays < :replay_limit"
+        arguments = arguments | {"replay_limit": limit}
+    return where, arguments
+
+
+def _note_sent(connection: sqlite3.Connection, sent: Sent, now_ms: int) -> None:
+    # The processor may have been faster: its outcome stays.
+    (dead_letter,) = connection.execute(
+        'UPDATE job_items SET topic = ?, partition = ?, "offset" = ?, state = iif(state = \'sending\', \'sent\', state) '
+        "WHERE replay_id = ? RETURNING dead_letter_id",
+        (sent.topic, sent.partition, sent.offset, sent.send_id),
+    ).fetchone()
+    connection.execute(
+        "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id = ? AND status = 'replaying'",
+        (now_ms, dead_letter),
+    )
+
+
+def _note_error(connection: sqlite3.Connection, replay_id: str, error: str, now_ms: int) -> None:
+    found = connection.execute(
+        "UPDATE job_items SET state = 'failed', error = ? WHERE replay_id = ? AND state = 'sending' "
+        "RETURNING dead_letter_id, status_before",
+        (error, replay_id),
+    ).fetchone()
+    if found is not None:
+        _go_back(connection, *found, now_ms)
+
+
+def _go_back(connection: sqlite3.Connection, dead_letter: int, status_before: str, now_ms: int) -> None:
+    """It was not sent: as if nobody had asked."""
+    connection.execute(
+        "UPDATE dead_letters SET status = ?, status_at_ms = ?, replays = replays - 1 WHERE id = ? AND status = 'replaying'",
+        (status_before, now_ms, dead_letter),
+    )
+
+
+def _finish(connection: sqlite3.Connection, job_id: int, state: str, now_ms: int, error: str) -> None:
+    if connection.execute("SELECT 1 FROM job_items WHERE job_id = ? AND state = 'sending'", (job_id,)).fetchone():
+        raise UsageError(f"job {job_id} has records under way: its window must be closed first")
+    planned = connection.execute(
+        "UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned' "
+        "RETURNING dead_letter_id, status_before",
+        (job_id,),
+    ).fetchall()
+    for dead_letter, status_before in planned:
+        _go_back(connection, dead_letter, status_before, now_ms)
+    connection.execute(
+        "UPDATE jobs SET state = ?, finished_at_ms = ?, error = ?, send_window = NULL WHERE id = ?",
+        (state, now_ms, error or None, job_id),
+    )

@@ -1,0 +1,83 @@
+"""Alerts, events and upkeep."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from pipeline.buffer.connection import atomic, translated_errors
+from pipeline.buffer.contract import AlertWindow
+
+EVENTS_KEPT = 1000
+SECONDS_AT_ONCE = 2000
+
+
+class SqliteWatchStore:
+    """The contract's WatchStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def window(self, from_ms: int) -> AlertWindow:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(
+                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds WHERE second_ms >= ?",
+                (from_ms,),
+            ).fetchone()
+        return AlertWindow(*row)
+
+    def fire(self, rule: str, value: float, threshold: float, message: str, now_ms: int) -> int | None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            firing = connection.execute(
+                "UPDATE alerts SET value = max(value, ?), message = ? WHERE rule = ? AND state = 'firing'",
+                (value, message, rule),
+            ).rowcount
+            if firing:
+                return None
+            (alert_id,) = connection.execute(
+                "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message) "
+                "VALUES (?, 'firing', ?, ?, ?, ?) RETURNING id",
+                (rule, now_ms, value, threshold, message),
+            ).fetchone()
+            return int(alert_id)
+
+    def resolve(self, rule: str, now_ms: int) -> int | None:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            firing = self._connection.execute(
+                "SELECT id FROM alerts WHERE rule = ? AND state = 'firing'", (rule,)
+            ).fetchone()
+        if firing is None:
+            return None
+        with atomic(self._connection, self._path) as connection:
+            connection.execute("UPDATE alerts SET state = 'resolved', ended_at_ms = ? WHERE id = ?", (now_ms, firing[0]))
+        return int(firing[0])
+
+    def noticed(self, alert_id: int, notice: str) -> None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute("UPDATE alerts SET notice = ? WHERE id = ?", (notice, alert_id))
+
+    def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute(
+                "INSERT INTO events (at_ms, role, level, message) VALUES (?, ?, ?, ?)", (now_ms, role, level, message)
+            )
+            connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
+
+    def prune_seconds(self, before_ms: int) -> None:
+        """See WatchStore."""
+        removed = SECONDS_AT_ONCE
+        while removed == SECONDS_AT_ONCE:
+            # A few at a time: the processor must not wait for a big deletion.
+            with atomic(self._connection, self._path) as connection:
+                removed = connection.execute(
+                    "DELETE FROM flow_seconds WHERE second_ms IN "
+                    "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",
+                    (before_ms, SECONDS_AT_ONCE),
+                ).rowcount

@@ -1,0 +1,242 @@
+"""What the commands that are no roles do. Each prints for people and returns its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pipeline import requests
+from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, open_buffer, recount
+from pipeline.buffer.reads import JobView, Reader
+from pipeline.clock import wall_clock_ms
+from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, UsageError
+from pipeline.exports import export_all
+from pipeline.kafka import find_cluster
+from pipeline.kafka_check import compare_with_kafka
+from pipeline.requests import ProduceRequest
+from pipeline.settings import Settings, describe, unknown_variables
+from pipeline.statusboard import RoleStatus, read_roles
+from pipeline.supervisor import is_running
+
+log = logging.getLogger(__name__)
+
+REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
+ENDED = ("done", "failed", "cancelled")
+PROGRESS_EVERY_S = 0.2
+
+
+def warn_of_unknown_variables() -> None:
+    """Names environment variables that look like settings and are none."""
+    for name in unknown_variables():
+        print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
+
+
+# -- jobs ----------------------------------------------------------------------------------------------------------------
+
+
+def produce(settings: Settings, options: argparse.Namespace) -> int:
+    """Queues a produce job and, unless told otherwise, waits for its end."""
+    request = ProduceRequest(
+        options.count,
+        options.rate,
+        options.seed,
+        options.invalid_share,
+        options.transient_share,
+        options.malformed_share,
+        options.scenario,
+    )
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        job_id = requests.request_produce(settings, buffer, wall_clock_ms, request, "command line")
+    return _follow(settings, job_id, options.no_wait)
+
+
+def replay(settings: Settings, options: argparse.Namespace) -> int:
+    """Queues a replay job and, unless told otherwise, waits for its end; or lists what it would send."""
+    which = DeadLetterFilter(
+        ids=tuple(options.ids or ()),
+        fingerprint=options.group,
+        statuses=(options.status,) if options.status else (),
+    )
+    if options.dry_run:
+        return _list_what_would_be_sent(settings, which, options.force)
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        job_id = requests.request_replay(
+            settings, buffer, wall_clock_ms, which, "command line", rate=options.rate, force=options.force
+        )
+    return _follow(settings, job_id, options.no_wait)
+
+
+def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool) -> int:
+    limit = None if force else settings.replay_limit
+    count = 0
+    with open_buffer(settings.database_file) as buffer:
+        for item in buffer.jobs.preview_replay(which, limit, settings.orders_topic):
+            print(f"{item.dead_letter_id}\t{item.topic}\t{item.order_id or '-'}\t{item.reason}")
+            count += 1
+    print(f"{count} dead letters would be sent", file=sys.stderr)
+    return 0
+
+
+def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
+    if no_wait:
+        print(f"job {job_id} is queued")
+        return 0
+    if not is_running(settings.data_dir) and not _worker_speaks(settings):
+        print("orderpulse: no worker is running; the job waits for `python -m pipeline up`", file=sys.stderr)
+    pause = threading.Event()
+    said = ""
+    while True:
+        job = _job(settings, job_id)
+        line = f"job {job.id} {job.state}: {job.done} of {job.total} sent" + (
+            f", {job.failed} failed" if job.failed else ""
+        )
+        if line != said and (sys.stderr.isatty() or job.state in ENDED):
+            print(line, file=sys.stderr)
+            said = line
+        if job.state in ENDED:
+            if job.error:
+                print(f"orderpulse: {job.error}", file=sys.stderr)
+            return 0 if job.state == "done" and not job.failed else 1
+        pause.wait(PROGRESS_EVERY_S)
+
+
+def _job(settings: Settings, job_id: int) -> JobView:
+    with Reader(settings.database_file) as reader:
+        job = reader.job(job_id)
+    if job is None:
+        raise UsageError(f"there is no job {job_id}")
+    return job
+
+
+def _worker_speaks(settings: Settings) -> bool:
+    now_ms = wall_clock_ms()
+    return any(
+        role.role == "worker" and role.state != "stopped" and not role.silent(now_ms)
+        for role in read_roles(settings.data_dir)
+    )
+
+
+# -- reports -------------------------------------------------------------------------------------------------------------
+
+
+def status(settings: Settings, options: argparse.Namespace) -> int:
+    """Roles, lag, rates, totals, broker address and buffer size."""
+    report = status_report(settings, wall_clock_ms())
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(_status_lines(report)))
+    return 0
+
+
+def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
+    """What `status --json` prints. Figures of a buffer that cannot be read are null, with `buffer.error` saying why."""
+    roles = read_roles(settings.data_dir)
+    report: dict[str, Any] = {
+        "running": is_running(settings.data_dir),
+        "cluster": "demo" if settings.demo else "kafka",
+        "bootstrap_servers": _bootstrap_servers(settings),
+        "roles": [asdict(role) | {"silent": role.silent(now_ms)} for role in roles],
+        "lag": sum(int(role.figures.get("lag", 0)) for role in roles if role.role == "processor"),
+        "dead_letter_lag": sum(int(role.figures.get("lag", 0)) for role in roles if role.role == "collector"),
+        "rate_per_s": sum(float(role.figures.get("rate_per_s", 0)) for role in roles if role.role == "processor"),
+        "totals": None,
+        "dead_letters": None,
+        "parked": None,
+        "outbox": None,
+        "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
+    }
+    try:
+        with Reader(settings.database_file) as reader:
+            totals = reader.totals()
+            report["totals"] = {
+                "orders": totals.orders,
+                "revenue_cents": totals.revenue_cents,
+                "average_cents": totals.revenue_cents / totals.orders if totals.orders else None,
+                "dead_letters": totals.dead_letters,
+            }
+            report["dead_letters"] = reader.status_counts()
+            report["parked"] = reader.parked_count()
+            report["outbox"] = reader.outbox_count()
+            report["buffer"]["bytes"] = reader.file_bytes()
+    except BufferUnavailableError as error:
+        report["buffer"]["error"] = str(error)
+    return report
+
+
+def _bootstrap_servers(settings: Settings) -> str | None:
+    try:
+        return find_cluster(settings).bootstrap_servers
+    except KafkaUnavailableError:
+        return None
+
+
+def _status_lines(report: dict[str, Any]) -> list[str]:
+    lines = [f"{report['cluster']} cluster at {report['bootstrap_servers'] or '(not running)'}"]
+    for each in report["roles"]:
+        role = RoleStatus(**{name: value for name, value in each.items() if name != "silent"})
+        state = "silent" if each["silent"] else role.state
+        lines.append(f"{role.role}-{role.instance:<3}{state:<10}{role.detail}")
+    totals = report["totals"]
+    if totals is None:
+        return [*lines, report["buffer"]["error"]]
+    average = f"{totals['average_cents'] / 100:,.2f}" if totals["average_cents"] is not None else "-"
+    open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
+    return [
+        *lines,
+        f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
+        f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        f"lag           {report['lag']:,}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
+        f"{report['rate_per_s']:,.1f} records/s",
+        f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
+    ]
+
+
+def export(settings: Settings, options: argparse.Namespace) -> int:
+    """Writes all orders or dead letters to a file."""
+    entity = options.what.replace("-", "_")
+    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    with target as out:
+        rows = export_all(settings.database_file, entity, None, options.format, out)
+    print(f"{rows:,} rows written", file=sys.stderr)
+    return 0
+
+
+def _open_for_writing(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """Prints each difference between figures, rows and Kafka; exit 1 when there is one."""
+    differences = recount(settings.database_file)
+    try:
+        differences += compare_with_kafka(settings)
+    except KafkaUnavailableError as error:
+        print(f"not compared with Kafka: {error}", file=sys.stderr)
+    for difference in differences:
+        print(difference)
+    print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
+    return 1 if differences else 0
+
+
+def config(settings: Settings, options: argparse.Namespace) -> int:
+    """Every setting with its value and where it came from."""
+    lines = describe(settings)
+    width = max(len(line.variable) for line in lines)
+    for line in lines:
+        print(f"{line.variable:<{width}}  {line.value or '(empty)'}  [{line.source}]")
+    return 0
+
+
+Command = Callable[[Settings, argparse.Namespace], int]

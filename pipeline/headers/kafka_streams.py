@@ -1,0 +1,28 @@
+"""Kafka Streams' own dead-letter queue (KIP-1034): all text."""
+
+from __future__ import annotations
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.values import as_text, decimal_text_places, last
+from pipeline.records import Failure, Headers
+
+TOPIC = "__streams.errors.topic"
+PARTITION = "__streams.errors.partition"
+OFFSET = "__streams.errors.offset"
+EXCEPTION = "__streams.errors.exception"
+MESSAGE = "__streams.errors.message"
+STACKTRACE = "__streams.errors.stacktrace"
+
+
+def read(headers: Headers) -> Failure:
+    """The first place is the origin, the last the newest failure."""
+    return Failure(
+        dialect="kafka-streams",
+        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        error_class=as_text(last(headers, EXCEPTION)),
+        message=as_text(last(headers, MESSAGE)),
+        stacktrace=as_text(last(headers, STACKTRACE)),
+    )
+
+
+DIALECT = Dialect("kafka-streams", frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}), read)

@@ -1,0 +1,27 @@
+"""Karafka Pro: where the record was and how often it was tried, as text, but not why it failed."""
+
+from __future__ import annotations
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.values import as_number, as_text, decimal_text_places, last
+from pipeline.records import Failure, Headers
+
+TOPIC = "source_topic"
+PARTITION = "source_partition"
+OFFSET = "source_offset"
+CONSUMER_GROUP = "source_consumer_group"
+ATTEMPTS = "source_attempts"
+
+
+def read(headers: Headers) -> Failure:
+    """The first place is the origin, the last the newest failure."""
+    return Failure(
+        dialect="karafka",
+        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        attempts=as_number(last(headers, ATTEMPTS)),
+        consumer_group=as_text(last(headers, CONSUMER_GROUP)),
+    )
+
+
+# Anybody may call a header source_topic.
+DIALECT = Dialect("karafka", frozenset({TOPIC, PARTITION, OFFSET}), read, needed=frozenset({TOPIC, PARTITION, OFFSET}))

@@ -1,0 +1,28 @@
+"""Share groups (KIP-1191): the broker writes the dead letter, all text, and often without the record's body."""
+
+from __future__ import annotations
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.values import as_number, as_text, decimal_text_places, last
+from pipeline.records import Failure, Headers
+
+TOPIC = "__dlq.errors.topic"
+PARTITION = "__dlq.errors.partition"
+OFFSET = "__dlq.errors.offset"
+GROUP = "__dlq.errors.group"
+DELIVERY_COUNT = "__dlq.errors.delivery.count"
+MESSAGE = "__dlq.errors.message"
+
+
+def read(headers: Headers) -> Failure:
+    """The broker knows no exception, only how often it delivered the record and what it was told."""
+    return Failure(
+        dialect="share-group",
+        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        message=as_text(last(headers, MESSAGE)),
+        attempts=as_number(last(headers, DELIVERY_COUNT)),
+        consumer_group=as_text(last(headers, GROUP)),
+    )
+
+
+DIALECT = Dialect("share-group", frozenset({TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE}), read)

@@ -1,0 +1,28 @@
+"""The Kafka binder of Spring Cloud Stream: texts are UTF-8, the place is binary."""
+
+from __future__ import annotations
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.values import as_text, binary_places, last
+from pipeline.records import Failure, Headers
+
+TOPIC = "x-original-topic"
+PARTITION = "x-original-partition"
+OFFSET = "x-original-offset"
+EXCEPTION = "x-exception-fqcn"
+MESSAGE = "x-exception-message"
+STACKTRACE = "x-exception-stacktrace"
+
+
+def read(headers: Headers) -> Failure:
+    """The first place is the origin, the last the newest failure."""
+    return Failure(
+        dialect="spring-cloud-stream",
+        **binary_places(headers, (TOPIC,), (PARTITION,), (OFFSET,)),
+        error_class=as_text(last(headers, EXCEPTION)),
+        message=as_text(last(headers, MESSAGE)),
+        stacktrace=as_text(last(headers, STACKTRACE)),
+    )
+
+
+DIALECT = Dialect("spring-cloud-stream", frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}), read)

@@ -1,0 +1,89 @@
+"""Reads single header values. What is missing, null or malformed is None: a bad header never hides the dead letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.records import Headers
+
+_DECIMAL = re.compile(rb"\d{1,19}")
+_MAX_INT32 = 2**31 - 1
+_MAX_INT64 = 2**63 - 1
+
+
+def _values(headers: Headers, names: tuple[str, ...]) -> Iterator[bytes | None]:
+    return (value for name, value in headers if name in names)
+
+
+def first(headers: Headers, *names: str) -> bytes | None:
+    """The value of the first header that has one of these names."""
+    return next(_values(headers, names), None)
+
+
+def last(headers: Headers, *names: str) -> bytes | None:
+    """The value of the last header that has one of these names."""
+    return next(_values(headers[::-1], names), None)
+
+
+def as_text(value: bytes | None) -> str | None:
+    """UTF-8 text that is not empty."""
+    try:
+        return (value or b"").decode() or None
+    except UnicodeDecodeError:
+        return None
+
+
+def as_number(value: bytes | None, most: int = _MAX_INT64) -> int | None:
+    """A decimal number of 0 or more, as text."""
+    if value is None or not _DECIMAL.fullmatch(value):
+        return None
+    return _within(int(value), most)
+
+
+def as_partition(value: bytes | None) -> int | None:
+    """A partition as decimal text."""
+    return as_number(value, _MAX_INT32)
+
+
+def as_big_endian(value: bytes | None, *sizes: int) -> int | None:
+    """A signed big-endian number of 0 or more in one of these sizes (bytes)."""
+    if value is None or len(value) not in sizes:
+        return None
+    return _within(int.from_bytes(value, "big", signed=True), _MAX_INT64)
+
+
+def as_big_integer(value: bytes | None) -> int | None:
+    """Java's BigInteger.toByteArray(): big-endian two's complement in as few bytes as it takes; 0 or more."""
+    return as_big_endian(value, *range(1, 9))
+
+
+def _within(number: int, most: int) -> int | None:
+    return number if 0 <= number <= most else None
+
+
+def decimal_text_places(headers: Headers, topic: str, partition: str, offset: str) -> dict[str, Any]:
+    """`source_*` from the first and `newest_*` from the last of three headers that hold text."""
+    return {
+        "source_topic": as_text(first(headers, topic)),
+        "source_partition": as_partition(first(headers, partition)),
+        "source_offset": as_number(first(headers, offset)),
+        "newest_topic": as_text(last(headers, topic)),
+        "newest_partition": as_partition(last(headers, partition)),
+        "newest_offset": as_number(last(headers, offset)),
+    }
+
+
+def binary_places(
+    headers: Headers, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
+) -> dict[str, Any]:
+    """The same for Spring, where the partition is an int32 and the offset an int64, both big-endian."""
+    return {
+        "source_topic": as_text(first(headers, *topic)),
+        "source_partition": as_big_endian(first(headers, *partition), 4),
+        "source_offset": as_big_endian(first(headers, *offset), 8),
+        "newest_topic": as_text(last(headers, *topic)),
+        "newest_partition": as_big_endian(last(headers, *partition), 4),
+        "newest_offset": as_big_endian(last(headers, *offset), 8),
+    }

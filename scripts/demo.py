@@ -1,0 +1,99 @@
+"""The reference scenario on the console: 20 orders, of which order 15 fails for good after exactly 3 retries 2 s apart.
+
+Runs the whole pipeline on the demo cluster in a folder of its own and ends it again; exit 0 when every figure agrees.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT_DIR))
+
+from pipeline.buffer import DeadLetterFilter
+from pipeline.buffer.reads import Reader
+from pipeline.clock import wall_clock_ms
+from pipeline.commands import status_report
+from pipeline.settings import Settings, load_settings
+
+ORDERS = 20
+SUCCESSFUL = 19
+DEADLINE_S = 60.0
+
+
+def main() -> int:
+    """Plays the scenario and prints what happens."""
+    with tempfile.TemporaryDirectory(prefix="orderpulse-demo-") as folder:
+        environment = os.environ | {"ORDERPULSE_DATA_DIR": folder, "ORDERPULSE_RETRY_PRESET": "fixed"}
+        settings = load_settings(data_dir=Path(folder), retry_preset="fixed", bootstrap_servers="")
+        command = [sys.executable, "-m", "pipeline"]
+        # The pipe's end tells `up` to end, also when this script is killed.
+        with subprocess.Popen(
+            [*command, "up", "--end-with-stdin"],
+            cwd=PROJECT_DIR,
+            env=environment | {"ORDERPULSE_LOG_LEVEL": "WARNING"},
+            stdin=subprocess.PIPE,
+        ) as up:
+            try:
+                _wait_for("the pipeline", lambda: _running(settings))
+                subprocess.run(
+                    [*command, "produce", "--scenario", "reference"], cwd=PROJECT_DIR, env=environment, check=True
+                )
+                return _watch(settings)
+            finally:
+                up.terminate()
+                up.wait()
+
+
+def _watch(settings: Settings) -> int:
+    _wait_for("19 orders", lambda: _totals(settings)["orders"] == SUCCESSFUL)
+    print(f"19 orders are processed; order 15 waits for its retries ({_parked(settings)} parked)")
+    _wait_for("the dead letter", lambda: _totals(settings)["dead_letters"] == 1)
+    totals = _totals(settings)
+    with Reader(settings.database_file) as reader:
+        letter = reader.dead_letters(DeadLetterFilter(), limit=1)[0]
+    print(f"successful     {totals['orders']}")
+    print(f"dead-lettered  {totals['dead_letters']}")
+    print(f"revenue        {totals['revenue_cents'] / 100:,.2f}")
+    print(f"average price  {totals['average_cents'] / 100:,.2f}")
+    took_ms = letter.failed_at_ms - letter.first_failed_at_ms
+    print(f"{letter.order_id}: {letter.product}, {letter.price_cents / 100:,.2f}, {letter.reason}")
+    print(f"{letter.attempts} attempts, {letter.attempts - 1} of them retries, over {took_ms / 1000:.1f} s")
+    right = totals["orders"] == SUCCESSFUL and letter.attempts == 4 and letter.order_id.endswith(f"{15:06d}")
+    return 0 if right else 1
+
+
+def _running(settings: Settings) -> bool:
+    report = status_report(settings, wall_clock_ms())
+    speaking = {role["role"] for role in report["roles"] if role["state"] == "running"}
+    return {"broker", "processor", "collector", "worker"} <= speaking
+
+
+def _totals(settings: Settings) -> dict[str, Any]:
+    totals: dict[str, Any] = status_report(settings, wall_clock_ms())["totals"]
+    return totals
+
+
+def _parked(settings: Settings) -> int:
+    return int(status_report(settings, wall_clock_ms())["parked"])
+
+
+def _wait_for(what: str, condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"orderpulse: {what} did not come within {DEADLINE_S:.0f} s")
+        pause.wait(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
