@@ -11,11 +11,11 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(VENV)/installed ## the app on 127.0.0.1:8501, with the demo cluster unless a Kafka is set
-	@$(BIN)/python scripts/preflight.py $(PORT)
+	@$(BIN)/python -m scripts.preflight $(PORT)
 	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 demo: $(VENV)/installed ## the reference scenario on the console: 20 orders, one of which fails for good
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 test: setup-test ## everything: lint, types, unit, contract, app and browser tests
 	$(BIN)/ruff check .
@@ -32,7 +32,7 @@ unit: $(VENV)/installed-dev ## the quick tests only
 	$(BIN)/python -m pytest tests/unit tests/contract
 
 screenshots: setup-test ## makes docs/overview.png anew from the running app
-	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python -m scripts.screenshots
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh

@@ -39,7 +39,7 @@ def warn_of_unknown_variables() -> None:
         print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
 
 
-# -- jobs ----------------------------------------------------------------------------------------------------------------
+# -- jobs
 
 
 def produce(settings: Settings, options: argparse.Namespace) -> int:
@@ -124,7 +124,7 @@ def _worker_speaks(settings: Settings) -> bool:
     )
 
 
-# -- reports -------------------------------------------------------------------------------------------------------------
+# -- reports
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:

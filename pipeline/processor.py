@@ -128,7 +128,7 @@ class _Flow:
         self._said_at_ms = 0
         self._told_at_ms = 0
 
-    # -- one round ---------------------------------------------------------------------------------------------------
+    # -- one round
 
     def round(self, reader: GroupReader) -> None:
         """One round: everything the records caused is written at once, or not at all."""
@@ -252,7 +252,7 @@ class _Flow:
         )
         return due_at_ms
 
-    # -- partitions come and go --------------------------------------------------------------------------------------
+    # -- partitions come and go
 
     def assigned(self, reader: GroupReader, number: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
@@ -291,7 +291,7 @@ class _Flow:
         partition.next_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
 
-    # -- pace and report ---------------------------------------------------------------------------------------------
+    # -- pace and report
 
     @property
     def _parked(self) -> int:

@@ -140,7 +140,7 @@ class SampleOrders:
 
 
 def _invalid(order: Order, fault: float) -> Order:
-    faults = (
+    faults: tuple[dict[str, object], ...] = (
         {"price_cents": -order.price_cents},
         {"price_cents": 0},
         {"price_cents": 100_000_00 + order.price_cents},

@@ -15,14 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_DIR))
+from pipeline.buffer.reads import Reader
 
 from pipeline.buffer import DeadLetterFilter
-from pipeline.buffer.reads import Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.commands import status_report
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import PROJECT_DIR, Settings, load_settings
 
 ORDERS = 20
 SUCCESSFUL = 19

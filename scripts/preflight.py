@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.errors import SettingsError
 from pipeline.settings import load_settings, prepare_data_dir

@@ -38,6 +38,15 @@ def offset_of(record: int) -> int:
     return record & (1 << OFFSET_BITS) - 1
 
 
+def file_of(path: Path) -> tuple[int, int] | None:
+    """Which file this is, by device and inode; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
     """Raises BufferCorruptError or BufferUnavailableError for SQLite's operational errors; each names the file."""

@@ -98,20 +98,20 @@ def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int
 
 def _life_before(connection: sqlite3.Connection, replay_of: str | None) -> tuple[int | None, int]:
     """The dead letter whose replay failed again, and how often that record was replayed."""
-    found = connection.execute(
-        "SELECT id, replays FROM dead_letters WHERE dead_letter_id = ?", (replay_of,)
-    ).fetchone()
+    found = connection.execute("SELECT id, replays FROM dead_letters WHERE dead_letter_id = ?", (replay_of,)).fetchone()
     return found if found is not None else (None, 0)
 
 
 def _turn_dead_again(connection: sqlite3.Connection, dead_letter: int, now_ms: int) -> None:
     """Whoever failed it told nobody but the dead-letter topic: an application of its own, or we before a crash."""
     connection.execute(
-        "UPDATE dead_letters SET status = 'dead_again', status_at_ms = ? WHERE id = ? AND status IN ('replaying', 'replayed')",
+        "UPDATE dead_letters SET status = 'dead_again', status_at_ms = ? "
+        "WHERE id = ? AND status IN ('replaying', 'replayed')",
         (now_ms, dead_letter),
     )
     connection.execute(
-        "UPDATE job_items SET state = 'dead_again' WHERE dead_letter_id = ? AND state IN ('sending', 'sent')", (dead_letter,)
+        "UPDATE job_items SET state = 'dead_again' WHERE dead_letter_id = ? AND state IN ('sending', 'sent')",
+        (dead_letter,),
     )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.buffer.connection import OFFSET_BITS, atomic, translated_errors
 from pipeline.buffer.contract import (
@@ -44,7 +45,8 @@ class SqliteFlowStore:
         with atomic(self._connection, self._path) as connection:
             topic = (identity.cluster_id, identity.topic, identity.topic_id)
             connection.execute(
-                "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
                 (*topic, now_ms),
             )
             (topic_ref,) = connection.execute(
@@ -65,11 +67,15 @@ class SqliteFlowStore:
         """See FlowStore."""
         with translated_errors(self._path):
             rows = self._connection.execute(
-                "SELECT partition_ref, cluster_id, topic, topic_id, partition FROM partitions JOIN topics USING (topic_ref) "
-                "WHERE role = ? AND topic = ? AND partition = ? ORDER BY partition_ref",
+                "SELECT partition_ref, cluster_id, topic, topic_id, partition "
+                "FROM partitions JOIN topics USING (topic_ref) WHERE (role, topic, partition) = (?, ?, ?) "
+                "ORDER BY partition_ref",
                 (role, topic, partition),
             ).fetchall()
-        return [Generation(ref, TopicIdentity(cluster, name, topic_id), number) for ref, cluster, name, topic_id, number in rows]
+        return [
+            Generation(ref, TopicIdentity(cluster, name, topic_id), number)
+            for ref, cluster, name, topic_id, number in rows
+        ]
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """See FlowStore."""
@@ -117,10 +123,11 @@ class SqliteFlowStore:
         with translated_errors(self._path):
             rows = self._connection.execute(
                 "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
-                "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) ORDER BY record_id",
+                "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
+                "ORDER BY record_id",
                 (json.dumps(list(record_ids)),),
             ).fetchall()
-        return [Parked(*row[:4], headers_from_json(row[4]), *row[5:]) for row in rows]
+        return [Parked(*_with_headers(row, 4)) for row in rows]
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
@@ -139,7 +146,7 @@ class SqliteFlowStore:
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
                 (json.dumps(list(refs)), limit),
             ).fetchall()
-        return [OutboxRow(*row[:5], headers_from_json(row[5])) for row in rows]
+        return [OutboxRow(*_with_headers(row, 5)) for row in rows]
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
@@ -197,6 +204,10 @@ class _Names:
         self._new = {}
 
 
+def _with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+    return (*row[:column], headers_from_json(row[column]), *row[column + 1 :])
+
+
 def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
     """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
     for each in advances:
@@ -213,7 +224,8 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
 def note_outcome(connection: sqlite3.Connection, outcome: ReplayOutcome, now_ms: int) -> None:
     """Sets a replay's item and its dead letter to what became of them; of an unknown replay there is nothing to set."""
     found = connection.execute(
-        "UPDATE job_items SET state = ? WHERE replay_id = ? RETURNING dead_letter_id", (outcome.state, outcome.replay_id)
+        "UPDATE job_items SET state = ? WHERE replay_id = ? RETURNING dead_letter_id",
+        (outcome.state, outcome.replay_id),
     ).fetchone()
     if found is not None:
         connection.execute(
@@ -222,10 +234,18 @@ def note_outcome(connection: sqlite3.Connection, outcome: ReplayOutcome, now_ms:
 
 
 def count_seconds_and_minutes(
-    connection: sqlite3.Connection, now_ms: int, orders: int = 0, revenue_cents: int = 0, retries: int = 0, dead_letters: int = 0
+    connection: sqlite3.Connection,
+    now_ms: int,
+    orders: int = 0,
+    revenue_cents: int = 0,
+    retries: int = 0,
+    dead_letters: int = 0,
 ) -> None:
     """Adds to the figures of this second and this minute."""
-    for table, column, length_ms in (("flow_seconds", "second_ms", SECOND_MS), ("flow_minutes", "minute_ms", MINUTE_MS)):
+    for table, column, length_ms in (
+        ("flow_seconds", "second_ms", SECOND_MS),
+        ("flow_minutes", "minute_ms", MINUTE_MS),
+    ):
         connection.execute(
             f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?) ON CONFLICT ({column}) DO UPDATE SET "
             "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
@@ -267,7 +287,8 @@ def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
     connection.executemany(
         "INSERT INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
         "attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
-        "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+        "first_failed_at_ms = excluded.first_failed_at_ms, "
+        "error_class = excluded.error_class, reason = excluded.reason",
         [
             (
                 each.record_id,
@@ -290,7 +311,15 @@ def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_
     connection.executemany(
         "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (row.dead_letter_id, row.record_id, row.timestamp_ms, row.key, row.value, headers_to_json(row.headers), now_ms)
+            (
+                row.dead_letter_id,
+                row.record_id,
+                row.timestamp_ms,
+                row.key,
+                row.value,
+                headers_to_json(row.headers),
+                now_ms,
+            )
             for row in rows
         ],
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.buffer.connection import atomic, translated_errors
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
@@ -26,12 +25,14 @@ class SqliteJobStore:
         self._connection = connection
         self._path = path
 
-    # -- asking ----------------------------------------------------------------------------------------------------------
+    # -- asking
 
     def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
         """See JobStore."""
         with atomic(self._connection, self._path) as connection:
-            return _job_of(connection, request_id) or _new_job(connection, "produce", params, total, by, request_id, now_ms)
+            return _job_of(connection, request_id) or _new_job(
+                connection, "produce", params, total, by, request_id, now_ms
+            )
 
     def queue_replay(
         self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
@@ -95,7 +96,7 @@ class SqliteJobStore:
                 return True
         return False
 
-    # -- doing -----------------------------------------------------------------------------------------------------------
+    # -- doing
 
     def get(self, job_id: int) -> Job | None:
         """See JobStore."""
@@ -106,7 +107,9 @@ class SqliteJobStore:
     def next_job(self, now_ms: int) -> Job | None:
         """See JobStore."""
         with translated_errors(self._path):
-            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1").fetchone()
+            row = self._connection.execute(
+                f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
+            ).fetchone()
         if row is None:
             return None
         job = Job(*row)
@@ -114,7 +117,8 @@ class SqliteJobStore:
             return job
         with atomic(self._connection, self._path) as connection:
             started = connection.execute(
-                "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'", (now_ms, job.id)
+                "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'",
+                (now_ms, job.id),
             ).rowcount
         return replace(job, state="running") if started else None
 
@@ -167,7 +171,11 @@ class SqliteJobStore:
                 "WHERE job_id = ? AND job_items.state = ? ORDER BY dead_letters.id LIMIT ?",
                 (default_topic, job_id, state, limit),
             ).fetchall()
-        return [ReplayItem(*row[:7], headers_from_json(row[7])) for row in rows]
+        return [_replay_item(*row) for row in rows]
+
+
+def _replay_item(*columns: Any) -> ReplayItem:
+    return ReplayItem(*columns[:-1], headers_from_json(columns[-1]))
 
 
 def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
@@ -204,7 +212,7 @@ def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Argume
 def _note_sent(connection: sqlite3.Connection, sent: Sent, now_ms: int) -> None:
     # The processor may have been faster: its outcome stays.
     (dead_letter,) = connection.execute(
-        'UPDATE job_items SET topic = ?, partition = ?, "offset" = ?, state = iif(state = \'sending\', \'sent\', state) '
+        "UPDATE job_items SET topic = ?, partition = ?, \"offset\" = ?, state = iif(state = 'sending', 'sent', state) "
         "WHERE replay_id = ? RETURNING dead_letter_id",
         (sent.topic, sent.partition, sent.offset, sent.send_id),
     ).fetchone()
@@ -221,13 +229,15 @@ def _note_error(connection: sqlite3.Connection, replay_id: str, error: str, now_
         (error, replay_id),
     ).fetchone()
     if found is not None:
-        _go_back(connection, *found, now_ms)
+        dead_letter, status_before = found
+        _go_back(connection, dead_letter, status_before, now_ms)
 
 
 def _go_back(connection: sqlite3.Connection, dead_letter: int, status_before: str, now_ms: int) -> None:
     """It was not sent: as if nobody had asked."""
     connection.execute(
-        "UPDATE dead_letters SET status = ?, status_at_ms = ?, replays = replays - 1 WHERE id = ? AND status = 'replaying'",
+        "UPDATE dead_letters SET status = ?, status_at_ms = ?, replays = replays - 1 "
+        "WHERE id = ? AND status = 'replaying'",
         (status_before, now_ms, dead_letter),
     )
 

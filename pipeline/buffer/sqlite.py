@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from pipeline.buffer.connection import connect_writer
+from pipeline.buffer.connection import connect_writer, file_of
 from pipeline.buffer.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.flow import SqliteFlowStore
 from pipeline.buffer.jobs import SqliteJobStore
@@ -21,7 +20,7 @@ class SqliteBuffer:
     def __init__(self, path: Path, synchronous: Literal["NORMAL", "FULL"]) -> None:
         self._path = path
         self._connection = connect_writer(path, synchronous)
-        self._file = _file_of(path)
+        self._file = file_of(path)
         self.flow = SqliteFlowStore(self._connection, path)
         self.dead_letters = SqliteDeadLetterStore(self._connection, path)
         self.jobs = SqliteJobStore(self._connection, path)
@@ -29,7 +28,7 @@ class SqliteBuffer:
 
     def check_file(self) -> None:
         """See Buffer."""
-        if _file_of(self._path) != self._file:
+        if file_of(self._path) != self._file:
             raise BufferUnavailableError(f"the buffer {self._path} was moved or replaced; opening it anew")
 
     def close(self) -> None:
@@ -39,7 +38,9 @@ class SqliteBuffer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -50,11 +51,3 @@ def open_buffer(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     return SqliteBuffer(path, synchronous)
-
-
-def _file_of(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

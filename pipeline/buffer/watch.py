@@ -24,7 +24,8 @@ class SqliteWatchStore:
         """See WatchStore."""
         with translated_errors(self._path):
             row = self._connection.execute(
-                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds WHERE second_ms >= ?",
+                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
+                "WHERE second_ms >= ?",
                 (from_ms,),
             ).fetchone()
         return AlertWindow(*row)
@@ -54,7 +55,9 @@ class SqliteWatchStore:
         if firing is None:
             return None
         with atomic(self._connection, self._path) as connection:
-            connection.execute("UPDATE alerts SET state = 'resolved', ended_at_ms = ? WHERE id = ?", (now_ms, firing[0]))
+            connection.execute(
+                "UPDATE alerts SET state = 'resolved', ended_at_ms = ? WHERE id = ?", (now_ms, firing[0])
+            )
         return int(firing[0])
 
     def noticed(self, alert_id: int, notice: str) -> None:

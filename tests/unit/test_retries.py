@@ -31,9 +31,7 @@ def test_exponential_ends_after_the_retries_that_are_set():
 
 @given(attempts=st.integers(1, 1000), seed=st.integers(0, 2**32))
 def test_exponential_never_waits_longer_than_its_doubling_bound_or_the_cap(attempts, seed):
-    backoff = backoff_of(
-        settings(retry_max=1000, retry_base_ms=100, retry_cap_ms=5000), random.Random(seed).random
-    )
+    backoff = backoff_of(settings(retry_max=1000, retry_base_ms=100, retry_cap_ms=5000), random.Random(seed).random)
     delay_ms = backoff.delay_ms(attempts)
     assert delay_ms is not None
     assert 0 <= delay_ms <= min(5000, 100 * 2 ** (attempts - 1))

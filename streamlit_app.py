@@ -1,0 +1,42 @@
+"""The app's entry: who may enter, what is in the sidebar, which pages there are."""
+
+from __future__ import annotations
+
+import sys
+
+import streamlit as st
+
+if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
+    st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
+    st.stop()
+
+from dashboard.autostart import keep_pipeline_running
+from dashboard.sidebar import sidebar
+
+from dashboard.context import settings
+from dashboard.shell import enter
+from pipeline.errors import SettingsError
+from pipeline.settings import prepare_data_dir
+
+st.set_page_config(page_title="OrderPulse", page_icon=":material/monitor_heart:", layout="wide")
+try:
+    prepare_data_dir(settings())
+    keep_pipeline_running()
+except SettingsError as error:
+    print(f"orderpulse: {error}", file=sys.stderr)  # noqa: T201 - who started the app looks at the console
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+enter()
+page = st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+        st.Page("pages/orders.py", title="Orders", icon=":material/receipt_long:"),
+        st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
+        st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
+        st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
+        st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
+    ]
+)
+sidebar()
+page.run()
