@@ -1,0 +1,47 @@
+"""Groups failures by cause: the same fault in another record gets the same fingerprint and a title that fits both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+REASON_LIMIT = 1_000
+"""Only so much of a reason is looked at; what a stack of causes adds behind it does not tell causes apart."""
+
+TITLE_LIMIT = 200
+
+# In this order: a place or a time is whole before its numbers are looked at. No pattern can match in two ways, so each
+# takes linear time.
+_VARYING = (
+    (re.compile(r"[\w.-]{1,249}\[\d+\] offset \d+"), "<place>"),
+    (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"), "<uuid>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"), "<time>"),
+    (re.compile(r"(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|“[^”\n]*”|«[^»\n]*»"), "<value>"),
+    (re.compile(r"\b0[xX][0-9a-fA-F]+\b|@[0-9a-f]{5,}\b|\b[0-9a-fA-F]{16,}\b|\b(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}\b"), "<hex>"),
+    (re.compile(r"\b[A-Z]{2,12}(?:-\d+)+\b"), "<id>"),
+    (re.compile(r"(?<![A-Za-z_\d])-?\d+(?:[.,]\d+)*"), "<n>"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def fingerprint(error_class: str | None, reason: str, rule: str | None, source_topic: str | None) -> tuple[str, str]:
+    """16 hexadecimal digits that failures of one cause share, and the title of their group.
+
+    Failures of different rules, error classes or topics never share one.
+    """
+    cause = without_varying_parts(reason[:REASON_LIMIT])
+    identity = json.dumps([error_class, cause, rule, source_topic])
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+    return digest, _cut(cause or error_class or rule or "no reason")
+
+
+def without_varying_parts(text: str) -> str:
+    """The text with places, times, quoted values, ids and numbers replaced by what they are."""
+    for pattern, placeholder in _VARYING:
+        text = pattern.sub(placeholder, text)
+    return text.strip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TITLE_LIMIT else f"{text[: TITLE_LIMIT - 1]}…"
