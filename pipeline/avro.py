@@ -279,7 +279,8 @@ def _type_of(schema: Schema) -> str:
 
 
 def _logical_type_of(schema: Schema) -> str | None:
-    return schema.get("logicalType") if isinstance(schema, dict) else None
+    logical = schema.get("logicalType") if isinstance(schema, dict) else None
+    return logical if isinstance(logical, str) else None
 
 
 def _to_text(schema: Schema, names: Names, where: str) -> Reader:
@@ -429,6 +430,12 @@ def _defaults(reader: Schema, filled: set[str]) -> list[Any]:
 
 def _default_value(name: str, default: Any) -> Any:
     """A default as the schema's JSON has it; that of a decimal is a string of its bytes."""
-    if name == "price":
-        return cents_of(str(default).encode("latin-1", "replace"), PRICE_SCALE)
-    return default
+    wanted = int if name == "created_at" else str
+    if not isinstance(default, wanted):
+        raise UnresolvableError(f"the default of {name} is {default!r}")
+    if name != "price":
+        return default
+    try:
+        return cents_of(str(default).encode("latin-1"), PRICE_SCALE)
+    except (UndecodableError, UnicodeEncodeError) as error:
+        raise UnresolvableError(f"the default of price is no decimal: {error}") from error

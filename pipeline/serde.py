@@ -26,6 +26,8 @@ CONFLUENT_MARK = b"\x00"
 _FINGERPRINT_END = 10
 _SCHEMA_ID_END = 5
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
+# Its region is the default, because version 1 has none.
+_PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
 # What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
 _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -67,8 +69,10 @@ def _check_named_type(name: str, schema: Schema) -> None:
     size = schema.get("size", 0)
     if not isinstance(size, int) or size < 0:
         raise UnresolvableError(f"the size of {name} is {size!r}")
-    if not all(isinstance(field["name"], str) for field in schema.get("fields", [])):
-        raise UnresolvableError(f"a field of {name} has a name that is no text")
+    for named in (schema, *schema.get("fields", [])):
+        aliases = named.get("aliases", [])
+        if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (named["name"], *aliases)):
+            raise UnresolvableError(f"{name} has a name or an alias that is no text")
 
 
 class SchemaStore:
@@ -162,7 +166,10 @@ class OrderCodec:
     def _writer(self, version: int) -> _OrderWriter:
         writer = self._writers.get(version)
         if writer is None:
-            writer = self._writers[version] = _OrderWriter(self._store.version(version))
+            schema = self._store.version(version)
+            writer = _OrderWriter(schema)
+            _check_writable(writer, plan_order(schema.parsed, schema.names, self._store.latest.parsed), version)
+            self._writers[version] = writer
         return writer
 
     def _plan_by_fingerprint(self, value: bytes) -> OrderPlan:
@@ -225,6 +232,16 @@ class _OrderWriter:
         out.write(frame)
         schemaless_writer(out, self._schema, _datum(order))
         return out.getvalue()
+
+
+def _check_writable(writer: _OrderWriter, plan: OrderPlan, version: int) -> None:
+    """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent."""
+    try:
+        same = plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
+    except (*_SCHEMA_FAULTS, UndecodableError) as error:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: {error}") from error
+    if not same:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: they would read as other orders")
 
 
 def _without_logical_types(schema: Any) -> Any:
