@@ -127,7 +127,7 @@ class SqliteFlowStore:
                 "ORDER BY record_id",
                 (json.dumps(list(record_ids)),),
             ).fetchall()
-        return [Parked(*_with_headers(row, 4)) for row in rows]
+        return [Parked(*with_headers(row, 4)) for row in rows]
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
@@ -146,7 +146,7 @@ class SqliteFlowStore:
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
                 (json.dumps(list(refs)), limit),
             ).fetchall()
-        return [OutboxRow(*_with_headers(row, 5)) for row in rows]
+        return [OutboxRow(*with_headers(row, 5)) for row in rows]
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
@@ -204,7 +204,8 @@ class _Names:
         self._new = {}
 
 
-def _with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+    """A row with the headers in this column read from their JSON."""
     return (*row[:column], headers_from_json(row[column]), *row[column + 1 :])
 
 

@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.buffer.connection import atomic, translated_errors
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, Arguments, DeadLetterFilter
+from pipeline.buffer.flow import with_headers
 from pipeline.errors import UsageError
-from pipeline.headers.codec import headers_from_json
 
 _JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
 _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
@@ -171,11 +171,7 @@ class SqliteJobStore:
                 "WHERE job_id = ? AND job_items.state = ? ORDER BY dead_letters.id LIMIT ?",
                 (default_topic, job_id, state, limit),
             ).fetchall()
-        return [_replay_item(*row) for row in rows]
-
-
-def _replay_item(*columns: Any) -> ReplayItem:
-    return ReplayItem(*columns[:-1], headers_from_json(columns[-1]))
+        return [ReplayItem(*with_headers(row, 7)) for row in rows]
 
 
 def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
