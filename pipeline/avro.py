@@ -1,8 +1,9 @@
 """Reads Avro's binary encoding of an order, strictly: every byte is checked before it is believed.
 
 fastavro is a third faster on valid data, but it follows negative union indexes, drops bits of overlong numbers, lets an
-array's count take all memory, ends the process on deeply nested data (1.13.1), and cannot say which field was broken. What arrives on a topic is not ours to trust, so it is read here, along a plan made once
-for each writer's schema. Wire format: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
+array's count take all memory, ends the process on deeply nested data (1.13.1), and cannot say which field was broken.
+What arrives on a topic is not ours to trust, so it is read here, along a plan made once for each writer's schema.
+Wire format: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 """
 
 from __future__ import annotations

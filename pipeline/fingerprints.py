@@ -40,10 +40,13 @@ def fingerprint(error_class: str | None, reason: str, rule: str | None, source_t
 
 
 def without_varying_parts(text: str) -> str:
-    """The text with places, times, quoted values, ids and numbers replaced by what they are."""
+    """The text with places, times, quoted values, ids and numbers replaced by what they are.
+
+    A place that it begins with says nothing of the cause and goes.
+    """
     for pattern, placeholder in _VARYING:
         text = pattern.sub(placeholder, text)
-    return text.strip()
+    return text.strip().removeprefix("<place>: ")
 
 
 def _cut(text: str) -> str:

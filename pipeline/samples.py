@@ -22,7 +22,7 @@ SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""
 
 CHUNK = 1000
-CUSTOMERS = 500
+CUSTOMERS = 1000
 REGIONS = ("north", "south", "east", "west")
 REFERENCE_ORDERS = 20
 REFERENCE_FAILURE = 15
@@ -48,8 +48,8 @@ CATALOGUE = (
     ("Service visit", 8900, 14900, 1),
 )
 _PRODUCTS = tuple(accumulate(share for *_, share in CATALOGUE))
-# Few customers order much and many order little: the n-th does so in proportion to 1/n (Zipf's law).
-_CUSTOMERS = tuple(accumulate(1 / rank for rank in range(1, CUSTOMERS + 1)))
+# Few customers order much and many order little: the n-th in proportion to 1/(n + 4) (Zipf's law, Mandelbrot's form).
+_CUSTOMERS = tuple(accumulate(1 / (rank + 4) for rank in range(1, CUSTOMERS + 1)))
 # The golden ratio's multiples fill the unit interval evenly without a visible rhythm: shares are met to one order.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 

@@ -62,7 +62,11 @@ def test_reasons_that_say_different_things_are_different_groups(one: str, other:
 
 
 def test_a_group_s_title_names_what_varies() -> None:
-    assert title("orders[2] offset 417: price -3.00 is below 'the limit'") == "<place>: price <n> is below <value>"
+    assert title("price -3.00 is below 'the limit' at orders[2] offset 417") == "price <n> is below <value> at <place>"
+
+
+def test_the_place_that_a_reason_begins_with_is_no_part_of_the_cause() -> None:
+    assert title("orders[2] offset 417: price -3.00 is below the minimum 0.01") == "price <n> is below the minimum <n>"
 
 
 @settings(max_examples=200)
