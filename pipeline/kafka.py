@@ -339,12 +339,14 @@ class GroupReader(Reader):
         assigned: Callable[[GroupReader, int], int],
         revoked: Callable[[int], None],
     ) -> None:
-        super().__init__(
-            settings,
-            cluster,
-            settings.group_id,
-            **{"partition.assignment.strategy": "cooperative-sticky", "group.instance.id": instance_id},
-        )
+        membership: dict[str, Any] = {
+            "partition.assignment.strategy": "cooperative-sticky",
+            "group.instance.id": instance_id,
+        }
+        if cluster.demo_id:
+            # It keeps a dead member's place until its session ends, where Kafka gives it to the next of that name.
+            membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+        super().__init__(settings, cluster, settings.group_id, **membership)
         self._assigned = assigned
         self._revoked = revoked
         self._topic = settings.orders_topic

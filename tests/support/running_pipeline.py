@@ -129,7 +129,9 @@ class RunningPipeline:
             totals = reader.totals()
         return totals.orders + totals.dead_letters
 
-    def send(self, *records: tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]], topic: str = "") -> None:
+    def send(
+        self, *records: tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]], topic: str = ""
+    ) -> None:
         """Puts records (key, value, headers) onto a topic, the orders topic unless told otherwise."""
         errors: list[str] = []
         sender = Sender(self.settings, self.cluster)
