@@ -69,16 +69,19 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def connect_writer(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sqlite3.Connection:
+def connect_writer(
+    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
     """Opens the buffer for writing; makes it or brings its layout up to date first.
 
     `FULL` makes every commit survive a power cut, as the replay ledger needs; with `NORMAL` the newest commits may be
-    rolled back together with their offsets, which only means reading them again.
+    rolled back together with their offsets, which only means reading them again. `busy_timeout_s`: how long to wait for
+    another writer.
 
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     with translated_errors(path):
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -112,7 +115,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One write transaction: all of it is committed, or nothing. Waits up to 10 s for other writers."""
+    """One write transaction: all of it is committed, or nothing. Waits for other writers, up to the busy timeout."""
     with translated_errors(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
