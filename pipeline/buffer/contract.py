@@ -153,6 +153,8 @@ class DeadLetterRow:
     first_failed_at_ms: int | None = None
     replay_of: str | None = None
     """`dead_letter_id` of the dead letter whose replay this is."""
+    replay_id: str | None = None
+    """Which of its replays."""
 
 
 @dataclass(frozen=True, slots=True)
