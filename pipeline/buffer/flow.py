@@ -22,6 +22,7 @@ from pipeline.buffer.contract import (
     ReplayOutcome,
     Role,
 )
+from pipeline.buffer.watch import leave_event
 from pipeline.errors import StaleWriterError
 from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
@@ -81,11 +82,8 @@ class SqliteFlowStore:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
             advance(connection, [Advance(ref, expected, next_offset)])
-            connection.execute(
-                "INSERT INTO events (at_ms, role, level, message) "
-                "SELECT ?, role, 'error', ? FROM partitions WHERE partition_ref = ?",
-                (now_ms, message, ref),
-            )
+            (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
+            leave_event(connection, role, "error", message, now_ms)
 
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""
