@@ -83,6 +83,8 @@ def connect_writer(
     with translated_errors(path):
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
+            # Looked at before anything is set: a file that is not ours stays as it is.
+            _layout_of(connection, path)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
