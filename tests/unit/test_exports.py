@@ -51,7 +51,7 @@ def fill_orders(path: Path, orders: list[Order], attempts: int = 1) -> None:
         place = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
         start = place.next_offset
         rows = [OrderRow(record_id(place.ref, start + index), order, attempts) for index, order in enumerate(orders)]
-        buffer.flow.apply(Batch(NOW_MS, [Advance(place.ref, start, start + len(rows))], rows))
+        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, start, start + len(rows))], rows))
 
 
 def fill_dead_letters(path: Path, letters: list[dict[str, Any]]) -> None:
@@ -105,7 +105,7 @@ def everything(path: Path) -> Path:
         place = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
         parked = Parked(record_id(place.ref, 20), NOW_MS, b"key", None, (("h", None),), 1, NOW_MS, NOW_MS, "E", "busy")
         lost = OutboxRow("x", record_id(place.ref, 21), NOW_MS, None, b"", ())
-        buffer.flow.apply(Batch(NOW_MS, [Advance(place.ref, 20, 22)], parked=[parked], outbox=[lost]))
+        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, 20, 22)], parked=[parked], outbox=[lost]))
         buffer.watch.fire("dead-letter-rate", 0.25, 0.05, "too many", NOW_MS)
         buffer.watch.event("processor", "info", "rules reloaded", NOW_MS)
     return path
@@ -310,16 +310,22 @@ class _Nowhere(io.RawIOBase):
         return len(data)
 
 
-@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
-def test_two_hundred_thousand_rows_need_no_more_memory_than_one_chunk(path: Path, format: ExportFormat) -> None:
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("many") / "orderpulse.db"
     for start in range(0, 200_000, 20_000):
         fill_orders(path, [an_order(number) for number in range(start, start + 20_000)])
-    export_all(path, "orders", None, format, _Nowhere(), 10)  # type: ignore[arg-type]  # what is imported late
+    return path
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_two_hundred_thousand_rows_need_no_more_memory_than_one_chunk(many: Path, format: ExportFormat) -> None:
+    export_all(many, "orders", None, format, _Nowhere(), 10)  # type: ignore[arg-type]  # what is imported late
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     tracemalloc.start()
     out = _Nowhere()
-    rows = export_all(path, "orders", None, format, out)  # type: ignore[arg-type]
+    rows = export_all(many, "orders", None, format, out)  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
