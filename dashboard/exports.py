@@ -59,15 +59,13 @@ def _file(entity: Entity, which: RowFilter | None, format_: ExportFormat) -> Cal
 
 
 def _extent(count: Count | None) -> str:
-    """What the files will hold, and what not."""
+    """What the files will hold, and what not. Rows may come before somebody clicks, so no exact number is promised."""
     most = settings().export_max_rows
     if count is not None and count.rows > most:
         return f"The newest {number(most)} of {count} rows. `python -m pipeline export` has no such limit."
-    if count is None or count.more:
-        return f"All rows that match the filter, up to {number(most)}."
-    if count.rows == 1:
-        return "The one row that matches the filter."
-    return f"All {count} rows that match the filter."
+    if count is not None and not count.more:
+        return "All rows that match when you click."
+    return f"All rows that match when you click, up to {number(most)}."
 
 
 def _count(which: RowFilter | None) -> Count | None:
