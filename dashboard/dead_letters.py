@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.asking import refusal, tell
-from dashboard.context import reader, settings, writer
+from dashboard.context import now_ms, reader, settings, writer
 from dashboard.letter_filters import STATUS_COLORS, STATUS_LABELS
 from dashboard.letter_table import (
     NEW_CAP,
@@ -20,18 +20,16 @@ from dashboard.letter_table import (
     selected_ids,
     show_newest,
 )
-from dashboard.refreshing import draw_page_again_if
 from dashboard.replay_dialog import LAST_JOB, propose, replay_is_proposed
 from pipeline.buffer import DeadLetterFilter
-from pipeline.clock import wall_clock_ms
 from pipeline.errors import OrderPulseError
 from pipeline.requests import set_status
 
 _DONE = {"discarded": "discarded", "open": "opened again"}
 
 
-def watch_letters() -> None:
-    """The live part: dead letters by status, and what is new since the table was drawn."""
+def watch_letters() -> bool:
+    """The live part: dead letters by status, what is new since the table was drawn. True: the table is outdated."""
     snapshot = current_snapshot()
     counts = dict(marks().statuses)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -40,8 +38,7 @@ def watch_letters() -> None:
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")
-    if snapshot is not None:
-        draw_page_again_if(not replay_is_proposed() and outdated(snapshot))
+    return snapshot is not None and not replay_is_proposed() and outdated(snapshot)
 
 
 def _refresh_button(new: int) -> bool:
@@ -123,7 +120,7 @@ def _triage(status: Literal["open", "discarded"]) -> None:
         return
     try:
         with writer() as buffer:
-            changed = set_status(settings(), buffer, wall_clock_ms, ids, status)
+            changed = set_status(settings(), buffer, now_ms, ids, status)
     except OrderPulseError as error:
         tell(str(error))
         return

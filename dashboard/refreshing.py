@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
 from dashboard.context import shown_errors
 from dashboard.shell import live
-from pipeline.errors import BufferUnavailableError
+from pipeline.errors import OrderPulseError
 
-_WHOLE_RUN = "whole_run"
+_WHOLE_RUN, _WATCHED, _BROKEN = (f"page_{name}" for name in ("whole_run", "watched", "broken"))
 
 
 @contextmanager
 def whole_page() -> Iterator[None]:
-    """The page around its live part. While there is no buffer, every refresh tries the whole page again."""
-    st.session_state[_WHOLE_RUN] = True
+    """The page around its live part. What could not be drawn is tried again at every refresh."""
+    state = st.session_state
+    state[_WHOLE_RUN], state[_WATCHED], state[_BROKEN] = True, False, False
     try:
         with shown_errors():
             try:
                 yield
-            except BufferUnavailableError:
-                live(_try_again)
+            except OrderPulseError:
+                state[_BROKEN] = True
                 raise
+        if state[_BROKEN] and not state[_WATCHED]:
+            live(lambda: draw_page_again_if(True))
     finally:
-        st.session_state[_WHOLE_RUN] = False
+        state[_WHOLE_RUN] = False
+
+
+def watch(render: Callable[[], bool]) -> None:
+    """The page's live part. `render` returns whether the rest of the page has to be drawn again."""
+    st.session_state[_WATCHED] = True
+    live(lambda: draw_page_again_if(render() or st.session_state[_BROKEN]))
 
 
 def draw_page_again_if(changed: bool) -> None:
-    """Called by the live part: draws the whole page again, at most once a refresh."""
+    """Called by a live part: draws the whole page again, at most once a refresh."""
     # The run that draws the whole page draws its live part too: starting over from there would never end while
     # somebody writes.
-    if changed and not st.session_state.get(_WHOLE_RUN, False):
+    if changed and not st.session_state[_WHOLE_RUN]:
         st.rerun(scope="app")
-
-
-def _try_again() -> None:
-    draw_page_again_if(True)

@@ -9,10 +9,9 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.asking import requested_by, tell
-from dashboard.context import reader, settings, shown_errors, writer
+from dashboard.context import now_ms, reader, settings, shown_errors, writer
 from dashboard.letter_table import show_newest
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
-from pipeline.clock import wall_clock_ms
 from pipeline.errors import OrderPulseError
 from pipeline.requests import MAX_RATE, new_request_id, request_replay
 
@@ -126,7 +125,7 @@ def _confirm() -> None:
             job_id = request_replay(
                 settings(),
                 buffer,
-                wall_clock_ms,
+                now_ms,
                 proposal.which,
                 requested_by(),
                 request_id=proposal.request_id,

@@ -11,9 +11,9 @@ from dashboard.exports import table_downloads
 from dashboard.letter_detail import draw_detail
 from dashboard.letter_filters import filter_card, groups_card
 from dashboard.letter_table import draw_pages, draw_table, selected_ids, take_snapshot
-from dashboard.refreshing import whole_page
+from dashboard.refreshing import watch, whole_page
 from dashboard.replay_dialog import draw_replay_dialog
-from dashboard.shell import begin_page, live
+from dashboard.shell import begin_page
 
 begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()
@@ -26,12 +26,12 @@ with whole_page():
         groups_card(groups)
     snapshot = take_snapshot(which)
     with st.container(border=True):
-        live(watch_letters)
+        watch(watch_letters)
         draw_actions(snapshot)
         if snapshot.rows:
             draw_table(snapshot)
             draw_pages(snapshot)
-            table_downloads("dead_letters", which, key="letters_downloads")
+            table_downloads("dead_letters", which, key="letters_downloads", count=snapshot.count)
         else:
             st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
         draw_last_job()
