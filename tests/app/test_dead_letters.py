@@ -17,7 +17,7 @@ OpenPage = Callable[..., AppTest]
 
 def select(app: AppTest, *rows: int) -> AppTest:
     """Selects rows of the table by their place, as the browser tells it."""
-    turn = app.session_state["letters_turn"] if "letters_turn" in app.session_state else 0
+    turn = app.session_state.filtered_state.get("letters_turn", 0)
     app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return app.run()
 
