@@ -11,10 +11,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     st.stop()
 
 from dashboard.autostart import keep_pipeline_running
-from dashboard.sidebar import sidebar
-
 from dashboard.context import settings
-from dashboard.shell import enter
+from dashboard.shell import end_page, enter
+from dashboard.sidebar import sidebar
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 
@@ -40,3 +39,4 @@ page = st.navigation(
 )
 sidebar()
 page.run()
+end_page()

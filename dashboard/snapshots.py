@@ -86,6 +86,12 @@ def totals() -> Totals:
     return snapshots().get("totals", lambda source: source.totals())
 
 
+def has_records() -> bool:
+    """Whether anything was ever accepted or dead-lettered."""
+    known = totals()
+    return bool(known.orders or known.dead_letters)
+
+
 def overview(window: Window, zone: str) -> Overview:
     """Everything on the overview, times as clocks in `zone` show them."""
     return snapshots().get(("overview", window, zone), lambda source: _overview(source, window, zone))
