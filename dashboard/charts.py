@@ -19,6 +19,11 @@ Spec = dict[str, Any]
 HEIGHT = 240
 # Read off the clock in the viewer's zone and drawn as UTC; see `windows.flow_table`.
 CLOCK = "utcyearmonthdatehoursminutesseconds"
+# A date only where a day begins, seconds only where they are not zero.
+CLOCK_LABEL = (
+    "utcFormat(datum.value, utcseconds(datum.value) ? '%H:%M:%S' : "
+    "utchours(datum.value) + utcminutes(datum.value) ? '%H:%M' : '%b %d')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,14 @@ def draw(kind: ChartKind, table: pa.Table, zone: str) -> None:
 def specification(name: str, zone: str, mode: Mode) -> Spec:
     """The Vega-Lite specification of a chart without its data. Shared: not to be changed."""
     palette = PALETTES[mode]
-    spec: Spec = KINDS[name].build(palette, zone).to_dict()
-    for part in ("data", "datasets"):
-        spec.pop(part, None)
+    spec = _without_data(KINDS[name].build(palette, zone).to_dict())
     return spec | {"config": theme(palette), "width": "container", "height": HEIGHT, "autosize": AUTOSIZE}
+
+
+def _without_data(spec: Spec) -> Spec:
+    """The rows are handed to the whole chart, so that no layer may have data of its own."""
+    layers = {"layer": [_without_data(layer) for layer in spec["layer"]]} if "layer" in spec else {}
+    return {part: value for part, value in spec.items() if part not in ("data", "datasets")} | layers
 
 
 def theme(palette: Palette) -> Spec:
@@ -107,7 +116,8 @@ def theme(palette: Palette) -> Spec:
             "labelFontSize": 12,
             "title": None,
             "orient": "top",
-            "symbolType": "square",
+            "symbolType": "stroke",
+            "symbolStrokeWidth": 3,
         },
         "bar": {"cornerRadiusEnd": 3},
     }
@@ -117,8 +127,7 @@ AUTOSIZE = {"type": "fit", "contains": "padding"}
 
 
 def _time_axis(zone: str) -> alt.X:
-    # Months and days only where a day begins: hours and minutes are what one looks for.
-    axis = alt.Axis(title=f"Time ({zone})", tickCount=6)
+    axis = alt.Axis(title=f"Time ({zone})", tickCount=6, labelExpr=CLOCK_LABEL)
     return alt.X("at:T", timeUnit=CLOCK, axis=axis)
 
 
@@ -147,9 +156,7 @@ def _area(column: str, title: str, color: str, number_format: str, least_step: f
         axis = alt.Axis(title=None, format=number_format, tickMinStep=least_step)
         area = (
             alt.Chart()
-            .mark_area(
-                color=shade, fillOpacity=0.22, interpolate="step-after", line={"color": shade, "strokeWidth": 1.5}
-            )
+            .mark_area(color=shade, fillOpacity=0.22, interpolate="monotone", line={"color": shade, "strokeWidth": 1.5})
             .encode(x=_time_axis(zone), y=alt.Y(f"{column}:Q", axis=axis))
         )
         tooltip = alt.Tooltip(f"{column}:Q", title=title, format=number_format)
@@ -176,7 +183,7 @@ def _failures(palette: Palette, zone: str) -> alt.LayerChart:
         alt.Chart()
         .transform_calculate(**{"Dead letters": "datum.dead_letters", "Retries": "datum.retries"})
         .transform_fold(["Dead letters", "Retries"], as_=["kind", "records"])
-        .mark_line(strokeWidth=1.75, interpolate="step-after")
+        .mark_line(strokeWidth=1.75, interpolate="monotone")
         .encode(
             x=_time_axis(zone),
             y=alt.Y("records:Q", axis=alt.Axis(title=None, format=",d", tickMinStep=1)),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.context import now_ms, settings, writer
+from dashboard.context import ICON, now_ms, settings, writer
 from dashboard.snapshots import newest_job
 from pipeline.buffer.reads import JobView
 from pipeline.errors import OrderPulseError
@@ -28,7 +28,7 @@ _ENDS = {
 def sidebar() -> None:
     """Everything in the sidebar below the pages; the running job's place is filled by `draw_job`."""
     with st.sidebar:
-        st.logo(":material/monitor_heart:", size="large")
+        st.logo(str(ICON), size="large")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**OrderPulse**", width="content")
             if settings().demo:
@@ -115,7 +115,7 @@ def _produce_form() -> None:
             disabled=locked,
         )
         rate.number_input(
-            "Orders per second",
+            "Per second",
             min_value=0.0,
             max_value=MAX_RATE,
             value=50.0,

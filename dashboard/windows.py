@@ -19,7 +19,6 @@ LEAST_BUCKETS = 60
 class Window:
     """The last `span_ms`, in buckets of one `grain`."""
 
-    label: str
     grain: Grain
     span_ms: int
 
@@ -29,11 +28,11 @@ class Window:
         return 1000 if self.grain == "second" else 60_000
 
 
-WINDOWS = (
-    Window("5 min", "second", 5 * 60_000),
-    Window("1 h", "minute", 60 * 60_000),
-    Window("24 h", "minute", 24 * 60 * 60_000),
-)
+WINDOWS = {
+    "5 min": Window("second", 5 * 60_000),
+    "1 h": Window("minute", 60 * 60_000),
+    "24 h": Window("minute", 24 * 60 * 60_000),
+}
 
 
 def flow_table(flow: Rows, window: Window, totals: Totals, zone: str) -> pa.Table:

@@ -35,7 +35,8 @@ def full(window: Window) -> None:
     for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
         for name, column in zip(row, st.columns(len(row)), strict=True):
             with column.container(border=True):
-                with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                # Not at the right edge: Streamlit's own toolbar appears there above a chart, and would be hit instead.
+                with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(f"**{KINDS[name].title_in(window)}**", width="content")
                     download_popover(KINDS[name], window, ZONE)
                 places[name] = st.container()
@@ -62,13 +63,12 @@ def ready() -> bool:
 if ready():
     chosen = st.segmented_control(
         "Window",
-        WINDOWS,
-        default=WINDOWS[0],
+        list(WINDOWS),
+        default="5 min",
         required=True,
-        format_func=lambda window: window.label,
         key="overview_window",
         label_visibility="collapsed",
     )
-    full(chosen)
+    full(WINDOWS[chosen])
 else:
     live(empty)
