@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import streamlit as st
 import vl_convert
@@ -14,6 +16,8 @@ from dashboard.windows import Window
 WIDTH = 900
 HEIGHT = 420
 PNG_SCALE = 2
+# A character that Unicode keeps free: no script of the page has it.
+SHIELD = "\ue000"
 
 
 def download_popover(kind: ChartKind, window: Window, zone: str) -> None:
@@ -75,8 +79,11 @@ def svg(spec: Spec) -> bytes:
 
 def html(spec: Spec) -> bytes:
     """A page with the chart, its rows and all scripts inside."""
-    page: str = vl_convert.vegalite_to_html(spec, bundle=True)
-    return page.encode()
+    # The converter writes the rows into a script as they are, where `</script>` in a product's name would end it.
+    # All of them stand in JSON strings, in which the same character can be written so that HTML does not see it.
+    shielded = json.loads(json.dumps(spec).replace("<", SHIELD))
+    page: str = vl_convert.vegalite_to_html(shielded, bundle=True)
+    return page.replace(SHIELD, "\\u003c").encode()
 
 
 FORMATS = (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest, app_test
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 TIMEOUT_S = 30
@@ -25,6 +26,10 @@ def open_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
     monkeypatch.setenv("ORDERPULSE_REFRESH_MS", "0")
+    # Before every run AppTest forgets that there is st.navigation, finds the folder `pages`, and from its second run on
+    # runs a page without the entry script. A server does so only until somebody has been on the first page.
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
+    monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
     st.cache_resource.clear()
 
     def open_page(page: str = "", **settings: str) -> AppTest:

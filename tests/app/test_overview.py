@@ -71,7 +71,7 @@ def test_every_window_is_drawn(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app()
     for window, grain in (("1 h", "minute"), ("24 h", "minute"), ("5 min", "second")):
-        app.button_group(key="overview_window").set_value([window]).run()
+        app.button_group(key="overview_window").set_value(window).run()
         assert not app.exception
         assert f"**Orders per {grain}**" in [each.value for each in app.markdown]
         assert len(app.get("vega_lite_chart")) + len(app.get("arrow_vega_lite_chart")) == 5
