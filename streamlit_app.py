@@ -11,14 +11,13 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     st.stop()
 
 from dashboard.autostart import keep_pipeline_running
+from dashboard.context import ICON, settings
+from dashboard.shell import end_page, enter
 from dashboard.sidebar import sidebar
-
-from dashboard.context import settings
-from dashboard.shell import enter
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 
-st.set_page_config(page_title="OrderPulse", page_icon=":material/monitor_heart:", layout="wide")
+st.set_page_config(page_title="OrderPulse", page_icon=str(ICON), layout="wide")
 try:
     prepare_data_dir(settings())
     keep_pipeline_running()
@@ -40,3 +39,4 @@ page = st.navigation(
 )
 sidebar()
 page.run()
+end_page()

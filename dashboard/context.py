@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -14,6 +15,9 @@ from pipeline.buffer.reads import Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError, OrderPulseError
 from pipeline.settings import Settings, load_settings
+
+ICON = Path(__file__).parent / "assets" / "icon.svg"
+"""A file of our own: the browser would fetch a Material icon for its tab from a site on the network."""
 
 
 @st.cache_resource(show_spinner=False)

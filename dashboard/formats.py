@@ -10,6 +10,13 @@ def money(cents: float | None) -> str:
     return "–" if cents is None else f"{cents / 100:,.2f}"
 
 
+def big_money(cents: float | None) -> str:
+    """Money on a card: no decimals from a million up, millions from a billion up."""
+    if cents is None or abs(cents) < 100 * 10**6:
+        return money(cents)
+    return f"{cents / 100:,.0f}" if abs(cents) < 100 * 10**9 else f"{cents / 100 / 10**6:,.0f}M"
+
+
 def number(value: int) -> str:
     """Thousands apart."""
     return f"{value:,}"

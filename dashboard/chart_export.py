@@ -1,0 +1,84 @@
+"""Charts as files: PNG, SVG, and HTML that needs nothing from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
+import streamlit as st
+import vl_convert
+
+from dashboard.charts import KINDS, PALETTES, ChartKind, Spec, specification
+from dashboard.snapshots import Overview, overview
+from dashboard.windows import Window
+
+WIDTH = 900
+HEIGHT = 420
+PNG_SCALE = 2
+
+
+def download_popover(kind: ChartKind, window: Window, zone: str) -> None:
+    """Offers a chart as files. Belongs outside of what refreshes: a refresh would take the file away mid-download."""
+    with st.popover("Download", icon=":material/download:", type="tertiary", key=f"export_{kind.name}"):
+        for label, suffix, mime, convert in FORMATS:
+            st.download_button(
+                label,
+                data=partial(export, kind.name, window, zone, convert),
+                file_name=f"{kind.name}.{suffix}",
+                mime=mime,
+                key=f"export_{kind.name}_{suffix}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/image:" if suffix != "html" else ":material/web:",
+            )
+
+
+def export(name: str, window: Window, zone: str, convert: Callable[[Spec], bytes]) -> bytes:
+    """The chart as it would be drawn now. Raises BufferUnavailableError."""
+    kind = KINDS[name]
+    return convert(export_specification(kind, kind_table(kind, overview(window, zone)), window, zone))
+
+
+def kind_table(kind: ChartKind, shown: Overview) -> pa.Table:
+    """The rows that a chart draws."""
+    return shown.products if kind.name == "products" else shown.flow
+
+
+def export_specification(kind: ChartKind, table: pa.Table, window: Window, zone: str) -> Spec:
+    """A specification that is whole: with all rows, a title and a light background."""
+    return specification(kind.name, zone, "light") | {
+        "data": {"values": table.select(kind.columns).to_pylist()},
+        "title": f"{kind.title_in(window)}",
+        "background": PALETTES["light"].background,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "padding": 16,
+        # No menu: its entries would lead to a site on the network.
+        "usermeta": {"embedOptions": {"actions": False}},
+    }
+
+
+def png(spec: Spec) -> bytes:
+    """The picture at twice its size in points, for sharp screens and print."""
+    picture: bytes = vl_convert.vegalite_to_png(spec, scale=PNG_SCALE)
+    return picture
+
+
+def svg(spec: Spec) -> bytes:
+    """The drawing."""
+    drawing: str = vl_convert.vegalite_to_svg(spec)
+    return drawing.encode()
+
+
+def html(spec: Spec) -> bytes:
+    """A page with the chart, its rows and all scripts inside."""
+    page: str = vl_convert.vegalite_to_html(spec, bundle=True)
+    return page.encode()
+
+
+FORMATS = (
+    ("PNG picture", "png", "image/png", png),
+    ("SVG drawing", "svg", "image/svg+xml", svg),
+    ("HTML page", "html", "text/html", html),
+)
