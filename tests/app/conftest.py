@@ -1,0 +1,38 @@
+"""The app without a browser, on a buffer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+
+
+@pytest.fixture
+def database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the app under test looks for its buffer; nothing is there yet."""
+    monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
+    # Settings and reader are kept for a server's life; here every test is another server.
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield tmp_path / "orderpulse.db"
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def open_page(database_file: Path) -> Callable[..., AppTest]:
+    """Opens the app and goes to a page, by a link with query parameters if some are given."""
+
+    def open_(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ENTRY), default_timeout=30).run().switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return open_
