@@ -139,15 +139,17 @@ class SqliteJobStore:
     ) -> None:
         """See JobStore."""
         with atomic(self._connection, self._path) as connection:
-            connection.execute(
-                "UPDATE jobs SET done = done + ?, failed = failed + ?, send_window = NULL WHERE id = ?",
-                (done, failed, job_id),
-            )
+            connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
+                # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
                 for each in sent:
                     _note_sent(connection, each, now_ms)
                 for replay_id, error in errors.items():
                     _note_error(connection, replay_id, error, now_ms)
+            else:
+                connection.execute(
+                    "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
+                )
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
         """See JobStore."""

@@ -228,12 +228,14 @@ def test_after_a_crash_the_open_window_and_what_was_in_it_are_still_there(buffer
         assert reopened.jobs.sending_items(job_id, "orders") == []
 
 
-def test_what_succeeded_before_the_crash_is_not_sent_again(buffer):
+def test_what_has_its_outcome_before_the_crash_is_not_sent_again_and_still_counts(buffer):
     collect_many(buffer, 2)
     job_id, (first, second) = start(buffer)
     buffer.jobs.open_window(job_id, "{}", [first, second])
     settle(buffer, first, "recovered")
     assert [item.replay_id for item in buffer.jobs.sending_items(job_id, "orders")] == [second]
+    close(buffer, job_id, second)
+    assert buffer.jobs.get(job_id).done == 2
 
 
 # -- outcomes
@@ -269,6 +271,8 @@ def test_a_record_that_arrived_although_its_delivery_failed_is_recovered(buffer,
     close(buffer, job_id, errors={replay_id: "timed out"})
     settle(buffer, replay_id, "recovered")
     assert (items(store, job_id), statuses(store)) == (["recovered"], ["recovered"])
+    job = buffer.jobs.get(job_id)
+    assert (job.done, job.failed) == (1, 0)
 
 
 def test_the_outcome_of_an_unknown_replay_changes_nothing(buffer, store):
