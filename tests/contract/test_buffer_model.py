@@ -116,6 +116,8 @@ class BufferMachine(RuleBasedStateMachine):
         self.buffer = open_buffer(self.path)
         self.onlooker = sqlite3.connect(self.path)
         self.place, self.dead = processor(self.buffer), collector(self.buffer)
+        # Something to replay from the first step on: most of what can go wrong needs several replays.
+        self._collect([("first", None, None), ("second", None, None)])
 
     def teardown(self) -> None:
         self.onlooker.close()
@@ -390,8 +392,8 @@ class BufferMachine(RuleBasedStateMachine):
 
 TestBuffer = BufferMachine.TestCase
 TestBuffer.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=100,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

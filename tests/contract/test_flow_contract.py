@@ -198,10 +198,11 @@ def test_a_product_first_seen_in_a_refused_batch_is_counted_right_afterwards(buf
     doubled.outbox = [outbox_row(mine.ref, 0, "same"), outbox_row(mine.ref, 1, "same")]
     with pytest.raises(Exception, match="outbox.dead_letter_id"):
         buffer.flow.commit(doubled)
-    # Another writer takes the reference that was rolled back.
+    # Another writer takes the reference that was rolled back, and we learn of it before we need the name again.
     accept(other, theirs, 0, 1, product="real")
-    accept(buffer, mine, 0, 2, product="ghost")
-    assert sorted(row["product"] for row in store.table("orders")) == ["ghost", "ghost", "real"]
+    accept(buffer, mine, 0, 1, product="real")
+    accept(buffer, mine, 1, 1, product="ghost")
+    assert sorted(row["product"] for row in store.table("orders")) == ["ghost", "real", "real"]
     assert sorted(row["orders"] for row in store.table("product_totals")) == [1, 2]
 
 
