@@ -171,15 +171,17 @@ def choose_view(which: OrderFilter) -> View:
 def draw_orders(view: View) -> None:
     """One page of orders, and the pages below it. The first page is live, the others hold still while one reads."""
     shown = _shown(view, st.session_state.get(_PAGE) or 1)
+    if shown.page > (pages := _pages(shown)):
+        # Another buffer, with fewer orders, is in the place of the one that was.
+        st.session_state[_PAGE] = pages
+        shown = _shown(view, pages)
     st.session_state[_SHOWN] = shown
     if shown.rows.cut:
         st.warning(f"The orders are not complete: {shown.rows.cut}.", icon=":material/content_cut:")
-    st.caption(_extent(shown))
+    if extent := _extent(shown):
+        st.caption(extent)
     if shown.rows.rows:
         _draw_table(shown)
-    pages = _pages(shown)
-    if shown.page > pages:
-        st.session_state[_PAGE] = pages  # another buffer with fewer orders is in its place
     if pages > 1:
         st.pagination(pages, key=_PAGE)
 

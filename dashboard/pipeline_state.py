@@ -49,6 +49,11 @@ class RoleView:
         """What it waits for; empty when all is well."""
         return self.status.detail if self.status else ""
 
+    @property
+    def speaks(self) -> bool:
+        """Whether what it last said still holds."""
+        return self.state not in ("silent", "stopped", "not started")
+
     def figure(self, name: str) -> Any:
         """One of its own numbers, None where it does not tell."""
         return self.status.figures.get(name) if self.status else None
@@ -153,11 +158,11 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
 
 def _draw_cluster(roles: list[RoleView]) -> None:
     try:
-        address = f"`{find_cluster(settings()).bootstrap_servers}`"
+        place = f"at `{find_cluster(settings()).bootstrap_servers}`"
     except KafkaUnavailableError:
-        address = "not running"
+        place = "is not running"
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
-    told = [f"{kind} at {address}", f"orders from `{settings().orders_topic}`", f"group `{settings().group_id}`"]
+    told = [f"{kind} {place}", f"orders from `{settings().orders_topic}`", f"group `{settings().group_id}`"]
     # More than one for a moment, while the processors notice a changed file one after the other.
     versions = sorted({str(version) for role in roles if (version := role.figure("rules_version"))})
     if versions:
@@ -169,12 +174,11 @@ def _draw_figures(roles: list[RoleView], waiting: Waiting | None) -> None:
     parked = outbox = file_size = "–"
     if waiting is not None:
         parked, outbox, file_size = number(waiting.parked), number(waiting.outbox), size(waiting.file_bytes)
-    lag, dead_letter_lag = _sum(roles, "processor", "lag"), _sum(roles, "collector", "lag")
     rate = _sum(roles, "processor", "rate_per_s")
     with st.container(horizontal=True, key="pipeline_figures"):
-        _card("Throughput", per_second(rate), "Records a second that the processors take.")
-        _card("Lag", number(int(lag)), "Orders in Kafka that no processor has read yet.")
-        _card("Dead-letter lag", number(int(dead_letter_lag)), "Dead letters in Kafka that are not collected yet.")
+        _card("Throughput", "–" if rate is None else per_second(rate), "Records a second that the processors take.")
+        _card("Lag", _whole(_sum(roles, "processor", "lag")), "Orders in Kafka that no processor has read yet.")
+        _card("Dead-letter lag", _whole(_sum(roles, "collector", "lag")), "Dead letters in Kafka, not collected yet.")
         _card("Parked", parked, "Records that wait for a retry, or behind one of the same key.")
         _card("Outbox", outbox, "Failed records on their way to the dead-letter topic.")
         _card("Buffer", file_size, f"{settings().database_file} with its write-ahead log.")
@@ -184,12 +188,18 @@ def _card(label: str, value: str, explanation: str) -> None:
     st.metric(label, value, border=True, help=explanation, width=CARD_WIDTH)
 
 
-def _sum(roles: list[RoleView], role: str, figure: str) -> float:
-    return sum(
-        float(view.figure(figure) or 0)
+def _sum(roles: list[RoleView], role: str, figure: str) -> float | None:
+    """Over all instances of a role that speak; None when none of them tells."""
+    told = [
+        float(value)
         for view in roles
-        if view.status and view.status.role == role and view.state not in ("silent", "stopped")
-    )
+        if view.status and view.status.role == role and view.speaks and (value := view.figure(figure)) is not None
+    ]
+    return sum(told) if told else None
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else number(int(value))
 
 
 def _draw_roles(roles: list[RoleView], now: int) -> None:
@@ -223,7 +233,7 @@ def _draw_lag(roles: list[RoleView]) -> None:
     told = [
         (partition, role.name, figures["next_offset"], figures["lag"])
         for role in roles
-        if role.state not in ("silent", "stopped")
+        if role.speaks
         for partition, figures in (role.figure("partitions") or {}).items()
     ]
     if not told:
