@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pipeline.buffer.connection import connect_reader, file_of, limited, translated_errors
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.records import Headers
 
@@ -167,7 +168,8 @@ _JOB = (
 class Reader:
     """A read-only look at the buffer; safe to share between threads, one query at a time.
 
-    Every method may raise BufferUnavailableError (there is none yet, or it cannot be read now) and BufferCorruptError.
+    Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
+    and has no `cut` to say so) and BufferCorruptError.
     A buffer that was moved or replaced is opened anew.
     """
 
@@ -190,19 +192,19 @@ class Reader:
 
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
-        return Totals(*self._rows("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+        return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
 
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""
-        return dict(self._rows("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
+        return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
 
     def parked_count(self) -> int:
         """Records that are parked for a retry, or wait behind one."""
-        return int(self._rows("SELECT count(*) FROM retries").rows[0][0])
+        return int(self._whole("SELECT count(*) FROM retries").rows[0][0])
 
     def outbox_count(self) -> int:
         """Failed records on their way to the dead-letter topic."""
-        return int(self._rows("SELECT count(*) FROM outbox").rows[0][0])
+        return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
 
     def flow(self, grain: Grain, span_ms: int) -> Rows:
         """Figures per second or minute over the last `span_ms` before the newest one.
@@ -218,7 +220,7 @@ class Reader:
 
     def orders_since(self, from_ms: int) -> int:
         """Orders processed since then; as far back as seconds are kept."""
-        rows = self._rows(
+        rows = self._whole(
             "SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms", {"from_ms": from_ms}
         )
         return int(rows.rows[0][0])
@@ -262,11 +264,11 @@ class Reader:
 
     def products(self) -> list[str]:
         """The names of all products, up to 1,000."""
-        return self._rows("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
+        return self._whole("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
 
     def regions(self) -> list[str]:
         """The names of all regions, up to 1,000."""
-        return self._rows("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
+        return self._whole("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
 
     # -- dead letters
 
@@ -290,7 +292,7 @@ class Reader:
         """A page of dead letters."""
         where, arguments = which.where()
         direction = "DESC" if descending else "ASC"
-        rows = self._rows(
+        rows = self._whole(
             f"SELECT {_VIEW} FROM dead_letters WHERE {where} ORDER BY {sort} {direction}, id {direction} "
             "LIMIT :limit OFFSET :offset",
             arguments | {"limit": limit, "offset": offset},
@@ -303,11 +305,11 @@ class Reader:
 
     def newest_dead_letter(self) -> int:
         """The greatest id; 0 when there is none."""
-        return int(self._rows("SELECT coalesce(max(id), 0) FROM dead_letters").rows[0][0])
+        return int(self._whole("SELECT coalesce(max(id), 0) FROM dead_letters").rows[0][0])
 
     def dead_letter(self, identifier: int) -> DeadLetterDetail | None:
         """One dead letter whole."""
-        rows = self._rows(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
+        rows = self._whole(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
         if not rows:
             return None
         view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
@@ -315,7 +317,7 @@ class Reader:
 
     def lives(self, identifier: int) -> list[DeadLetterView]:
         """The same record's dead letters, oldest first: what this is a replay of, and what its replays became."""
-        rows = self._rows(
+        rows = self._whole(
             "WITH RECURSIVE before(id, replay_of) AS ("
             "  SELECT id, replay_of FROM dead_letters WHERE id = :id"
             "  UNION SELECT d.id, d.replay_of FROM dead_letters d JOIN before ON d.id = before.replay_of"
@@ -336,7 +338,7 @@ class Reader:
 
     def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:
         """The different topics or dialects among dead letters, up to 200."""
-        return self._rows(
+        return self._whole(
             f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
         ).column(column)
 
@@ -344,17 +346,17 @@ class Reader:
 
     def jobs(self, limit: int = 50) -> list[JobView]:
         """The newest jobs first."""
-        rows = self._rows(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
+        rows = self._whole(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
         return [JobView(*row) for row in rows.rows]
 
     def job(self, identifier: int) -> JobView | None:
         """One job."""
-        rows = self._rows(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
+        rows = self._whole(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
         return JobView(*rows[0]) if rows else None
 
     def unfinished_job(self) -> JobView | None:
         """The job that runs, or the next one that will."""
-        rows = self._rows(
+        rows = self._whole(
             f"SELECT {_JOB} FROM jobs WHERE jobs.state IN ('queued', 'running', 'cancelling') ORDER BY id LIMIT 1"
         ).rows
         return JobView(*rows[0]) if rows else None
@@ -410,6 +412,13 @@ class Reader:
         found = int(rows.rows[0][0])
         return Count(min(found, COUNT_CAP), found > COUNT_CAP)
 
+    def _whole(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+        """For answers with no place to say that something is missing: raises BufferUnavailableError instead."""
+        rows = self._rows(sql, arguments)
+        if rows.cut:
+            raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
+        return rows
+
     def _rows(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
         with self._lock:
             connection = self._open()
@@ -420,7 +429,7 @@ class Reader:
                 except sqlite3.OperationalError as error:
                     if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                         raise
-                    return Rows((), [], f"stopped after {self._limit_ms / 1000:.0f} s: narrow the filter")
+                    return Rows((), [], f"stopped after {self._limit_ms / 1000:g} s: narrow the filter")
                 columns = tuple(column[0] for column in cursor.description)
                 cursor.close()
         cut = f"only the first {self._row_cap:,} are shown" if len(rows) > self._row_cap else ""

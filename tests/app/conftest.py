@@ -1,4 +1,4 @@
-"""The app over a real buffer, without a pipeline."""
+"""The app without a browser, on a buffer of its own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,11 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
-TIMEOUT_S = 30
 
 
 @pytest.fixture
-def database_file(tmp_path: Path) -> Path:
-    """Where the app looks for its buffer; there is none yet."""
-    return tmp_path / "orderpulse.db"
-
-
-@pytest.fixture
-def open_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    """Opens the app on the test's folder, on its first page or on another one."""
+def database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the app under test looks for its buffer; nothing is there yet."""
     monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
     monkeypatch.setenv("ORDERPULSE_REFRESH_MS", "0")
@@ -30,13 +23,34 @@ def open_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     # runs a page without the entry script. A server does so only until somebody has been on the first page.
     monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
     monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
+    # Settings and reader are kept for a server's life; here every test is another server.
     st.cache_resource.clear()
+    st.cache_data.clear()
+    yield tmp_path / "orderpulse.db"
+    st.cache_resource.clear()
+    st.cache_data.clear()
 
-    def open_page(page: str = "", **settings: str) -> AppTest:
+
+@pytest.fixture
+def open_page(database_file: Path) -> Callable[..., AppTest]:
+    """Opens the app and goes to a page, by a link with query parameters if some are given."""
+
+    def open_(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ENTRY), default_timeout=30).run().switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return open_
+
+
+@pytest.fixture
+def open_app(database_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens the app on its first page, with settings if some are given."""
+
+    def open_(**settings: str) -> AppTest:
         for name, value in settings.items():
             monkeypatch.setenv(f"ORDERPULSE_{name.upper()}", value)
-        app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).run()
-        return app.switch_page(page).run() if page else app
+        return AppTest.from_file(str(ENTRY), default_timeout=30).run()
 
-    yield open_page
-    st.cache_resource.clear()
+    return open_

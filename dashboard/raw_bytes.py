@@ -1,0 +1,50 @@
+"""Bytes as people can read them, without pretending: null is not empty, and what is no text is not shown as text."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+HEX_WIDTH = 16
+SHOWN_BYTES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value in words, and which kind it is: text, hex, base64, empty or null."""
+
+    text: str
+    kind: str
+
+
+def as_text(value: bytes) -> str | None:
+    """The text that these UTF-8 bytes are; None when they are not, or hold control characters."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(letter.isprintable() or letter in "\t\r\n" for letter in text) else None
+
+
+def in_a_line(value: bytes | None) -> Shown:
+    """A header's value for a table's cell: text, or hexadecimal where that is short, or base64."""
+    if value is None:
+        return Shown("", "null")
+    if not value:
+        return Shown("", "empty")
+    text = as_text(value)
+    if text is not None:
+        return Shown(text, "text")
+    if len(value) <= HEX_WIDTH:
+        return Shown(value.hex(" "), "hex")
+    return Shown(base64.b64encode(value).decode(), "base64")
+
+
+def hex_dump(value: bytes, limit: int = SHOWN_BYTES) -> str:
+    """Offset, hexadecimal and ASCII, 16 bytes a line."""
+    lines = []
+    for start in range(0, min(len(value), limit), HEX_WIDTH):
+        part = value[start : min(start + HEX_WIDTH, limit)]
+        readable = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"{start:08x}  {part.hex(' '):<{HEX_WIDTH * 3 - 1}}  {readable}")
+    return "\n".join(lines)

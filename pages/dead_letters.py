@@ -1,0 +1,40 @@
+"""Dead letters: what failed and why, and the way back for it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.asking import refusal, show_notice
+from dashboard.context import reader
+from dashboard.dead_letters import draw_actions, draw_last_job, watch_letters
+from dashboard.exports import table_downloads
+from dashboard.letter_detail import draw_detail
+from dashboard.letter_filters import filter_card, groups_card
+from dashboard.letter_table import draw_pages, draw_table, selected_ids, take_snapshot
+from dashboard.refreshing import watch, whole_page
+from dashboard.replay_dialog import draw_replay_dialog
+from dashboard.shell import begin_page
+
+begin_page("Dead letters", ":material/mark_email_unread:")
+show_notice()
+with whole_page():
+    if reason := refusal():
+        st.info(reason, icon=":material/lock:")
+    groups = reader().groups()
+    which = filter_card(groups)
+    if groups.rows:
+        groups_card(groups)
+    snapshot = take_snapshot(which)
+    with st.container(border=True):
+        watch(watch_letters)
+        draw_actions(snapshot)
+        if snapshot.rows:
+            draw_table(snapshot)
+            draw_pages(snapshot)
+            table_downloads("dead_letters", which, key="letters_downloads", count=snapshot.count)
+        else:
+            st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
+        draw_last_job()
+    if len(selected := selected_ids()) == 1:
+        draw_detail(selected[0])
+    draw_replay_dialog()

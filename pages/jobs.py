@@ -1,0 +1,27 @@
+"""Jobs: what people asked for, how far it is, and what became of each record."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.asking import refusal, show_notice
+from dashboard.exports import table_downloads
+from dashboard.jobs import choose_job, draw_job, watch_jobs
+from dashboard.refreshing import watch, whole_page
+from dashboard.shell import begin_page
+
+begin_page("Jobs", ":material/checklist:")
+show_notice()
+with whole_page():
+    if reason := refusal():
+        st.info(reason, icon=":material/lock:")
+    listing, detail = st.container(), st.container()
+    # The choice first: the live part tells from it whether the page is up to date.
+    with detail:
+        job = choose_job()
+        if job is not None:
+            with st.container(border=True):
+                draw_job(job)
+            table_downloads("jobs", None, key="jobs_downloads")
+    with listing:
+        watch(watch_jobs)

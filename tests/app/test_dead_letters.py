@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
+from pipeline.buffer.reads import JobView, Reader
+from tests.support.letters import NOW_MS, add_letters, replay
+
+PAGE = "pages/dead_letters.py"
+OpenPage = Callable[..., AppTest]
+
+
+def select(app: AppTest, *rows: int) -> AppTest:
+    """Selects rows of the table by their place, as the browser tells it."""
+    turn = app.session_state.filtered_state.get("letters_turn", 0)
+    app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return app.run()
+
+
+def table(app: AppTest, column: str = "order_id") -> list[list[str]]:
+    """The values of every table that has that column."""
+    return [list(frame.value[column]) for frame in app.dataframe if column in frame.value.columns]
+
+
+def said(app: AppTest) -> str:
+    """Everything that is told in words."""
+    kinds = (app.caption, app.markdown, app.info, app.error, app.text, app.code, app.toast)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def jobs(database_file: Path) -> list[JobView]:
+    with Reader(database_file) as reader:
+        return reader.jobs()
+
+
+def statuses(database_file: Path) -> dict[int, str]:
+    with Reader(database_file) as reader:
+        return {row.id: row.status for row in reader.dead_letters(DeadLetterFilter())}
+
+
+def fail_again(
+    database_file: Path, request_id: str, outcome: Literal["recovered", "dead_again"] = "dead_again"
+) -> None:
+    """Replays the first dead letter, as far as its outcome."""
+    job_id = replay(database_file, (1,), request_id)
+    with open_buffer(database_file) as buffer:
+        (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
+        buffer.jobs.open_window(job_id, "{}", [item.replay_id])
+        buffer.jobs.close_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
+        buffer.jobs.finish(job_id, "done", NOW_MS)
+        buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(item.replay_id, outcome)]))
+
+
+def test_says_what_it_waits_for_while_there_is_no_buffer(open_page: OpenPage, database_file: Path) -> None:
+    app = open_page(PAGE)
+    assert "no buffer" in said(app)
+    assert not app.exception
+
+
+def test_says_so_when_nothing_has_failed(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 0)
+    app = open_page(PAGE)
+    assert "nothing has failed for good" in said(app)
+    assert app.button(key="letters_replay_all").disabled
+
+
+def test_shows_the_newest_first_with_their_groups(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing")
+    app = open_page(PAGE)
+    assert table(app) == [["ORD-000003", "ORD-000002", "ORD-000001"]]
+    assert table(app, "title") == [["price must be positive", "region is missing"]]
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "left"),
+    [
+        ("letters_text", "region", ["ORD-000003"]),
+        ("letters_source", ["payments"], ["ORD-000003"]),
+        ("letters_status", ["recovered"], []),
+        ("letters_dialect", ["orderpulse"], ["ORD-000003", "ORD-000002", "ORD-000001"]),
+    ],
+)
+def test_filters_narrow_the_table(
+    open_page: OpenPage, database_file: Path, key: str, value: object, left: list[str]
+) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing", source_topic="payments")
+    app = open_page(PAGE)
+    app.session_state[key] = value
+    app.run()
+    assert table(app) == ([left] if left else [])
+    app.button(key="letters_clear").click().run()
+    assert table(app) == [["ORD-000003", "ORD-000002", "ORD-000001"]]
+
+
+def test_a_link_opens_the_page_with_a_group(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing")
+    with Reader(database_file) as reader:
+        fingerprint = reader.dead_letters(DeadLetterFilter(text="region"))[0].fingerprint
+    app = open_page(PAGE, group=fingerprint)
+    assert table(app) == [["ORD-000003"]]
+
+
+def test_pages_hold_still_while_new_ones_arrive(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 60)
+    app = open_page(PAGE)
+    assert len(table(app)[0]) == 50
+    add_letters(database_file, 5)
+    app.session_state["letters_page"] = 2
+    app.run()
+    assert table(app)[0][0] == "ORD-000010"
+    assert "51–60 of 60" in said(app)
+
+
+def test_a_selection_keeps_its_rows_when_others_arrive(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 3)
+    app = select(open_page(PAGE), 0)
+    add_letters(database_file, 4)
+    app.run()
+    assert table(app)[0] == ["ORD-000003", "ORD-000002", "ORD-000001"]
+    assert app.button(key="letters_refresh").label == "4 new – refresh"
+    app.button(key="letters_to_discarded").click().run()
+    assert [each for each, status in statuses(database_file).items() if status == "discarded"] == [3]
+
+
+def test_refresh_shows_the_new_ones_and_lets_go_of_the_selection(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = select(open_page(PAGE), 0)
+    add_letters(database_file, 1)
+    app.run()
+    app.button(key="letters_refresh").click().run()
+    assert table(app)[0] == ["ORD-000002", "ORD-000001"]
+    assert app.button(key="letters_replay_selected").disabled
+
+
+def test_a_selected_row_shows_its_newest_status(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    app = select(open_page(PAGE), 1)
+    replay(database_file, (1,), "elsewhere")
+    app.run()
+    assert [list(each) for each in table(app, "status")[0]] == [["Open"], ["Replaying"]]
+
+
+def test_shows_one_dead_letter_whole(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = select(open_page(PAGE), 0)
+    words = said(app)
+    assert "orders[0] offset 100" in words
+    assert "00 00 00 00 01 ff" in words
+    assert "empty: there, with 0 bytes" in words
+    assert "RuleBrokenError: price\n  at check" in words
+    headers = next(frame.value for frame in app.dataframe if "kind" in frame.value.columns)
+    assert list(headers["value"]) == ["price", "00 00 00 00 00 00 00 ff", ""]
+    assert list(headers["kind"]) == ["text", "hex", "null"]
+    assert not app.exception
+
+
+def test_tells_null_from_empty_and_text_from_bytes(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1, value=None, key="Grüße".encode())
+    words = said(select(open_page(PAGE), 0))
+    assert "null: the record has none" in words
+    assert "Grüße" in words
+
+
+def test_replays_the_selected_ones_once(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 3)
+    app = select(open_page(PAGE), 0, 2)
+    app.button(key="letters_replay_selected").click().run()
+    assert table(app, "topic") == [["orders", "orders"]]
+    assert app.button(key="replay_confirm").label == "Replay 2 dead letters"
+    app.button(key="replay_confirm").click().run()
+    assert [job.total for job in jobs(database_file)] == [2]
+    assert statuses(database_file) == {1: "replaying", 2: "open", 3: "replaying"}
+    assert "Replay job 1 is queued" in said(app)
+    assert not app.exception
+
+
+def test_replays_all_that_match_but_not_what_came_later(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing")
+    app = open_page(PAGE)
+    app.text_input(key="letters_text").set_value("price").run()
+    app.button(key="letters_replay_all").click().run()
+    add_letters(database_file, 1)
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "replaying", 3: "open", 4: "open"}
+
+
+def test_says_what_a_replay_leaves_out(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 3)
+    replay(database_file, (1,), "elsewhere")
+    with open_buffer(database_file) as buffer:
+        buffer.dead_letters.triage([2], "discarded", NOW_MS)
+    app = select(open_page(PAGE), 0, 1, 2)
+    app.button(key="letters_replay_selected").click().run()
+    assert "Left out: 1 already on the way; 1 discarded" in said(app)
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+
+
+def test_what_reached_the_limit_is_sent_only_when_forced(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    for turn in range(3):
+        fail_again(database_file, f"turn-{turn}")
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    assert "Left out: 1 replayed 3 times or more" in said(app)
+    assert app.button(key="replay_confirm").disabled
+    app.checkbox(key="replay_force").check().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying"}
+
+
+def test_a_recovered_one_is_sent_again_only_when_forced(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    fail_again(database_file, "first", "recovered")
+    app = select(open_page(PAGE), 0)
+    app.button(key="letters_replay_selected").click().run()
+    assert "Left out: 1 recovered already" in said(app)
+    app.checkbox(key="replay_force").check().run()
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying"}
+
+
+def test_lists_two_hundred_and_says_how_many_more(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 230)
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    assert len(table(app, "topic")[0]) == 200
+    assert "30 more follow" in said(app)
+
+
+def test_cancelling_the_dialog_sends_nothing(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    app.button(key="replay_cancel").click().run()
+    assert jobs(database_file) == []
+    assert not [button for button in app.button if button.key == "replay_confirm"]
+
+
+def test_what_cannot_be_sent_any_more_is_said_in_the_dialog(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    replay(database_file, (1,), "elsewhere")
+    app.button(key="replay_confirm").click().run()
+    assert "nothing to replay" in said(app)
+    assert len(jobs(database_file)) == 1
+
+
+def test_discards_and_reopens(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    app = select(open_page(PAGE), 0, 1)
+    app.button(key="letters_to_discarded").click().run()
+    assert set(statuses(database_file).values()) == {"discarded"}
+    assert "2 discarded" in said(app)
+    select(app, 0).button(key="letters_to_open").click().run()
+    assert statuses(database_file) == {1: "discarded", 2: "open"}
+
+
+def test_read_only_disables_every_action_and_says_why(
+    open_page: OpenPage, database_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERPULSE_READ_ONLY", "1")
+    add_letters(database_file, 1)
+    app = select(open_page(PAGE), 0)
+    for key in ("letters_replay_selected", "letters_replay_all", "letters_to_discarded", "letters_to_open"):
+        assert app.button(key=key).disabled
+    assert "read-only (ORDERPULSE_READ_ONLY)" in said(app)

@@ -1,0 +1,130 @@
+"""The app as people see it: Streamlit on a free port with a data folder of its own, and Debian's chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 60.0
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running app: where it is, and where its buffer is."""
+
+    url: str
+    database_file: Path
+
+
+StartApp = Callable[..., App]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[StartApp]:
+    """Starts the app with these settings (`read_only="1"`); every one that was started is ended after the test."""
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start(**settings: str) -> App:
+        folder = tmp_path / f"app-{len(servers)}"
+        folder.mkdir()
+        port = _free_port()
+        variables = {f"ORDERPULSE_{name.upper()}": value for name, value in settings.items()}
+        environment = {"ORDERPULSE_AUTOSTART": "0", "ORDERPULSE_REFRESH_MS": "250", **variables}
+        with (folder / "streamlit.log").open("wb") as log:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+                cwd=PROJECT,
+                env=os.environ | environment | {"ORDERPULSE_DATA_DIR": str(folder)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        servers.append(server)
+        _wait_until_healthy(port, server)
+        return App(f"http://127.0.0.1:{port}", folder / "orderpulse.db")
+
+    yield start
+    for server in servers:
+        server.terminate()
+    for server in servers:
+        server.wait(timeout=DEADLINE_S)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One chromium for all tests."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh window."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id="UTC")
+    page = context.new_page()
+    page.set_default_timeout(DEADLINE_S * 1000)
+    yield page
+    context.close()
+
+
+def idle(page: Page) -> None:
+    """Waits until the app has drawn everything."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def wait_until(what: str, condition: Callable[[], bool]) -> None:
+    """Waits for a condition, and names it when it does not come."""
+    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_S:.0f} s"
+        pause.wait(0.05)
+
+
+def overflows(page: Page) -> bool:
+    """Whether the page is wider than its window."""
+    return bool(
+        page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollWidth > main.clientWidth || document.body.scrollWidth > window.innerWidth }"
+        )
+    )
+
+
+def _wait_until_healthy(port: int, server: subprocess.Popen[bytes]) -> None:
+    def healthy() -> bool:
+        assert server.poll() is None, f"streamlit ended with {server.returncode}"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    wait_until("the app", healthy)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

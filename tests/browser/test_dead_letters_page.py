@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
+from pipeline.buffer.reads import Reader
+from tests.browser.conftest import App, StartApp, idle, overflows, wait_until
+from tests.support.letters import NOW_MS, add_letters, replay
+
+pytestmark = pytest.mark.browser
+ROW_PIXELS = 35
+MARKER_PIXELS = 30
+
+
+def open_letters(page: Page, app: App) -> None:
+    page.goto(f"{app.url}/dead_letters")
+    table(page).wait_for()
+    idle(page)
+
+
+def table(page: Page) -> object:
+    return page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
+
+
+def select_row(page: Page, row: int) -> None:
+    """Clicks on the marker of a row, the first one below the table's head being 0."""
+    table(page).click(position={"x": MARKER_PIXELS / 2, "y": ROW_PIXELS * (row + 1.5)})
+    expect(page.locator(".st-key-letters_replay_selected button")).to_be_enabled()
+    idle(page)
+
+
+def statuses(app: App) -> dict[int, str]:
+    with Reader(app.database_file) as reader:
+        return {row.id: row.status for row in reader.dead_letters(DeadLetterFilter())}
+
+
+def job_count(app: App) -> int:
+    with Reader(app.database_file) as reader:
+        return len(reader.jobs())
+
+
+def test_the_dialog_lists_what_it_sends_and_a_double_click_is_one_job(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 4)
+    open_letters(page, running)
+    select_row(page, 1)
+    page.get_by_role("button", name="Replay selected").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("1 goes back to where it came from")).to_be_visible()
+    expect(dialog.locator("[data-testid=stDataFrame]")).to_contain_text("ORD-000003")
+    dialog.get_by_role("button", name="Replay 1 dead letter").dblclick()
+    expect(dialog).to_be_hidden()
+    idle(page)
+    assert job_count(running) == 1
+    assert statuses(running) == {1: "open", 2: "open", 3: "replaying", 4: "open"}
+    expect(page.get_by_role("link", name="Follow replay job 1")).to_be_visible()
+
+
+def test_a_selection_acts_on_its_rows_while_others_arrive(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 3)
+    open_letters(page, running)
+    select_row(page, 2)
+    add_letters(running.database_file, 5)
+    expect(page.get_by_role("button", name="5 new – refresh")).to_be_enabled()
+    page.get_by_role("button", name="Discard").click()
+    wait_until("the discarded one", lambda: "discarded" in statuses(running).values())
+    assert [each for each, status in statuses(running).items() if status == "discarded"] == [1]
+
+
+def test_the_table_follows_by_itself_while_nothing_is_selected(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 1)
+    open_letters(page, running)
+    expect(table(page)).to_contain_text("Open")
+    job_id = replay(running.database_file, (1,), "elsewhere")
+    expect(table(page)).to_contain_text("Replaying")
+    with open_buffer(running.database_file) as buffer:
+        (item,) = buffer.jobs.planned_items(job_id, "orders", 1)
+        buffer.jobs.open_window(job_id, "{}", [item.replay_id])
+        buffer.jobs.close_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 9)], {}, NOW_MS)
+        buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(item.replay_id, "recovered")]))
+    expect(table(page)).to_contain_text("Recovered")
+    add_letters(running.database_file, 1)
+    expect(table(page)).to_contain_text("ORD-000002")
+
+
+def test_an_open_dialog_outlives_what_arrives(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 2)
+    open_letters(page, running)
+    page.get_by_role("button", name="Replay all that match").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Replay 2 dead letters")).to_be_enabled()
+    add_letters(running.database_file, 3)
+    expect(page.locator(".st-key-letters_refresh button")).to_have_text("refresh3 new – refresh")
+    dialog.get_by_role("button", name="Replay 2 dead letters").click()
+    expect(dialog).to_be_hidden()
+    assert statuses(running) == {1: "replaying", 2: "replaying", 3: "open", 4: "open", 5: "open"}
+
+
+def test_a_dialog_that_is_closed_may_be_opened_again(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 1)
+    open_letters(page, running)
+    for _ in range(2):
+        page.get_by_role("button", name="Replay all that match").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+    assert job_count(running) == 0
+
+
+def test_choosing_a_group_narrows_the_table(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 2)
+    add_letters(running.database_file, 1, "region is missing")
+    open_letters(page, running)
+    groups = page.locator("[class*='st-key-letters_groups_'] [data-testid=stDataFrame]")
+    groups.click(position={"x": MARKER_PIXELS / 2, "y": ROW_PIXELS * 2.5})
+    expect(page.get_by_text("1–1 of 1")).to_be_visible()
+    expect(table(page)).to_contain_text("ORD-000003")
+
+
+def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    running = app()
+    add_letters(running.database_file, 3)
+    open_letters(page, running)
+    assert not overflows(page)
+    select_row(page, 0)
+    page.get_by_text("Stack trace").wait_for()
+    assert not overflows(page)
+    page.get_by_role("button", name="Replay selected").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Replay 1 dead letter").click()
+    expect(dialog).to_be_hidden()
+    page.goto(f"{running.url}/jobs")
+    page.locator(".st-key-jobs_list").wait_for()
+    idle(page)
+    assert not overflows(page)
+
+
+def test_each_cancel_button_ends_its_own_job(page: Page, app: StartApp) -> None:
+    running = app()
+    add_letters(running.database_file, 2)
+    replay(running.database_file, (1,), "first")
+    replay(running.database_file, (2,), "second")
+    page.goto(f"{running.url}/jobs")
+    page.locator(".st-key-jobs_cancel_2 button").click()
+    wait_until("the end of job 2", lambda: statuses(running) == {1: "replaying", 2: "open"})
+    expect(page.locator(".st-key-jobs_cancel_2")).to_have_count(0)
+    expect(page.locator(".st-key-jobs_cancel_1 button")).to_be_enabled()
