@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.context import now_ms, settings, viewer_zone
 from dashboard.formats import ago, number, plain, share
@@ -16,7 +17,7 @@ from pipeline.settings import variable_of
 from pipeline.statusboard import read_roles
 
 ALERTS_SHOWN = 200
-CARD_WIDTH = 170
+CARD_WIDTH = 180
 _ROWS_HIGH = 12
 _ROW_PIXELS = 35
 _ADDRESS = re.compile(r"(\w+)://\S+?(?=,|\s|$)")
@@ -56,14 +57,15 @@ def draw_rule() -> None:
     )
 
 
-def draw_alerts() -> None:
-    """How things stand now, then all alerts."""
+def draw_alerts(now_place: DeltaGenerator, list_place: DeltaGenerator) -> None:
+    """How things stand now, and all alerts."""
     now = now_ms()
+    with now_place:
+        _draw_watcher(now)
     watched = snapshots().get("alerts", _ask)
-    _draw_watcher(now)
-    _draw_now(watched, now)
-    with st.container(border=True):
-        st.markdown("**Alerts so far**")
+    with now_place:
+        _draw_now(watched, now)
+    with list_place:
         _draw_list(watched.alerts)
 
 
@@ -85,24 +87,24 @@ def _draw_now(watched: Watched, now: int) -> None:
     firing = _firing(watched.alerts)
     for message, started_at_ms in firing:
         st.error(
-            f"**Firing** since {ago(started_at_ms, now)}: {plain(message)}", icon=":material/notifications_active:"
+            f"**Firing**, began {ago(started_at_ms, now)}: {plain(message)}", icon=":material/notifications_active:"
         )
     orders, dead_letters = watched.window(now - known.alert_window_s * 1000)
     records = orders + dead_letters
     with st.container(horizontal=True, key="alert_figures"):
         _card("State", "Firing" if firing else "Quiet", "Whether an alert is firing.")
         _card(
-            "Share of dead letters",
+            "Dead-letter share",
             share(dead_letters, records),
             f"{number(dead_letters)} of {number(records)} records in the window.",
         )
         _card("Threshold", f"{known.alert_dead_letter_rate:.1%}", "The share from which on an alert is raised.")
         _card(
-            "Records in the window",
+            "Records",
             number(records),
             f"Below {number(known.alert_min_records)} the share says too little and raises nothing.",
         )
-        _card("Window", _duration(known.alert_window_s), "How far back the share looks.")
+        _card("Window", _duration(known.alert_window_s), "How far back records are counted.")
 
 
 def _firing(alerts: Rows) -> list[tuple[str, int]]:
@@ -138,6 +140,7 @@ def _draw_list(alerts: Rows) -> None:
             }
         ),
         key="alerts_table",
+        placeholder="–",
         hide_index=True,
         height=_ROW_PIXELS * (min(len(alerts.rows), _ROWS_HIGH) + 1) + 2,
         column_config={
@@ -145,8 +148,8 @@ def _draw_list(alerts: Rows) -> None:
             "rule": "Rule",
             "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
             "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
-            "worst": st.column_config.NumberColumn("Worst share", format="percent", width="small"),
-            "threshold": st.column_config.NumberColumn("Threshold", format="percent", width="small"),
+            "worst": st.column_config.NumberColumn("Worst share", format="percent"),
+            "threshold": st.column_config.NumberColumn("Threshold", format="percent"),
             "notice": st.column_config.TextColumn("Notice", help="Whether those who should know were told."),
             "message": st.column_config.TextColumn("Message", width="large"),
         },

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.asking import refusal, tell
 from dashboard.context import now_ms, reader, settings, viewer_zone, writer
+from dashboard.facts import draw_facts
 from dashboard.formats import moment
 from dashboard.letter_detail import place_of
 from pipeline.buffer.reads import JobView, Rows
@@ -71,26 +72,33 @@ def choose_job() -> JobView | None:
 def draw_job(job: JobView) -> None:
     """Everything about one job, and the ledger of a replay."""
     zone = viewer_zone()
-    facts = {
-        "State": STATE_LABELS[job.state],
-        "Sent": f"{job.done:,} of {job.total:,}" + (f", {job.failed:,} failed" if job.failed else ""),
-        "Requested by": job.requested_by,
-        "Asked at": moment(job.created_at_ms, zone),
-        "Started at": moment(job.started_at_ms, zone),
-        "Ended at": moment(job.finished_at_ms, zone),
-    }
+    facts = [
+        ("State", STATE_LABELS[job.state]),
+        ("Sent", f"{job.done:,} of {job.total:,}" + (f", {job.failed:,} failed" if job.failed else "")),
+        ("Requested by", job.requested_by),
+        ("Asked at", moment(job.created_at_ms, zone)),
+        ("Started at", moment(job.started_at_ms, zone)),
+        ("Ended at", moment(job.finished_at_ms, zone)),
+    ]
     if job.kind == "replay":
-        facts |= {"Recovered": f"{job.recovered:,}", "Dead again": f"{job.dead_again:,}"}
-    facts |= {name.replace("_", " ").capitalize(): str(value) for name, value in json.loads(job.params).items()}
-    with st.container(horizontal=True, gap="medium"):
-        for name, value in facts.items():
-            with st.container(width=150, gap=None):
-                st.caption(name)
-                st.text(value)
+        facts += [("Recovered", f"{job.recovered:,}"), ("Dead again", f"{job.dead_again:,}")]
+    draw_facts(facts + [_setting(name, value) for name, value in json.loads(job.params).items()])
     if job.error:
         st.code(job.error, language=None, wrap_lines=True)
     if job.kind == "replay":
         _draw_ledger(reader().job_items(job.id), job.total)
+
+
+def _setting(name: str, value: object) -> tuple[str, str]:
+    """What was asked for, in words."""
+    label = name.replace("_", " ").capitalize()
+    if isinstance(value, bool):
+        return label, "yes" if value else "no"
+    if name == "rate":
+        return label, f"{value:,.10g}/s" if value else "as fast as possible"
+    if isinstance(value, float):
+        return label, f"{value:.1%}"
+    return label, str(value)
 
 
 def _draw_running(job: JobView) -> None:
@@ -117,6 +125,7 @@ def _draw_list(jobs: list[JobView]) -> None:
     st.dataframe(
         _jobs_table(jobs),
         hide_index=True,
+        placeholder="",
         height=_ROW_PIXELS * (min(len(jobs), 10) + 1) + 2,
         key="jobs_list",
         column_config=_job_columns(),
@@ -197,9 +206,9 @@ def _job_columns() -> dict[str, object]:
             "State", options=list(STATE_LABELS.values()), color=list(STATE_COLORS.values()), width=100
         ),
         "progress": config.ProgressColumn("Progress", min_value=0, max_value=1, format="percent", width=130),
-        "done": config.NumberColumn("Done", format="localized", width=80),
-        "failed": config.NumberColumn("Failed", format="localized", width=70),
-        "total": config.NumberColumn("Total", format="localized", width=80),
+        "done": config.NumberColumn("Done", format="localized", width=70),
+        "failed": config.NumberColumn("Failed", format="localized", width=65),
+        "total": config.NumberColumn("Total", format="localized", width=70),
         "recovered": config.NumberColumn("Recovered", format="localized", width=90),
         "dead_again": config.NumberColumn("Dead again", format="localized", width=95),
         "by": config.TextColumn("Requested by", width=110),
@@ -214,6 +223,7 @@ def _draw_ledger(items: Rows, total: int) -> None:
     st.dataframe(
         _ledger_table(items),
         hide_index=True,
+        placeholder="",
         height=_ROW_PIXELS * (max(1, min(len(items.rows), 10)) + 1) + 2,
         key="jobs_ledger",
         column_config={

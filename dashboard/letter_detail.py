@@ -6,6 +6,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.context import reader, viewer_zone
+from dashboard.facts import Facts, draw_facts
 from dashboard.formats import moment, money, size
 from dashboard.letter_filters import STATUS_COLORS, STATUS_LABELS
 from dashboard.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
@@ -13,7 +14,6 @@ from pipeline.buffer.reads import DeadLetterDetail, DeadLetterView, Rows
 from pipeline.headers import NO_DIALECT
 from pipeline.records import Headers
 
-Facts = list[tuple[str, str]]
 _ROW_PIXELS = 35
 
 
@@ -29,14 +29,14 @@ def draw_detail(identifier: int) -> None:
             st.badge(STATUS_LABELS[row.status], color=STATUS_COLORS[row.status])
         # A code block: a reason is anybody's text and no Markdown of ours.
         st.code(row.reason, language=None, wrap_lines=True)
-        failure, order = st.columns(2)
-        with failure:
-            _draw_facts("Failure", _failure_facts(detail))
-        with order:
-            _draw_facts("Order", _order_facts(detail))
-            _draw_facts("Places", _place_facts(row))
-        _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
-        _draw_bytes("Key", detail.key, f"dead-letter-{row.id}-key.bin")
+        draw_facts(_failure_facts(detail))
+        st.markdown("**Order**")
+        draw_facts(_order_facts(detail))
+        value, key = st.columns([2, 1], gap="medium")
+        with value:
+            _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
+        with key:
+            _draw_bytes("Key", detail.key, f"dead-letter-{row.id}-key.bin")
         _draw_headers(detail.headers)
         if detail.stacktrace:
             with st.expander("Stack trace", icon=":material/terminal:"):
@@ -58,6 +58,8 @@ def _failure_facts(detail: DeadLetterDetail) -> Facts:
         ("Replays", str(row.replays)),
         ("Consumer group", detail.consumer_group or "–"),
         ("Dialect", "no failure headers" if row.dialect == NO_DIALECT else row.dialect),
+        ("Source", row.source or "not told"),
+        ("Dead-letter position", f"{row.topic}[{row.partition}] offset {row.offset}"),
     ]
 
 
@@ -72,21 +74,6 @@ def _order_facts(detail: DeadLetterDetail) -> Facts:
         ("Price", money(row.price_cents)),
         ("Timestamp", moment(row.created_at_ms, viewer_zone())),
     ]
-
-
-def _place_facts(row: DeadLetterView) -> Facts:
-    return [
-        ("Source", row.source or "not told"),
-        ("Dead-letter topic", f"{row.topic}[{row.partition}] offset {row.offset}"),
-    ]
-
-
-def _draw_facts(title: str, facts: Facts) -> None:
-    st.markdown(f"**{title}**")
-    for name, value in facts:
-        label, shown = st.columns([2, 3], gap="small")
-        label.caption(name)
-        shown.text(value)
 
 
 def _draw_bytes(title: str, value: bytes | None, file_name: str) -> None:
@@ -136,6 +123,7 @@ def _draw_headers(headers: Headers) -> None:
     st.dataframe(
         table,
         hide_index=True,
+        placeholder="",
         height=_ROW_PIXELS * (min(len(headers), 10) + 1) + 2,
         key="letter_headers",
         column_config={
@@ -153,10 +141,18 @@ def _draw_history(identifier: int) -> None:
         st.caption("Never replayed.")
         return
     if replays.rows:
-        st.dataframe(_replays_table(replays), hide_index=True, key="letter_replays", column_config=_replay_columns())
+        st.dataframe(
+            _replays_table(replays),
+            hide_index=True,
+            placeholder="",
+            key="letter_replays",
+            column_config=_replay_columns(),
+        )
     if len(lives) > 1:
         st.caption("The same record's dead letters, oldest first")
-        st.dataframe(_lives_table(lives), hide_index=True, key="letter_lives", column_config=_life_columns())
+        st.dataframe(
+            _lives_table(lives), hide_index=True, placeholder="", key="letter_lives", column_config=_life_columns()
+        )
 
 
 def _replays_table(replays: Rows) -> pa.Table:

@@ -41,17 +41,26 @@ def filter_card(groups: Rows) -> DeadLetterFilter:
     """Draws the filters and returns what they mean."""
     _take_group_of_link()
     with st.container(border=True):
-        st.pills(
-            "Status", list(STATUS_LABELS), selection_mode="multi", format_func=STATUS_LABELS.__getitem__, key=_STATUS
-        )
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Text", key=_TEXT, placeholder="Order, customer, product, reason", width=260)
+        with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+            st.pills(
+                "Status",
+                list(STATUS_LABELS),
+                selection_mode="multi",
+                format_func=STATUS_LABELS.__getitem__,
+                key=_STATUS,
+            )
+            st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=_clear, key="letters_clear")
+        text, group, source = st.columns(3)
+        dialect, failed_from, failed_to = st.columns(3)
+        text.text_input("Text", key=_TEXT, placeholder="Order, customer, product, reason")
+        with group:
             _group_box(groups)
+        with source:
             _values_box("Source topic", "source_topic", _SOURCE)
+        with dialect:
             _values_box("Dialect", "dialect", _DIALECT)
-            st.datetime_input("Failed from", value=None, key=_FROM, width=200)
-            st.datetime_input("Failed before", value=None, key=_TO, width=200)
-            st.button("Clear", icon=":material/filter_alt_off:", on_click=_clear, key="letters_clear")
+        failed_from.datetime_input("Failed from", value=None, key=_FROM)
+        failed_to.datetime_input("Failed before", value=None, key=_TO)
     return _filter()
 
 
@@ -67,6 +76,7 @@ def groups_card(groups: Rows) -> None:
         st.dataframe(
             _groups_table(groups),
             hide_index=True,
+            placeholder="",
             height=_ROW_PIXELS * (min(len(fingerprints), _ROWS_HIGH) + 1) + 2,
             key=_groups_key(),
             on_select=_choose_group,
@@ -114,14 +124,13 @@ def _group_box(groups: Rows) -> None:
         format_func=lambda fingerprint: titles.get(fingerprint, fingerprint),
         key=_GROUP,
         placeholder="All failures",
-        width=260,
     )
 
 
 def _values_box(label: str, column: str, key: str) -> None:
     known = _values(column)
     options = [*known, *(value for value in st.session_state.get(key) or () if value not in known)]
-    st.multiselect(label, options, key=key, placeholder="All", width=200)
+    st.multiselect(label, options, key=key, placeholder="All")
 
 
 @st.cache_data(ttl=15, show_spinner=False)

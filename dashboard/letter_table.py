@@ -14,7 +14,8 @@ from pipeline.buffer.reads import Count, DeadLetterView
 
 PAGE_SIZES = (50, 100, 200)
 NEW_CAP = 100
-_SNAPSHOT, _TURN, _PAGE, _SIZE = (f"letters_{name}" for name in ("snapshot", "turn", "page", "page_size"))
+_SNAPSHOT, _TURN, _SIZE = "letters_snapshot", "letters_turn", "letters_page_size"
+_PAGES_BEGIN, _PAGES_TURN = "letters_pages_begin", "letters_pages_turn"
 _ROWS_HIGH = 12
 _ROW_PIXELS = 35
 
@@ -85,6 +86,7 @@ def show_newest() -> None:
 
 def take_snapshot(which: DeadLetterFilter) -> Snapshot:
     """The page of dead letters to show. While rows are selected, the same ones with their newest status."""
+    st.session_state.setdefault(_TURN, 0)
     before = current_snapshot()
     view = _wanted_view(which, before)
     if before is not None and before.view == view and selected_ids():
@@ -116,6 +118,7 @@ def draw_table(snapshot: Snapshot) -> None:
     st.dataframe(
         _table(snapshot.rows),
         hide_index=True,
+        placeholder="",
         height=_ROW_PIXELS * (max(1, min(len(snapshot.rows), _ROWS_HIGH)) + 1) + 2,
         key=_table_key(),
         on_select="rerun",
@@ -130,7 +133,12 @@ def draw_pages(snapshot: Snapshot) -> None:
     last = first + len(snapshot.rows) - 1
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(f"{first:,}–{last:,} of {snapshot.count}", width="content")
-        st.pagination(_pages(snapshot.count, snapshot.view.page_size), key=_PAGE)
+        st.pagination(
+            _pages(snapshot.count, snapshot.view.page_size),
+            default=st.session_state[_PAGES_BEGIN],
+            max_visible_pages=5,
+            key=_pages_key(),
+        )
         st.selectbox(
             "Rows a page", PAGE_SIZES, key=_SIZE, format_func="{} rows".format, label_visibility="collapsed", width=120
         )
@@ -140,8 +148,8 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
     size = st.session_state.get(_SIZE) or PAGE_SIZES[0]
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
-        st.session_state[_PAGE] = 1
-    return View(which, st.session_state.get(_PAGE, 1), size)
+        _begin_pages_at(1)
+    return View(which, st.session_state.get(_pages_key(), st.session_state[_PAGES_BEGIN]), size)
 
 
 def _read(view: View, before: Snapshot | None) -> Snapshot:
@@ -152,7 +160,7 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
     count = reader().count_dead_letters(which)
     page = min(view.page, _pages(count, view.page_size))
     if page != view.page:
-        st.session_state[_PAGE] = page
+        _begin_pages_at(page)
         view = replace(view, page=page)
     rows = reader().dead_letters(which, limit=view.page_size, offset=(page - 1) * view.page_size)
     return Snapshot(view, up_to_id, tuple(rows), count, seen)
@@ -165,6 +173,16 @@ def _again(ids: tuple[int, ...]) -> tuple[DeadLetterView, ...]:
 
 def _pages(count: Count, page_size: int) -> int:
     return max(1, -(-count.rows // page_size))
+
+
+def _begin_pages_at(page: int) -> None:
+    # The box of pages remembers what was chosen in it; where somebody has to begin anew, it is another box.
+    st.session_state[_PAGES_BEGIN] = page
+    st.session_state[_PAGES_TURN] = st.session_state.get(_PAGES_TURN, 0) + 1
+
+
+def _pages_key() -> str:
+    return f"letters_pages_{st.session_state.get(_PAGES_TURN, 0)}"
 
 
 def _turn() -> int:
@@ -189,8 +207,8 @@ def _table(rows: tuple[DeadLetterView, ...]) -> pa.Table:
             "created_at": column(time, [row.created_at_ms for row in rows]),
             "reason": column(pa.string(), [row.reason for row in rows]),
             "attempts": column(pa.int64(), [row.attempts for row in rows]),
-            "failed_at": column(time, [row.failed_at_ms for row in rows]),
             "source": column(pa.string(), [row.source for row in rows]),
+            "failed_at": column(time, [row.failed_at_ms for row in rows]),
             "id": column(pa.int64(), [row.id for row in rows]),
         }
     )
@@ -200,15 +218,15 @@ def _columns() -> dict[str, object]:
     config, zone = st.column_config, str(viewer_zone())
     return {
         "status": config.MultiselectColumn(
-            "Status", options=list(STATUS_LABELS.values()), color=list(STATUS_COLORS.values()), width=110
+            "Status", options=list(STATUS_LABELS.values()), color=list(STATUS_COLORS.values()), width=95
         ),
-        "order_id": config.TextColumn("Order ID", width=130),
-        "product": config.TextColumn("Product", width=130),
-        "price": config.NumberColumn("Price", format="%,.2f", width=90),
-        "created_at": config.DatetimeColumn("Timestamp", format="YYYY-MM-DD HH:mm:ss", timezone=zone, width=150),
-        "reason": config.TextColumn("Reason", width=300),
-        "attempts": config.NumberColumn("Attempts", width=80),
+        "order_id": config.TextColumn("Order ID", width=120),
+        "product": config.TextColumn("Product", width=115),
+        "price": config.NumberColumn("Price", format="%,.2f", width=75),
+        "created_at": config.DatetimeColumn("Timestamp", format="YYYY-MM-DD HH:mm:ss", timezone=zone, width=142),
+        "reason": config.TextColumn("Reason", width=200),
+        "attempts": config.NumberColumn("Attempts", width=72),
+        "source": config.TextColumn("Source", width=140),
         "failed_at": config.DatetimeColumn("Failed at", format="YYYY-MM-DD HH:mm:ss", timezone=zone, width=150),
-        "source": config.TextColumn("Source", width=160),
         "id": config.NumberColumn("Id", format="%d", width=70),
     }

@@ -35,7 +35,7 @@ _TEXT, _PRODUCTS, _REGIONS, _FROM, _TO, _LEAST, _MOST, _RETRIED = (
 _SORT, _SIZE, _PAGE, _SHOWN = (f"orders_{name}" for name in ("sort", "size", "page", "shown"))
 _ROWS_HIGH = 15
 _ROW_PIXELS = 35
-_TIME_FORMAT = "YYYY-MM-DD HH:mm:ss.SSS"
+_TIME_FORMAT = "YYYY-MM-DD HH:mm:ss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _filter() -> OrderFilter:
 def _names_box(label: str, names: str, key: str) -> None:
     known = _names(names)
     chosen = [name for name in st.session_state.get(key) or () if name not in known]
-    st.multiselect(label, [*known, *chosen], key=key, placeholder="All", width=220, on_change=_turn_to_first_page)
+    st.multiselect(label, [*known, *chosen], key=key, placeholder="All", width=170, on_change=_turn_to_first_page)
 
 
 def _names(names: str) -> list[str]:
@@ -125,7 +125,7 @@ def _price_box(label: str, key: str) -> None:
         format="%.2f",
         key=key,
         placeholder="Any",
-        width=140,
+        width=130,
         on_change=_turn_to_first_page,
     )
 
@@ -231,7 +231,7 @@ def _draw_table(shown: Shown) -> None:
         column_config={
             "order_id": st.column_config.TextColumn("Order", pinned=True),
             "customer_id": st.column_config.TextColumn("Customer"),
-            "product": st.column_config.TextColumn("Product", width="medium"),
+            "product": st.column_config.TextColumn("Product"),
             "region": st.column_config.TextColumn("Region", width="small"),
             "price": st.column_config.NumberColumn("Price", format="%,.2f", width="small"),
             "created_at": st.column_config.DatetimeColumn("Created", format=_TIME_FORMAT, timezone=zone),

@@ -17,10 +17,9 @@ from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import find_cluster
 from pipeline.statusboard import RoleStatus, read_roles
 
-SPARK_MS = 60_000
 ROWS_SHOWN = 100
 CARD_WIDTH = 150
-ROLE_WIDTH = 250
+ROLE_WIDTH = 232
 KEY_SHOWN = 60
 _ROWS_HIGH = 8
 _ROW_PIXELS = 35
@@ -55,14 +54,13 @@ class RoleView:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the buffer holds that is still on its way, and how fast it goes."""
+    """What the buffer holds that is still on its way, and what it knows of the topics."""
 
     parked: int
     outbox: int
     parked_rows: Rows
     places: Rows
     events: Rows
-    seconds: Rows
     file_bytes: int
 
 
@@ -88,7 +86,7 @@ def draw_state(places: Places) -> None:
     waiting: Waiting | None = None
     with places.top:
         _draw_trouble(roles, now)
-        _draw_cluster()
+        _draw_cluster(roles)
         with shown_errors():
             waiting = snapshots().get("pipeline", _ask)
         _draw_figures(roles, waiting)
@@ -122,7 +120,6 @@ def _ask(source: Reader) -> Waiting:
         source.parked(ROWS_SHOWN),
         source.partitions(),
         source.events(ROWS_SHOWN),
-        source.flow("second", SPARK_MS),
         source.file_bytes(),
     )
 
@@ -147,48 +144,37 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
         )
 
 
-def _draw_cluster() -> None:
+def _draw_cluster(roles: list[RoleView]) -> None:
     try:
         address = f"`{find_cluster(settings()).bootstrap_servers}`"
     except KafkaUnavailableError:
         address = "not running"
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
-    st.markdown(f"{kind} at {address} · orders from `{settings().orders_topic}`, group `{settings().group_id}`")
+    told = [f"{kind} at {address}", f"orders from `{settings().orders_topic}`", f"group `{settings().group_id}`"]
+    # More than one for a moment, while the processors notice a changed file one after the other.
+    versions = sorted({str(version) for role in roles if (version := role.figure("rules_version"))})
+    if versions:
+        told.append("rules " + ", ".join(f"`{version}`" for version in versions))
+    st.markdown(" · ".join(told))
 
 
 def _draw_figures(roles: list[RoleView], waiting: Waiting | None) -> None:
+    parked = outbox = file_size = "–"
+    if waiting is not None:
+        parked, outbox, file_size = number(waiting.parked), number(waiting.outbox), size(waiting.file_bytes)
     lag, dead_letter_lag = _sum(roles, "processor", "lag"), _sum(roles, "collector", "lag")
     rate = _sum(roles, "processor", "rate_per_s")
-    versions = sorted({str(version) for role in roles if (version := role.figure("rules_version"))})
     with st.container(horizontal=True, key="pipeline_figures"):
-        _card(
-            "Throughput",
-            per_second(rate),
-            "Records a second that the processors take.",
-            _spark(waiting.seconds) if waiting else None,
-        )
+        _card("Throughput", per_second(rate), "Records a second that the processors take.")
         _card("Lag", number(int(lag)), "Orders in Kafka that no processor has read yet.")
         _card("Dead-letter lag", number(int(dead_letter_lag)), "Dead letters in Kafka that are not collected yet.")
-        _card(
-            "Parked",
-            number(waiting.parked) if waiting else "–",
-            "Records that wait for a retry, or behind one of the same key.",
-        )
-        _card(
-            "Outbox",
-            number(waiting.outbox) if waiting else "–",
-            "Failed records on their way to the dead-letter topic.",
-        )
-        _card(
-            "Buffer",
-            size(waiting.file_bytes) if waiting else "–",
-            f"{settings().database_file} with its write-ahead log.",
-        )
-        _card("Rules", ", ".join(versions) or "–", "Version of the rules that the processors judge by.")
+        _card("Parked", parked, "Records that wait for a retry, or behind one of the same key.")
+        _card("Outbox", outbox, "Failed records on their way to the dead-letter topic.")
+        _card("Buffer", file_size, f"{settings().database_file} with its write-ahead log.")
 
 
-def _card(label: str, value: str, explanation: str, line: list[int] | None = None) -> None:
-    st.metric(label, value, border=True, help=explanation, chart_data=line, width=CARD_WIDTH, height="stretch")
+def _card(label: str, value: str, explanation: str) -> None:
+    st.metric(label, value, border=True, help=explanation, width=CARD_WIDTH)
 
 
 def _sum(roles: list[RoleView], role: str, figure: str) -> float:
@@ -197,13 +183,6 @@ def _sum(roles: list[RoleView], role: str, figure: str) -> float:
         for view in roles
         if view.status and view.status.role == role and view.state not in ("silent", "stopped")
     )
-
-
-def _spark(seconds: Rows) -> list[int]:
-    """Orders of each second; those in which nothing happened are not in the rows."""
-    orders = dict(zip(seconds.column("at_ms"), seconds.column("orders"), strict=True)) if seconds.columns else {}
-    newest = max(orders, default=0)
-    return [orders.get(at_ms, 0) for at_ms in range(newest - SPARK_MS + 1000, newest + 1, 1000)]
 
 
 def _draw_roles(roles: list[RoleView], now: int) -> None:
@@ -277,7 +256,9 @@ def _draw_parked(waiting: Waiting, now: int) -> None:
             "position": "Position",
             "key": "Key",
             "attempts": st.column_config.NumberColumn("Attempts", width="small"),
-            "due": st.column_config.TextColumn("Due in", width="small"),
+            "due": st.column_config.TextColumn(
+                "Due in", help="`waits`: an earlier record of the same key goes first.", width="small"
+            ),
             "reason": st.column_config.TextColumn("Reason", width="large"),
         },
     )
@@ -287,8 +268,8 @@ def _draw_parked(waiting: Waiting, now: int) -> None:
 
 def _due(due_at_ms: int | None, now: int) -> str:
     if due_at_ms is None:
-        return "behind its key"
-    return f"{(due_at_ms - now) / 1000:.0f} s" if due_at_ms > now else "now"
+        return "waits"
+    return f"{(due_at_ms - now) / 1000:,.0f} s" if due_at_ms > now else "now"
 
 
 def _key(key: bytes | None) -> str | None:

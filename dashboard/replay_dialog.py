@@ -143,13 +143,14 @@ def _confirm() -> None:
 
 
 def _list(plan: Plan) -> None:
-    topics = sorted({each.topic for each in plan.first})
-    st.markdown(f"**{plan.total:,}** go back to where they came from:")
+    goes = "goes back to where it came from" if plan.total == 1 else "go back to where they came from"
+    st.markdown(f"**{plan.total:,}** {goes}:")
     st.dataframe(
         _table(plan.first),
         hide_index=True,
+        placeholder="",
         height=35 * (min(len(plan.first), 8) + 1) + 2,
-        key=f"replay_list_{len(topics)}",
+        key="replay_list",
         column_config={
             "id": st.column_config.NumberColumn("Id", format="%d", width=70),
             "order_id": st.column_config.TextColumn("Order ID", width=130),

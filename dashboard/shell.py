@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,6 +17,7 @@ from dashboard.sidebar import job_drawer
 ENTRY = "streamlit_app.py"
 _ENTERED = "entered"
 _LIVE = "has_live_part"
+_WANTED = "wanted_page"
 
 
 def enter() -> None:
@@ -25,11 +27,21 @@ def enter() -> None:
 
 
 def begin_page(title: str, icon: str) -> None:
-    """The first call of every page. A page that was opened before the entry script ran goes there first."""
+    """The first call of every page. A page that was opened before the entry script ran goes there first, and back."""
     # Until a session has run st.navigation, Streamlit runs pages/x.py by itself at /x, with no sidebar and no checks.
     if not st.session_state.get(_ENTERED):
+        name = urlsplit(st.context.url or "").path.rpartition("/")[2]
+        st.session_state[_WANTED] = (name, st.query_params.to_dict())
         st.switch_page(ENTRY)
     st.title(f"{icon} {title}")
+
+
+def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
+    """After st.navigation: opens the page that somebody's address named before the entry script had run."""
+    name, query = st.session_state.pop(_WANTED, ("", {}))
+    for page in pages:
+        if name and page.url_path == name:
+            st.switch_page(page, query_params=query)
 
 
 def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = ()) -> None:

@@ -9,9 +9,13 @@ from dashboard.exports import table_downloads
 from dashboard.shell import begin_page, live
 
 begin_page("Alerts", ":material/notifications:")
-live(draw_alerts)
+now = st.container()
+with st.container(border=True):
+    st.markdown("**What raises an alert**")
+    draw_rule()
 with st.container(border=True):
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown("**What raises an alert**", width="content")
+        st.markdown("**Alerts so far**", width="content")
         table_downloads("alerts", None, key="alerts")
-    draw_rule()
+    listed = st.container()
+live(lambda: draw_alerts(now, listed), (now, listed))

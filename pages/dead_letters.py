@@ -31,10 +31,12 @@ with whole_page():
         if snapshot.rows:
             draw_table(snapshot)
             draw_pages(snapshot)
-            table_downloads("dead_letters", which, key="letters_downloads", count=snapshot.count)
         else:
             st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
-        draw_last_job()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if snapshot.rows:
+                table_downloads("dead_letters", which, key="letters_downloads", count=snapshot.count)
+            draw_last_job()
     if len(selected := selected_ids()) == 1:
         draw_detail(selected[0])
     draw_replay_dialog()

@@ -25,11 +25,8 @@ def card(title: str, entity: str = "") -> DeltaGenerator:
 
 
 top = st.container()
-left, right = st.columns(2)
-with left:
-    lag = card("Lag by partition")
-with right:
-    parked = card("Parked for a retry", "parked")
+lag = card("Lag by partition")
+parked = card("Parked for a retry", "parked")
 events = card("Events", "events")
 read = card("Read so far", "partitions")
 if settings().demo:

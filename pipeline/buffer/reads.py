@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -165,8 +166,14 @@ _JOB = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    connection: sqlite3.Connection
+    file: tuple[int, int] | None
+
+
 class Reader:
-    """A read-only look at the buffer; safe to share between threads, one query at a time.
+    """A read-only look at the buffer; safe to share between threads, whose queries do not wait for each other.
 
     Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
     and has no `cut` to say so) and BufferCorruptError.
@@ -178,17 +185,20 @@ class Reader:
         self._row_cap = row_cap
         self._limit_ms = limit_ms
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._idle: list[_Opened] = []
+        self._watching: _Opened | None = None
 
     # -- what changes all the time
 
     def data_version(self) -> tuple[object, ...]:
         """Changes when anybody has written to the buffer; costs microseconds."""
-        with self._lock:
-            connection = self._open()
-            with translated_errors(self._path):
-                return (self._file, connection.execute("PRAGMA data_version").fetchone()[0])
+        # On a connection of its own: SQLite counts versions for each connection.
+        with self._lock, translated_errors(self._path):
+            opened = self._watching
+            if opened is None or opened.file != file_of(self._path):
+                self._stop_watching()
+                opened = self._watching = self._open()
+            return (opened.file, opened.connection.execute("PRAGMA data_version").fetchone()[0])
 
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
@@ -420,34 +430,58 @@ class Reader:
         return rows
 
     def _rows(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
-        with self._lock:
-            connection = self._open()
-            with translated_errors(self._path), limited(connection, self._limit_ms):
-                try:
-                    cursor = connection.execute(sql, arguments or {})
-                    rows = cursor.fetchmany(self._row_cap + 1)
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                        raise
-                    return Rows((), [], f"stopped after {self._limit_ms / 1000:g} s: narrow the filter")
-                columns = tuple(column[0] for column in cursor.description)
-                cursor.close()
+        with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
+            try:
+                cursor = connection.execute(sql, arguments or {})
+                rows = cursor.fetchmany(self._row_cap + 1)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return Rows((), [], f"stopped after {self._limit_ms / 1000:g} s: narrow the filter")
+            columns = tuple(column[0] for column in cursor.description)
+            cursor.close()
         cut = f"only the first {self._row_cap:,} are shown" if len(rows) > self._row_cap else ""
         return Rows(columns, rows[: self._row_cap], cut)
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile; there come to be as many as threads ever read at once."""
+        opened = self._take()
+        try:
+            yield opened.connection
+        except BaseException:
+            # Whatever it was, the next query begins with a connection of its own.
+            opened.connection.close()
+            raise
+        with self._lock:
+            self._idle.append(opened)
+
+    def _take(self) -> _Opened:
         file = file_of(self._path)
-        if self._connection is None or file != self._file:
-            self.close()
-            self._connection = connect_reader(self._path)
-            self._file = file
-        return self._connection
+        with self._lock:
+            while self._idle:
+                opened = self._idle.pop()
+                if opened.file == file:
+                    return opened
+                opened.connection.close()
+        return self._open()
+
+    def _open(self) -> _Opened:
+        # Looked at before it is opened: a file that is replaced in between is noticed at the next query.
+        file = file_of(self._path)
+        return _Opened(connect_reader(self._path), file)
 
     def close(self) -> None:
         """Lets go of the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            self._stop_watching()
+            while self._idle:
+                self._idle.pop().connection.close()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.connection.close()
+            self._watching = None
 
     def __enter__(self) -> Self:
         return self

@@ -92,11 +92,12 @@ def recount(path: Path) -> list[str]:
     """Every difference between figures and rows, a line each; empty when all agree.
 
     Reads one state of the buffer, however much is written meanwhile, and every row of it.
-    Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    Raises BufferUnavailableError, BufferTooNewError, and BufferCorruptError where damage ends the reading.
     """
     with closing(connect_reader(path)) as connection, translated_errors(path):
         connection.execute("BEGIN")
-        damage = [f"damaged: {line}" for (line,) in connection.execute("PRAGMA quick_check") if line != "ok"]
+        found = "\n".join(line for (line,) in connection.execute("PRAGMA quick_check"))
+        damage = [f"damaged: {line}" for line in found.splitlines() if line not in ("ok", "*** in database main ***")]
         # Counting what is damaged would only add noise.
         return damage or list(_differences(connection))
 
@@ -138,7 +139,8 @@ def _beyond_next_offset(connection: sqlite3.Connection) -> Iterator[str]:
                 (ref << OFFSET_BITS | next_offset, ref + 1 << OFFSET_BITS),
             ).fetchone()
             if count:
-                yield f"{table}: {count} rows at or after next_offset {next_offset}, the first: {_place(connection, first)}"
+                first_place = _place(connection, first)
+                yield f"{table}: {count} rows at or after next_offset {next_offset}, the first: {first_place}"
 
 
 def _place(connection: sqlite3.Connection, record: int) -> str:

@@ -1,4 +1,4 @@
-"""The app without a browser, on a buffer of its own."""
+"""The app without a browser, on a buffer of its own and without a pipeline."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
 ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+TIMEOUT_S = 30
 
 
 @pytest.fixture
@@ -32,25 +33,26 @@ def database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 @pytest.fixture
-def open_page(database_file: Path) -> Callable[..., AppTest]:
-    """Opens the app and goes to a page, by a link with query parameters if some are given."""
+def open_app(database_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens the app with settings, on its first page or on another one."""
 
-    def open_(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ENTRY), default_timeout=30).run().switch_page(page)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run()
+    def open_(page: str = "", **settings: str) -> AppTest:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"ORDERPULSE_{name.upper()}", value)
+        app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).run()
+        return app.switch_page(page).run() if page else app
 
     return open_
 
 
 @pytest.fixture
-def open_app(database_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
-    """Opens the app on its first page, with settings if some are given."""
+def open_page(database_file: Path) -> Callable[..., AppTest]:
+    """Opens the app and goes to a page, by a link with query parameters if some are given."""
 
-    def open_(**settings: str) -> AppTest:
-        for name, value in settings.items():
-            monkeypatch.setenv(f"ORDERPULSE_{name.upper()}", value)
-        return AppTest.from_file(str(ENTRY), default_timeout=30).run()
+    def open_(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).run().switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
 
     return open_

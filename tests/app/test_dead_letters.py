@@ -17,7 +17,7 @@ OpenPage = Callable[..., AppTest]
 
 def select(app: AppTest, *rows: int) -> AppTest:
     """Selects rows of the table by their place, as the browser tells it."""
-    turn = app.session_state.filtered_state.get("letters_turn", 0)
+    turn = app.session_state["letters_turn"]
     app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return app.run()
 
@@ -114,7 +114,7 @@ def test_pages_hold_still_while_new_ones_arrive(open_page: OpenPage, database_fi
     app = open_page(PAGE)
     assert len(table(app)[0]) == 50
     add_letters(database_file, 5)
-    app.session_state["letters_page"] = 2
+    app.session_state[f"letters_pages_{app.session_state['letters_pages_turn']}"] = 2
     app.run()
     assert table(app)[0][0] == "ORD-000010"
     assert "51–60 of 60" in said(app)

@@ -94,6 +94,15 @@ def idle(page: Page) -> None:
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
+def open_page(page: Page, app: App, title: str) -> None:
+    """Enters the app and goes to a page the way people do."""
+    page.goto(app.url)
+    idle(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+    page.get_by_role("heading", name=title, level=1).wait_for()
+    idle(page)
+
+
 def wait_until(what: str, condition: Callable[[], bool]) -> None:
     """Waits for a condition, and names it when it does not come."""
     pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S

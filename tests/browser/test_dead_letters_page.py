@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.reads import Reader
-from tests.browser.conftest import App, StartApp, idle, overflows, wait_until
+from tests.browser.conftest import App, StartApp, idle, open_page, overflows, wait_until
 from tests.support.letters import NOW_MS, add_letters, replay
 
 pytestmark = pytest.mark.browser
@@ -14,7 +14,7 @@ MARKER_PIXELS = 30
 
 
 def open_letters(page: Page, app: App) -> None:
-    page.goto(f"{app.url}/dead_letters")
+    open_page(page, app, "Dead letters")
     table(page).wait_for()
     idle(page)
 
@@ -124,10 +124,11 @@ def test_choosing_a_group_narrows_the_table(page: Page, app: StartApp) -> None:
 
 
 def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
     running = app()
     add_letters(running.database_file, 3)
     open_letters(page, running)
+    page.set_viewport_size({"width": 390, "height": 844})
+    idle(page)
     assert not overflows(page)
     select_row(page, 0)
     page.get_by_text("Stack trace").wait_for()
@@ -136,8 +137,8 @@ def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Replay 1 dead letter").click()
     expect(dialog).to_be_hidden()
-    page.goto(f"{running.url}/jobs")
-    page.locator(".st-key-jobs_list").wait_for()
+    page.get_by_role("link", name="Follow replay job 1").click()
+    page.get_by_test_id("stMain").get_by_test_id("stDataFrame").first.wait_for()
     idle(page)
     assert not overflows(page)
 
@@ -147,7 +148,7 @@ def test_each_cancel_button_ends_its_own_job(page: Page, app: StartApp) -> None:
     add_letters(running.database_file, 2)
     replay(running.database_file, (1,), "first")
     replay(running.database_file, (2,), "second")
-    page.goto(f"{running.url}/jobs")
+    open_page(page, running, "Jobs")
     page.locator(".st-key-jobs_cancel_2 button").click()
     wait_until("the end of job 2", lambda: statuses(running) == {1: "replaying", 2: "open"})
     expect(page.locator(".st-key-jobs_cancel_2")).to_have_count(0)

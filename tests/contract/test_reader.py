@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
+from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer, reads
 from pipeline.buffer.reads import Count, Reader
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
 from tests.support.buffer_rows import accept, collect_many, processor
@@ -52,6 +53,27 @@ def test_a_stopped_query_does_not_stop_the_next_one(path):
     with Reader(filled(path, 20_000), limit_ms=0) as reader:
         assert reader.orders(OrderFilter(min_price_cents=1000)).cut
         assert reader.totals().orders == 20_000
+
+
+def test_a_slow_query_holds_up_nobody_else(path, monkeypatch):
+    begun, release = threading.Event(), threading.Event()
+
+    @contextmanager
+    def slow(connection, limit_ms):
+        if threading.current_thread() is reading:
+            begun.set()
+            assert release.wait(10)
+        yield
+
+    monkeypatch.setattr(reads, "limited", slow)
+    with Reader(filled(path)) as reader:
+        reading = threading.Thread(target=reader.orders, args=(OrderFilter(),))
+        reading.start()
+        assert begun.wait(10)
+        assert reader.data_version()
+        assert reader.totals().orders == 50
+        release.set()
+        reading.join()
 
 
 def test_an_answer_that_cannot_say_it_was_cut_is_an_error_instead(path):

@@ -49,7 +49,16 @@ def test_bytes_that_are_no_order_become_dead_letters_with_every_byte_kept(pipeli
     reasons = [found[f"k{number}".encode()].row.reason for number in range(len(values))]
     for reason, words in zip(
         reasons,
-        ("begins with", "is empty", "null (a tombstone)", "schema id 99", "fingerprint", "truncated", "trailing", "0xff"),
+        (
+            "begins with",
+            "is empty",
+            "null (a tombstone)",
+            "schema id 99",
+            "fingerprint",
+            "truncated",
+            "trailing",
+            "0xff",
+        ),
         strict=True,
     ):
         assert words in reason
@@ -69,7 +78,18 @@ def test_a_header_whose_name_is_not_utf_8_becomes_a_dead_letter_and_blocks_nobod
     kcat = shutil.which("kcat")
     assert kcat, "kcat is needed; `make test` installs it"
     subprocess.run(
-        [kcat, "-P", "-b", pipeline.cluster.bootstrap_servers, "-t", "orders", "-k", "key", "-H", b"\xff\xfename=value"],
+        [
+            kcat,
+            "-P",
+            "-b",
+            pipeline.cluster.bootstrap_servers,
+            "-t",
+            "orders",
+            "-k",
+            "key",
+            "-H",
+            b"\xff\xfename=value",
+        ],
         input=good_value(pipeline),
         check=True,
     )

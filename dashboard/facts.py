@@ -1,0 +1,17 @@
+"""Named values beside each other, as many a row as the window has room for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+Facts = list[tuple[str, str]]
+_WIDTH = 200
+
+
+def draw_facts(facts: Facts) -> None:
+    """Each value under its name. Values are plain text: what came with a record is no Markdown of ours."""
+    with st.container(horizontal=True, gap="medium"):
+        for name, value in facts:
+            with st.container(width=_WIDTH, gap=None):
+                st.caption(name)
+                st.text(value)
