@@ -10,8 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.context import now_ms, settings, viewer_zone
-from dashboard.formats import ago, number, share
-from dashboard.pipeline_state import plain
+from dashboard.formats import ago, number, plain, share
 from dashboard.snapshots import snapshots
 from pipeline.buffer.reads import Reader, Rows
 from pipeline.settings import variable_of

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from dashboard.formats import plain
 from pipeline.buffer import Buffer, open_buffer
 from pipeline.buffer.reads import Reader
 from pipeline.clock import wall_clock_ms
@@ -58,6 +59,6 @@ def shown_errors() -> Iterator[None]:
     try:
         yield
     except BufferUnavailableError as error:
-        st.info(str(error), icon=":material/hourglass_top:")
+        st.info(plain(str(error)), icon=":material/hourglass_top:")
     except OrderPulseError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")

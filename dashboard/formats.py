@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, tzinfo
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=-])")
 
 
 def money(cents: float | None) -> str:
@@ -56,3 +59,8 @@ def size(count_bytes: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
         amount /= 1000
     return f"{amount:,.1f} GB"
+
+
+def plain(text: str) -> str:
+    """Text for Markdown that is shown as it stands."""
+    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))

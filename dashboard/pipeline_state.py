@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.context import now_ms, settings, shown_errors, viewer_zone
-from dashboard.formats import ago, number, per_second, size
+from dashboard.formats import ago, number, per_second, plain, size
 from dashboard.snapshots import snapshots
 from pipeline.buffer.reads import Reader, Rows
 from pipeline.errors import KafkaUnavailableError
@@ -33,7 +32,6 @@ _BADGES = {
     "stopped": ("gray", ":material/stop_circle:"),
     "not started": ("gray", ":material/radio_button_unchecked:"),
 }
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +116,6 @@ def role_views(statuses: list[RoleStatus], now: int) -> list[RoleView]:
     spoke = {each.role for each in statuses}
     expected = (*(("broker",) if settings().demo else ()), *settings().roles)
     return [RoleView(role, "not started", None) for role in expected if role not in spoke] + views
-
-
-def plain(text: str) -> str:
-    """Text for Markdown that is shown as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
 
 
 def _ask(source: Reader) -> Waiting:

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.autostart import pipeline_trouble
 from dashboard.context import settings, shown_errors
+from dashboard.formats import plain
 from dashboard.sidebar import job_drawer
 
 ENTRY = "streamlit_app.py"
@@ -78,7 +79,7 @@ def end_page() -> None:
 def _show_trouble() -> None:
     trouble = pipeline_trouble()
     if trouble:
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
 
 
 @st.cache_resource(show_spinner=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.context import ICON, now_ms, settings, writer
+from dashboard.formats import plain
 from dashboard.snapshots import newest_job
 from pipeline.buffer.reads import JobView
 from pipeline.errors import OrderPulseError
@@ -95,7 +96,7 @@ def _draw_outcome(job: JobView) -> None:
         return
     icon, how = _ENDS[job.state]
     failed = f", {job.failed:,} failed" if job.failed else ""
-    error = f": {job.error}" if job.error else ""
+    error = f": {plain(job.error)}" if job.error else ""
     st.caption(f"{icon} Job {job.id}: {job.done:,} of {job.total:,} {how}{failed}{error}")
 
 
@@ -202,4 +203,4 @@ def _answer(ask: Callable[[], None]) -> None:
 def _show_answer() -> None:
     problem = st.session_state.pop(_ANSWER, "")
     if problem:
-        st.error(problem, icon=":material/error:")
+        st.error(plain(problem), icon=":material/error:")
