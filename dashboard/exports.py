@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from typing import cast
@@ -10,62 +10,81 @@ from typing import cast
 import streamlit as st
 
 from dashboard.context import now_ms, reader, settings, viewer_zone
-from dashboard.formats import number
+from dashboard.formats import number, size
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.reads import Count
 from pipeline.buffer.streams import Entity, RowFilter
 from pipeline.exports import ExportFormat, export_all
 
-_FORMATS: tuple[tuple[ExportFormat, str, str, str], ...] = (
-    ("csv", "CSV", "text/csv", "For spreadsheets. Texts that would be run as a formula begin with an apostrophe."),
-    ("jsonl", "JSON Lines", "application/jsonl", "One JSON object a line."),
-    ("parquet", "Parquet", "application/vnd.apache.parquet", "Typed columns; keys and values as bytes."),
-)
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    suffix: ExportFormat
+    mime: str
+    explanation: str
+
+
+_FORMATS = {
+    "CSV": _Format("csv", "text/csv", "For spreadsheets. Texts that would run as a formula begin with an apostrophe."),
+    "JSON Lines": _Format("jsonl", "application/jsonl", "One JSON object a line."),
+    "Parquet": _Format("parquet", "application/vnd.apache.parquet", "Typed columns; keys and values as bytes."),
+}
 
 
 def table_downloads(entity: str, which: object | None, key: str, count: Count | None = None) -> None:
-    """A popover with one download a format. Not for a part of the page that ticks: its clicks get lost there.
+    """A popover in which to choose a format and take the file. Not for a part of the page that ticks.
 
     `count` spares counting the rows again where the page knows how many there are. Raises BufferUnavailableError.
     """
     rows = cast(Entity, entity)
     filter_ = cast(RowFilter | None, which)
-    with st.popover("Export", icon=":material/download:", key=f"{key}-export"):
+    file_key = f"{key}-file"
+    with st.popover("Export", icon=":material/download:", key=f"{key}-export", on_change="rerun") as popover:
+        if not popover.open:
+            st.session_state.pop(file_key, None)
+            return
         st.caption(_extent(_count(filter_) if count is None else count))
-        for format_, label, mime, help_ in _FORMATS:
-            st.download_button(
-                label,
-                # Deferred: nothing is read before somebody clicks.
-                data=_file(rows, filter_, format_),
-                file_name=_file_name(rows, format_),
-                mime=mime,
-                help=help_,
-                on_click="ignore",
-                key=f"{key}-{format_}",
-                width="stretch",
-            )
+        label = st.segmented_control("Format", list(_FORMATS), key=f"{key}-format")
+        if label is None:
+            return
+        format_ = _FORMATS[label]
+        st.caption(format_.explanation)
+        # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have
+        # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
+        content = _made_once(file_key, rows, filter_, format_)
+        st.download_button(
+            f"Save {label} ({size(len(content))})",
+            data=content,
+            file_name=_file_name(rows, format_.suffix),
+            mime=format_.mime,
+            on_click="ignore",
+            key=f"{key}-save",
+            icon=":material/save:",
+            type="primary",
+            width="stretch",
+        )
 
 
-def _file(entity: Entity, which: RowFilter | None, format_: ExportFormat) -> Callable[[], bytes]:
-    path, most = settings().database_file, settings().export_max_rows
-
-    def written() -> bytes:
-        # Streamlit holds a download in memory whatever it is given, so the file need not stand on a disk first.
-        out = BytesIO()
-        export_all(path, entity, which, format_, out, most)
-        return out.getvalue()
-
-    return written
+def _made_once(file_key: str, entity: Entity, which: RowFilter | None, format_: _Format) -> bytes:
+    """The file, kept while the popover is open: any other click on the page must not make it again."""
+    wanted = (entity, which, format_.suffix)
+    made: tuple[object, bytes] | None = st.session_state.get(file_key)
+    if made is None or made[0] != wanted:
+        with st.spinner("Writing the file…"):
+            out = BytesIO()
+            export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
+        made = st.session_state[file_key] = (wanted, out.getvalue())
+    return made[1]
 
 
 def _extent(count: Count | None) -> str:
-    """What the files will hold, and what not. Rows may come before somebody clicks, so no exact number is promised."""
+    """What the file will hold, and what not. Rows may come before it is made, so no exact number is promised."""
     most = settings().export_max_rows
     if count is not None and count.rows > most:
         return f"The newest {number(most)} of {count} rows. `python -m pipeline export` has no such limit."
     if count is not None and not count.more:
-        return "All rows that match when you click."
-    return f"All rows that match when you click, up to {number(most)}."
+        return "All rows that match."
+    return f"All rows that match, up to {number(most)}."
 
 
 def _count(which: RowFilter | None) -> Count | None:

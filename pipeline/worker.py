@@ -130,4 +130,5 @@ class _Worker:
         self._alerts.check(now_ms)
         if now_ms - self._prune_at_ms >= PRUNE_EVERY_MS:
             self._prune_at_ms = now_ms
-            self._buffer.watch.prune_seconds(now_ms - self._settings.seconds_kept_s * 1000)
+            kept_s = max(self._settings.seconds_kept_s, self._settings.alert_window_s)
+            self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.records import Order
 from pipeline.serde import OrderCodec, SchemaStore
@@ -183,12 +185,13 @@ def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_wit
 
 
 def _fill(path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            assert error.errno == 28
+    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        _write_without_end(file)
+
+
+def _write_without_end(file) -> None:
+    while True:
+        file.write(bytes(4096))
 
 
 def _orders(pipeline: RunningPipeline) -> int:
