@@ -202,7 +202,7 @@ def table_file(page: Page, format_: str) -> bytes:
 
 def saved(page: Page, button: str) -> bytes:
     with page.expect_download() as found:
-        page.get_by_role("button", name=button).first.click()
+        page.get_by_test_id("stPopoverBody").get_by_role("button", name=button).click()
     content = Path(found.value.path()).read_bytes()
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stPopoverBody")).to_be_hidden()
