@@ -307,6 +307,17 @@ class BufferMachine(RuleBasedStateMachine):
                 item.state = "sent"
                 self.model.letters[item.letter].status = "replayed"
 
+    @precondition(lambda self: any(job.state == "queued" for job in self.model.jobs.values()))
+    @rule(seed=SEED)
+    def work_until_a_job_has_ended(self, seed: int) -> None:
+        if self.model.running() is None:
+            self.take_the_next_job()
+        while (running := self.model.running()) is not None:
+            if running[1].window is None:
+                self.open_a_window(3)
+            else:
+                self.close_the_window(seed, False)
+
     def _model_finished(self, job: Job, state: str) -> None:
         job.state = state
         for item in job.items.values():
@@ -392,8 +403,8 @@ class BufferMachine(RuleBasedStateMachine):
 
 TestBuffer = BufferMachine.TestCase
 TestBuffer.settings = settings(
-    max_examples=100,
-    stateful_step_count=50,
+    max_examples=60,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
