@@ -11,14 +11,13 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     st.stop()
 
 from dashboard.autostart import keep_pipeline_running
+from dashboard.context import ICON, settings
+from dashboard.shell import end_page, enter, go_on_to_wanted_page
 from dashboard.sidebar import sidebar
-
-from dashboard.context import settings
-from dashboard.shell import enter
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 
-st.set_page_config(page_title="OrderPulse", page_icon=":material/monitor_heart:", layout="wide")
+st.set_page_config(page_title="OrderPulse", page_icon=str(ICON), layout="wide")
 try:
     prepare_data_dir(settings())
     keep_pipeline_running()
@@ -28,15 +27,16 @@ except SettingsError as error:
     st.stop()
 
 enter()
-page = st.navigation(
-    [
-        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
-        st.Page("pages/orders.py", title="Orders", icon=":material/receipt_long:"),
-        st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
-        st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
-        st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
-        st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
-    ]
-)
+pages = [
+    st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+    st.Page("pages/orders.py", title="Orders", icon=":material/receipt_long:"),
+    st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
+    st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
+    st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
+    st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
+]
+page = st.navigation(pages)
+go_on_to_wanted_page(pages)
 sidebar()
 page.run()
+end_page()

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from dashboard.formats import plain
 from pipeline.buffer import Buffer, open_buffer
 from pipeline.buffer.reads import Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError, OrderPulseError
 from pipeline.settings import Settings, load_settings
+
+ICON = Path(__file__).parent / "assets" / "icon.svg"
+"""A file of our own: the browser would fetch a Material icon for its tab from a site on the network."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -54,6 +59,6 @@ def shown_errors() -> Iterator[None]:
     try:
         yield
     except BufferUnavailableError as error:
-        st.info(str(error), icon=":material/hourglass_top:")
+        st.info(plain(str(error)), icon=":material/hourglass_top:")
     except OrderPulseError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")

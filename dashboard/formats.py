@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, tzinfo
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=-])")
 
 
 def money(cents: float | None) -> str:
     """Whole units with two decimals and thousands apart; a dash for none."""
     return "–" if cents is None else f"{cents / 100:,.2f}"
+
+
+def big_money(cents: float | None) -> str:
+    """Money on a card: no decimals from a million up, millions from a billion up."""
+    if cents is None or abs(cents) < 100 * 10**6:
+        return money(cents)
+    return f"{cents / 100:,.0f}" if abs(cents) < 100 * 10**9 else f"{cents / 100 / 10**6:,.0f}M"
 
 
 def number(value: int) -> str:
@@ -49,3 +59,8 @@ def size(count_bytes: int) -> str:
             return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
         amount /= 1000
     return f"{amount:,.1f} GB"
+
+
+def plain(text: str) -> str:
+    """Text for Markdown that is shown as it stands."""
+    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))

@@ -217,6 +217,7 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: Or
         attempts=failure.attempts,
         first_failed_at_ms=failure.first_failed_at_ms,
         replay_of=failure.replay_of,
+        replay_id=failure.replay_id,
     )
 
 

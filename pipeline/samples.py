@@ -22,7 +22,7 @@ SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""
 
 CHUNK = 1000
-CUSTOMERS = 500
+CUSTOMERS = 1000
 REGIONS = ("north", "south", "east", "west")
 REFERENCE_ORDERS = 20
 REFERENCE_FAILURE = 15
@@ -48,9 +48,9 @@ CATALOGUE = (
     ("Service visit", 8900, 14900, 1),
 )
 _PRODUCTS = tuple(accumulate(share for *_, share in CATALOGUE))
-# Few customers order much and many order little: the n-th does so in proportion to 1/n (Zipf's law).
-_CUSTOMERS = tuple(accumulate(1 / rank for rank in range(1, CUSTOMERS + 1)))
-# The golden ratio's multiples fill the unit interval evenly without a visible rhythm: shares are met to one order.
+# Few customers order much and many order little: the n-th in proportion to 1/(n + 4) (Zipf's law, Mandelbrot's form).
+_CUSTOMERS = tuple(accumulate(1 / (rank + 4) for rank in range(1, CUSTOMERS + 1)))
+# Steps of the golden ratio spread evenly and show no rhythm.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -73,7 +73,8 @@ class SampleOrders:
         self._request_id = request_id
         self._codec = codec
         self._clock = clock
-        self._phase = random.Random(request.seed).random()
+        self._phase = random.Random(request.seed).randrange(request.count)
+        self._stride = _stride(request.count)
 
     def between(self, first: int, last: int) -> Iterator[Sample]:
         """The samples number `first` to `last`, made at this moment."""
@@ -127,16 +128,25 @@ class SampleOrders:
     def _kind(self, number: int) -> str:
         if self._request.scenario == "reference":
             return "hopeless" if number == REFERENCE_FAILURE else "valid"
-        place = (self._phase + number * _GOLDEN) % 1
+        # Numbers times a stride that shares no factor with the count, modulo the count, are all places once.
+        place = (self._phase + number * self._stride) % self._request.count
         for kind, share in (
             ("invalid", self._request.invalid_share),
             ("transient", self._request.transient_share),
             ("malformed", self._request.malformed_share),
         ):
-            if place < share:
+            faults = round(share * self._request.count)
+            if place < faults:
                 return kind
-            place -= share
+            place -= faults
         return "valid"
+
+
+def _stride(count: int) -> int:
+    stride = max(1, round(count * _GOLDEN))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return stride
 
 
 def _invalid(order: Order, fault: float) -> Order:

@@ -9,50 +9,27 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.read import SchemaResolutionError
+from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
+from pipeline.avro import CENTS_LIMIT, Names, OrderPlan, Schema, UnresolvableError, plan_order
 from pipeline.errors import SettingsError, UndecodableError
 from pipeline.records import Order
 
-Schema = Any
-"""A schema as JSON has it: the name of a type, a list (a union) or a dict."""
-
 LATEST_VERSION = 2
-PRICE_SCALE = 2
-CENTS_LIMIT = 10**12
-"""Prices are decimal(12, 2): their cents have 12 digits at most, so sums of millions of them still fit 64 bits."""
-
 SINGLE_OBJECT_MARK = b"\xc3\x01"
 CONFLUENT_MARK = b"\x00"
 _FINGERPRINT_END = 10
 _SCHEMA_ID_END = 5
-_LONGEST_DECIMAL_BYTES = 64
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
-_UNITS_PER_MS = {"timestamp-millis": 1, "timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
-_FIRST_MS, _LAST_MS = -62_135_510_400_000, 253_402_214_400_000  # what a calendar can show: the years 1 to 9999
+# Its region is the default, because version 1 has none.
+_PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
 # What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
 _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-# What fastavro raises on bytes that do not fit the schema.
-_DATA_FAULTS = (
-    EOFError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-    MemoryError,
-    struct.error,
-    SchemaResolutionError,
-)
 
 
 class SchemaRegistry(Protocol):
@@ -62,29 +39,40 @@ class SchemaRegistry(Protocol):
         """The schema's JSON text; None when there is none. Raises RegistryUnavailableError."""
 
 
-class UnusableSchemaError(Exception):
-    """A writer's schema cannot be read as an order; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class WriterSchema:
-    """A schema that orders may be written in."""
+    """A parsed schema with its named types, and the text it was parsed from."""
 
-    json: Schema
+    text: str
+    parsed: Schema
+    names: Names
 
     def fingerprint(self) -> bytes:
         """CRC-64-AVRO of the canonical form, little-endian as in single-object encoding."""
-        return bytes.fromhex(fingerprint(to_parsing_canonical_form(self.json), "CRC-64-AVRO"))
+        return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(self.text)), "CRC-64-AVRO"))
 
 
 def parse(text: str) -> WriterSchema:
-    """Parses a schema's JSON. Raises UnusableSchemaError saying what is wrong with it."""
+    """Parses a schema's JSON. Raises UnresolvableError saying what is wrong with it."""
+    names: dict[str, Schema] = {}
     try:
-        schema = json.loads(text)
-        parse_schema(schema)
+        parsed = parse_schema(json.loads(text), names)
     except _SCHEMA_FAULTS as error:
-        raise UnusableSchemaError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
-    return WriterSchema(schema)
+        raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
+    for name, schema in names.items():
+        _check_named_type(name, schema)
+    return WriterSchema(text, parsed, names)
+
+
+def _check_named_type(name: str, schema: Schema) -> None:
+    """fastavro leaves these unchecked, and a reader would trip over them."""
+    size = schema.get("size", 0)
+    if not isinstance(size, int) or size < 0:
+        raise UnresolvableError(f"the size of {name} is {size!r}")
+    for named in (schema, *schema.get("fields", [])):
+        aliases = named.get("aliases", [])
+        if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (named["name"], *aliases)):
+            raise UnresolvableError(f"{name} has a name or an alias that is no text")
 
 
 class SchemaStore:
@@ -121,7 +109,7 @@ def _read_schema_file(path: Path) -> WriterSchema:
         return parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the schema {path} cannot be read: {error}") from error
-    except UnusableSchemaError as error:
+    except UnresolvableError as error:
         raise SettingsError(f"the schema {path} cannot be used: {error}") from error
 
 
@@ -133,8 +121,8 @@ def _versions(schemas: dict[str, WriterSchema]) -> dict[int, WriterSchema]:
 def _check_usable(folder: Path, versions: dict[int, WriterSchema], latest: WriterSchema) -> None:
     for number, schema in versions.items():
         try:
-            OrderPlan(schema, latest)
-        except UnusableSchemaError as error:
+            plan_order(schema.parsed, schema.names, latest.parsed)
+        except UnresolvableError as error:
             raise SettingsError(f"the schema {folder / f'order.v{number}.avsc'} describes no Order: {error}") from error
 
 
@@ -178,7 +166,10 @@ class OrderCodec:
     def _writer(self, version: int) -> _OrderWriter:
         writer = self._writers.get(version)
         if writer is None:
-            writer = self._writers[version] = _OrderWriter(self._store.version(version))
+            schema = self._store.version(version)
+            writer = _OrderWriter(schema)
+            _check_writable(writer, plan_order(schema.parsed, schema.names, self._store.latest.parsed), version)
+            self._writers[version] = writer
         return writer
 
     def _plan_by_fingerprint(self, value: bytes) -> OrderPlan:
@@ -214,190 +205,14 @@ class OrderCodec:
             raise UndecodableError(f"unknown schema id {schema_id}")
         try:
             return parse(text)
-        except UnusableSchemaError as error:
+        except UnresolvableError as error:
             raise UndecodableError(f"schema id {schema_id} cannot be read: {error}") from error
 
     def _plan(self, schema: WriterSchema, what: str) -> OrderPlan:
         try:
-            return OrderPlan(schema, self._store.latest)
-        except UnusableSchemaError as error:
+            return plan_order(schema.parsed, schema.names, self._store.latest.parsed)
+        except (UnresolvableError, RecursionError) as error:
             raise UndecodableError(f"{what} cannot be read as an Order: {error}") from error
-
-
-class OrderPlan:
-    """How records of one writer's schema become orders.
-
-    fastavro resolves the writer's schema to ours: fields by name or alias in any order, extra ones, defaults, promoted
-    types. Price and time are read as the writer's plain bytes and numbers, and become cents and milliseconds here,
-    exactly, without a Decimal or datetime for each record.
-    """
-
-    def __init__(self, writer: WriterSchema, latest: WriterSchema) -> None:
-        """Raises UnusableSchemaError when no order can be read with it."""
-        _check_record(writer.json, latest.json)
-        price = _written_as("price", writer.json, latest.json)
-        created_at = _written_as("created_at", writer.json, latest.json)
-        self._price_scale = _decimal_scale(price)
-        self._units_per_ms = _units_per_ms(created_at)
-        reader = _reader_schema(latest.json, {"price": price, "created_at": created_at})
-        self._writer = parse_schema(_without_logical_types(writer.json))
-        # Resolving costs more than reading: what is written as we read it, or lacks only defaults, goes without.
-        self._reader = None if _is_plain(writer.json, latest.json) else parse_schema(reader)
-        self._defaults = {field["name"]: field["default"] for field in reader["fields"] if "default" in field}
-
-    def read(self, data: bytes, start: int) -> Order:
-        """Reads the order that begins at `start` and ends with the data. Raises UndecodableError, nothing else."""
-        stream = io.BytesIO(data)
-        stream.seek(start)
-        try:
-            datum: Any = schemaless_reader(stream, self._writer, self._reader)
-        except EOFError as error:
-            raise UndecodableError(f"truncated after {len(data)} bytes") from error
-        except UnicodeDecodeError as error:
-            raise UndecodableError("a string is not valid UTF-8") from error
-        except _DATA_FAULTS as error:
-            raise UndecodableError(f"its bytes do not fit its schema ({type(error).__name__}: {error})") from error
-        extra = len(data) - stream.tell()
-        if extra:
-            raise UndecodableError(f"{extra} trailing {'byte' if extra == 1 else 'bytes'} after the order")
-        return self._order(self._defaults | datum)
-
-    def _order(self, datum: dict[str, Any]) -> Order:
-        price, created_at = datum["price"], datum["created_at"]
-        if price is None or created_at is None:
-            raise UndecodableError(f"{'price' if price is None else 'created_at'} is null")
-        return Order(
-            datum["order_id"],
-            datum["customer_id"],
-            datum["product"],
-            cents_of(price, self._price_scale),
-            _millis_of(created_at, self._units_per_ms),
-            # Version 1 has no region; an order knows by itself what it is then.
-            datum.get("region", Order.__dataclass_fields__["region"].default),
-        )
-
-
-def cents_of(raw: bytes, scale: int) -> int:
-    """Whole cents of an Avro decimal: a two's complement big-endian integer times 10^-scale, exactly.
-
-    Raises UndecodableError when it is not in whole cents or has more digits than a price may have.
-    """
-    # The limit on the bytes keeps a hostile megabyte from becoming a number.
-    if not raw or len(raw) > _LONGEST_DECIMAL_BYTES:
-        raise UndecodableError(f"price is a decimal of {len(raw)} bytes")
-    unscaled = int.from_bytes(raw, "big", signed=True)
-    if scale <= PRICE_SCALE:
-        cents, rest = int(unscaled * 10 ** (PRICE_SCALE - scale)), 0
-    else:
-        cents, rest = divmod(unscaled, 10 ** (scale - PRICE_SCALE))
-    if rest:
-        raise UndecodableError("price is not in whole cents")
-    if not -CENTS_LIMIT < cents < CENTS_LIMIT:
-        raise UndecodableError("price has more than 12 digits")
-    return cents
-
-
-def _millis_of(number: int, units_per_ms: int) -> int:
-    millis = number // units_per_ms
-    if not _FIRST_MS <= millis <= _LAST_MS:
-        raise UndecodableError(f"created_at is {number}, outside of the years 1 to 9999")
-    return millis
-
-
-def _check_record(writer: Schema, latest: Schema) -> None:
-    if not isinstance(writer, dict) or writer.get("type") != "record":
-        raise UnusableSchemaError("it is no record")
-    known = {_unqualified(name) for name in (latest["name"], *latest.get("aliases", []))}
-    if _unqualified(writer["name"]) not in known:
-        raise UnusableSchemaError(f"its record is {_unqualified(writer['name'])}, not {_unqualified(latest['name'])}")
-    for field in latest["fields"]:
-        if "default" not in field and _field(writer, field) is None:
-            raise UnusableSchemaError(f"it has no field {field['name']}")
-    if any(_is_empty(items) for items in _array_items(writer)):
-        # A count of 2^62 of them takes one number in the data and for ever to read.
-        raise UnusableSchemaError("it has an array of values that take no bytes")
-
-
-def _unqualified(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _field(writer: Schema, wanted: Schema) -> Schema | None:
-    names = [wanted["name"], *wanted.get("aliases", [])]
-    return next((field for name in names for field in writer["fields"] if field["name"] == name), None)
-
-
-def _written_as(name: str, writer: Schema, latest: Schema) -> Schema:
-    """The writer's type of one of our fields; of a union with null the other branch."""
-    wanted = next(field for field in latest["fields"] if field["name"] == name)
-    field = _field(writer, wanted)
-    kind = wanted["type"] if field is None else field["type"]
-    branches = [branch for branch in kind if branch != "null"] if isinstance(kind, list) else [kind]
-    if len(branches) != 1:
-        raise UnusableSchemaError(f"{name} is a union of several types")
-    return branches[0]
-
-
-def _decimal_scale(kind: Schema) -> int:
-    if not isinstance(kind, dict) or kind.get("logicalType") != "decimal" or kind.get("type") not in ("bytes", "fixed"):
-        raise UnusableSchemaError(f"price is of type {_type_name(kind)} and must be a decimal")
-    scale = kind.get("scale", 0)
-    if not isinstance(scale, int) or not 0 <= scale <= _LONGEST_DECIMAL_BYTES:
-        raise UnusableSchemaError(f"price has the scale {scale!r}")
-    return scale
-
-
-def _units_per_ms(kind: Schema) -> int:
-    logical = kind.get("logicalType") if isinstance(kind, dict) else "timestamp-millis" if kind == "long" else None
-    if logical not in _UNITS_PER_MS:
-        raise UnusableSchemaError(f"created_at is of type {_type_name(kind)} and must be a timestamp")
-    return _UNITS_PER_MS[logical]
-
-
-def _type_name(kind: Schema) -> str:
-    return str(kind.get("logicalType") or kind.get("type")) if isinstance(kind, dict) else str(kind)
-
-
-def _reader_schema(latest: Schema, kinds: dict[str, Schema]) -> Schema:
-    """Our schema with price and time as this writer has them; both may turn out to be null."""
-    fields = []
-    for field in latest["fields"]:
-        kind = kinds.get(field["name"])
-        plain = {"type": ["null", _without_logical_types(kind)]} if kind is not None else {}
-        fields.append(_without_logical_types({key: part for key, part in field.items() if key != "doc"}) | plain)
-    return latest | {"fields": fields}
-
-
-def _is_plain(writer: Schema, latest: Schema) -> bool:
-    """Whether every field of ours is written under its own name and as the same type, or has a default."""
-    written = {field["name"]: field["type"] for field in writer["fields"]}
-    return all(
-        written[field["name"]] == field["type"] if field["name"] in written else "default" in field
-        for field in latest["fields"]
-    )
-
-
-def _array_items(schema: Schema) -> Iterator[Schema]:
-    if isinstance(schema, list):
-        for branch in schema:
-            yield from _array_items(branch)
-    elif isinstance(schema, dict):
-        if schema.get("type") == "array":
-            yield schema["items"]
-        for part in (schema.get("type"), schema.get("items"), schema.get("values")):
-            if isinstance(part, (dict, list)):
-                yield from _array_items(part)
-        for field in schema.get("fields", []):
-            yield from _array_items(field["type"])
-
-
-def _is_empty(schema: Schema) -> bool:
-    if isinstance(schema, dict):
-        kind = schema.get("type")
-        if kind in ("record", "error"):
-            return all(_is_empty(field["type"]) for field in schema["fields"])
-        return (kind == "fixed" and schema.get("size") == 0) or (isinstance(kind, (dict, list)) and _is_empty(kind))
-    return bool(schema == "null")
 
 
 def _beginning(value: bytes) -> str:
@@ -410,13 +225,23 @@ class _OrderWriter:
     def __init__(self, schema: WriterSchema) -> None:
         self.fingerprint = schema.fingerprint()
         # Without logical types fastavro takes the integers that we hold, and makes no Decimal and datetime of them.
-        self._schema = parse_schema(_without_logical_types(schema.json))
+        self._schema = parse_schema(_without_logical_types(json.loads(schema.text)))
 
     def encode(self, order: Order, frame: bytes) -> bytes:
         out = io.BytesIO()
         out.write(frame)
         schemaless_writer(out, self._schema, _datum(order))
         return out.getvalue()
+
+
+def _check_writable(writer: _OrderWriter, plan: OrderPlan, version: int) -> None:
+    """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent."""
+    try:
+        same = plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
+    except (*_SCHEMA_FAULTS, UndecodableError) as error:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: {error}") from error
+    if not same:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: they would read as other orders")
 
 
 def _without_logical_types(schema: Any) -> Any:

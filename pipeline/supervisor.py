@@ -141,12 +141,17 @@ class _Child:
 
 
 def _end(children: list[_Child]) -> None:
-    """Asks all to end, readers before the broker they read from; after 4 s insists."""
-    running = [child.process for child in reversed(children) if child.process is not None]
-    for process in running:
-        process.terminate()
+    """Asks all to end, and the broker only when nobody talks to it any more; insists after 4 s in all."""
     deadline = time.monotonic() + GRACE_S
-    for process in running:
+    running = [child for child in children if child.process is not None]
+    for stage in ([child for child in running if child.role != "broker"], running):
+        _end_stage([child.process for child in stage if child.process is not None], deadline)
+
+
+def _end_stage(processes: list[subprocess.Popen[bytes]], deadline: float) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """The buffer: the only place that talks to SQLite. Roles write through the contract, the app reads through Reader."""
 
+from pipeline.buffer.accounts import unaccounted, uncollected
 from pipeline.buffer.connection import offset_of, record_id, ref_of
 from pipeline.buffer.contract import (
     Advance,
@@ -24,6 +25,7 @@ from pipeline.buffer.contract import (
     WatchStore,
 )
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter, OrderFilter
+from pipeline.buffer.recount import recount
 from pipeline.buffer.sqlite import open_buffer
 
 __all__ = [
@@ -53,5 +55,8 @@ __all__ = [
     "offset_of",
     "open_buffer",
     "record_id",
+    "recount",
     "ref_of",
+    "unaccounted",
+    "uncollected",
 ]

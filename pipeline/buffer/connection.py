@@ -69,17 +69,22 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def connect_writer(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sqlite3.Connection:
+def connect_writer(
+    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
     """Opens the buffer for writing; makes it or brings its layout up to date first.
 
     `FULL` makes every commit survive a power cut, as the replay ledger needs; with `NORMAL` the newest commits may be
-    rolled back together with their offsets, which only means reading them again.
+    rolled back together with their offsets, which only means reading them again. `busy_timeout_s`: how long to wait for
+    another writer.
 
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     with translated_errors(path):
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
+            # Looked at before anything is set: a file that is not ours stays as it is.
+            _layout_of(connection, path)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -99,20 +104,23 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise BufferUnavailableError(f"there is no buffer at {path} yet; the pipeline makes it when it starts")
     with translated_errors(path):
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA cache_size = -16000")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        try:
+            connection.execute("PRAGMA cache_size = -16000")
+            version = _layout_of(connection, path)
+        except BaseException:
+            connection.close()
+            raise
         if version == 0:
             connection.close()
             raise BufferUnavailableError(f"the buffer {path} is being made")
-        _refuse_newer(version, path)
         return connection
 
 
 @contextmanager
 def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One write transaction: all of it is committed, or nothing. Waits up to 10 s for other writers."""
+    """One write transaction: all of it is committed, or nothing. Waits for other writers, up to the busy timeout."""
     with translated_errors(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -136,12 +144,10 @@ def limited(connection: sqlite3.Connection, limit_ms: int) -> Iterator[None]:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("PRAGMA user_version").fetchone()[0] == LAYOUT_VERSION:
+    if _layout_of(connection, path) == LAYOUT_VERSION:
         return
     with atomic(connection, path):
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        _refuse_newer(version, path)
-        if version == 0:
+        if _layout_of(connection, path) == 0:
             schema = resources.files("pipeline.buffer").joinpath("schema.sql").read_text(encoding="utf-8")
             for statement in _statements(schema):
                 connection.execute(statement)
@@ -149,11 +155,19 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
 
 
-def _refuse_newer(version: int, path: Path) -> None:
+def _layout_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the buffer's layout, 0 for an empty file. Raises BufferCorruptError, BufferTooNewError."""
+    application, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise BufferCorruptError(f"{path} is a database of another program; name another file for the buffer")
     if version > LAYOUT_VERSION:
         raise BufferTooNewError(
             f"the buffer {path} has layout {version}, this OrderPulse knows up to {LAYOUT_VERSION}; update OrderPulse"
         )
+    return int(version)
 
 
 def _statements(script: str) -> Iterator[str]:

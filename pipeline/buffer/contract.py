@@ -153,6 +153,8 @@ class DeadLetterRow:
     first_failed_at_ms: int | None = None
     replay_of: str | None = None
     """`dead_letter_id` of the dead letter whose replay this is."""
+    replay_id: str | None = None
+    """Which of its replays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class JobStore(Protocol):
         """Queues a replay of the matching dead letters that are not on their way; None when there is none.
 
         Without statuses in the filter, open ones are meant. `limit`: leave out what was replayed so often; None takes
-        all. A known `request_id` returns the job it made.
+        all, and what is named by id whatever its status. A known `request_id` returns the job it made.
         """
 
     def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
@@ -291,7 +293,10 @@ class JobStore(Protocol):
     def close_window(
         self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
     ) -> None:
-        """Writes down what was sent: adds to the job's counts, and for replays to the ledger. `errors` by replay id."""
+        """Writes down what was sent. `errors` by send id.
+
+        `done` and `failed` are added to a produce job's counts; those of a replay job are always what its ledger says.
+        """
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
         """The next planned replays; dead letters without a source topic go to `default_topic`."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.buffer.connection import atomic
 from pipeline.buffer.contract import Advance, DeadLetterRow
-from pipeline.buffer.flow import advance, count_seconds_and_minutes
+from pipeline.buffer.flow import advance, count_seconds_and_minutes, set_outcome
 from pipeline.headers.codec import headers_to_json
 
 _COLUMNS = (
@@ -47,10 +47,7 @@ _COLUMNS = (
     "dead_letter_id",
     "record_id",
 )
-_INSERT = (
-    f"INSERT INTO dead_letters ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
-    "ON CONFLICT (dead_letter_id) DO NOTHING"
-)
+_INSERT = f"INSERT INTO dead_letters ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 class SqliteDeadLetterStore:
@@ -84,16 +81,18 @@ class SqliteDeadLetterStore:
 
 
 def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int) -> int:
+    if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (row.dead_letter_id,)).fetchone():
+        return 0
     connection.execute(
         "INSERT INTO dead_letter_groups (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (row.fingerprint, row.error_class, row.title, row.source_topic, row.failed_at_ms, row.failed_at_ms),
     )
     replay_of, replays = _life_before(connection, row.replay_of)
-    new = connection.execute(_INSERT, _values(row, replay_of, replays, now_ms)).rowcount
-    if new and replay_of is not None:
-        _turn_dead_again(connection, replay_of, now_ms)
-    return new
+    connection.execute(_INSERT, _values(row, replay_of, replays, now_ms))
+    if replay_of is not None:
+        _note_failed_replay(connection, replay_of, row.replay_id, now_ms)
+    return 1
 
 
 def _life_before(connection: sqlite3.Connection, replay_of: str | None) -> tuple[int | None, int]:
@@ -102,17 +101,19 @@ def _life_before(connection: sqlite3.Connection, replay_of: str | None) -> tuple
     return found if found is not None else (None, 0)
 
 
-def _turn_dead_again(connection: sqlite3.Connection, dead_letter: int, now_ms: int) -> None:
-    """Whoever failed it told nobody but the dead-letter topic: an application of its own, or we before a crash."""
-    connection.execute(
-        "UPDATE dead_letters SET status = 'dead_again', status_at_ms = ? "
-        "WHERE id = ? AND status IN ('replaying', 'replayed')",
-        (now_ms, dead_letter),
-    )
-    connection.execute(
-        "UPDATE job_items SET state = 'dead_again' WHERE dead_letter_id = ? AND state IN ('sending', 'sent')",
-        (dead_letter,),
-    )
+def _note_failed_replay(connection: sqlite3.Connection, dead_letter: int, replay_id: str | None, now_ms: int) -> None:
+    """Whoever failed it told nobody but the dead-letter topic: an application of its own, or we before a crash.
+
+    A replay whose outcome is known already stays as it is, and so does a later replay of the same dead letter. Without
+    a `replay_id`, whatever was sent is meant.
+    """
+    failed = connection.execute(
+        "UPDATE job_items SET state = 'dead_again' "
+        "WHERE dead_letter_id = ? AND replay_id = coalesce(?, replay_id) AND state IN ('sending', 'sent')",
+        (dead_letter, replay_id),
+    ).rowcount
+    if failed:
+        set_outcome(connection, dead_letter, "dead_again", now_ms)
 
 
 def _values(row: DeadLetterRow, replay_of: int | None, replays: int, now_ms: int) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.buffer.connection import OFFSET_BITS, atomic, translated_errors
 from pipeline.buffer.contract import (
@@ -22,6 +22,7 @@ from pipeline.buffer.contract import (
     ReplayOutcome,
     Role,
 )
+from pipeline.buffer.watch import leave_event
 from pipeline.errors import StaleWriterError
 from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
@@ -81,11 +82,8 @@ class SqliteFlowStore:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
             advance(connection, [Advance(ref, expected, next_offset)])
-            connection.execute(
-                "INSERT INTO events (at_ms, role, level, message) "
-                "SELECT ?, role, 'error', ? FROM partitions WHERE partition_ref = ?",
-                (now_ms, message, ref),
-            )
+            (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
+            leave_event(connection, role, "error", message, now_ms)
 
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""
@@ -127,7 +125,7 @@ class SqliteFlowStore:
                 "ORDER BY record_id",
                 (json.dumps(list(record_ids)),),
             ).fetchall()
-        return [Parked(*_with_headers(row, 4)) for row in rows]
+        return [Parked(*with_headers(row, 4)) for row in rows]
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
@@ -146,7 +144,7 @@ class SqliteFlowStore:
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
                 (json.dumps(list(refs)), limit),
             ).fetchall()
-        return [OutboxRow(*_with_headers(row, 5)) for row in rows]
+        return [OutboxRow(*with_headers(row, 5)) for row in rows]
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
@@ -204,7 +202,8 @@ class _Names:
         self._new = {}
 
 
-def _with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+    """A row with the headers in this column read from their JSON."""
     return (*row[:column], headers_from_json(row[column]), *row[column + 1 :])
 
 
@@ -228,8 +227,20 @@ def note_outcome(connection: sqlite3.Connection, outcome: ReplayOutcome, now_ms:
         (outcome.state, outcome.replay_id),
     ).fetchone()
     if found is not None:
+        set_outcome(connection, found[0], outcome.state, now_ms)
+
+
+def set_outcome(
+    connection: sqlite3.Connection, dead_letter: int, state: Literal["recovered", "dead_again"], now_ms: int
+) -> None:
+    """Sets a dead letter to what became of its replay; one that is on its way again takes it as what to go back to."""
+    again = connection.execute(
+        "UPDATE job_items SET status_before = ? WHERE dead_letter_id = ? AND state IN ('planned', 'sending')",
+        (state, dead_letter),
+    ).rowcount
+    if not again:
         connection.execute(
-            "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id = ?", (outcome.state, now_ms, found[0])
+            "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id = ?", (state, now_ms, dead_letter)
         )
 
 

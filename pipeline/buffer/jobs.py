@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.buffer.connection import atomic, translated_errors
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, Arguments, DeadLetterFilter
+from pipeline.buffer.flow import with_headers
 from pipeline.errors import UsageError
-from pipeline.headers.codec import headers_from_json
 
 _JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
 _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
@@ -88,7 +88,7 @@ class SqliteJobStore:
         """See JobStore."""
         with atomic(self._connection, self._path) as connection:
             if connection.execute(
-                "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,)
+                "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('running', 'cancelling')", (job_id,)
             ).rowcount:
                 return True
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'queued'", (job_id,)).fetchone():
@@ -139,15 +139,17 @@ class SqliteJobStore:
     ) -> None:
         """See JobStore."""
         with atomic(self._connection, self._path) as connection:
-            connection.execute(
-                "UPDATE jobs SET done = done + ?, failed = failed + ?, send_window = NULL WHERE id = ?",
-                (done, failed, job_id),
-            )
+            connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
+                # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
                 for each in sent:
                     _note_sent(connection, each, now_ms)
                 for replay_id, error in errors.items():
                     _note_error(connection, replay_id, error, now_ms)
+            else:
+                connection.execute(
+                    "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
+                )
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
         """See JobStore."""
@@ -171,11 +173,7 @@ class SqliteJobStore:
                 "WHERE job_id = ? AND job_items.state = ? ORDER BY dead_letters.id LIMIT ?",
                 (default_topic, job_id, state, limit),
             ).fetchall()
-        return [_replay_item(*row) for row in rows]
-
-
-def _replay_item(*columns: Any) -> ReplayItem:
-    return ReplayItem(*columns[:-1], headers_from_json(columns[-1]))
+        return [ReplayItem(*with_headers(row, 7)) for row in rows]
 
 
 def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
@@ -210,16 +208,19 @@ def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Argume
 
 
 def _note_sent(connection: sqlite3.Connection, sent: Sent, now_ms: int) -> None:
-    # The processor may have been faster: its outcome stays.
-    (dead_letter,) = connection.execute(
-        "UPDATE job_items SET topic = ?, partition = ?, \"offset\" = ?, state = iif(state = 'sending', 'sent', state) "
-        "WHERE replay_id = ? RETURNING dead_letter_id",
-        (sent.topic, sent.partition, sent.offset, sent.send_id),
-    ).fetchone()
     connection.execute(
-        "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id = ? AND status = 'replaying'",
-        (now_ms, dead_letter),
+        'UPDATE job_items SET topic = ?, partition = ?, "offset" = ? WHERE replay_id = ?',
+        (sent.topic, sent.partition, sent.offset, sent.send_id),
     )
+    # The processor may have been faster: its outcome stays, and the dead letter may be on its way again by now.
+    found = connection.execute(
+        "UPDATE job_items SET state = 'sent' WHERE replay_id = ? AND state = 'sending' RETURNING dead_letter_id",
+        (sent.send_id,),
+    ).fetchone()
+    if found is not None:
+        connection.execute(
+            "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id = ?", (now_ms, found[0])
+        )
 
 
 def _note_error(connection: sqlite3.Connection, replay_id: str, error: str, now_ms: int) -> None:

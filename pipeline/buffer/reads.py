@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pipeline.buffer.connection import connect_reader, file_of, limited, translated_errors
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.records import Headers
 
@@ -164,10 +166,17 @@ _JOB = (
 )
 
 
-class Reader:
-    """A read-only look at the buffer; safe to share between threads, one query at a time.
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    connection: sqlite3.Connection
+    file: tuple[int, int] | None
 
-    Every method may raise BufferUnavailableError (there is none yet, or it cannot be read now) and BufferCorruptError.
+
+class Reader:
+    """A read-only look at the buffer; safe to share between threads, whose queries do not wait for each other.
+
+    Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
+    and has no `cut` to say so) and BufferCorruptError.
     A buffer that was moved or replaced is opened anew.
     """
 
@@ -176,33 +185,36 @@ class Reader:
         self._row_cap = row_cap
         self._limit_ms = limit_ms
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._idle: list[_Opened] = []
+        self._watching: _Opened | None = None
 
     # -- what changes all the time
 
     def data_version(self) -> tuple[object, ...]:
         """Changes when anybody has written to the buffer; costs microseconds."""
-        with self._lock:
-            connection = self._open()
-            with translated_errors(self._path):
-                return (self._file, connection.execute("PRAGMA data_version").fetchone()[0])
+        # On a connection of its own: SQLite counts versions for each connection.
+        with self._lock, translated_errors(self._path):
+            opened = self._watching
+            if opened is None or opened.file != file_of(self._path):
+                self._stop_watching()
+                opened = self._watching = self._open()
+            return (opened.file, opened.connection.execute("PRAGMA data_version").fetchone()[0])
 
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
-        return Totals(*self._rows("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+        return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
 
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""
-        return dict(self._rows("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
+        return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
 
     def parked_count(self) -> int:
         """Records that are parked for a retry, or wait behind one."""
-        return int(self._rows("SELECT count(*) FROM retries").rows[0][0])
+        return int(self._whole("SELECT count(*) FROM retries").rows[0][0])
 
     def outbox_count(self) -> int:
         """Failed records on their way to the dead-letter topic."""
-        return int(self._rows("SELECT count(*) FROM outbox").rows[0][0])
+        return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
 
     def flow(self, grain: Grain, span_ms: int) -> Rows:
         """Figures per second or minute over the last `span_ms` before the newest one.
@@ -218,7 +230,7 @@ class Reader:
 
     def orders_since(self, from_ms: int) -> int:
         """Orders processed since then; as far back as seconds are kept."""
-        rows = self._rows(
+        rows = self._whole(
             "SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms", {"from_ms": from_ms}
         )
         return int(rows.rows[0][0])
@@ -262,11 +274,11 @@ class Reader:
 
     def products(self) -> list[str]:
         """The names of all products, up to 1,000."""
-        return self._rows("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
+        return self._whole("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
 
     def regions(self) -> list[str]:
         """The names of all regions, up to 1,000."""
-        return self._rows("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
+        return self._whole("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
 
     # -- dead letters
 
@@ -290,7 +302,7 @@ class Reader:
         """A page of dead letters."""
         where, arguments = which.where()
         direction = "DESC" if descending else "ASC"
-        rows = self._rows(
+        rows = self._whole(
             f"SELECT {_VIEW} FROM dead_letters WHERE {where} ORDER BY {sort} {direction}, id {direction} "
             "LIMIT :limit OFFSET :offset",
             arguments | {"limit": limit, "offset": offset},
@@ -303,11 +315,11 @@ class Reader:
 
     def newest_dead_letter(self) -> int:
         """The greatest id; 0 when there is none."""
-        return int(self._rows("SELECT coalesce(max(id), 0) FROM dead_letters").rows[0][0])
+        return int(self._whole("SELECT coalesce(max(id), 0) FROM dead_letters").rows[0][0])
 
     def dead_letter(self, identifier: int) -> DeadLetterDetail | None:
         """One dead letter whole."""
-        rows = self._rows(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
+        rows = self._whole(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
         if not rows:
             return None
         view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
@@ -315,7 +327,7 @@ class Reader:
 
     def lives(self, identifier: int) -> list[DeadLetterView]:
         """The same record's dead letters, oldest first: what this is a replay of, and what its replays became."""
-        rows = self._rows(
+        rows = self._whole(
             "WITH RECURSIVE before(id, replay_of) AS ("
             "  SELECT id, replay_of FROM dead_letters WHERE id = :id"
             "  UNION SELECT d.id, d.replay_of FROM dead_letters d JOIN before ON d.id = before.replay_of"
@@ -336,7 +348,7 @@ class Reader:
 
     def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:
         """The different topics or dialects among dead letters, up to 200."""
-        return self._rows(
+        return self._whole(
             f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
         ).column(column)
 
@@ -344,17 +356,17 @@ class Reader:
 
     def jobs(self, limit: int = 50) -> list[JobView]:
         """The newest jobs first."""
-        rows = self._rows(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
+        rows = self._whole(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
         return [JobView(*row) for row in rows.rows]
 
     def job(self, identifier: int) -> JobView | None:
         """One job."""
-        rows = self._rows(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
+        rows = self._whole(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
         return JobView(*rows[0]) if rows else None
 
     def unfinished_job(self) -> JobView | None:
         """The job that runs, or the next one that will."""
-        rows = self._rows(
+        rows = self._whole(
             f"SELECT {_JOB} FROM jobs WHERE jobs.state IN ('queued', 'running', 'cancelling') ORDER BY id LIMIT 1"
         ).rows
         return JobView(*rows[0]) if rows else None
@@ -410,35 +422,66 @@ class Reader:
         found = int(rows.rows[0][0])
         return Count(min(found, COUNT_CAP), found > COUNT_CAP)
 
+    def _whole(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+        """For answers with no place to say that something is missing: raises BufferUnavailableError instead."""
+        rows = self._rows(sql, arguments)
+        if rows.cut:
+            raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
+        return rows
+
     def _rows(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
-        with self._lock:
-            connection = self._open()
-            with translated_errors(self._path), limited(connection, self._limit_ms):
-                try:
-                    cursor = connection.execute(sql, arguments or {})
-                    rows = cursor.fetchmany(self._row_cap + 1)
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                        raise
-                    return Rows((), [], f"stopped after {self._limit_ms / 1000:.0f} s: narrow the filter")
-                columns = tuple(column[0] for column in cursor.description)
-                cursor.close()
+        with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
+            try:
+                cursor = connection.execute(sql, arguments or {})
+                rows = cursor.fetchmany(self._row_cap + 1)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return Rows((), [], f"stopped after {self._limit_ms / 1000:g} s: narrow the filter")
+            columns = tuple(column[0] for column in cursor.description)
+            cursor.close()
         cut = f"only the first {self._row_cap:,} are shown" if len(rows) > self._row_cap else ""
         return Rows(columns, rows[: self._row_cap], cut)
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile; there come to be as many as threads ever read at once."""
+        opened = self._take()
+        try:
+            yield opened.connection
+        except BaseException:
+            # Whatever it was, the next query begins with a connection of its own.
+            opened.connection.close()
+            raise
+        with self._lock:
+            self._idle.append(opened)
+
+    def _take(self) -> _Opened:
         file = file_of(self._path)
-        if self._connection is None or file != self._file:
-            self.close()
-            self._connection = connect_reader(self._path)
-            self._file = file
-        return self._connection
+        with self._lock:
+            while self._idle:
+                opened = self._idle.pop()
+                if opened.file == file:
+                    return opened
+                opened.connection.close()
+        return self._open()
+
+    def _open(self) -> _Opened:
+        # Looked at before it is opened: a file that is replaced in between is noticed at the next query.
+        file = file_of(self._path)
+        return _Opened(connect_reader(self._path), file)
 
     def close(self) -> None:
         """Lets go of the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            self._stop_watching()
+            while self._idle:
+                self._idle.pop().connection.close()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.connection.close()
+            self._watching = None
 
     def __enter__(self) -> Self:
         return self

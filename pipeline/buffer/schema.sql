@@ -215,7 +215,7 @@ CREATE TABLE jobs (
     created_at_ms  INTEGER NOT NULL,
     started_at_ms  INTEGER,
     finished_at_ms INTEGER,
-    done           INTEGER NOT NULL DEFAULT 0,
+    done           INTEGER NOT NULL DEFAULT 0,  -- of a replay: kept by the trigger below
     failed         INTEGER NOT NULL DEFAULT 0,
     total          INTEGER NOT NULL DEFAULT 0,
     error          TEXT,
@@ -241,6 +241,16 @@ CREATE TABLE job_items (
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
 -- However many tabs, clicks and workers: a dead letter is on its way once.
 CREATE UNIQUE INDEX job_items_on_the_way ON job_items (dead_letter_id) WHERE state IN ('planned', 'sending');
+
+-- An item counts when its fate is known, whoever told: the delivery report, or an outcome that came before it.
+CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.state <> new.state BEGIN
+    UPDATE jobs
+       SET done = done + (new.state IN ('sent', 'recovered', 'dead_again'))
+                       - (old.state IN ('sent', 'recovered', 'dead_again')),
+           failed = failed + (new.state = 'failed') - (old.state = 'failed')
+     WHERE id = new.job_id
+       AND (new.state IN ('sent', 'recovered', 'dead_again', 'failed') OR old.state = 'failed');
+END;
 
 CREATE TABLE alerts (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from pipeline.buffer.connection import connect_writer, file_of
+from pipeline.buffer.connection import BUSY_TIMEOUT_S, connect_writer, file_of
 from pipeline.buffer.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.flow import SqliteFlowStore
 from pipeline.buffer.jobs import SqliteJobStore
@@ -17,9 +17,9 @@ from pipeline.errors import BufferUnavailableError
 class SqliteBuffer:
     """The contract's Buffer on SQLite."""
 
-    def __init__(self, path: Path, synchronous: Literal["NORMAL", "FULL"]) -> None:
+    def __init__(self, path: Path, synchronous: Literal["NORMAL", "FULL"], busy_timeout_s: float) -> None:
         self._path = path
-        self._connection = connect_writer(path, synchronous)
+        self._connection = connect_writer(path, synchronous, busy_timeout_s)
         self._file = file_of(path)
         self.flow = SqliteFlowStore(self._connection, path)
         self.dead_letters = SqliteDeadLetterStore(self._connection, path)
@@ -44,10 +44,13 @@ class SqliteBuffer:
         self.close()
 
 
-def open_buffer(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> SqliteBuffer:
+def open_buffer(
+    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> SqliteBuffer:
     """Opens the buffer for writing, makes it where there is none.
 
-    `FULL` survives a power cut with every commit, see `connect_writer`.
+    `FULL` survives a power cut with every commit, and `busy_timeout_s` is the wait for another writer: see
+    `connect_writer`.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
-    return SqliteBuffer(path, synchronous)
+    return SqliteBuffer(path, synchronous, busy_timeout_s)

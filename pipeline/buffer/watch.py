@@ -68,10 +68,7 @@ class SqliteWatchStore:
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """See WatchStore."""
         with atomic(self._connection, self._path) as connection:
-            connection.execute(
-                "INSERT INTO events (at_ms, role, level, message) VALUES (?, ?, ?, ?)", (now_ms, role, level, message)
-            )
-            connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
+            leave_event(connection, role, level, message, now_ms)
 
     def prune_seconds(self, before_ms: int) -> None:
         """See WatchStore."""
@@ -84,3 +81,11 @@ class SqliteWatchStore:
                     "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",
                     (before_ms, SECONDS_AT_ONCE),
                 ).rowcount
+
+
+def leave_event(connection: sqlite3.Connection, role: str, level: str, message: str, now_ms: int) -> None:
+    """Leaves a note for the operator and drops the oldest beyond those that are kept."""
+    connection.execute(
+        "INSERT INTO events (at_ms, role, level, message) VALUES (?, ?, ?, ?)", (now_ms, role, level, message)
+    )
+    connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))

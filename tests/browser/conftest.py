@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -28,10 +28,11 @@ ARGUMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A running app: where it is, and where its buffer is."""
+    """A running app: where it is, where its buffer is, and its process."""
 
     url: str
     database_file: Path
+    pid: int
 
 
 StartApp = Callable[..., App]
@@ -58,7 +59,7 @@ def app(tmp_path: Path) -> Iterator[StartApp]:
             )
         servers.append(server)
         _wait_until_healthy(port, server)
-        return App(f"http://127.0.0.1:{port}", folder / "orderpulse.db")
+        return App(f"http://127.0.0.1:{port}", folder / "orderpulse.db", server.pid)
 
     yield start
     for server in servers:
@@ -71,8 +72,7 @@ def app(tmp_path: Path) -> Iterator[StartApp]:
 def browser() -> Iterator[Browser]:
     """One chromium for all tests."""
     chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
+    assert chromium is not None, "there is no chromium on this machine; `make test` installs it"
     expect.set_options(timeout=DEADLINE_S * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)

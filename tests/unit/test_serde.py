@@ -325,7 +325,7 @@ def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
         ),
         (
             with_field("order_id", name=["order_id"]),
-            "schema id 7 cannot be read: a field of orderpulse.Order has a name that is no text",
+            "schema id 7 cannot be read: orderpulse.Order has a name or an alias that is no text",
         ),
     ],
 )
@@ -411,13 +411,67 @@ def assert_decoded_or_refused(value: bytes) -> None:
     assert outcome(value)
 
 
-def outcome(value: bytes) -> str:
+def outcome(value: bytes, codec: OrderCodec = CODEC_WITH_RICH) -> str:
     try:
-        order = CODEC_WITH_RICH.decode(value)
+        order = codec.decode(value)
     except UndecodableError as error:
         return error.reason
     assert -(10**12) < order.price_cents < 10**12
     return "decoded"
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "string", "Order", "record", "long"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "name", "fields", "items", "size", "logicalType"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def with_something_else_somewhere(node: Any, data: st.DataObject) -> Any:
+    """The JSON with one of its values replaced."""
+    if not isinstance(node, dict | list) or not node or data.draw(st.integers(0, 4)) == 0:
+        return data.draw(json_values)
+    key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+    changed = with_something_else_somewhere(node[key], data)
+    if isinstance(node, dict):
+        return node | {key: changed}
+    return [*node[:key], changed, *node[key + 1 :]]
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_no_schema_of_the_registry_does_more_than_get_its_records_refused(data: st.DataObject) -> None:
+    codec = codec_knowing(with_something_else_somewhere(RICH, data))
+    value = data.draw(st.sampled_from([VALID[2], FRAME + VALID[0][10:], FRAME]))
+    assert outcome(value, codec)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_no_schema_file_does_more_than_get_the_folder_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated" / "order.v1.avsc"
+    path.parent.mkdir(exist_ok=True)
+    schema = with_field("customer_id", aliases=["buyer"], default="nobody") | {"aliases": ["Purchase"]}
+    path.write_text(json.dumps(with_something_else_somewhere(schema, data)))
+    assert folder_outcome(path.parent)
+
+
+def folder_outcome(folder: Path) -> str:
+    try:
+        return OrderCodec(SchemaStore(folder)).encode(ORDER, version=1).hex()
+    except SettingsError as error:
+        return str(error)
 
 
 @settings(max_examples=200)
@@ -467,6 +521,24 @@ def test_a_version_that_is_not_in_the_folder_cannot_be_written(tmp_path: Path) -
     (tmp_path / "order.v1.avsc").write_text(STORE.version(1).text)
     with pytest.raises(SettingsError, match=r"no order\.v2\.avsc"):
         OrderCodec(SchemaStore(tmp_path)).encode(ORDER)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        with_field("price", type={"type": "bytes", "logicalType": "decimal", "precision": 14, "scale": 4}),
+        with_field("created_at", type={"type": "long", "logicalType": "timestamp-micros"}),
+        with_extra_field("string"),
+    ],
+)
+def test_a_schema_that_would_send_other_orders_than_ours_is_not_written(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    (tmp_path / "order.v2.avsc").write_text(json.dumps(changed))
+    codec = OrderCodec(SchemaStore(tmp_path), Registry(changed))
+    assert codec.decode(written(changed, datum(extra="x"))).order_id == "ORD-1"
+    with pytest.raises(SettingsError, match=r"cannot be written as order\.v2\.avsc"):
+        codec.encode(ORDER)
 
 
 def test_a_schema_of_somebody_else_in_the_folder_is_found_by_its_fingerprint(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Charts as files: PNG, SVG, and HTML that needs nothing from the network."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import streamlit as st
+import vl_convert
+
+from dashboard.charts import PALETTES, ChartKind, Spec, specification
+from dashboard.context import shown_errors
+from dashboard.snapshots import Overview, overview
+from dashboard.windows import Window
+
+WIDTH = 900
+HEIGHT = 420
+PNG_SCALE = 2
+# A character that Unicode keeps free: no script of the page has it.
+SHIELD = "\ue000"
+
+
+def download_popover(kind: ChartKind, window: Window, zone: str) -> None:
+    """Offers a chart as files, made when it is opened. Belongs outside of what refreshes."""
+    # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have ended,
+    # which with a few viewers is before the browser has fetched them. Those that are made here stay.
+    with st.popover(
+        "Download", icon=":material/download:", type="tertiary", key=f"export_{kind.name}", on_change="rerun"
+    ) as popover:
+        if popover.open:
+            with shown_errors():
+                _offer(kind, export_specification(kind, kind_table(kind, overview(window, zone)), window, zone))
+
+
+def _offer(kind: ChartKind, spec: Spec) -> None:
+    for label, suffix, mime, convert in FORMATS:
+        st.download_button(
+            label,
+            data=convert(spec),
+            file_name=f"{kind.name}.{suffix}",
+            mime=mime,
+            key=f"export_{kind.name}_{suffix}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/image:" if suffix != "html" else ":material/web:",
+        )
+
+
+def kind_table(kind: ChartKind, shown: Overview) -> pa.Table:
+    """The rows that a chart draws."""
+    return shown.products if kind.name == "products" else shown.flow
+
+
+def export_specification(kind: ChartKind, table: pa.Table, window: Window, zone: str) -> Spec:
+    """A specification that is whole: with all rows, a title and a light background."""
+    return specification(kind.name, zone, "light") | {
+        "data": {"values": table.select(kind.columns).to_pylist()},
+        "title": f"{kind.title_in(window)}",
+        "background": PALETTES["light"].background,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "padding": 16,
+        # No menu: its entries would lead to a site on the network.
+        "usermeta": {"embedOptions": {"actions": False}},
+    }
+
+
+def png(spec: Spec) -> bytes:
+    """The picture at twice its size in points, for sharp screens and print."""
+    picture: bytes = vl_convert.vegalite_to_png(spec, scale=PNG_SCALE)
+    return picture
+
+
+def svg(spec: Spec) -> bytes:
+    """The drawing."""
+    drawing: str = vl_convert.vegalite_to_svg(spec)
+    return drawing.encode()
+
+
+def html(spec: Spec) -> bytes:
+    """A page with the chart, its rows and all scripts inside."""
+    # The converter writes the rows into a script as they are, where `</script>` in a product's name would end it.
+    # All of them stand in JSON strings, in which the same character can be written so that HTML does not see it.
+    shielded = json.loads(json.dumps(spec).replace("<", SHIELD))
+    page: str = vl_convert.vegalite_to_html(shielded, bundle=True)
+    return page.replace(SHIELD, "\\u003c").encode()
+
+
+FORMATS = (
+    ("PNG picture", "png", "image/png", png),
+    ("SVG drawing", "svg", "image/svg+xml", svg),
+    ("HTML page", "html", "text/html", html),
+)

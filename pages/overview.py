@@ -1,0 +1,74 @@
+"""Overview: the figures that matter, and how they move."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.chart_export import download_popover, kind_table
+from dashboard.charts import KINDS, draw
+from dashboard.context import now_ms, settings, viewer_zone
+from dashboard.figures import draw_figures
+from dashboard.shell import begin_page, live
+from dashboard.snapshots import has_records, overview
+from dashboard.windows import WINDOWS, Window
+from pipeline.errors import OrderPulseError
+
+begin_page("Overview", ":material/monitoring:")
+ZONE = str(viewer_zone())
+
+
+def empty() -> None:
+    """What to do where there is nothing to show yet."""
+    if has_records():
+        st.rerun()
+    st.info(
+        "No orders yet. Press **Produce orders** in the sidebar"
+        + ("." if settings().demo else f", or write to the topic `{settings().orders_topic}`."),
+        icon=":material/inbox:",
+    )
+
+
+def full(window: Window) -> None:
+    """Figures and charts. What people press stands outside of the live part, which draws into places beside it."""
+    places = {}
+    figures = st.container(key="figures")
+    for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
+        for name, column in zip(row, st.columns(len(row)), strict=True):
+            with column.container(border=True):
+                # Not at the right edge: Streamlit's own toolbar appears there above a chart, and would be hit instead.
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(f"**{KINDS[name].title_in(window)}**", width="content")
+                    download_popover(KINDS[name], window, ZONE)
+                places[name] = st.container()
+
+    def render() -> None:
+        shown = overview(window, ZONE)
+        with figures:
+            draw_figures(shown, now_ms())
+        for name, place in places.items():
+            with place:
+                draw(KINDS[name], kind_table(KINDS[name], shown), ZONE)
+
+    live(render, (figures, *places.values()))
+
+
+def ready() -> bool:
+    """Whether there is something to lay the page out for."""
+    try:
+        return has_records()
+    except OrderPulseError:
+        return False
+
+
+if ready():
+    chosen = st.segmented_control(
+        "Window",
+        list(WINDOWS),
+        default="5 min",
+        required=True,
+        key="overview_window",
+        label_visibility="collapsed",
+    )
+    full(WINDOWS[chosen])
+else:
+    live(empty)

@@ -1,0 +1,36 @@
+"""Pipeline: who does the work, how far it is, and what waits."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.context import settings
+from dashboard.exports import table_downloads
+from dashboard.pipeline_state import Places, draw_state
+from dashboard.shell import begin_page, live
+from pipeline.kafka import DEMO_LIMITS
+
+begin_page("Pipeline", ":material/account_tree:")
+
+
+def card(title: str, entity: str = "") -> DeltaGenerator:
+    """A bordered card; what can be downloaded stands outside of the live part, which draws into the place returned."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{title}**", width="content")
+            if entity:
+                table_downloads(entity, None, key=f"pipeline_{entity}")
+        return st.container()
+
+
+top = st.container()
+lag = card("Lag by partition")
+parked = card("Parked for a retry", "parked")
+events = card("Events", "events")
+read = card("Read so far", "partitions")
+if settings().demo:
+    with st.expander("What the demo cluster cannot do", icon=":material/science:"):
+        st.markdown("\n".join(f"- {limit}" for limit in DEMO_LIMITS))
+places = Places(top, lag, parked, events, read)
+live(lambda: draw_state(places), places.all())

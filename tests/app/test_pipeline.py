@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.pipeline_state import plain
+from pipeline.clock import wall_clock_ms
+from pipeline.kafka import DEMO_LIMITS
+from pipeline.statusboard import RoleState, StatusWriter
+from tests.support.sample_buffer import PARKED, fill
+
+OpenApp = Callable[..., AppTest]
+Say = Callable[..., None]
+PAGE = "pages/pipeline.py"
+PROCESSOR = {
+    "lag": 1234,
+    "rate_per_s": 56.7,
+    "partitions": {"orders[0]": {"lag": 1200, "next_offset": 7}, "orders[1]": {"lag": 34, "next_offset": 8}},
+    "rules_version": "abc123",
+    "rules_error": "",
+}
+
+
+@pytest.fixture
+def say(tmp_path: Path) -> Say:
+    """Writes a role's status as that role does."""
+
+    def write(
+        role: str, state: RoleState, detail: str = "", figures: dict[str, Any] | None = None, ago_ms: int = 0
+    ) -> None:
+        status = StatusWriter(tmp_path, role, 0, lambda: wall_clock_ms() - ago_ms)
+        status.say(state, detail, figures)
+        status.close()
+
+    return write
+
+
+def _figures(app: AppTest) -> dict[str, str]:
+    assert not app.exception
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def _role(app: AppTest, name: str) -> str:
+    return next(each.value for each in app.markdown if each.value.startswith(f"**{name}**"))
+
+
+def test_lag_rate_and_what_waits_are_shown(open_app: OpenApp, database_file: Path, say: Say) -> None:
+    fill(database_file)
+    say("processor", "running", figures=PROCESSOR)
+    say("collector", "running", figures={"lag": 3, "rate_per_s": 1.0})
+    app = open_app(PAGE)
+    figures = _figures(app)
+    assert (figures["Lag"], figures["Dead-letter lag"], figures["Throughput"]) == ("1,234", "3", "56.7/s")
+    assert (figures["Parked"], figures["Outbox"]) == (str(PARKED), "0")
+    lag, parked, events, places = (each.value for each in app.dataframe)
+    assert list(lag["partition"]) == ["orders[0]", "orders[1]"]
+    assert list(lag["lag"]) == [1200, 34]
+    assert len(parked) == PARKED
+    assert "waits" in set(parked["due"])
+    assert "the worker has started" in set(events["message"])
+    assert list(places["generation"]) == ["1 of 1", "1 of 1"]
+    assert any("rules `abc123`" in each.value for each in app.markdown)
+
+
+def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, database_file: Path, say: Say) -> None:
+    fill(database_file)
+    say("collector", "waiting", "broker [1] refuses *us*")
+    say("worker", "failing", "the buffer is damaged")
+    say("processor", "running", figures=PROCESSOR, ago_ms=60_000)
+    app = open_app(PAGE)
+    assert [each.value for each in app.warning] == [f"**collector-0** waits: {plain('broker [1] refuses *us*')}"]
+    assert {each.value for each in app.error} == {
+        "**worker-0** fails: the buffer is damaged",
+        "**processor-0** is silent, its last word was 1 min ago.",
+    }
+    for name, color, state in (
+        ("collector-0", "orange", "waiting"), ("worker-0", "red", "failing"), ("processor-0", "red", "silent"),
+    ):  # fmt: skip
+        assert f":{color}-badge" in _role(app, name)
+        assert state in _role(app, name)
+    assert "not started" in _role(app, "broker")
+    # What a dead processor said last is no figure of now.
+    assert _figures(app)["Lag"] == "–"
+
+
+def test_refused_rules_are_an_error(open_app: OpenApp, database_file: Path, say: Say) -> None:
+    fill(database_file)
+    say("processor", "running", figures=PROCESSOR | {"rules_error": "rules.toml line 3: no rule"})
+    app = open_app(PAGE)
+    assert plain("rules.toml line 3: no rule") in app.error[0].value
+
+
+def test_roles_are_shown_when_there_is_no_buffer(open_app: OpenApp, say: Say) -> None:
+    say("processor", "waiting", "the disk is full")
+    app = open_app(PAGE)
+    assert "waiting" in _role(app, "processor-0")
+    assert any("there is no buffer" in each.value for each in app.info)
+    assert _figures(app)["Parked"] == "–"
+
+
+def test_the_demo_cluster_says_what_it_cannot_do(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    app = open_app(PAGE)
+    limits = next(each for each in app.expander if each.label == "What the demo cluster cannot do")
+    assert all(limit in limits.markdown[0].value for limit in DEMO_LIMITS)
+    assert any("Demo cluster" in each.value and "is not running" in each.value for each in app.markdown)
+
+
+def test_a_real_cluster_is_named_by_its_address(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    app = open_app(PAGE, bootstrap_servers="kafka-1:9092")
+    assert not app.exception
+    assert any("Kafka" in each.value and "`kafka-1:9092`" in each.value for each in app.markdown)
+    assert not [each for each in app.expander if each.label == "What the demo cluster cannot do"]

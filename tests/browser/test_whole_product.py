@@ -1,0 +1,217 @@
+"""The product as a new user meets it: the real app with its real pipeline, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from pipeline.buffer import open_buffer
+from pipeline.buffer.reads import Reader
+from pipeline.clock import wall_clock_ms
+from pipeline.requests import ProduceRequest, request_produce
+from pipeline.settings import PROJECT_DIR, load_settings
+from pipeline.statusboard import read_roles
+from pipeline.supervisor import is_running
+from tests.browser.conftest import App, StartApp, idle, open_page, overflows, wait_until
+
+pytestmark = pytest.mark.browser
+PAGES = ("Overview", "Orders", "Dead letters", "Jobs", "Pipeline", "Alerts")
+
+
+def metric(page: Page, label: str) -> str:
+    found = page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+    return found.first.inner_text() if found.count() else ""
+
+
+def figures(page: Page) -> tuple[str, ...]:
+    return tuple(metric(page, label) for label in ("Successful", "Dead-lettered", "Revenue"))
+
+
+def produce(page: Page, **fields: str) -> None:
+    """Fills in the sidebar's form by its labels and presses the button."""
+    if set(fields) - {"Orders", "Per second"}:
+        page.get_by_text("Faults and seed").click()
+    for label, value in fields.items():
+        field = page.get_by_test_id("stSidebar").get_by_label(label, exact=True)
+        field.fill(value)
+        field.press("Tab")
+    page.get_by_role("button", name="Produce orders").click()
+
+
+def totals(app: App) -> tuple[int, int]:
+    with Reader(app.database_file) as reader:
+        found = reader.totals()
+    return found.orders, found.dead_letters
+
+
+def letters_by_status(app: App) -> dict[str, int]:
+    with Reader(app.database_file) as reader:
+        return reader.status_counts()
+
+
+def test_a_new_user_sees_figures_move_within_seconds(page: Page, app: StartApp) -> None:
+    running = app(autostart="1", refresh_ms="1000")
+    opened = time.monotonic()
+    page.goto(running.url)
+    button = page.get_by_role("button", name="Produce orders")
+    expect(button).to_be_enabled(timeout=20_000)
+    wait_until("the pipeline", lambda: "processor" in {role.role for role in read_roles(running.database_file.parent)})
+    assert time.monotonic() - opened < 20
+    produce(page, **{"Orders": "300", "Per second": "60"})
+    expect(page.get_by_test_id("stMetric").filter(has_text="Successful")).to_be_visible(timeout=20_000)
+    before = figures(page)
+    wait_until("moving figures", lambda: figures(page) != before)
+    # Nothing of the job is in the browser: a reload shows it all the same.
+    page.reload()
+    expect(page.get_by_text(re.compile(r"of 300 sent"))).to_be_visible()
+    wait_until("all orders", lambda: totals(running) == (300, 0))
+    wait_until("the figure", lambda: metric(page, "Successful") == "300")
+
+
+def test_a_loosened_rule_and_a_replay_turn_dead_letters_into_recovered_ones(
+    page: Page, app: StartApp, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    shipped = (PROJECT_DIR / "rules.toml").read_text()
+    rules.write_text(re.sub(r"(?m)^price_max = .*$", 'price_max = "20.00"', shipped))
+    running = app(autostart="1", rules_file=str(rules))
+    page.goto(running.url)
+    produce(page, **{"Orders": "60", "Per second": "0"})
+    wait_until("60 settled orders", lambda: sum(totals(running)) == 60)
+    accepted, refused = totals(running)
+    assert refused > 10
+
+    open_page(page, running, "Dead letters")
+    expect(page.get_by_text(f"Open {refused}")).to_be_visible()
+    rules.write_text(shipped)
+    page.get_by_role("button", name="Replay all that match").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile(f"{refused} go back"))).to_be_visible()
+    dialog.get_by_role("button", name=f"Replay {refused} dead letters").click()
+    expect(page.get_by_text(f"Recovered {refused}")).to_be_visible()
+    expect(page.get_by_text("Open 0")).to_be_visible()
+    assert letters_by_status(running) == {"recovered": refused}
+    assert totals(running) == (60, refused)
+
+
+def test_the_reference_scenario_shows_order_15_with_its_reason(page: Page, app: StartApp) -> None:
+    running = app(autostart="1", retry_preset="fixed")
+    page.goto(running.url)
+    expect(page.get_by_role("button", name="Produce orders")).to_be_enabled()
+    wait_until("the pipeline", lambda: is_running(running.database_file.parent) and running.database_file.exists())
+    _queue_reference(running)
+    wait_until("19 orders", lambda: totals(running)[0] == 19)
+    wait_until("19 on the page", lambda: metric(page, "Successful") == "19")
+    assert totals(running) == (19, 0)
+    wait_until("the dead letter", lambda: totals(running) == (19, 1))
+    wait_until("the dead letter on the page", lambda: metric(page, "Dead-lettered") == "1")
+
+    open_page(page, running, "Dead letters")
+    table = page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
+    expect(table).to_contain_text("ORD-1-000015")
+    expect(table).to_contain_text("Simulated permanent failure - invalid order data")
+    with Reader(running.database_file) as reader:
+        detail = reader.dead_letter(1)
+    assert detail is not None
+    assert detail.row.product is not None
+    expect(table).to_contain_text(detail.row.product)
+
+
+def test_cancelling_from_the_sidebar_ends_the_job(page: Page, app: StartApp) -> None:
+    running = app(autostart="1")
+    page.goto(running.url)
+    produce(page, **{"Orders": "100000", "Per second": "20"})
+    page.get_by_test_id("stSidebar").get_by_role("button", name="Cancel").click()
+
+    def cancelled() -> bool:
+        with Reader(running.database_file) as reader:
+            job = reader.job(1)
+        return job is not None and job.state == "cancelled"
+
+    wait_until("the end of the job", cancelled)
+    expect(page.get_by_test_id("stSidebar").get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_every_page_fits_in_both_themes_and_on_a_phone(browser: Browser, app: StartApp) -> None:
+    running = app(autostart="1")
+    for scheme in ("light", "dark"):
+        for width, height in ((1440, 900), (390, 844)):
+            context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
+            page = context.new_page()
+            if scheme == "light" and width == 1440:
+                page.goto(running.url)
+                produce(page, **{"Orders": "400", "Per second": "0", "Invalid %": "10", "Transient %": "10"})
+                wait_until("400 settled orders", lambda: sum(totals(running)) == 400)
+            for title in PAGES:
+                page.goto(f"{running.url}/{'' if title == 'Overview' else title.lower().replace(' ', '_')}")
+                expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+                idle(page)
+                assert page.get_by_test_id("stException").count() == 0, title
+                assert not overflows(page), f"{title} at {width} px"
+            context.close()
+
+
+def test_charts_and_tables_are_downloaded_whole_and_readable(page: Page, app: StartApp) -> None:
+    running = app(autostart="1")
+    page.goto(running.url)
+    produce(page, **{"Orders": "250", "Per second": "0"})
+    wait_until("250 orders", lambda: totals(running) == (250, 0))
+    expect(page.get_by_test_id("stMetric").filter(has_text="Successful")).to_be_visible()
+    assert download(page, "Download", "PNG").startswith(b"\x89PNG")
+    assert b"<svg" in download(page, "Download", "SVG")
+    page_of_its_own = download(page, "Download", "HTML").decode()
+    assert "<html" in page_of_its_own
+    assert not re.search(r'src="https?:', page_of_its_own)
+
+    open_page(page, running, "Orders")
+    rows = list(csv.DictReader(io.StringIO(download(page, "Export", "CSV").decode())))
+    assert len({row["order_id"] for row in rows}) == 250
+    lines = download(page, "Export", "JSON Lines").decode().splitlines()
+    assert {json.loads(line)["order_id"] for line in lines} == {row["order_id"] for row in rows}
+    table = pq.read_table(io.BytesIO(download(page, "Export", "Parquet")))
+    assert sum(table["price_cents"].to_pylist()) == sum(int(row["price_cents"]) for row in rows)
+
+
+def download(page: Page, menu: str, kind: str) -> bytes:
+    """Opens the first menu of that name and takes what its button gives."""
+    page.get_by_role("button", name=menu).first.click()
+    button = page.get_by_role("button", name=kind).first
+    with page.expect_download() as found:
+        button.click()
+    content = Path(found.value.path()).read_bytes()
+    page.keyboard.press("Escape")
+    return content
+
+
+def test_no_process_stays_when_the_app_is_killed(page: Page, app: StartApp) -> None:
+    running = app(autostart="1")
+    page.goto(running.url)
+    folder = running.database_file.parent
+    wait_until("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
+    pids = [role.pid for role in read_roles(folder)]
+    os.kill(running.pid, signal.SIGKILL)
+    wait_until("the end of every process", lambda: not any(_alive(pid) for pid in pids))
+    assert not is_running(folder)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _queue_reference(app: App) -> None:
+    settings = load_settings(data_dir=app.database_file.parent)
+    with open_buffer(app.database_file) as buffer:
+        request_produce(settings, buffer, wall_clock_ms, ProduceRequest(20, scenario="reference"), "test")

@@ -1,0 +1,107 @@
+"""Whatever dies in mid-stream: every record is in the buffer exactly once, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.buffer import DeadLetterFilter
+from pipeline.kafka import ends
+from tests.support.running_pipeline import RunningPipeline, wait_for
+
+COUNT = 6000
+SHARES = ("--invalid-share", "0.1", "--malformed-share", "0.05", "--transient-share", "0.1")
+
+
+def records_in(pipeline: RunningPipeline, topic: str) -> int:
+    return sum(ends(pipeline.settings, pipeline.cluster, topic, 4).values())
+
+
+def kill_in_midstream(pipeline: RunningPipeline, role: str, times: int) -> None:
+    """Kills a role again and again, each time after it has come back and the flow has gone on."""
+    for _ in range(times):
+        before = pipeline.settled()
+        wait_for("the flow to go on", lambda before=before: pipeline.settled() >= min(COUNT, before + 200))
+        killed = pipeline.role(role)
+        assert killed is not None
+        pipeline.kill(role)
+        wait_for(
+            f"the {role}'s return",
+            lambda pid=killed.pid: any(each.role == role and each.pid != pid for each in pipeline.running()),
+        )
+
+
+@pytest.mark.parametrize("role", ["processor", "collector", "worker"])
+def test_a_role_killed_in_midstream_loses_and_doubles_nothing(pipeline_with, role):
+    pipeline = pipeline_with(retry_base_ms=50, retry_cap_ms=400)
+    pipeline.up()
+    queued = pipeline.command("produce", "--count", str(COUNT), "--rate", "800", *SHARES, "--no-wait")
+    assert queued.returncode == 0, queued.stderr
+
+    kill_in_midstream(pipeline, role, 3)
+
+    wait_for("the end of the job", lambda: job(pipeline).state == "done")
+    wait_for("every record", lambda: pipeline.settled() >= COUNT)
+    assert (job(pipeline).done, job(pipeline).failed) == (COUNT, 0)
+    assert records_in(pipeline, "orders") == COUNT
+    with pipeline.reader() as reader:
+        totals = reader.totals()
+        assert reader.parked_count() == reader.outbox_count() == 0
+        letters = reader.dead_letters(DeadLetterFilter(), limit=5000)
+        [orders] = reader._rows("SELECT count(DISTINCT order_id) FROM orders").rows[0]
+    assert totals.orders == orders == COUNT * 85 // 100
+    assert totals.dead_letters == len({letter.source for letter in letters}) == COUNT * 15 // 100
+    check = pipeline.command("check")
+    assert check.returncode == 0, check.stdout
+
+
+def test_a_worker_killed_in_the_middle_of_a_replay_sends_no_dead_letter_twice(pipeline):
+    pipeline.command("produce", "--count", "2000", "--invalid-share", "1")
+    wait_for("2000 dead letters", lambda: pipeline.settled() == 2000)
+    assert pipeline.command("replay", "--all", "--rate", "800", "--no-wait").returncode == 0
+    for part in (300, 900):
+        with pipeline.reader() as reader:
+            wait_for(f"{part} replays", lambda part=part, reader=reader: reader.job(2).done >= part)
+        pid = pipeline.role("worker").pid
+        pipeline.kill("worker")
+        wait_for(
+            "the worker's return", lambda pid=pid: any(r.role == "worker" and r.pid != pid for r in pipeline.running())
+        )
+    with pipeline.reader() as reader:
+        wait_for("the end of the job", lambda: reader.job(2).state == "done")
+        wait_for("every outcome", lambda: reader.job(2).dead_again == 2000)
+        assert (reader.job(2).done, reader.job(2).failed) == (2000, 0)
+        # Each failed once more, and only once.
+        wait_for("the new dead letters", lambda: reader.totals().dead_letters >= 4000)
+        assert reader.status_counts() == {"dead_again": 2000, "open": 2000}
+    assert records_in(pipeline, "orders") == 4000
+
+
+def test_a_demo_cluster_that_dies_begins_a_new_generation_and_keeps_the_old_rows(pipeline):
+    pipeline.command("produce", "--count", "100", "--invalid-share", "0.1")
+    wait_for("100 settled records", lambda: pipeline.settled() == 100)
+    before = pipeline.cluster
+    pipeline.kill("broker")
+    wait_for("another cluster", lambda: pipeline.role("broker").state == "running" and pipeline.cluster != before)
+    pipeline.command("produce", "--count", "100", "--invalid-share", "0.1", "--seed", "2")
+    wait_for("200 settled records", lambda: pipeline.settled() >= 200)
+    with pipeline.reader() as reader:
+        assert (reader.totals().orders, reader.totals().dead_letters) == (180, 20)
+        assert len({row[4] for row in reader.partitions().rows}) == 2
+
+
+def test_what_was_parked_when_its_cluster_died_is_finished_all_the_same(pipeline_with):
+    pipeline = pipeline_with(retry_preset="fixed")
+    pipeline.up()
+    pipeline.command("produce", "--count", "50", "--transient-share", "1")
+    with pipeline.reader() as reader:
+        wait_for("parked records", lambda: reader.parked_count() > 0)
+    pipeline.kill("broker")
+    wait_for("all 50", lambda: pipeline.settled() == 50)
+    with pipeline.reader() as reader:
+        assert reader.totals().orders == 50
+        assert reader.parked_count() == 0
+
+
+def job(pipeline: RunningPipeline):
+    with pipeline.reader() as reader:
+        return reader.job(1)
