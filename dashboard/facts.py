@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 Facts = list[tuple[str, str]]
-_WIDTH = 200
+_WIDTH = 150
 
 
 def draw_facts(facts: Facts) -> None:
     """Each value under its name. Values are plain text: what came with a record is no Markdown of ours."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for name, value in facts:
             with st.container(width=_WIDTH, gap=None):
                 st.caption(name)

@@ -102,8 +102,17 @@ def take_snapshot(which: DeadLetterFilter) -> Snapshot:
 
 def count_new(snapshot: Snapshot) -> int:
     """How many dead letters of the filter arrived since, counted up to `NEW_CAP`."""
-    newest = reader().dead_letters(snapshot.view.which, limit=NEW_CAP)
-    return sum(row.id > snapshot.up_to_id for row in newest)
+    newest_id = marks().newest_id
+    if newest_id <= snapshot.up_to_id:
+        return 0
+    return _count_between(snapshot.view.which, snapshot.up_to_id, newest_id)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _count_between(which: DeadLetterFilter, after_id: int, up_to_id: int) -> int:
+    # A filter on text may look at every dead letter: once for what is new is enough, not at every refresh.
+    newest = reader().dead_letters(replace(which, up_to_id=up_to_id), limit=NEW_CAP)
+    return sum(row.id > after_id for row in newest)
 
 
 def outdated(snapshot: Snapshot) -> bool:

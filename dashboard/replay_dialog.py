@@ -52,7 +52,8 @@ def propose(which: DeadLetterFilter) -> None:
     """Opens the dialog at the next run."""
     st.session_state[_PROPOSAL] = Proposal(which, new_request_id())
     st.session_state[_PLANS] = {}
-    st.session_state.pop(_ERROR, None)
+    for left_over in (_ERROR, _FORCE, _RATE):
+        st.session_state.pop(left_over, None)
 
 
 def replay_is_proposed() -> bool:

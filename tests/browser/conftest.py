@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
@@ -73,6 +73,7 @@ def browser() -> Iterator[Browser]:
     """One chromium for all tests."""
     chromium = shutil.which("chromium")
     assert chromium is not None, "there is no chromium on this machine; `make test` installs it"
+    expect.set_options(timeout=DEADLINE_S * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser

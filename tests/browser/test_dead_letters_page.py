@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.reads import Reader
@@ -19,14 +19,14 @@ def open_letters(page: Page, app: App) -> None:
     idle(page)
 
 
-def table(page: Page) -> object:
+def table(page: Page) -> Locator:
     return page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
 
 
 def select_row(page: Page, row: int) -> None:
     """Clicks on the marker of a row, the first one below the table's head being 0."""
     table(page).click(position={"x": MARKER_PIXELS / 2, "y": ROW_PIXELS * (row + 1.5)})
-    expect(page.locator(".st-key-letters_replay_selected button")).to_be_enabled()
+    expect(page.get_by_role("button", name="Replay selected (1)")).to_be_enabled()
     idle(page)
 
 
@@ -64,7 +64,7 @@ def test_a_selection_acts_on_its_rows_while_others_arrive(page: Page, app: Start
     select_row(page, 2)
     add_letters(running.database_file, 5)
     expect(page.get_by_role("button", name="5 new – refresh")).to_be_enabled()
-    page.get_by_role("button", name="Discard").click()
+    page.locator(".st-key-letters_to_discarded button").click()
     wait_until("the discarded one", lambda: "discarded" in statuses(running).values())
     assert [each for each, status in statuses(running).items() if status == "discarded"] == [1]
 
