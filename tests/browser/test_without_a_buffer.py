@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DEADLINE_S, StartApp, idle, overflows
+from tests.support.sample_buffer import fill
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "": "Overview",
+    "orders": "Orders",
+    "dead_letters": "Dead letters",
+    "jobs": "Jobs",
+    "pipeline": "Pipeline",
+    "alerts": "Alerts",
+}
+
+
+def test_every_page_stands_without_a_buffer_and_fills_by_itself_when_there_is_one(page: Page, app: StartApp) -> None:
+    running = app()
+    for path, heading in reversed(PAGES.items()):
+        page.goto(f"{running.url}/{path}")
+        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=DEADLINE_S * 1000)
+        idle(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert not overflows(page)
+    fill(running.database_file)
+    expect(page.get_by_text("Running average price")).to_be_visible(timeout=DEADLINE_S * 1000)
