@@ -201,7 +201,9 @@ def _make_plan(which: DeadLetterFilter, force: bool) -> Plan:
     if beyond:
         left_out.append((beyond, f"replayed {limit} times or more"))
     # Ids that somebody picked are taken whatever became of them; a filter only means what is open.
-    picked = bool(which.ids) and any(counts.get(status) for status in ("replayed", "recovered", "discarded"))
+    picked = bool(which.ids) and any(
+        counts.get(status) for status in _WHY_LEFT_OUT if status not in ("open", "replaying")
+    )
     return Plan(total, first, tuple(left_out), not force and bool(beyond or picked))
 
 

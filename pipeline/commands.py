@@ -61,7 +61,7 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
 def replay(settings: Settings, options: argparse.Namespace) -> int:
     """Queues a replay job and, unless told otherwise, waits for its end; or lists what it would send."""
     which = DeadLetterFilter(
-        ids=tuple(options.ids or ()),
+        ids=tuple(options.ids) if options.ids else None,
         fingerprint=options.group,
         statuses=(options.status,) if options.status else (),
     )

@@ -95,7 +95,7 @@ def cancel(settings: Settings, buffer: Buffer, clock: Clock, job_id: int) -> Non
 def set_status(
     settings: Settings, buffer: Buffer, clock: Clock, ids: Sequence[int], status: Literal["open", "discarded"]
 ) -> int:
-    """Discards dead letters or opens discarded ones again; returns how many changed. Those on their way stay."""
+    """Discards open dead letters or opens discarded ones again; returns how many changed. All others stay."""
     _refuse_when_read_only(settings)
     return buffer.dead_letters.triage(ids, status, clock())
 

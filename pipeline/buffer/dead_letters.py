@@ -71,12 +71,12 @@ class SqliteDeadLetterStore:
 
     def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
         """See DeadLetterStore."""
-        before = ("discarded",) if status == "open" else ("open", "dead_again")
+        before = "discarded" if status == "open" else "open"
         with atomic(self._connection, self._path) as connection:
             return connection.execute(
                 "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id IN (SELECT value FROM json_each(?)) "
-                f"AND status IN ({', '.join('?' * len(before))})",
-                (status, now_ms, json.dumps(list(ids)), *before),
+                "AND status = ?",
+                (status, now_ms, json.dumps(list(ids)), before),
             ).rowcount
 
 

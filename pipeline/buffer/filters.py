@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-OPEN_STATUSES = ("open", "dead_again")
-"""Statuses a replay takes by default: failed, and nothing done about it yet."""
+OPEN_STATUSES = ("open",)
+"""Statuses a replay takes by default. What is dead again is open as the new dead letter that its replay became: taking
+both would send one order twice."""
 
 Arguments = dict[str, object]
 
@@ -49,7 +50,8 @@ class OrderFilter:
 class DeadLetterFilter:
     """Dead letters by what people look for; empty fields do not narrow. Times are epoch ms, `to` is exclusive."""
 
-    ids: tuple[int, ...] = ()
+    ids: tuple[int, ...] | None = None
+    """Only these; of none given nothing matches."""
     statuses: tuple[str, ...] = ()
     fingerprint: str | None = None
     topics: tuple[str, ...] = ()
@@ -65,7 +67,7 @@ class DeadLetterFilter:
     def where(self) -> tuple[str, Arguments]:
         """An SQL condition over the table `dead_letters` and its named arguments."""
         conditions, arguments = ["TRUE"], Arguments()
-        if self.ids:
+        if self.ids is not None:
             # JSON instead of one argument an id: SQLite takes at most 32,766 arguments.
             conditions.append("id IN (SELECT value FROM json_each(:ids))")
             arguments["ids"] = json.dumps(self.ids)

@@ -45,7 +45,7 @@ _GROUPS = """
 SELECT fingerprint, sum(kept_total), sum(total), sum(kept_open), sum(open)
 FROM (SELECT fingerprint, total AS kept_total, 0 AS total, open AS kept_open, 0 AS open FROM dead_letter_groups
       UNION ALL
-      SELECT fingerprint, 0, count(*), 0, sum(status IN ('open', 'dead_again')) FROM dead_letters GROUP BY fingerprint)
+      SELECT fingerprint, 0, count(*), 0, sum(status = 'open') FROM dead_letters GROUP BY fingerprint)
 GROUP BY fingerprint
 """
 _JOBS = """

@@ -171,7 +171,7 @@ CREATE TABLE dead_letter_groups (
     title         TEXT NOT NULL,                -- the reason with its varying parts taken out
     source_topic  TEXT,
     total         INTEGER NOT NULL DEFAULT 0,
-    open          INTEGER NOT NULL DEFAULT 0,   -- status open or dead_again
+    open          INTEGER NOT NULL DEFAULT 0,   -- status open
     first_seen_ms INTEGER NOT NULL,
     last_seen_ms  INTEGER NOT NULL
 );
@@ -181,7 +181,7 @@ CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letters BEGIN
     UPDATE totals SET dead_letters = dead_letters + 1;
     UPDATE dead_letter_groups
        SET total = total + 1,
-           open = open + (new.status IN ('open', 'dead_again')),
+           open = open + (new.status = 'open'),
            last_seen_ms = max(last_seen_ms, new.failed_at_ms),
            first_seen_ms = min(first_seen_ms, new.failed_at_ms)
      WHERE fingerprint = new.fingerprint;
@@ -190,7 +190,7 @@ CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letters BEGIN
 END;
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
-       SET open = open + (new.status IN ('open', 'dead_again')) - (old.status IN ('open', 'dead_again'))
+       SET open = open + (new.status = 'open') - (old.status = 'open')
      WHERE fingerprint = new.fingerprint;
     UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
     INSERT INTO dead_letter_counts VALUES (new.status, 1)
@@ -199,7 +199,7 @@ END;
 CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letters BEGIN
     UPDATE totals SET dead_letters = dead_letters - 1;
     UPDATE dead_letter_groups
-       SET total = total - 1, open = open - (old.status IN ('open', 'dead_again'))
+       SET total = total - 1, open = open - (old.status = 'open')
      WHERE fingerprint = old.fingerprint;
     UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
 END;

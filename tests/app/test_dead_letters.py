@@ -44,10 +44,13 @@ def statuses(database_file: Path) -> dict[int, str]:
 
 
 def fail_again(
-    database_file: Path, request_id: str, outcome: Literal["recovered", "dead_again"] = "dead_again"
+    database_file: Path,
+    request_id: str,
+    outcome: Literal["recovered", "dead_again"] = "dead_again",
+    identifier: int = 1,
 ) -> None:
-    """Replays the first dead letter, as far as its outcome."""
-    job_id = replay(database_file, (1,), request_id)
+    """Replays a dead letter, as far as its outcome."""
+    job_id = replay(database_file, (identifier,), request_id)
     with open_buffer(database_file) as buffer:
         (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
         buffer.jobs.open_window(job_id, "{}", [item.replay_id])
@@ -208,15 +211,16 @@ def test_says_what_a_replay_leaves_out(open_page: OpenPage, database_file: Path)
 def test_what_reached_the_limit_is_sent_only_when_forced(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1)
     for turn in range(3):
-        fail_again(database_file, f"turn-{turn}")
+        fail_again(database_file, f"turn-{turn}", identifier=turn + 1)
+        add_letters(database_file, 1, replay_of=f"letter-{turn}")
     app = open_page(PAGE)
     app.button(key="letters_replay_all").click().run()
-    assert "Left out: 1 replayed 3 times or more" in said(app)
+    assert "Left out: 3 dead again; 1 replayed 3 times or more" in said(app)
     assert app.button(key="replay_confirm").disabled
     app.checkbox(key="replay_force").check().run()
     assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
     app.button(key="replay_confirm").click().run()
-    assert statuses(database_file) == {1: "replaying"}
+    assert statuses(database_file) == {1: "dead_again", 2: "dead_again", 3: "dead_again", 4: "replaying"}
 
 
 def test_a_recovered_one_is_sent_again_only_when_forced(open_page: OpenPage, database_file: Path) -> None:

@@ -24,7 +24,7 @@ from tests.support.buffer_rows import (
     processor,
 )
 
-OPEN = ("open", "dead_again")
+OPEN = ("open",)
 UNDER_WAY = ("planned", "sending")
 SENT = ("sent", "recovered", "dead_again")
 OUTCOMES = st.sampled_from(["recovered", "dead_again"])

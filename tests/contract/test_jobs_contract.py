@@ -10,6 +10,7 @@ from pipeline.errors import UsageError
 from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter
 
 ALL = DeadLetterFilter()
+AGAIN = DeadLetterFilter(statuses=("open", "dead_again"))
 ON_THE_WAY = ("planned", "sending")
 
 
@@ -124,18 +125,35 @@ def test_what_was_replayed_as_often_as_allowed_needs_force(buffer, store):
     place = collector(buffer)
     collect(buffer, place, 0, dead_letter(place.ref, 0), dead_letter(place.ref, 1))
     for number in range(2):
-        job_id, (replay_id,) = start(buffer, DeadLetterFilter(ids=(1,)), 3, f"click {number}")
+        job_id, (replay_id,) = start(buffer, replace(AGAIN, ids=(1,)), 3, f"click {number}")
         buffer.jobs.open_window(job_id, "{}", [replay_id])
         close(buffer, job_id, replay_id)
         settle(buffer, replay_id, "dead_again")
         buffer.jobs.finish(job_id, "done", NOW_MS)
     assert replays(store) == [2, 0]
-    assert buffer.jobs.count_beyond_limit(ALL, 2) == 1
-    assert buffer.jobs.count_beyond_limit(ALL, 3) == 0
-    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(ALL, 2, "orders")] == [2]
-    assert buffer.jobs.get(queue(buffer, ALL, 2, "limited")).total == 1
-    assert buffer.jobs.get(queue(buffer, ALL, None, "forced")).total == 1
+    assert buffer.jobs.count_beyond_limit(AGAIN, 2) == 1
+    assert buffer.jobs.count_beyond_limit(AGAIN, 3) == 0
+    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(AGAIN, 2, "orders")] == [2]
+    assert buffer.jobs.get(queue(buffer, AGAIN, 2, "limited")).total == 1
+    assert buffer.jobs.get(queue(buffer, AGAIN, None, "forced")).total == 1
     assert replays(store) == [3, 1]
+
+
+def test_a_replay_of_all_that_is_open_takes_a_record_that_failed_again_once(buffer):
+    place = collector(buffer)
+    collect(buffer, place, 0, dead_letter(place.ref, 0, "first"))
+    job_id, (replay_id,) = start(buffer)
+    buffer.jobs.open_window(job_id, "{}", [replay_id])
+    settle(buffer, replay_id, "dead_again")
+    close(buffer, job_id, replay_id)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    collect(buffer, place, 1, dead_letter(place.ref, 1, "second", replay_of="first"))
+    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(ALL, 3, "orders")] == [2]
+
+
+def test_of_no_ids_nothing_is_replayed(buffer):
+    collect_many(buffer, 2)
+    assert queue(buffer, DeadLetterFilter(ids=())) is None
 
 
 def test_what_people_name_one_by_one_and_force_is_replayed_whatever_became_of_it(buffer):
@@ -288,7 +306,7 @@ def test_a_window_that_closes_late_does_not_touch_the_next_replay(buffer, store)
     job_id, (replay_id,) = start(buffer)
     buffer.jobs.open_window(job_id, "{}", [replay_id])
     settle(buffer, replay_id, "dead_again")
-    following = queue(buffer, request_id="next")
+    following = queue(buffer, AGAIN, request_id="next")
     close(buffer, job_id, replay_id)
     assert statuses(store) == ["replaying"]
     buffer.jobs.ask_to_cancel(following, NOW_MS)

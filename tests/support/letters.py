@@ -20,6 +20,7 @@ def add_letters(
     source_topic: str = "orders",
     value: bytes | None = b"\x00\x00\x00\x00\x01\xff",
     key: bytes | None = b"",
+    replay_of: str | None = None,
 ) -> None:
     """So many dead letters more; their order ids go on counting."""
     with open_buffer(database_file) as buffer:
@@ -49,6 +50,7 @@ def add_letters(
                 rule="price",
                 stacktrace="RuleBrokenError: price\n  at check",
                 attempts=1,
+                replay_of=replay_of,
             )
             buffer.dead_letters.collect([Advance(place.ref, offset, offset + 1)], [row], NOW_MS)
 
