@@ -17,6 +17,7 @@ from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
 from pipeline.judge import Judge
 from pipeline.kafka import DemoBroker
+from pipeline.metrics import serve_metrics
 from pipeline.processor import run_processor
 from pipeline.rules import RulesFile
 from pipeline.serde import OrderCodec, SchemaStore
@@ -71,6 +72,7 @@ def _collector(settings: Settings, instance: int, stop: StopSignal, status: Stat
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
+    serve_metrics(settings, wall_clock_ms)
     run_worker(settings, OrderCodec(SchemaStore(settings.schemas_dir)), wall_clock_ms, stop, status)
 
 

@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     alert_window_s: int = Field(300, ge=1, description="Length of the alert window in seconds.")
     alert_urls: tuple[str, ...] = Field((), description="Where alerts go, Apprise URLs, comma separated.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
+    metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
     seconds_kept_s: int = Field(3600, ge=60, description="How long per-second figures are kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 

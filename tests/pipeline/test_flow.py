@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import urllib.request
 
 from pipeline import requests
 from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
@@ -189,7 +189,9 @@ def test_cancelling_a_produce_job_ends_it_early(pipeline):
         assert 0 < reader.job(1).done < 5000
 
 
-def test_metrics_and_status_agree(pipeline):
+def test_metrics_and_status_agree(pipeline_with, free_port):
+    pipeline = pipeline_with(metrics_port=free_port)
+    pipeline.up()
     pipeline.command("produce", "--count", "40", "--invalid-share", "0.25")
     wait_for("40 settled records", lambda: pipeline.settled() == 40)
     status = pipeline.status()
@@ -198,7 +200,13 @@ def test_metrics_and_status_agree(pipeline):
     assert status["dead_letters"] == {"open": 10}
     assert re.fullmatch(r"127\.0\.0\.1:\d+", status["bootstrap_servers"])
     assert status["buffer"]["bytes"] > 0
-    assert json.dumps(status)
+    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=10) as answer:
+        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+    assert float(lines["orderpulse_orders_total"]) == 30
+    assert float(lines["orderpulse_revenue_cents_total"]) == status["totals"]["revenue_cents"]
+    assert float(lines['orderpulse_dead_letters_by_status{status="open"}']) == 10
+    assert float(lines['orderpulse_role_up{instance="0",role="processor"}']) == 1
+    assert float(lines['orderpulse_lag_records{instance="0",role="processor"}']) == 0
 
 
 def test_status_answers_even_without_a_buffer(pipeline_with):
