@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: help run demo test lint unit browser setup-test constraints screenshots clean
+.PHONY: help run demo test lint unit setup-test constraints docs screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,7 +31,10 @@ lint: $(VENV)/installed-dev ## lint, format and types only
 unit: $(VENV)/installed-dev ## the quick tests only
 	$(BIN)/python -m pytest tests/unit tests/contract
 
-screenshots: setup-test ## makes docs/overview.png anew from the running app
+docs: $(VENV)/installed-dev ## writes the settings into the README anew
+	@$(BIN)/python -m scripts.settings_table --write
+
+screenshots: setup-test ## takes the README's pictures anew from the running app
 	$(BIN)/python -m scripts.screenshots
 
 setup-test: $(VENV)/installed-dev
