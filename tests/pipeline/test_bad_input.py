@@ -167,7 +167,7 @@ def test_a_corrupt_buffer_is_named_and_the_pipeline_goes_on_once_it_is_moved_awa
 def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_with, tmp_path):
     pipeline = pipeline_with()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(pipeline.data_dir)], check=True, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(pipeline.data_dir)], check=True, capture_output=True
     )
     try:
         pipeline.up()
