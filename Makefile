@@ -25,7 +25,7 @@ test: setup-test ## everything: lint, types, unit, contract, app and browser tes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/installed-dev ## lint, format and types only
 	$(BIN)/ruff check .

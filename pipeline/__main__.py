@@ -24,7 +24,7 @@ ROLE_HELP = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = load_settings()
         commands.warn_of_unknown_variables()
@@ -42,12 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
         prog="python -m pipeline", description="Live order analytics and a dead-letter workbench for Kafka."
     )
-    parser.set_defaults(needs_folder=True)
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    top.set_defaults(needs_folder=True)
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for role, text in ROLE_HELP.items():
         command = subparsers.add_parser(role, help=text, description=text.capitalize())
         command.add_argument("--instance", type=int, default=0, metavar="N", help="which of several (default 0)")
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_produce(subparsers)
     _add_replay(subparsers)
     _add_reports(subparsers)
-    return parser
+    return top
 
 
 def _add_produce(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -35,7 +35,9 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
-            view.ensure_topic(settings.own_dlq_topic)
+            if settings.sends_orders:
+                # Without a processor nobody here writes dead letters: the topics are for their writers to make.
+                view.ensure_topic(settings.own_dlq_topic)
             topics = matching_topics(settings, view.partitions())
             identities = view.identities(list(topics))
             watch = IdentityWatch(settings, view, identities)

@@ -110,6 +110,9 @@ class JobRun(ABC):
         self.detail = "" if room else "waiting for the processor to keep up"
         if not self._rate_per_s:
             return room
+        if not room:
+            # What could not be sent in time is not made up for in one burst: the rate asked for is a limit.
+            self._began_at_ms = self._clock() - int(self._handed_over / self._rate_per_s * 1000)
         elapsed_s = (self._clock() - self._began_at_ms) / 1000 + RATE_WINDOW_S
         due = int(self._rate_per_s * elapsed_s) - self._handed_over
         # At low rates the first record is due at once.

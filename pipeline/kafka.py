@@ -48,6 +48,7 @@ DEMO_LIMITS = (
 BROKER_FILE = "broker.json"
 ANSWER_S = 5.0
 LEAVE_S = 2.0
+SESSION_MS = 10_000
 IDENTITY_EVERY_S = 2.0
 MAX_MESSAGE_BYTES = 64_000_000
 """Larger than any broker's default, so that it is the broker who says no."""
@@ -140,6 +141,7 @@ class ClusterView:
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._settings = settings
         self._trouble = _Trouble()
         self._admin = AdminClient(_client_config(settings, cluster, "admin", self._trouble))
 
@@ -149,20 +151,24 @@ class ClusterView:
         return {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None}
 
     def ensure_topic(self, topic: str) -> None:
-        """Makes a topic that is not there, with the broker's defaults."""
+        """Makes a topic that is not there, with the partitions, replicas and retention of the settings.
+
+        Raises KafkaUnavailableError with the command that makes it, where this account may not.
+        """
         if topic in self.partitions():
             return
         if self.cluster.demo_id:
             self._ask(f"making topic {topic}", self._admin.list_topics, topic, timeout=ANSWER_S)
             return
-        future = self._admin.create_topics([NewTopic(topic)], request_timeout=ANSWER_S)[topic]
+        wanted = _new_topic(self._settings, topic)
+        future = self._admin.create_topics([wanted], request_timeout=ANSWER_S)[topic]
         try:
             future.result(ANSWER_S * 2)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise KafkaUnavailableError(
-                    f"topic {topic} is not there and could not be made ({error.args[0].str()}); make it, or let this "
-                    "account make it"
+                    f"topic {topic} is not there and could not be made ({error.args[0].str()}); make it with "
+                    f"`{_create_command(self.cluster, wanted)}`, or let this account create topics"
                 ) from error
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
@@ -342,6 +348,8 @@ class GroupReader(Reader):
         membership: dict[str, Any] = {
             "partition.assignment.strategy": "cooperative-sticky",
             "group.instance.id": instance_id,
+            # A member that is gone for good keeps its partitions so long; one that comes back meanwhile moves none.
+            "session.timeout.ms": settings.kafka_config.get("session.timeout.ms", SESSION_MS),
         }
         if cluster.demo_id:
             # It keeps a dead member's place until its session ends, where Kafka gives it to the next of that name.
@@ -487,6 +495,26 @@ def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Map
             yield from records
             for gap in gaps:
                 reader.seek(topic, gap.partition, gap.low)
+
+
+def _new_topic(settings: Settings, topic: str) -> NewTopic:
+    retention_h = settings.orders_retention_h if topic == settings.orders_topic else settings.dlq_retention_h
+    retention_ms = -1 if retention_h < 0 else retention_h * 3_600_000
+    return NewTopic(
+        topic,
+        num_partitions=settings.topic_partitions or -1,
+        replication_factor=settings.topic_replication or -1,
+        config={"retention.ms": str(retention_ms)} if retention_h else {},
+    )
+
+
+def _create_command(cluster: Cluster, wanted: NewTopic) -> str:
+    """What somebody who may make the topic would type."""
+    options = [f"--partitions {wanted.num_partitions}"] if wanted.num_partitions > 0 else []
+    options += [f"--replication-factor {wanted.replication_factor}"] if wanted.replication_factor > 0 else []
+    options += [f"--config {name}={value}" for name, value in (wanted.config or {}).items()]
+    command = f"kafka-topics.sh --bootstrap-server {cluster.bootstrap_servers} --create --topic {wanted.topic}"
+    return " ".join([command, *options])
 
 
 class _Trouble:

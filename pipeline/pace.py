@@ -28,9 +28,14 @@ class Pace:
         self._roles: list[RoleStatus] = []
         self._looked_at_ms = 0
 
+    @property
+    def limited(self) -> bool:
+        """Whether what goes to the orders topic has to wait for the processor."""
+        return self._settings.demo and self._settings.sends_orders
+
     def orders(self, ends: Mapping[int, int]) -> int:
         """Records that may go to the orders topic, whose partitions are known to end at `ends`; 0: wait."""
-        if not self._settings.demo or "processor" not in self._settings.roles:
+        if not self.limited:
             return WINDOW_RECORDS
         reached: dict[str, int] = {}
         waiting = 0

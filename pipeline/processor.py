@@ -135,7 +135,8 @@ class _Flow:
         # 1. Read what has come; partitions are dealt out and taken away in here, between two transactions.
         records, gaps = reader.read(BATCH_RECORDS, self._wait_s())
         for gap in gaps:
-            self._skip(reader, gap)
+            if gap.partition in self._partitions:
+                self._skip(reader, gap)
         # 2. Judge the retries that are due, then the new records: an older one of the same key comes first.
         batch = Batch(self._clock())
         self._judge_due(batch)
@@ -154,9 +155,9 @@ class _Flow:
     def _judge_new(self, batch: Batch, records: Iterable[Record]) -> None:
         before = {number: partition.next_offset for number, partition in self._partitions.items()}
         for record in records:
-            partition = self._partitions[record.position.partition]
-            if record.position.offset < partition.next_offset:
-                continue  # fetched before a seek
+            partition = self._partitions.get(record.position.partition)
+            if partition is None or record.position.offset < partition.next_offset:
+                continue  # taken away while we were reading, or fetched before a seek
             partition.next_offset = record.position.offset + 1
             identifier = record_id(partition.ref, record.position.offset)
             if partition.parked.holds(record.key):

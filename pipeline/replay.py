@@ -31,7 +31,8 @@ class ReplayRun(JobRun):
 
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""
-        self._courier.describe([self._default_topic])
+        if self._pace.limited:
+            self._courier.describe([self._default_topic])
         return min(WINDOW_RECORDS, self._pace.orders(self._courier.end_of(self._default_topic)))
 
     def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:

@@ -55,22 +55,41 @@ class Courier:
         self._errors: dict[str, str] = {}
 
     def describe(self, topics: Iterable[str]) -> dict[str, object]:
-        """What must be written down before records go to these topics. Raises KafkaUnavailableError."""
+        """What must be written down before records go to these topics; those that are not there are left out.
+
+        Raises KafkaUnavailableError.
+        """
         topics = sorted(set(topics))
         missing = [topic for topic in topics if topic not in self._ends]
         if missing:
-            partitions = self._view.partitions()
-            for topic in missing:
+            self._look_at(missing)
+        return {
+            topic: {"identity": _as_list(self._identities[topic]), "ends": self._ends[topic]}
+            for topic in topics
+            if topic in self._ends
+        }
+
+    def _look_at(self, topics: list[str]) -> None:
+        for topic in topics:
+            if self._ours_to_make(topic):
                 self._view.ensure_topic(topic)
-                count = partitions.get(topic) or self._view.partitions()[topic]
-                self._ends[topic] = ends(self._settings, self._cluster, topic, count)
-            self._identities |= self._view.identities(missing)
-        return {topic: {"identity": _as_list(self._identities[topic]), "ends": self._ends[topic]} for topic in topics}
+        partitions = self._view.partitions()
+        found = [topic for topic in topics if topic in partitions]
+        self._identities |= self._view.identities(found)
+        for topic in found:
+            self._ends[topic] = ends(self._settings, self._cluster, topic, partitions[topic])
+
+    def _ours_to_make(self, topic: str) -> bool:
+        """The demo cluster has no topics but those we make; on a real one somebody else's may be gone on purpose."""
+        return bool(self._cluster.demo_id) or (topic == self._settings.orders_topic and self._settings.sends_orders)
 
     def begin(self, records: Sequence[Outgoing]) -> None:
         """Hands a window to Kafka; `describe` was told of its topics and its answer is in the buffer."""
+        self._sent = []
+        homeless = [record for record in records if record.topic not in self._ends]
+        self._errors = {record.send_id: f"the topic {record.topic} is not there" for record in homeless}
+        records = [record for record in records if record.topic in self._ends]
         self._waiting = {record.send_id for record in records}
-        self._sent, self._errors = [], {}
         for record in records:
             # A partition that the topic does not have (any more) leaves the choice to the key.
             known = record.partition is not None and record.partition in self._ends[record.topic]

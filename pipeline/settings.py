@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         description="Dead-letter topics to collect, comma separated; one that begins with `^` is a pattern. "
         "The first plain name is where our own dead letters go.",
     )
+    topic_partitions: int = Field(0, ge=0, description="Partitions of a topic that we make; 0: the broker's default.")
+    topic_replication: int = Field(0, ge=0, description="Replicas of a topic that we make; 0: the broker's default.")
+    orders_retention_h: int = Field(
+        0, ge=-1, description="Hours that an orders topic we make keeps records; 0: the broker's default, -1: for ever."
+    )
+    dlq_retention_h: int = Field(0, ge=-1, description="The same for a dead-letter topic that we make.")
     group_id: str = Field("orderpulse", min_length=1, description="Consumer group of the processors.")
 
     # How records are judged
@@ -156,6 +162,11 @@ class Settings(BaseSettings):
     def own_dlq_topic(self) -> str:
         """The topic our own dead letters are written to; it is always collected too."""
         return next((topic for topic in self.dlq_topics if not topic.startswith("^")), f"{self.orders_topic}-dlq")
+
+    @property
+    def sends_orders(self) -> bool:
+        """Whether the orders topic is ours to make: without a processor it is somebody else's, or nobody's."""
+        return "processor" in self.roles
 
     @property
     def database_file(self) -> Path:

@@ -95,9 +95,7 @@ class _Worker:
     def _run(self, job: Job) -> None:
         cluster = find_cluster(self._settings)
         view = ClusterView(self._settings, cluster)
-        view.ensure_topic(self._settings.orders_topic)
-        topic = self._settings.orders_topic
-        watch = IdentityWatch(self._settings, view, view.identities([topic]))
+        watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
         sender = Sender(self._settings, cluster)
         try:
             run = self._job_run(job, cluster, view, sender)
@@ -111,6 +109,13 @@ class _Worker:
         finally:
             watch.close()
             sender.close()
+
+    def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
+        topic = self._settings.orders_topic
+        if job.kind == "produce":
+            view.ensure_topic(topic)
+        # Dead letters may be somebody else's: then there need be no orders topic.
+        return [topic] if topic in view.partitions() else []
 
     def _job_run(self, job: Job, cluster: Cluster, view: ClusterView, sender: Sender) -> JobRun:
         courier = Courier(self._settings, cluster, view, sender)

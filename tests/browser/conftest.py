@@ -112,8 +112,12 @@ def wait_until(what: str, condition: Callable[[], bool]) -> None:
         pause.wait(0.05)
 
 
-def overflows(page: Page) -> bool:
-    """Whether the page is wider than its window."""
+def wait_until_it_fits(page: Page, what: str = "the page") -> None:
+    """Waits until the page is no wider than its window: tables take their new width a moment after it changed."""
+    wait_until(f"{what} within its window", lambda: not _overflows(page))
+
+
+def _overflows(page: Page) -> bool:
     return bool(
         page.evaluate(
             "() => { const main = document.querySelector('[data-testid=stMain]');"

@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.reads import Reader
-from tests.browser.conftest import App, StartApp, idle, open_page, overflows, wait_until
+from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
 from tests.support.letters import NOW_MS, add_letters, replay
 
 pytestmark = pytest.mark.browser
@@ -129,10 +129,10 @@ def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
     open_letters(page, running)
     page.set_viewport_size({"width": 390, "height": 844})
     idle(page)
-    assert not overflows(page)
+    wait_until_it_fits(page)
     select_row(page, 0)
     page.get_by_text("Stack trace").wait_for()
-    assert not overflows(page)
+    wait_until_it_fits(page)
     page.get_by_role("button", name="Replay selected").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Replay 1 dead letter").click()
@@ -140,7 +140,7 @@ def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
     page.get_by_role("link", name="Follow replay job 1").click()
     page.get_by_test_id("stMain").get_by_test_id("stDataFrame").first.wait_for()
     idle(page)
-    assert not overflows(page)
+    wait_until_it_fits(page)
 
 
 def test_each_cancel_button_ends_its_own_job(page: Page, app: StartApp) -> None:

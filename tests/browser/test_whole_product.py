@@ -23,7 +23,7 @@ from pipeline.requests import ProduceRequest, request_produce
 from pipeline.settings import PROJECT_DIR, load_settings
 from pipeline.statusboard import read_roles
 from pipeline.supervisor import is_running
-from tests.browser.conftest import App, StartApp, idle, open_page, overflows, wait_until
+from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
 
 pytestmark = pytest.mark.browser
 PAGES = ("Overview", "Orders", "Dead letters", "Jobs", "Pipeline", "Alerts")
@@ -162,7 +162,7 @@ def test_every_page_fits_in_both_themes_and_on_a_phone(page: Page, app: StartApp
                 expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
                 idle(page)
                 assert page.get_by_test_id("stException").count() == 0, title
-                assert not overflows(page), f"{title} at {width} px in {scheme}"
+                wait_until_it_fits(page, f"{title} at {width} px in {scheme}")
             page.set_viewport_size({"width": 1440, "height": 900})
 
 

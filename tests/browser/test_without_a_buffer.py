@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DEADLINE_S, StartApp, idle, overflows
+from tests.browser.conftest import DEADLINE_S, StartApp, idle, wait_until_it_fits
 from tests.support.sample_buffer import fill
 
 pytestmark = pytest.mark.browser
@@ -25,6 +25,6 @@ def test_every_page_stands_without_a_buffer_and_fills_by_itself_when_there_is_on
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=DEADLINE_S * 1000)
         idle(page)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-        assert not overflows(page)
+        wait_until_it_fits(page)
     fill(running.database_file)
     expect(page.get_by_text("Running average price")).to_be_visible(timeout=DEADLINE_S * 1000)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.requests import ProduceRequest
 from pipeline.samples import REFERENCE_REASON, SampleOrders
 from pipeline.serde import OrderCodec, SchemaStore
+from pipeline.settings import PROJECT_DIR
 from tests.support.running_pipeline import wait_for
 
 
@@ -43,3 +47,19 @@ def test_nineteen_succeed_and_order_15_is_dead_lettered_after_three_retries_two_
     assert totals.revenue_cents == sum(orders.column("price_cents"))
     assert totals.average_cents == sum(orders.column("price_cents")) / 19
     assert set(orders.column("attempts")) == {1}
+
+
+def test_make_demo_plays_it_on_the_console():
+    played = subprocess.run(
+        [sys.executable, "-m", "scripts.demo"],
+        cwd=PROJECT_DIR,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert played.returncode == 0, played.stderr
+    assert "19 orders are processed; order 15 waits for its retries (1 parked)" in played.stdout
+    assert REFERENCE_REASON in played.stdout
+    assert "4 attempts, 3 of them retries, over 6." in played.stdout
