@@ -65,6 +65,11 @@ class ApicurioRegistry:
         """Whether it runs."""
         return self._process is not None and self._process.alive
 
+    @property
+    def pid(self) -> int:
+        """The process id; 0 when it was not started."""
+        return self._process.pid if self._process is not None else 0
+
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/subjects", timeout=ANSWER_S) as answer:

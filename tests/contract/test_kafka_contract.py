@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from pipeline.errors import KafkaUnavailableError, SettingsError, TopicChangedError
 from pipeline.kafka import (
@@ -29,7 +28,7 @@ from pipeline.kafka import (
 )
 from pipeline.records import Record
 from pipeline.settings import load_settings
-from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, read
+from tests.support.kafkas import PARTITIONS, Kafka, Sent, make_anew, on_kafka, read
 from tests.support.running_pipeline import RunningPipeline, wait_for
 
 # Of Kafka's own UtilsTest: keys with the murmur2 hash that Java gives them.
@@ -104,7 +103,7 @@ def test_an_identity_stays_the_same_and_is_told_apart_by_topic(kafka):
 def test_an_identity_has_kafka_s_own_topic_id(kafka):
     kafka.make_topic()
     before = kafka.view().identities([kafka.topic])[kafka.topic]
-    make_anew(kafka)
+    make_anew(kafka.cluster, kafka.topic)
     after = kafka.view().identities([kafka.topic])[kafka.topic]
     assert before.topic_id
     assert after.topic_id
@@ -474,7 +473,7 @@ def test_a_topic_that_was_made_anew_is_noticed(kafka):
     view = kafka.view()
     watch = IdentityWatch(kafka.settings, view, view.identities([kafka.topic]))
     watch.check()
-    make_anew(kafka)
+    make_anew(kafka.cluster, kafka.topic)
     assert change_of(watch) == f"topic {kafka.topic} was made anew"
     watch.close()
 
@@ -572,12 +571,3 @@ def delete_records(kafka: Kafka, partition: int, before_offset: int) -> None:
     place = TopicPartition(kafka.topic, partition, before_offset)
     client = admin(kafka)
     assert client.delete_records([place])[place].result(10).low_watermark == before_offset
-
-
-def make_anew(kafka: Kafka) -> None:
-    client = admin(kafka)
-    client.delete_topics([kafka.topic])[kafka.topic].result(10)
-    view = kafka.view()
-    wait_for("the topic's end", lambda: kafka.topic not in view.partitions())
-    client.create_topics([NewTopic(kafka.topic, PARTITIONS)])[kafka.topic].result(10)
-    wait_for("the topic", lambda: kafka.topic in view.partitions())

@@ -8,18 +8,28 @@ from typing import Any
 
 import pytest
 
+from tests.support.kafkas import PARTITIONS, own_names
 from tests.support.running_pipeline import RunningPipeline
 
 
 @pytest.fixture
-def pipeline_with(tmp_path: Path) -> Iterator[Callable[..., RunningPipeline]]:
+def cluster_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Where the test's pipelines run: the demo cluster, or Apache Kafka where `on_clusters` names it."""
+    if getattr(request, "param", "demo") == "demo":
+        return {}
+    bootstrap_servers = request.getfixturevalue("apache_kafka").bootstrap_servers
+    return {"bootstrap_servers": bootstrap_servers, "topic_partitions": PARTITIONS, **own_names()}
+
+
+@pytest.fixture
+def pipeline_with(tmp_path: Path, cluster_settings: dict[str, Any]) -> Iterator[Callable[..., RunningPipeline]]:
     """Makes pipelines with settings; ends them after the test."""
     made: list[RunningPipeline] = []
 
     def make(**settings: Any) -> RunningPipeline:
         folder = tmp_path / f"data{len(made)}"
         folder.mkdir()
-        made.append(RunningPipeline(folder, **settings))
+        made.append(RunningPipeline(folder, **{**cluster_settings, **settings}))
         return made[-1]
 
     yield make

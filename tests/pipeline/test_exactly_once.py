@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 
 from pipeline.buffer import DeadLetterFilter
-from pipeline.kafka import ends
+from pipeline.kafka import ClusterView, ends
+from scripts.local.cluster import KafkaCluster
+from tests.support.kafkas import PARTITIONS, make_anew, on_clusters
 from tests.support.running_pipeline import RunningPipeline, wait_for
 
 COUNT = 6000
 SHARES = ("--invalid-share", "0.1", "--malformed-share", "0.05", "--transient-share", "0.1")
 
 
-def records_in(pipeline: RunningPipeline, topic: str) -> int:
-    return sum(ends(pipeline.settings, pipeline.cluster, topic, 4).values())
+def records_in(pipeline: RunningPipeline) -> int:
+    """How many orders were ever sent."""
+    return sum(ends(pipeline.settings, pipeline.cluster, pipeline.settings.orders_topic, PARTITIONS).values())
 
 
 def kill_in_midstream(pipeline: RunningPipeline, role: str, times: int) -> None:
@@ -30,19 +33,46 @@ def kill_in_midstream(pipeline: RunningPipeline, role: str, times: int) -> None:
         )
 
 
-@pytest.mark.parametrize("role", ["processor", "collector", "worker"])
+@pytest.mark.parametrize(
+    ("cluster_settings", "role"),
+    [("demo", "processor"), ("demo", "collector"), ("demo", "worker"), ("apache", "processor"), ("apache", "worker")],
+    indirect=["cluster_settings"],
+)
 def test_a_role_killed_in_midstream_loses_and_doubles_nothing(pipeline_with, role):
     pipeline = pipeline_with(retry_base_ms=50, retry_cap_ms=400)
     pipeline.up()
+    begin_to_produce(pipeline)
+    kill_in_midstream(pipeline, role, 3)
+    assert_nothing_lost_or_doubled(pipeline)
+
+
+def test_a_broker_killed_in_midstream_loses_and_doubles_nothing(pipeline_with, tmp_path):
+    # A broker that was killed may return after its session.
+    quickly_missed = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+    with KafkaCluster(tmp_path / "kafka", properties=quickly_missed) as kafka:
+        pipeline = pipeline_with(
+            bootstrap_servers=kafka.bootstrap_servers, retry_base_ms=50, retry_cap_ms=400, topic_partitions=PARTITIONS
+        )
+        pipeline.up()
+        begin_to_produce(pipeline)
+        wait_for("the flow", lambda: pipeline.settled() >= 500)
+        kafka.kill(1)
+        wait_for("the processor to say so", lambda: "Kafka does not answer" in pipeline.role("processor").detail)
+        kafka.restart(1)
+        assert_nothing_lost_or_doubled(pipeline)
+        pipeline.end()
+
+
+def begin_to_produce(pipeline: RunningPipeline) -> None:
     queued = pipeline.command("produce", "--count", str(COUNT), "--rate", "800", *SHARES, "--no-wait")
     assert queued.returncode == 0, queued.stderr
 
-    kill_in_midstream(pipeline, role, 3)
 
+def assert_nothing_lost_or_doubled(pipeline: RunningPipeline) -> None:
     wait_for("the end of the job", lambda: job(pipeline).state == "done")
     wait_for("every record", lambda: pipeline.settled() >= COUNT)
     assert (job(pipeline).done, job(pipeline).failed) == (COUNT, 0)
-    assert records_in(pipeline, "orders") == COUNT
+    assert records_in(pipeline) == COUNT
     with pipeline.reader() as reader:
         totals = reader.totals()
         assert reader.parked_count() == reader.outbox_count() == 0
@@ -73,7 +103,7 @@ def test_a_worker_killed_in_the_middle_of_a_replay_sends_no_dead_letter_twice(pi
         # Each failed once more, and only once.
         wait_for("the new dead letters", lambda: reader.totals().dead_letters >= 4000)
         assert reader.status_counts() == {"dead_again": 2000, "open": 2000}
-    assert records_in(pipeline, "orders") == 4000
+    assert records_in(pipeline) == 4000
 
 
 def test_a_demo_cluster_that_dies_begins_a_new_generation_and_keeps_the_old_rows(pipeline):
@@ -87,6 +117,31 @@ def test_a_demo_cluster_that_dies_begins_a_new_generation_and_keeps_the_old_rows
     with pipeline.reader() as reader:
         assert (reader.totals().orders, reader.totals().dead_letters) == (180, 20)
         assert len({row[4] for row in reader.partitions().rows}) == 2
+
+
+@on_clusters("topic_changes", "topic_ids")
+def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_rows(pipeline):
+    pipeline.command("produce", "--count", "100", "--invalid-share", "0.1")
+    wait_for("100 settled records", lambda: pipeline.settled() == 100)
+    topic = pipeline.settings.orders_topic
+    before = ClusterView(pipeline.settings, pipeline.cluster).identities([topic])
+    make_anew(pipeline.cluster, topic)
+    wait_for("the new topic's partitions", lambda: generations(pipeline, topic) == 2)
+    assert ClusterView(pipeline.settings, pipeline.cluster).identities([topic]) != before
+
+    # Fewer records than before: offsets that the old topic had must not be taken for read.
+    pipeline.command("produce", "--count", "50", "--invalid-share", "0.1", "--seed", "2")
+    wait_for("150 settled records", lambda: pipeline.settled() >= 150)
+    with pipeline.reader() as reader:
+        assert (reader.totals().orders, reader.totals().dead_letters) == (135, 15)
+    check = pipeline.command("check")
+    assert check.returncode == 0, check.stdout
+
+
+def generations(pipeline: RunningPipeline, topic: str) -> int:
+    """How many topics of that name were read."""
+    with pipeline.reader() as reader:
+        return len({(row[4], row[5]) for row in reader.partitions().rows if row[:2] == ("processor", topic)})
 
 
 def test_what_was_parked_when_its_cluster_died_is_finished_all_the_same(pipeline_with):

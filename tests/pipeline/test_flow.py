@@ -7,11 +7,13 @@ import urllib.request
 
 from pipeline import requests
 from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
-from tests.support.running_pipeline import wait_for
+from tests.support.kafkas import on_clusters
+from tests.support.running_pipeline import alive, wait_for
 
 NONE = DeadLetterFilter()
 
 
+@on_clusters()
 def test_every_sample_ends_as_an_order_or_a_dead_letter_and_the_same_seed_gives_the_same_outcome(pipeline):
     shares = ("--invalid-share", "0.1", "--malformed-share", "0.1", "--transient-share", "0.1")
     outcomes = []
@@ -82,6 +84,7 @@ def test_records_of_one_key_are_accepted_in_their_order(pipeline_with):
         assert times == sorted(times)
 
 
+@on_clusters()
 def test_a_loosened_rule_and_a_replay_turn_open_dead_letters_into_recovered_ones(pipeline_with, tmp_path):
     rules = tmp_path / "rules.toml"
     pipeline = pipeline_with(rules_file=str(rules))
@@ -227,12 +230,4 @@ def test_a_second_pipeline_on_the_same_folder_is_refused_in_one_line(pipeline):
 def test_nothing_of_it_stays_when_up_is_killed(pipeline):
     pids = [role.pid for role in pipeline.running()]
     pipeline.kill("up")
-    wait_for("the end of every role", lambda: not any(_alive(pid) for pid in pids), 10)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_for("the end of every role", lambda: not any(alive(pid) for pid in pids), 10)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
@@ -32,10 +35,19 @@ PARTITIONS = 4
 
 
 def on_kafka(*needs: str) -> pytest.MarkDecorator:
-    """Runs a test on the demo cluster and on Apache Kafka; on the latter alone if it needs one of DEMO_LIMITS."""
+    """Runs a test of one client on the demo cluster and on Apache Kafka; on the latter alone for one of DEMO_LIMITS."""
+    return pytest.mark.parametrize("kafka", _clusters(needs), indirect=True)
+
+
+def on_clusters(*needs: str) -> pytest.MarkDecorator:
+    """The same for a test of whole pipelines."""
+    return pytest.mark.parametrize("cluster_settings", _clusters(needs), indirect=True)
+
+
+def _clusters(needs: tuple[str, ...]) -> list[str]:
     unknown = set(needs) - DEMO_LIMITS.keys()
     assert not unknown, f"{unknown} is no limit of the demo cluster, so the test runs there too"
-    return pytest.mark.parametrize("kafka", ["apache"] if needs else ["demo", "apache"], indirect=True)
+    return ["apache"] if needs else ["demo", "apache"]
 
 
 def own_names() -> dict[str, Any]:
@@ -73,10 +85,15 @@ def read(reader: Reader, count: int) -> list[Record]:
 class Kafka:
     """A cluster that runs, seen by one test."""
 
-    def __init__(self, kind: str, data_dir: Path, bootstrap_servers: str = "") -> None:
+    def __init__(
+        self, kind: str, data_dir: Path, bootstrap_servers: str = "", config: Mapping[str, Any] | None = None
+    ) -> None:
         self.kind = kind
         self.settings: Settings = load_settings(
-            data_dir=data_dir, bootstrap_servers=bootstrap_servers, kafka_config=QUICK_FETCHES, **own_names()
+            data_dir=data_dir,
+            bootstrap_servers=bootstrap_servers,
+            kafka_config={**QUICK_FETCHES, **(config or {})},
+            **own_names(),
         )
         self.topic = self.settings.orders_topic
         self.cluster: Cluster = find_cluster(self.settings)
@@ -128,3 +145,11 @@ class Kafka:
             for partition in range(self.view().partitions()[name]):
                 reader.assign(name, partition, reader.watermarks(name, partition)[0])
             return sorted(read(reader, count), key=lambda record: (record.position.partition, record.position.offset))
+
+
+def make_anew(cluster: Cluster, topic: str) -> None:
+    """Deletes a topic and makes another one of its name."""
+    client = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    client.delete_topics([topic])[topic].result(10)
+    wait_for("the topic's end", lambda: topic not in client.list_topics(timeout=10).topics)
+    client.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(10)

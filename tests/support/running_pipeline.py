@@ -33,6 +33,15 @@ def wait_for(what: str, condition: Callable[[], Answer], deadline_s: float = DEA
     return answer
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 class RunningPipeline:
     """One data folder with `up` or single roles running on it."""
 
