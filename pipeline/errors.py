@@ -8,6 +8,7 @@ OrderPulseError
 │   │   ├── UndecodableError     its bytes are no order
 │   │   └── RuleBrokenError      it breaks a rule of the rules file
 │   └── TransientError       may work later: parked and tried again
+├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── RulesFileError           the rules file cannot be used; the old rules stay
 ├── UnavailableError         something outside is away: wait, say so, go on
 │   ├── KafkaUnavailableError
@@ -71,6 +72,10 @@ class TransientError(RecordError):
 
     def __init__(self, reason: str, rule: str = "handler") -> None:
         super().__init__(reason, rule)
+
+
+class SchemaRefusedError(OrderPulseError):
+    """The registry does not take a schema of ours: it is not compatible with what its subject holds."""
 
 
 class RulesFileError(OrderPulseError):

@@ -19,6 +19,7 @@ from pipeline.judge import Judge
 from pipeline.kafka import DemoBroker
 from pipeline.metrics import serve_metrics
 from pipeline.processor import run_processor
+from pipeline.registry import RegistryClient
 from pipeline.rules import RulesFile
 from pipeline.serde import OrderCodec, SchemaStore
 from pipeline.settings import Settings
@@ -61,19 +62,24 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     handler = load_handler(settings.handler)
-    codec = OrderCodec(SchemaStore(settings.schemas_dir))
+    codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)
         run_processor(settings, judge, rules_file, _member_name(settings, instance), wall_clock_ms, stop, status)
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    run_collector(settings, OrderCodec(SchemaStore(settings.schemas_dir)), wall_clock_ms, stop, status)
+    run_collector(settings, _codec(settings), wall_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, OrderCodec(SchemaStore(settings.schemas_dir)), wall_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), wall_clock_ms, stop, status)
+
+
+def _codec(settings: Settings) -> OrderCodec:
+    registry = RegistryClient(settings, wall_clock_ms) if settings.schema_registry_url else None
+    return OrderCodec(SchemaStore(settings.schemas_dir), registry)
 
 
 _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from pipeline.clock import Clock, StopSignal
 from pipeline.errors import BufferCorruptError, StaleWriterError, TopicChangedError, UnavailableError
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 5.0
+SAY_EVERY_S = 1.0
 SETTLED_AFTER_MS = 10_000
 """A session that lasted so long was a good one: the next failure waits the shortest time again."""
 
@@ -40,6 +42,13 @@ def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, 
         if reason != said:
             log.warning("%s; trying again", reason)
             said = reason
-        status.say("failing" if state == "failing" else "waiting", reason)
-        stop.wait(wait_s)
+        _wait(wait_s, stop, partial(status.say, "failing" if state == "failing" else "waiting", reason))
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _wait(wait_s: float, stop: StopSignal, say: Callable[[], None]) -> None:
+    """Says it again and again: who only waits must not be taken for dead."""
+    while wait_s > 0 and not stop.is_set():
+        say()
+        stop.wait(min(wait_s, SAY_EVERY_S))
+        wait_s -= SAY_EVERY_S
