@@ -151,7 +151,8 @@ class Settings(BaseSettings):
     def _registry_urls(cls, value: str) -> str:
         if value and not all(_is_http_url(url.strip()) for url in value.split(",")):
             raise ValueError(
-                "must look like http://host:port or https://host:port/path (several with commas between; a password in it percent-encoded)"
+                "must look like http://host:port or https://host:port/path (several with commas between; a password in "
+                "it percent-encoded)"
             )
         return value
 
