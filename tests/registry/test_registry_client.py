@@ -114,6 +114,17 @@ def test_a_subject_that_holds_something_else_refuses_our_schema(
     assert "\n" not in str(caught.value)
 
 
+def test_a_registry_that_lost_our_schema_is_told_it_again(
+    registry: ApicurioRegistry, theirs: SchemaRegistryClient, topic: str
+) -> None:
+    client = client_of(registry.url)
+    client.register(f"{topic}-value", V2)
+    theirs.delete_subject(f"{topic}-value")
+    theirs.delete_subject(f"{topic}-value", permanent=True)
+    client.register(f"{topic}-value", V2)
+    assert f"{topic}-value" in theirs.get_subjects()
+
+
 def test_a_schema_that_was_found_is_not_asked_for_again(
     proxy: RegistryProxy, authority: CertificateAuthority, topic: str
 ) -> None:
@@ -288,6 +299,8 @@ def test_a_certificate_authority_that_is_put_in_its_place_later(
     assert "No such file or directory; check ORDERPULSE_SCHEMA_REGISTRY_CONFIG" in complaint(client)
     file.write_text("no certificate")
     assert "cannot be reached by TLS (NO_CERTIFICATE_OR_CRL_FOUND)" in complaint(client)
+    file.write_text(CertificateAuthority(file.parent / "others").ca_file.read_text())
+    assert "not trusted" in complaint(client)
     file.write_text(authority.ca_file.read_text())
     assert client.get_by_id(NEVER) is None
 
