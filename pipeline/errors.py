@@ -18,7 +18,8 @@ OrderPulseError
 ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
 ├── StaleWriterError         somebody else advanced the offset: nothing was written
 ├── TopicChangedError        the topic is another one than the session began with
-└── AlreadyRunningError      another pipeline owns this data folder
+├── AlreadyRunningError      another pipeline owns this data folder
+└── UnhealthyError           a role that was asked for does not run, is silent or fails
 """
 
 from __future__ import annotations
@@ -116,3 +117,7 @@ class TopicChangedError(OrderPulseError):
 
 class AlreadyRunningError(OrderPulseError):
     """Another supervisor holds the lock of this data folder."""
+
+
+class UnhealthyError(OrderPulseError):
+    """A role is not well."""

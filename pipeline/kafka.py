@@ -46,7 +46,8 @@ DEMO_LIMITS = (
 """What the demo cluster cannot do, as the app shows it (librdkafka's mock cluster)."""
 
 BROKER_FILE = "broker.json"
-ANSWER_S = 5.0
+ANSWER_S = 4.0
+"""A call cannot be interrupted; a role that is asked to end in the middle of one has still to end within 5 s."""
 LEAVE_S = 2.0
 SESSION_MS = 10_000
 IDENTITY_EVERY_S = 2.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -279,11 +280,10 @@ def _known_variables() -> set[str]:
 
 def prepare_data_dir(settings: Settings) -> None:
     """Makes the data folder. Raises SettingsError when it cannot be made or written."""
-    probe = settings.data_dir / f".probe-{os.getpid()}"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        # Without a name of our making: in containers that share the folder, every process has the id 1.
+        tempfile.TemporaryFile(dir=settings.data_dir).close()
     except OSError as error:
         raise SettingsError(
             f"the data folder {settings.data_dir} cannot be written ({error.strerror}); "
