@@ -12,7 +12,8 @@ from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_
 from pipeline.clock import Clock, StopSignal
 from pipeline.errors import UndecodableError
 from pipeline.fingerprints import fingerprint
-from pipeline.headers import dead_letter_id_of, read_failure, reason_of
+from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
+from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader, find_cluster
 from pipeline.records import Failure, Order, Record, TopicIdentity
 from pipeline.serde import OrderCodec
@@ -191,7 +192,7 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: Or
     failure = read_failure(record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
     group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
-    timestamp_ms = max(record.timestamp_ms, 0)
+    timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
     return DeadLetterRow(
         record_id=record_id(ref, record.position.offset),
         topic=record.position.topic,
@@ -210,6 +211,7 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: Or
         source_topic=failure.source_topic,
         source_partition=failure.source_partition,
         source_offset=failure.source_offset,
+        source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms),
         order=_order_in(record, codec),
         error_class=failure.error_class,
         stacktrace=failure.stacktrace,
