@@ -33,7 +33,7 @@ MESSAGE_LIMIT = 4_000
 STACKTRACE_LIMIT = 16_000
 
 # A Java-serialised exception that Spring left: a consumer that finds it fails again, whatever the record's bytes.
-_STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
+STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
 
 
 def read(headers: Headers) -> Failure:
@@ -109,7 +109,7 @@ def replay_headers(headers: Headers, replay_id: str, replay_of: str) -> Headers:
 
     `replay_of` is the id of the dead letter that is replayed. Of repeated replays the last counts.
     """
-    kept = tuple((name, value) for name, value in headers if name not in _STRIPPED_ON_REPLAY)
+    kept = tuple((name, value) for name, value in headers if name not in STRIPPED_ON_REPLAY)
     return (*kept, (REPLAY_ID, _encoded(replay_id)), (REPLAY_OF, _encoded(replay_of)))
 
 
