@@ -106,12 +106,13 @@ class _Collection:
     def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
         """Reads all partitions of these topics from where the buffer stands."""
         self._topics = topics
-        for topic, partitions in topics.items():
-            for partition in range(partitions):
-                self._take_on_partition(identities[topic], partition)
+        partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
+        # All are asked for before the first is read: a broker answers no question while it waits for records to come.
+        lows = [self._reader.watermarks(identity.topic, partition)[0] for identity, partition in partitions]
+        for (identity, partition), low in zip(partitions, lows, strict=True):
+            self._take_on_partition(identity, partition, low)
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int) -> None:
-        low, _ = self._reader.watermarks(identity.topic, partition)
+    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
         assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
         self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
         self._reader.assign(identity.topic, partition, assignment.next_offset)
