@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 BROKERS ?= 1
 
-.PHONY: help run demo kafka test lint unit setup-test constraints docs screenshots clean
+.PHONY: help run demo kafka test lint unit setup-test constraints docs screenshots recordings clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ docs: $(VENV)/installed-dev ## writes the settings into the README anew
 
 screenshots: setup-test ## takes the README's pictures anew from the running app
 	$(BIN)/python -m scripts.screenshots
+
+recordings: ## lets every framework write its dead letters anew (needs Maven and Java 17; large)
+	mvn -B -q -f tests/writers/pom.xml compile exec:java
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh

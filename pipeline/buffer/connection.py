@@ -13,12 +13,16 @@ from typing import Literal
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READER_STEPS = 20_000  # virtual machine steps between two looks at a reader's time limit: well under 1 ms
+
+
+_CHANGES = {2: ("ALTER TABLE dead_letters ADD COLUMN source_timestamp_ms INTEGER",)}
+"""What brings a buffer to a layout from the one before it. A new buffer is made by schema.sql alone."""
 
 
 def record_id(partition_ref: int, offset: int) -> int:
@@ -147,12 +151,17 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if _layout_of(connection, path) == LAYOUT_VERSION:
         return
     with atomic(connection, path):
-        if _layout_of(connection, path) == 0:
+        layout = _layout_of(connection, path)
+        if layout == 0:
             schema = resources.files("pipeline.buffer").joinpath("schema.sql").read_text(encoding="utf-8")
             for statement in _statements(schema):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+            layout = LAYOUT_VERSION
+        for version in range(layout + 1, LAYOUT_VERSION + 1):
+            for change in _CHANGES[version]:
+                connection.execute(change)
+        connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
 
 
 def _layout_of(connection: sqlite3.Connection, path: Path) -> int:

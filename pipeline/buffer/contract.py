@@ -143,6 +143,7 @@ class DeadLetterRow:
     source_topic: str | None = None
     source_partition: int | None = None
     source_offset: int | None = None
+    source_timestamp_ms: int | None = None
     order: Order | None = None
     error_class: str | None = None
     stacktrace: str | None = None

@@ -132,6 +132,7 @@ class DeadLetterDetail:
     stage: str | None
     consumer_group: str | None
     customer_id: str | None
+    source_timestamp_ms: int | None
     timestamp_ms: int
     received_at_ms: int
     status_at_ms: int
@@ -146,8 +147,8 @@ _VIEW = (
 )
 _VIEW_COLUMNS = len(DeadLetterView.__slots__)
 _DETAIL = (
-    "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, timestamp_ms, received_at_ms, "
-    "status_at_ms, replay_of, dead_letter_id"
+    "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id"
 )
 _ORDERS = (
     "order_id, customer_id, product, region, price_cents, created_at_ms, processed_at_ms, attempts, "

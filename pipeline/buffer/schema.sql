@@ -129,6 +129,7 @@ CREATE TABLE dead_letters (
     source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell
     source_partition INTEGER,
     source_offset    INTEGER,
+    source_timestamp_ms INTEGER,                -- of the record there
     key              BLOB,
     value            BLOB,
     headers          TEXT NOT NULL,

@@ -79,6 +79,22 @@ def test_a_newer_layout_is_refused_and_stays_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_buffer_of_an_older_layout_is_brought_up_to_date_and_keeps_its_rows(tmp_path):
+    path = filled(tmp_path / "older.db", 3)
+    with closing(sqlite3.connect(path)) as connection:
+        newest = columns_of_dead_letters(connection)
+        connection.execute("ALTER TABLE dead_letters DROP COLUMN source_timestamp_ms")
+        connection.execute("PRAGMA user_version = 1")
+    with open_buffer(path), closing(sqlite3.connect(path)) as connection:
+        assert columns_of_dead_letters(connection) == newest
+        assert connection.execute("PRAGMA user_version").fetchone() == (LAYOUT_VERSION,)
+        assert connection.execute("SELECT orders FROM totals").fetchone() == (3,)
+
+
+def columns_of_dead_letters(connection):
+    return {name for _, name, *_ in connection.execute("PRAGMA table_info(dead_letters)")}
+
+
 def test_a_full_disk_writes_nothing_by_halves_and_the_batch_goes_in_when_there_is_room(tmp_path):
     path = filled(tmp_path / "full.db", 10)
     with open_buffer(path) as buffer, closing(sqlite3.connect(path)) as onlooker:
