@@ -116,7 +116,20 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
+    check.add_argument("--repair", action="store_true", help="make the figures true first; prints each change")
     check.set_defaults(run=commands.check, needs_folder=False)
+
+    text = "copies the buffer to a new file while everything runs"
+    backup = subparsers.add_parser("backup", help=text, description=f"{text.capitalize()}.")
+    backup.add_argument("file", metavar="FILE", help="a file that is not there yet")
+    backup.set_defaults(run=commands.backup, needs_folder=False)
+
+    text = "puts a backup in the buffer's place"
+    restore = subparsers.add_parser(
+        "restore", help=text, description=f"{text.capitalize()}; the replaced one is kept under a dated name."
+    )
+    restore.add_argument("file", metavar="FILE", help="what `backup` wrote")
+    restore.set_defaults(run=commands.restore)
 
     text = "every setting, its value and where it came from"
     config = subparsers.add_parser("config", help=text, description=f"Shows {text}; secrets are masked.")
