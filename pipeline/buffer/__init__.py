@@ -1,6 +1,6 @@
 """The buffer: the only place that talks to SQLite. Roles write through the contract, the app reads through Reader."""
 
-from pipeline.buffer.accounts import unaccounted, uncollected
+from pipeline.buffer.accounts import stored_bytes, unaccounted, uncollected, untold_replays
 from pipeline.buffer.connection import offset_of, record_id, ref_of
 from pipeline.buffer.contract import (
     Advance,
@@ -68,6 +68,8 @@ __all__ = [
     "ref_of",
     "repair",
     "restore",
+    "stored_bytes",
     "unaccounted",
     "uncollected",
+    "untold_replays",
 ]

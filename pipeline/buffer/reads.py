@@ -393,8 +393,8 @@ class Reader:
     def partitions(self) -> Rows:
         """How far each role has read, of every generation of every topic."""
         return self._rows(
-            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref "
-            "FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
+            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
+            "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
         )
 
     def alerts(self, limit: int = 100) -> Rows:
