@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: help run demo test lint unit setup-test constraints docs screenshots clean
+.PHONY: help run demo test lint unit fuzz soak setup-test constraints docs screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,6 +30,12 @@ lint: $(VENV)/installed-dev ## lint, format and types only
 
 unit: $(VENV)/installed-dev ## the quick tests only
 	$(BIN)/python -m pytest tests/unit tests/contract
+
+fuzz: $(VENV)/installed-dev ## at least 200,000 hostile inputs to whatever reads what others wrote
+	$(BIN)/python -m tests.fuzz
+
+soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: does the buffer stay at its size?
+	$(BIN)/python -m scripts.soak
 
 docs: $(VENV)/installed-dev ## writes the settings into the README anew
 	@$(BIN)/python -m scripts.settings_table --write

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +16,16 @@ from pipeline.errors import BufferCorruptError
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure or a row that cannot be true. `mend`: statements with their arguments that put a figure right."""
+    """A figure or a row that cannot be true, in words.
+
+    Of a figure also its name, the key of its row, how much it has more than its rows, and the statements with their
+    arguments that put it right.
+    """
 
     text: str
+    name: str = ""
+    key: object = None
+    surplus: int = 0
     mend: tuple[tuple[str, tuple[object, ...]], ...] = ()
 
     def __str__(self) -> str:
@@ -137,11 +144,11 @@ _ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 
-# What was pruned cannot be counted again: the minutes have it, and the sums must agree with them.
+# What was pruned cannot be counted again, but it is written down in several places.
 _PRUNED = {
-    "pruned_orders": ("totals", "product_totals"),
-    "pruned_revenue_cents": ("totals", "product_totals"),
-    "pruned_dead_letters": ("totals",),
+    "orders": (_TOTALS, _MINUTES, _PRODUCTS),
+    "revenue_cents": (_TOTALS, _MINUTES, _PRODUCTS),
+    "dead_letters": (_TOTALS, _MINUTES),
 }
 
 
@@ -168,8 +175,9 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
         if damage:
             raise BufferCorruptError(f"the buffer {path} is damaged and cannot be repaired: {damage[0]}")
         # What was pruned first: the figures are counted from it.
-        mended = _mend(connection, list(_pruned_sums(connection)))
-        mended += _mend(connection, list(_figures(connection)))
+        mended = _mend(connection, [each for name in _PRUNED for each in _wrongly_pruned(connection, name)])
+        doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name)) > 1}
+        mended += _mend(connection, [each for each in _figures(connection) if each.name not in doubtful])
         return mended, list(_differences(connection))
 
 
@@ -189,37 +197,61 @@ def _damage(connection: sqlite3.Connection) -> list[Difference]:
 
 
 def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
-    yield from _pruned_sums(connection)
+    for name in _PRUNED:
+        sums = _pruned_sums(connection, name)
+        if len(sums) > 1:
+            told = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
+            yield Difference(f"pruned_{name} is {told}", name)
     yield from _figures(connection)
-    yield from map(Difference, contradictions(connection))
+    yield from (Difference(line) for line in contradictions(connection))
 
 
-def _pruned_sums(connection: sqlite3.Connection) -> Iterator[Difference]:
-    for name, tables in _PRUNED.items():
-        minutes = _sum(connection, name, "flow_minutes")
+def _pruned_sums(connection: sqlite3.Connection, name: str) -> dict[int, list[str]]:
+    """How much of a figure was pruned, and which tables say so: one sum when all agree."""
+    sums: dict[int, list[str]] = {}
+    for figures in _PRUNED[name]:
+        (total,) = connection.execute(f"SELECT coalesce(sum(pruned_{name}), 0) FROM {figures.table}").fetchone()
+        sums.setdefault(total, []).append(figures.table)
+    return sums
+
+
+def _wrongly_pruned(connection: sqlite3.Connection, name: str) -> Iterator[Difference]:
+    """Where tables do not agree on what was pruned, those whose figures are the sum of their rows are right."""
+    sums = _pruned_sums(connection, name)
+    wrong = {
+        figures.table: [each for each in _of_table(connection, figures) if each.name == name]
+        for figures in _PRUNED[name]
+    }
+    right = {total for total, tables in sums.items() for table in tables if not wrong[table]}
+    if len(sums) == 1 or len(right) != 1:
+        return
+    for total, tables in sums.items():
         for table in tables:
-            kept = _sum(connection, name, table)
-            if kept != minutes:
-                mend = ((f"UPDATE totals SET {name} = ?", (minutes,)),) if table == "totals" else ()
-                yield Difference(f"{table}: {name} is {kept}, its minutes make {minutes}", mend)
+            if total not in right and total + sum(each.surplus for each in wrong[table]) in right:
+                yield from (_as_pruned(table, each) for each in wrong[table])
 
 
-def _sum(connection: sqlite3.Connection, name: str, table: str) -> int:
-    return int(connection.execute(f"SELECT coalesce(sum({name}), 0) FROM {table}").fetchone()[0])
+def _as_pruned(table: str, wrong: Difference) -> Difference:
+    """The same difference, mended by what was pruned: the figure itself is right."""
+    figures = next(each for each in _ALL if each.table == table)
+    sql = f"UPDATE {table} SET pruned_{wrong.name} = pruned_{wrong.name} + ? WHERE {figures.key} = ?"
+    text = f"{wrong.text} (pruned_{wrong.name} was wrong by {-wrong.surplus})"
+    return replace(wrong, text=text, mend=((sql, (wrong.surplus, wrong.key)),))
 
 
 def _figures(connection: sqlite3.Connection) -> Iterator[Difference]:
     for figures in _ALL:
-        for key, label, *counted in connection.execute(figures.counted).fetchall():
-            yield from _compared(figures, key, label, counted)
+        yield from _of_table(connection, figures)
 
 
-def _compared(figures: _Figures, key: object, label: object, counted: Sequence[int]) -> Iterator[Difference]:
-    for name, kept, rows in zip(figures.names, counted[::2], counted[1::2], strict=True):
-        if kept != rows:
-            made = ((figures.made, (key,)),) if figures.made else ()
-            put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.key} = ?", (rows, key))
-            yield Difference(f"{_called(figures, label)}: {name} is {kept}, its rows make {rows}", (*made, put_right))
+def _of_table(connection: sqlite3.Connection, figures: _Figures) -> Iterator[Difference]:
+    for key, label, *counted in connection.execute(figures.counted).fetchall():
+        for name, kept, rows in zip(figures.names, counted[::2], counted[1::2], strict=True):
+            if kept != rows:
+                text = f"{_called(figures, label)}: {name} is {kept}, its rows make {rows}"
+                made = ((figures.made, (key,)),) if figures.made else ()
+                put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.key} = ?", (rows, key))
+                yield Difference(text, name, key, kept - rows, (*made, put_right))
 
 
 def _called(figures: _Figures, label: object) -> str:
