@@ -233,6 +233,8 @@ def load_settings(**overrides: Any) -> Settings:
             for problem in error.errors(include_url=False)
         )
         raise SettingsError("; ".join(problems)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the file .env cannot be read: {error}") from error
 
 
 def unknown_variables() -> list[str]:
@@ -272,7 +274,7 @@ class SettingLine:
 
 def describe(settings: Settings) -> list[SettingLine]:
     """All settings with their masked value and where each came from: environment, file, .env or default."""
-    dotenv = DotEnvSettingsSource(Settings)()
+    dotenv = _PlainDotEnv(Settings)()
     lines = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)

@@ -25,8 +25,8 @@ from pipeline.buffer import (
     ReplayOutcome,
     Sent,
     open_buffer,
-    recount,
     record_id,
+    recount,
 )
 from pipeline.records import Order, TopicIdentity
 from pipeline.settings import load_settings
@@ -111,8 +111,8 @@ class _Flow:
         partition = self._draw.randrange(PARTITIONS)
         place, first = self._places[partition], self._next[partition]
         rows = [
-            OrderRow(record_id(place.ref, offset), self._order(offset, at_ms), 1)
-            for offset in range(first, first + count)
+            OrderRow(record_id(place.ref, first + index), self._order(self.orders + index, at_ms), 1)
+            for index in range(count)
         ]
         self._buffer.flow.commit(Batch(at_ms, [Advance(place.ref, first, first + count)], rows))
         self._next[partition] += count

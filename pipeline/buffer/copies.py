@@ -22,10 +22,10 @@ def back_up(path: Path, target: Path) -> int:
     The copy is one state of the buffer, however much is written meanwhile, and was looked through for damage. Raises
     UsageError when the target is there already or cannot be written, BufferUnavailableError, BufferCorruptError.
     """
-    if target.exists():
-        raise UsageError(f"{target} is there already; name a file that is not")
-    partial = target.with_name(f"{target.name}.partial")
     try:
+        if target.exists():
+            raise UsageError(f"{target} is there already; name a file that is not")
+        partial = target.with_name(f"{target.name}.partial")
         partial.unlink(missing_ok=True)
         partial.touch()
         try:
@@ -47,7 +47,11 @@ def restore(path: Path, source: Path, now_ms: int) -> Path | None:
     it is damaged or no buffer, BufferTooNewError, and BufferUnavailableError when the folder cannot be written; the
     buffer is then what it was.
     """
-    if not source.is_file():
+    try:
+        found = source.is_file()
+    except OSError as error:
+        raise UsageError(f"{source} cannot be read: {error.strerror}") from error
+    if not found:
         raise UsageError(f"there is no file {source}")
     if path.exists() and path.samefile(source):
         raise UsageError(f"{source} is the buffer itself")

@@ -154,9 +154,14 @@ WORDS = st.sampled_from(
     nan inf 1e400 99999999999999999999 price group --bogus =
     """.split()
 )
-ARGUMENT = st.text(st.characters(exclude_characters="\x00/"), max_size=6).filter(
-    lambda text: text not in (".", "..") and not text.startswith("-")
+# Bytes that are not UTF-8 come as halves of surrogate pairs.
+ARGUMENT = (
+    st.binary(max_size=6)
+    .map(os.fsdecode)
+    .filter(lambda text: not {"\x00", "/"} & set(text))
+    .filter(lambda text: text not in (".", "..") and not text.startswith("-"))
 )
+BROKEN_TEXT = st.sampled_from([os.fsdecode(b"\xff"), os.fsdecode(b"=\x80")])
 COMMANDS = {
     "produce": [[], ["--count", "2"], ["--rate", "nan"], ["--seed", "-1"], ["--invalid-share", "2"]],
     "replay": [["--all"], ["--id", "1"], ["--id", "99999999999999999999"], ["--group", "price"], ["--status", "open"]],
@@ -174,9 +179,13 @@ ROLES = ("up", "broker", "processor", "collector", "worker")
 def command_lines(draw):
     """A command with what belongs to it, and a few words that may not."""
     command = draw(st.sampled_from(sorted(COMMANDS)))
-    words = [command, *draw(st.sampled_from(COMMANDS[command])), *draw(st.lists(WORDS | ARGUMENT, max_size=4))]
+    words = [
+        command,
+        *draw(st.sampled_from(COMMANDS[command])),
+        *draw(st.lists(WORDS | ARGUMENT | BROKEN_TEXT, max_size=4)),
+    ]
     if draw(st.integers(0, 5)) == 0:
-        words = draw(st.lists(WORDS | ARGUMENT, max_size=6))
+        words = draw(st.lists(WORDS | ARGUMENT | BROKEN_TEXT, max_size=6))
     # Roles run until they are ended, and jobs until a worker has done them.
     words = [word for word in words if word not in ROLES]
     return [*words, "--no-wait"] if words[:1] in (["produce"], ["replay"]) else words
