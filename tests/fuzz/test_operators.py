@@ -1,4 +1,4 @@
-"""What an operator types, by hand or by script: settings, rules files, command lines. Refused in words, never by a crash."""
+"""What operators type or script: settings, rules files, command lines. Refused in words, never by a crash."""
 
 import contextlib
 import io
@@ -41,6 +41,13 @@ RULES_FILES = st.one_of(
         st.tuples(st.sampled_from(["required", "price_min", "price_max", "max_ahead_s", "max_age_s"]), RULE_VALUES)
     ).map(lambda lines: "".join(f"{name} = {value}\n" for name, value in dict(lines).items()).encode()),
 )
+
+
+def says(error, *words):
+    """Whether an error names what it is about, in one line."""
+    assert any(word in str(error) for word in words)
+
+
 ORDER = Order("A-1", "C-1", "tea", 250, NOW_MS)
 
 
@@ -62,7 +69,7 @@ def test_any_rules_file_gives_rules_or_says_what_is_wrong_with_it(folder, conten
     try:
         rules = load_rules(path)
     except RulesFileError as error:
-        assert "rules.toml" in str(error)
+        says(error, "rules.toml")
         return
     with contextlib.suppress(RuleBrokenError):
         rules.check(ORDER, NOW_MS)
@@ -76,8 +83,9 @@ SETTING_TEXT = st.one_of(
     NUMBERS,
     ENVIRONMENT_TEXT,
     st.sampled_from(
-        ["", "{", "{}", '{"a": {"b": 1}}', "[1]", "^(", "^.*-dlt$", ",,,", "~nobody/x", "a:b", "a.b:c", "DEBUG", "fixed",
-         "processor", "processor,broker", "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")]
+        ["", "{", "{}", '{"a": {"b": 1}}', "[1]", "^(", "^.*-dlt$", ",,,", "~nobody/x", "a:b", "a.b:c", "DEBUG",
+         "fixed", "processor", "processor,broker",
+         os.fsdecode(b"\xed\xa0\x80")]
     ),
 )  # fmt: skip
 VARIABLES = st.dictionaries(
@@ -107,7 +115,7 @@ def read_settings():
     try:
         settings = load_settings()
     except SettingsError as error:
-        assert str(error)
+        says(error, "ORDERPULSE_", ".env")
         return
     assert all(line.variable for line in describe(settings))
 

@@ -1,4 +1,4 @@
-"""Avro bytes, schemas and headers of any kind: an order, a dead letter, or one of our errors; and every byte is kept."""
+"""Avro bytes, schemas and headers of any kind: an order, a dead letter, or one of our errors; no byte is lost."""
 
 import json
 
@@ -56,7 +56,6 @@ def decoded(codec, value):
     try:
         order = codec.decode(value)
     except (UndecodableError, RegistryUnavailableError) as error:
-        assert str(error)
         return error
     assert isinstance(order, Order)
     assert isinstance(order.price_cents, int)
@@ -72,7 +71,7 @@ def decoded(codec, value):
     body=st.binary(max_size=200),
 )
 def test_any_bytes_are_an_order_or_undecodable(mark, body):
-    decoded(CODEC, mark + body)
+    assert str(decoded(CODEC, mark + body))
 
 
 @cases(20_000)
