@@ -83,8 +83,8 @@ class SqliteUpkeepStore:
             if beyond <= 0:
                 return 0
             before = self._pragma("page_count")
-            # A page is given back each time a row is asked for.
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})").fetchall()
+            # A page for each time that the next row is asked for; `execute` asks once where there are no columns.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
             return (before - self._pragma("page_count")) * self._pragma("page_size")
 
     def wal_bytes(self) -> int:

@@ -6,7 +6,10 @@ from contextlib import closing
 import pytest
 
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, recount
-from pipeline.buffer.upkeep import DEAD_LETTERS_AT_ONCE, ORDERS_AT_ONCE
+from pipeline.buffer.connection import PAGE_BYTES
+from pipeline.buffer.filters import OrderFilter
+from pipeline.buffer.reads import Reader
+from pipeline.buffer.upkeep import DEAD_LETTERS_AT_ONCE, ORDERS_AT_ONCE, PAGES_AT_ONCE
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 from tests.support.buffer_rows import (
@@ -69,6 +72,15 @@ def test_pruned_orders_stay_in_every_figure(store, buffer):
     assert (minute["orders"], minute["pruned_orders"]) == (4, 4)
     assert store.table("flow_seconds") == before
     assert recount(store.path) == []
+
+
+def test_the_page_counts_the_orders_that_are_there_and_the_totals_all(store, buffer):
+    place = processor(buffer)
+    accept(buffer, place, 0, 3, now_ms=NOW_MS - DAY_MS)
+    accept(buffer, place, 3, 2, now_ms=NOW_MS)
+    prune_all(buffer, Retention(orders_before_ms=NOW_MS))
+    with Reader(store.path) as reader:
+        assert (reader.count_orders(OrderFilter()).rows, reader.totals().orders) == (2, 5)
 
 
 def test_a_retried_order_among_old_ones_stays_until_it_is_old_itself(store, buffer):
@@ -249,7 +261,8 @@ def test_space_is_given_back_a_little_at_a_time(store, buffer):
     checkpoint(store.path)
     assert store.path.stat().st_size < grown / 4
     assert len(steps) > 1
-    assert max(steps) <= 2 * 128 * 8192
+    assert max(steps) <= PAGES_AT_ONCE * PAGE_BYTES
+    assert min(steps[:-1]) > PAGES_AT_ONCE * PAGE_BYTES // 2
 
 
 def test_a_reader_that_holds_a_snapshot_lets_the_log_grow_and_it_is_emptied_afterwards(store, buffer):

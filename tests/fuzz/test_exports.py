@@ -48,7 +48,7 @@ def taken_back(text):
     return text.removeprefix("'")
 
 
-@cases(15_000)
+@cases(8_000)
 @given(rows=ROWS)
 def test_csv_is_read_back_by_the_csv_module_and_no_cell_is_a_formula(rows):
     header, *cells = csv.reader(io.StringIO(written("csv", rows).decode(), newline=""))
@@ -63,14 +63,14 @@ def test_csv_is_read_back_by_the_csv_module_and_no_cell_is_a_formula(rows):
         assert not any(text.startswith(FORMULA_STARTS) for text in cell[2:])
 
 
-@cases(15_000)
+@cases(20_000)
 @given(text=st.text())
 def test_safe_text_is_no_formula_and_gives_the_text_back(text):
     assert not safe_text(text).startswith(FORMULA_STARTS)
     assert safe_text(text).removeprefix("'") == text
 
 
-@cases(15_000)
+@cases(8_000)
 @given(rows=ROWS)
 def test_json_lines_are_read_back_as_the_same_cells(rows):
     lines = written("jsonl", rows).decode().split("\n")
@@ -83,7 +83,7 @@ def test_json_lines_are_read_back_as_the_same_cells(rows):
         assert (None if cell["key_base64"] is None else b64decode(cell["key_base64"])) == key
 
 
-@cases(2_000)
+@cases(1_000)
 @given(rows=ROWS)
 def test_parquet_is_read_back_as_the_same_cells(rows):
     table = pyarrow.parquet.read_table(io.BytesIO(written("parquet", rows)))

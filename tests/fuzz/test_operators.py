@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
     os.chdir(before)
 
 
-@cases(8_000)
+@cases(6_000)
 @given(content=RULES_FILES)
 def test_any_rules_file_gives_rules_or_says_what_is_wrong_with_it(folder, content):
     path = folder / "rules.toml"
@@ -120,7 +120,7 @@ def read_settings():
     assert all(line.variable for line in describe(settings))
 
 
-@cases(8_000)
+@cases(4_000)
 @given(variables=VARIABLES)
 def test_any_environment_gives_settings_or_names_the_wrong_one(folder, variables):
     with environment(variables):
@@ -132,7 +132,7 @@ DOTENV_LINES = st.tuples(
 ).map(lambda line: f"{line[0]}={line[1]}\n".encode("utf-8", "surrogateescape"))
 
 
-@cases(4_000)
+@cases(2_000)
 @given(content=st.lists(DOTENV_LINES | st.binary(max_size=20), max_size=5).map(b"".join))
 def test_any_dotenv_file_gives_settings_or_says_what_is_wrong_with_it(folder, content):
     path = folder / ".env"
@@ -199,7 +199,7 @@ def command_lines(draw):
     return [*words, "--no-wait"] if words[:1] in (["produce"], ["replay"]) else words
 
 
-@cases(5_000)
+@cases(2_000)
 @given(words=command_lines())
 def test_any_command_line_ends_with_one_of_three_exit_codes(folder, data_folder, words):
     with environment({"ORDERPULSE_DATA_DIR": str(data_folder)}):

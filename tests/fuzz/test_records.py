@@ -63,7 +63,7 @@ def decoded(codec, value):
     return order
 
 
-@cases(40_000)
+@cases(50_000)
 @given(
     mark=st.sampled_from(
         [b"", SINGLE_OBJECT_MARK, SINGLE_OBJECT_MARK + STORE.latest.fingerprint(), b"\x00\x00\x00\x00\x02", b"\x00"]
@@ -74,7 +74,7 @@ def test_any_bytes_are_an_order_or_undecodable(mark, body):
     assert str(decoded(CODEC, mark + body))
 
 
-@cases(20_000)
+@cases(15_000)
 @given(order=ORDERS, version=st.sampled_from([1, 2]))
 def test_every_order_is_read_as_it_was_written(order, version):
     if version == 1:
@@ -116,7 +116,7 @@ def writer_schemas(draw):
     return schema
 
 
-@cases(8_000)
+@cases(5_000)
 @given(schema=writer_schemas(), body=st.binary(max_size=60))
 def test_bytes_of_any_writers_schema_are_an_order_or_undecodable(schema, body):
     REGISTRY.schemas[9] = json.dumps(schema)
@@ -142,7 +142,7 @@ HEADER_VALUES = st.one_of(
 HEADERS = st.lists(st.tuples(NAMES, HEADER_VALUES), max_size=12).map(tuple)
 
 
-@cases(40_000)
+@cases(35_000)
 @given(headers=HEADERS, value=MAYBE_BYTES)
 def test_any_headers_tell_of_a_failure_and_never_raise(headers, value):
     failure = read_failure(headers)
@@ -165,7 +165,7 @@ def collection(tmp_path_factory):
         yield buffer, collector(buffer), processor(buffer), [0, 0]
 
 
-@cases(6_000)
+@cases(3_000)
 @given(
     headers=HEADERS,
     key=MAYBE_BYTES,
@@ -190,7 +190,7 @@ def test_a_dead_letter_is_in_the_buffer_with_every_byte(collection, headers, key
         assert (stored[0], stored[1], headers_from_json(stored[2])) == (key, value, headers)
 
 
-@cases(4_000)
+@cases(2_000)
 @given(headers=HEADERS, key=MAYBE_BYTES, value=MAYBE_BYTES, reason=ANY_TEXT)
 def test_a_parked_record_is_in_the_buffer_with_every_byte_whatever_the_handler_says(
     collection, headers, key, value, reason
@@ -228,7 +228,7 @@ REASONS = st.one_of(
 )
 
 
-@cases(20_000)
+@cases(25_000)
 @given(error_class=st.none() | ANY_TEXT, reason=REASONS, rule=st.none() | ANY_TEXT, topic=st.none() | ANY_TEXT)
 def test_any_reason_has_a_fingerprint_and_a_title_that_can_be_stored(error_class, reason, rule, topic):
     digest, title = fingerprint(error_class, reason, rule, topic)
