@@ -18,7 +18,7 @@ def main() -> int:
     """Exit code 0 when all passed and enough ran."""
     os.environ[LONG] = "1"
     began = time.monotonic()
-    result = pytest.main([str(Path(__file__).parent), "-v", "--durations=0", *sys.argv[1:]])
+    result = pytest.main([str(Path(__file__).parent), "-v", *sys.argv[1:]])
     for name, count in sorted(RAN.items()):
         print(f"{count:9,}  {name}")
     print(f"{RAN.total():9,}  cases in {time.monotonic() - began:.0f} s")
