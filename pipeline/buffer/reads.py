@@ -270,7 +270,7 @@ class Reader:
     def count_orders(self, which: OrderFilter) -> Count:
         """How many orders match, counted up to 100,000; without a filter the totals know."""
         if which == OrderFilter():
-            return Count(self.totals().orders, False)
+            return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
         return self._count("orders", *which.where())
 
     def products(self) -> list[str]:
@@ -394,8 +394,8 @@ class Reader:
     def partitions(self) -> Rows:
         """How far each role has read, of every generation of every topic."""
         return self._rows(
-            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref "
-            "FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
+            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
+            "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
         )
 
     def alerts(self, limit: int = 100) -> Rows:
