@@ -23,8 +23,6 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READER_STEPS = 20_000  # virtual machine steps between two looks at a reader's time limit: well under 1 ms
 
 
-
-
 def record_id(partition_ref: int, offset: int) -> int:
     """The key of a record: its partition generation and its offset in one 63-bit integer."""
     if not 0 <= offset < 1 << OFFSET_BITS:
