@@ -180,12 +180,11 @@ def test_a_restarted_processor_gets_its_partitions_back_and_nobody_else_s_move(g
 def test_a_broker_restarted_under_two_thousand_orders_a_second_loses_and_doubles_nothing(group, apache_kafka):
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
-    with OrderWriter(group, 2000) as writer:
-        with group.reader() as reader:
-            wait_for("a flow", lambda: reader.totals().orders > 2000)
-            apache_kafka.restart(1)
-            back = reader.totals().orders
-            wait_for("the flow's return", lambda: reader.totals().orders > back + 4000)
+    with OrderWriter(group, 2000) as writer, group.reader() as reader:
+        wait_for("a flow", lambda: reader.totals().orders > 2000)
+        apache_kafka.restart(1)
+        back = reader.totals().orders
+        wait_for("the flow's return", lambda: reader.totals().orders > back + 4000)
     assert_all_is_there_once(group, writer)
 
 

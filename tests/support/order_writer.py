@@ -1,4 +1,4 @@
-"""An outsider that writes orders at a steady rate and keeps its own account of them: what the buffer is held against."""
+"""An outsider that writes orders at a steady rate and keeps its own account of them, to hold the buffer against."""
 
 from __future__ import annotations
 
