@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 BROKERS ?= 1
 
-.PHONY: help run demo kafka test lint unit fuzz soak setup-test constraints docs screenshots recordings clean
+.PHONY: help run demo kafka test lint unit fuzz soak chaos setup-test constraints docs screenshots recordings clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,6 +40,11 @@ fuzz: $(VENV)/installed-dev ## at least 200,000 hostile inputs to whatever reads
 
 soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: does the buffer stay at its size?
 	$(BIN)/python -m scripts.soak
+
+FAULTS ?= 300
+SEED ?= 1
+chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
 
 docs: $(VENV)/installed-dev ## writes the settings into the README anew
 	@$(BIN)/python -m scripts.settings_table --write

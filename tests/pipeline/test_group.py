@@ -76,10 +76,11 @@ def pid_of(pipeline: RunningPipeline, instance: int) -> int:
 
 
 def assert_all_is_there_once(pipeline: RunningPipeline, writer: OrderWriter) -> None:
+    account = writer.account
     with pipeline.reader() as reader:
-        wait_for(f"{writer.orders} orders", lambda: reader.totals().orders >= writer.orders)
+        wait_for(f"{account.orders} orders", lambda: reader.totals().orders >= account.orders)
         totals = reader.totals()
-    assert (totals.orders, totals.revenue_cents, totals.dead_letters) == (writer.orders, writer.revenue_cents, 0)
+    assert (totals.orders, totals.revenue_cents, totals.dead_letters) == (account.orders, account.revenue_cents, 0)
     checked = pipeline.command("check")
     assert checked.returncode == 0, checked.stdout
 
