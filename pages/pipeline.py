@@ -31,6 +31,6 @@ events = card("Events", "events")
 read = card("Read so far", "partitions")
 if settings().demo:
     with st.expander("What the demo cluster cannot do", icon=":material/science:"):
-        st.markdown("\n".join(f"- {limit}" for limit in DEMO_LIMITS))
+        st.markdown("\n".join(f"- {limit}" for limit in DEMO_LIMITS.values()))
 places = Places(top, lag, parked, events, read)
 live(lambda: draw_state(places), places.all())

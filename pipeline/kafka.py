@@ -36,14 +36,22 @@ from pipeline.settings import Settings, variable_of
 
 log = logging.getLogger(__name__)
 
-DEMO_LIMITS = (
-    "Holds records in memory only: ending it loses them, and a new one is another cluster.",
-    "Keeps at most 100,000 records or 5 MB a partition; sample orders wait for the processor so that none is dropped.",
-    "Has 4 partitions a topic, made on first use; CreateTopics, ListGroups and DescribeCluster are not there.",
-    "Tells no topic ids and no offsets by time.",
-    "Takes about 3 s for the first join of a consumer group.",
-)
-"""What the demo cluster cannot do, as the app shows it (librdkafka's mock cluster)."""
+DEMO_LIMITS = {
+    "durability": "Holds records in memory only: ending it loses them, and a new one is another cluster.",
+    "retention": (
+        "Keeps the newest 5 MB (or 100,000 batches) of a partition; sample orders wait for the processor so that none "
+        "is dropped unread."
+    ),
+    "topic_changes": (
+        "Makes topics with 4 partitions on first use; topics cannot be made otherwise, changed, emptied or deleted."
+    ),
+    "cluster_tools": "Groups and brokers cannot be listed or described (ListGroups, DescribeCluster).",
+    "topic_ids": "Tells no topic ids.",
+    "offsets_by_time": "Finds no offsets by time.",
+    "quick_joins": "Takes about 3 s for the first join of a consumer group.",
+    "quick_returns": "Keeps a dead member's partitions until its session ends, though one of its name has come back.",
+}
+"""What the demo cluster cannot do (librdkafka's mock cluster), by name, in the words that the app shows."""
 
 BROKER_FILE = "broker.json"
 ANSWER_S = 4.0
@@ -353,7 +361,7 @@ class GroupReader(Reader):
             "session.timeout.ms": settings.kafka_config.get("session.timeout.ms", SESSION_MS),
         }
         if cluster.demo_id:
-            # It keeps a dead member's place until its session ends, where Kafka gives it to the next of that name.
+            # Because of its limit `quick_returns`, its sessions have to be short.
             membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
         super().__init__(settings, cluster, settings.group_id, **membership)
         self._assigned = assigned
@@ -486,16 +494,22 @@ def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> d
 
 
 def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int]) -> Iterator[Record]:
-    """All records from the given offsets, or the oldest there are, up to where the partitions end."""
+    """All records from the given offsets, or the oldest there are, up to where the partitions end.
+
+    Raises KafkaUnavailableError when the broker is silent for 5 s before that.
+    """
     with PartitionReader(settings, cluster, f"{settings.group_id}-look", **{"enable.partition.eof": True}) as reader:
         for partition, offset in offsets.items():
             low, _ = reader.watermarks(topic, partition)
             reader.assign(topic, partition, max(low, offset))
         while len(reader.at_end) < len(offsets):
+            known_ends = len(reader.at_end)
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
             for gap in gaps:
                 reader.seek(topic, gap.partition, gap.low)
+            if not records and not gaps and len(reader.at_end) == known_ends:
+                raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")
 
 
 def _new_topic(settings: Settings, topic: str) -> NewTopic:

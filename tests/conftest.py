@@ -1,16 +1,46 @@
-"""The clusters that tests share: each started when the first test asks."""
+"""The clusters that tests share: the demo cluster and Apache Kafka itself, each started when the first test asks."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pipeline.kafka import DemoBroker
 from scripts.local.cluster import KafkaCluster
+from tests.support.kafkas import PARTITIONS, Kafka
 
 
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """One broker of Apache Kafka for the whole session (of each xdist worker); its tests use names of their own."""
-    with KafkaCluster(tmp_path_factory.mktemp("apache") / "kafka") as kafka:
+    folder = tmp_path_factory.mktemp("apache")
+    with KafkaCluster(folder / "kafka", properties={"num.partitions": str(PARTITIONS)}) as kafka:
         yield kafka
+
+
+@pytest.fixture(scope="session")
+def demo_cluster_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a demo cluster that runs for the whole session."""
+    folder = tmp_path_factory.mktemp("demo")
+    broker = DemoBroker(folder)
+    yield folder
+    broker.close()
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Kafka:
+    """The cluster that `on_kafka` names, with topics and a group that no other test has."""
+    if request.param == "apache":
+        return Kafka("apache", tmp_path, request.getfixturevalue("apache_kafka").bootstrap_servers)
+    return Kafka("demo", request.getfixturevalue("demo_cluster_dir"))
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

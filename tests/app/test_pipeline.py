@@ -123,7 +123,7 @@ def test_the_demo_cluster_says_what_it_cannot_do(open_app: OpenApp, database_fil
     fill(database_file)
     app = open_app(PAGE)
     limits = next(each for each in app.expander if each.label == "What the demo cluster cannot do")
-    assert all(limit in limits.markdown[0].value for limit in DEMO_LIMITS)
+    assert all(limit in limits.markdown[0].value for limit in DEMO_LIMITS.values())
     assert any("Demo cluster" in each.value and "is not running" in each.value for each in app.markdown)
 
 
