@@ -31,7 +31,6 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
     """Collects dead letters until asked to stop."""
 
     def session() -> None:
-        status.say("starting", "connecting")
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -173,7 +172,12 @@ class _Collection:
         if places != self._told:
             self._reader.tell_kafka(places)
             self._told = places
-        self._status.say("running", self._reader.trouble, self._figures())
+        self._status.say("running", self._reader.trouble or self._missing(), self._figures())
+
+    def _missing(self) -> str:
+        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
+        names = ", ".join(topic for topic in missing if not topic.startswith("^"))
+        return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
 
     def _figures(self) -> dict[str, Any]:
         lag = 0

@@ -61,7 +61,6 @@ def run_processor(
     backoff = backoff_of(settings, random.Random().random)
 
     def session() -> None:
-        status.say("starting", "connecting")
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)

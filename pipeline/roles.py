@@ -16,7 +16,7 @@ from pipeline.clock import StopSignal, wall_clock_ms
 from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
 from pipeline.judge import Judge
-from pipeline.kafka import DemoBroker
+from pipeline.kafka import DemoBroker, check_kafka_config
 from pipeline.metrics import serve_metrics
 from pipeline.processor import run_processor
 from pipeline.rules import RulesFile
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 def run_role(settings: Settings, options: argparse.Namespace) -> int:
     """Runs a role until SIGTERM, SIGINT or, with `--end-with-stdin`, the end of standard input."""
     _log_to_stderr(settings, f"{options.role}-{options.instance}")
+    check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     if options.role == "up":
         supervise(settings, wall_clock_ms, stop)

@@ -28,8 +28,9 @@ from pipeline.errors import SettingsError
 ENV_PREFIX = "ORDERPULSE_"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 MASK = "********"
-_SECRET_PROPERTY = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas|token", re.IGNORECASE)
+_SECRET_PROPERTY = re.compile(r"pas|secret|\.pem$|ssl_key|oauthbearer\.config|jaas|token$", re.IGNORECASE)
 _SECRET_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_ALL_OF_URL = re.compile(r"(?<=://).+")
 
 
 class Settings(BaseSettings):
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Folder of the Avro schemas, without a registry.")
     kafka_config: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
 
@@ -296,9 +298,18 @@ def masked(value: Any) -> str:
         shown = {key: MASK if _SECRET_PROPERTY.search(key) else item for key, item in value.items()}
         return json.dumps(shown)
     if isinstance(value, tuple):
-        return ",".join(masked(item) for item in value)
+        # Addresses of alerts are secret as a whole: most carry their token in the path.
+        return ",".join(_ALL_OF_URL.sub(MASK, str(item)) for item in value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, Path) and value.is_relative_to(PROJECT_DIR):
         return str(value.relative_to(PROJECT_DIR))
     return _SECRET_IN_URL.sub(MASK, str(value))
+
+
+def without_secrets(settings: Settings, text: str) -> str:
+    """A text of somebody else's with the secrets of the Kafka properties replaced, should it quote one."""
+    secrets = {str(value) for name, value in settings.kafka_config.items() if _SECRET_PROPERTY.search(name) and value}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
