@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+BROKERS ?= 1
 
-.PHONY: help run demo test lint unit setup-test constraints docs screenshots clean
+.PHONY: help run demo kafka test lint unit setup-test constraints docs screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -16,6 +17,9 @@ run: $(VENV)/installed ## the app on 127.0.0.1:8501, with the demo cluster unles
 
 demo: $(VENV)/installed ## the reference scenario on the console: 20 orders, one of which fails for good
 	@$(BIN)/python -m scripts.demo
+
+kafka: $(VENV)/installed ## Apache Kafka and a schema registry to play with, until Ctrl-C; BROKERS=3 for three brokers
+	@$(BIN)/python -m scripts.local --brokers $(BROKERS)
 
 test: setup-test ## everything: lint, types, unit, contract, app and browser tests
 	$(BIN)/ruff check .
@@ -39,6 +43,7 @@ screenshots: setup-test ## takes the README's pictures anew from the running app
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh
+	@$(BIN)/python -m scripts.local.fetch
 
 constraints: $(VENV)/installed-dev ## writes constraints.txt anew from what is installed
 	@(echo "# Every package at the version that was tested, direct or not. Made by \`make constraints\`."; \
