@@ -549,7 +549,7 @@ def _not_made(error: KafkaError, topic: str, cluster: Cluster, wanted: NewTopic)
     if is_forbidden(error.name()):
         return (
             f"topic {topic}: this account may neither see nor make it ({error.str()}). If it is there, allow the "
-            f"account Read and Write on topic {topic}; if not, make it with {command}, or allow the account Create on it too"
+            f"account Read and Write on topic {topic}; if not, make it with {command}, or allow Create on it"
         )
     return f"topic {topic} is not there and could not be made ({error.str()}); make it with {command}"
 

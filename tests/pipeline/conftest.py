@@ -10,6 +10,12 @@ from typing import Any
 import pytest
 
 from tests.support.running_pipeline import RunningPipeline
+from tests.support.secured_kafka import SecuredKafka, TlsKafka
+
+USERS = {
+    name: f"{name}-S3cret" for name in ("scram", "plain", "late", "roles", "workbench", "reader", "writer", "guest")
+}
+"""One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 
 
 @pytest.fixture
@@ -42,3 +48,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Apache Kafka with TLS, SASL and ACLs."""
+    with SecuredKafka(tmp_path_factory.mktemp("secured"), USERS) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def tls_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsKafka]:
+    """Apache Kafka with TLS that asks for no client certificate."""
+    kafka = TlsKafka(tmp_path_factory.mktemp("tls"))
+    with kafka.cluster:
+        yield kafka
