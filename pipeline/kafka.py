@@ -110,7 +110,7 @@ class ClusterView:
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         self.cluster = cluster
         self._settings = settings
-        self._trouble = _Trouble()
+        self._trouble = _Trouble(cluster)
         self._admin = _client(AdminClient, settings, _client_config(settings, cluster, "admin", self._trouble))
 
     def partitions(self) -> dict[str, int]:
@@ -221,8 +221,9 @@ class Reader:
     """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only."""
 
     def __init__(self, settings: Settings, cluster: Cluster, group_id: str, **more: Any) -> None:
-        self._trouble = _Trouble()
+        self._trouble = _Trouble(cluster)
         self._group_id = group_id
+        self._asked_highs: dict[tuple[str, int], int] = {}
         self.at_end: set[tuple[str, int]] = set()
         config = _client_config(settings, cluster, "consumer", self._trouble)
         config |= {
@@ -277,9 +278,10 @@ class Reader:
         return low, high
 
     def known_high(self, topic: str, partition: int) -> int | None:
-        """The offset after the newest record as of the last fetch; None before the first one."""
+        """The offset after the newest record as of the last fetch or question; None before the first one."""
         low_high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-        return low_high[1] if low_high and low_high[1] >= 0 else None
+        high = max(low_high[1] if low_high else -1, self._asked_highs.get((topic, partition), -1))
+        return high if high >= 0 else None
 
     def tell_kafka(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""
@@ -355,6 +357,11 @@ class GroupReader(Reader):
         """Stops fetching; the group membership goes on."""
         self._consumer.pause(self._consumer.assignment())
 
+    def look_at_ends(self) -> None:
+        """Asks where the partitions end, which nobody tells while they are paused; `known_high` knows it then."""
+        for place in self._consumer.assignment():
+            self._asked_highs[place.topic, place.partition] = self.watermarks(place.topic, place.partition)[1]
+
     def resume(self) -> None:
         """Fetches again."""
         self._consumer.resume(self._consumer.assignment())
@@ -402,7 +409,7 @@ class Sender:
 
     def __init__(self, settings: Settings, cluster: Cluster, message_timeout_ms: int = 0) -> None:
         self._settings = settings
-        self._trouble = _Trouble()
+        self._trouble = _Trouble(cluster)
         config = _client_config(settings, cluster, "producer", self._trouble)
         config |= {"enable.idempotence": True, "acks": "all"}
         set_default(config, "message.timeout.ms", message_timeout_ms)
@@ -557,7 +564,8 @@ def _not_made(error: KafkaError, topic: str, cluster: Cluster, wanted: NewTopic)
 class _Trouble:
     """Collects what librdkafka reports from its threads and says it in one line."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self.last = ""
         """What it complained of last; empty when all is well."""
         self.refusal = ""
@@ -565,12 +573,14 @@ class _Trouble:
 
     def __call__(self, error: KafkaError) -> None:
         log.debug("librdkafka: %s", error.str())
-        said = _said(error)
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            # It says less than what came before it, if anything did.
+            no_broker = f"no connection to {self._cluster.bootstrap_servers}"
+            self.last = self.last or in_words(error.name(), no_broker)
+            return
+        self.last = _said(error)
         if is_refusal(error.name(), error.str()):
-            self.refusal = self.refusal or said
-        # That all brokers are down says less than what came before it.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.last:
-            self.last = said
+            self.refusal = self.refusal or self.last
 
     def clear(self) -> None:
         """All is well again."""
@@ -598,8 +608,9 @@ def check_kafka_config(settings: Settings) -> None:
         ("producer", Producer, {"enable.idempotence": True}),
         ("admin", AdminClient, {}),
     )
+    nowhere = Cluster("")
     for kind, make, more in clients:
-        config = _client_config(settings, Cluster(""), kind, _Trouble()) | more | {"logger": _SILENT}
+        config = _client_config(settings, nowhere, kind, _Trouble(nowhere)) | more | {"logger": _SILENT}
         del config["bootstrap.servers"]
         _client(make, settings, config)
 

@@ -317,6 +317,8 @@ class _Flow:
             self._status.say("running", self._detail(reader), self._figures(reader))
         if now_ms - self._told_at_ms >= TELL_KAFKA_EVERY_MS:
             self._told_at_ms = now_ms
+            if self._paused:
+                reader.look_at_ends()
             topic = self._identity.topic
             reader.tell_kafka(
                 {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}
