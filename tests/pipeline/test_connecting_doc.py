@@ -14,16 +14,17 @@ from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.local.certificates import CertificateAuthority
 from tests.support.running_pipeline import wait_for
 from tests.support.secured_kafka import SecuredKafka, unique
+from tests.unit.test_docs import code_blocks
 
 TEXT = (PROJECT_DIR / "docs" / "connecting.md").read_text()
 ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
+ALL_ROLES, WORKBENCH = (block for block in code_blocks(TEXT) if "kafka-acls.sh" in block)
 CONFIGS = re.findall(r"ORDERPULSE_KAFKA_CONFIG='(.*)'", TEXT)
 
 
 def add_acls(kafka: SecuredKafka, block: str, names: Mapping[str, str]) -> None:
     """Runs the lines of a block with the names of a test in place of the ones in the docs."""
-    [lines] = re.findall(rf"^```acls {block}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    for line in lines.splitlines():
+    for line in block.splitlines():
         tool, _, address, *arguments = shlex.split(line)
         assert (tool, address) == ("kafka-acls.sh", "broker1:9092")
         kafka.cluster.tool(ACL_COMMAND, *(names.get(word, word) for word in arguments))
@@ -33,7 +34,7 @@ def test_the_acls_for_everything_are_enough_and_the_topics_are_made(secured_kafk
     settings = secured_kafka.settings("SASL_SSL", "roles")
     orders, dead_letters = settings["orders_topic"], settings["dlq_topics"]
     names = {"orders": orders, "orders-dlq": dead_letters, "orderpulse": settings["group_id"]}
-    add_acls(secured_kafka, "all", names | {"User:orderpulse": "User:roles"})
+    add_acls(secured_kafka, ALL_ROLES, names | {"User:orderpulse": "User:roles"})
     pipeline = pipeline_with(**settings)
     pipeline.up()
     assert pipeline.command("produce", "--count", "10", "--invalid-share", "0.2").returncode == 0
@@ -51,7 +52,7 @@ def test_the_acls_for_the_workbench_alone_are_enough(secured_kafka, pipeline_wit
     settings = secured_kafka.settings("SASL_SSL", "workbench", roles="collector,worker") | {"dlq_topics": dead_letters}
     names = {"payments": payments, "payments-dlt": dead_letters, "orderpulse": settings["group_id"]}
     secured_kafka.make_topics(payments, dead_letters)
-    add_acls(secured_kafka, "workbench", names | {"User:orderpulse": "User:workbench"})
+    add_acls(secured_kafka, WORKBENCH, names | {"User:orderpulse": "User:workbench"})
     pipeline = pipeline_with(**settings)
     pipeline.up()
     origin = (("kafka_dlt-original-topic", payments.encode()), ("kafka_dlt-exception-message", b"no such account"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -31,23 +30,23 @@ def warnings(pipeline: RunningPipeline, role: str) -> list[str]:
     return [line for line in lines if " WARNING " in line]
 
 
-def assert_said_everywhere(
-    pipeline: RunningPipeline, monkeypatch: pytest.MonkeyPatch, address: str, *words: str
-) -> None:
-    """The collector says it in one line that is not repeated, the page shows it, and `check` says it too."""
+def assert_said(pipeline: RunningPipeline, *words: str) -> None:
+    """The collector says where and what in one line that it does not repeat, and `check` says it too."""
     pipeline.start("collector")
     detail = wait_for("the refusal", lambda: waiting(pipeline, "collector"), SOON_S)
     check = pipeline.command("check")
     [line] = [line for line in check.stderr.splitlines() if "not compared with Kafka" in line]
     [warning] = warnings(pipeline, "collector")
-    page = pipeline_page(pipeline, monkeypatch)
-    [shown] = [each.value for each in page.warning if "collector" in each.value]
-    for said in (detail, line, warning, re.sub(r"\\", "", shown)):
-        assert "\n" not in said
-        for word in (address, *words):
-            assert word in said, (word, said)
-        # Our words come first.
-        assert said.index(words[0]) < said.find("(") or "(" not in said
+    for said in (detail, line, warning):
+        assert pipeline.settings.bootstrap_servers in said
+        assert all(word in said for word in words), said
+        assert said.index(words[0]) < said.index("(")  # our words come first
+
+
+def assert_shown(pipeline: RunningPipeline, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    """The Pipeline page warns of it."""
+    [warning] = [each.value for each in pipeline_page(pipeline, monkeypatch).warning if "collector" in each.value]
+    assert word in warning
 
 
 def test_a_wrong_scram_password_is_said_once_and_orders_flow_when_it_is_put_right(
@@ -60,9 +59,8 @@ def test_a_wrong_scram_password_is_said_once_and_orders_flow_when_it_is_put_righ
         secured_kafka.allow("late", topic, "", "Read", "Write", "Create")
     secured_kafka.allow("late", "", group, "Read")
     pipeline = pipeline_with(**settings)
-    assert_said_everywhere(
-        pipeline, monkeypatch, settings["bootstrap_servers"], "refuses the account", "sasl.password", CONFIG
-    )
+    assert_said(pipeline, "refuses the account", "sasl.password", CONFIG)
+    assert_shown(pipeline, monkeypatch, "refuses the account")
     for role in ("processor", "worker"):
         pipeline.start(role)
     wait_for("the processor's refusal", lambda: waiting(pipeline, "processor"), SOON_S)
@@ -91,50 +89,42 @@ def test_a_produce_command_says_what_its_job_waits_for(secured_kafka, pipeline_w
     assert WRONG not in line
 
 
-def test_an_unknown_ca_is_named_and_a_restart_with_the_right_one_works(secured_kafka, pipeline_with, monkeypatch):
+def test_an_unknown_ca_is_named_and_a_restart_with_the_right_one_works(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SASL_SSL", MANAGER)
     right = settings["kafka_config"]
     settings["kafka_config"] = right | {"ssl.ca.location": str(secured_kafka.stranger.ca_file)}
     pipeline = pipeline_with(**settings)
-    assert_said_everywhere(
-        pipeline, monkeypatch, settings["bootstrap_servers"], "a CA we do not know", "ssl.ca.location", CONFIG
-    )
+    assert_said(pipeline, "a CA we do not know", "ssl.ca.location", CONFIG)
     pipeline.end()
     mended = pipeline_with(**settings | {"kafka_config": right})
     mended.start("collector")
     wait_for("the collector", lambda: [role.role for role in mended.running()] == ["collector"])
 
 
-def test_a_certificate_for_another_host_is_named(tls_kafka, pipeline_with, monkeypatch):
+def test_a_certificate_for_another_host_is_named(tls_kafka, pipeline_with):
     settings = tls_kafka.settings("SASL_SSL", MANAGER)
-    assert_said_everywhere(
-        pipeline_with(**settings), monkeypatch, settings["bootstrap_servers"], "another host name", "certificate"
-    )
+    assert_said(pipeline_with(**settings), "another host name", "certificate")
 
 
-def test_a_missing_client_certificate_is_named(secured_kafka, pipeline_with, monkeypatch):
+def test_a_missing_client_certificate_is_named(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SSL")
-    assert_said_everywhere(
+    assert_said(
         pipeline_with(**settings),
-        monkeypatch,
-        settings["bootstrap_servers"],
         "client certificate",
         "ssl.certificate.location",
         CONFIG,
     )
 
 
-def test_a_client_certificate_of_another_ca_is_named(secured_kafka, pipeline_with, monkeypatch):
+def test_a_client_certificate_of_another_ca_is_named(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SSL")
     pair = secured_kafka.stranger.client(MANAGER)
     settings["kafka_config"] |= {
         "ssl.key.location": str(pair.key_file),
         "ssl.certificate.location": str(pair.certificate_file),
     }
-    assert_said_everywhere(
+    assert_said(
         pipeline_with(**settings),
-        monkeypatch,
-        settings["bootstrap_servers"],
         "client certificate",
         "the CA that signed it",
     )
@@ -224,47 +214,6 @@ def test_a_right_to_write_another_topic_does_not_hide_which_one_is_missing(secur
     assert pipeline.log().count("dead letters wait in the outbox") == 1
 
 
-# -- settings
-
-
-@pytest.mark.parametrize(
-    ("properties", "word"),
-    [
-        ({"sasl.pasword": "hunter2"}, 'No such configuration property: "sasl.pasword"'),
-        ({"linger.ms": "soon"}, "queue.buffering.max.ms"),
-        ({"security.protocol": "TLS"}, 'Invalid value "TLS"'),
-        ({"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}, "ssl.ca.location"),
-        ({"security.protocol": "SSL", "ssl.key.pem": "hunter2"}, "ssl.key.pem"),
-        ({"max.in.flight": 10}, "max.in.flight"),
-        ({"error_cb": "print"}, "error_cb"),
-        ({"acks": 1}, "must not set acks"),
-        ({"enable.auto.commit": True, "metadata.broker.list": "elsewhere:9092"}, "enable.auto.commit"),
-        ({"delivery.report.only.error": True}, "delivery.report.only.error"),
-    ],
-)
-def test_a_property_that_cannot_be_is_one_line_and_exit_code_1(pipeline_with, properties, word):
-    pipeline = pipeline_with(bootstrap_servers="127.0.0.1:1", kafka_config=properties)
-    began = time.monotonic()
-    refused = pipeline.command("up")
-    assert time.monotonic() - began < SOON_S
-    assert refused.returncode == 1
-    [line] = refused.stderr.splitlines()
-    assert line.startswith(f"orderpulse: {CONFIG}")
-    assert word in line
-    assert "hunter2" not in line
-
-
-def test_a_property_that_cannot_be_ends_one_shot_commands_too_and_config_still_shows_it(pipeline_with):
-    pipeline = pipeline_with(bootstrap_servers="127.0.0.1:1", kafka_config={"sasl.pasword": "hunter2"})
-    for command in (("check",), ("produce", "--count", "1")):
-        refused = pipeline.command(*command)
-        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
-    shown = pipeline.command("config")
-    assert shown.returncode == 0
-    assert "sasl.pasword" in shown.stdout
-    assert "hunter2" not in shown.stdout
-
-
 def test_a_dead_letter_topic_that_is_hidden_or_not_there_is_named(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SASL_PLAINTEXT", "stranger", "PLAIN", roles="collector,worker")
     settings["dlq_topics"] = unique("payments-dlt")
@@ -280,3 +229,18 @@ def test_a_dead_letter_topic_that_is_hidden_or_not_there_is_named(secured_kafka,
 
 class _nobody:
     detail = ""
+
+
+# -- settings
+
+
+def test_a_property_that_cannot_be_is_one_line_and_exit_code_1_and_config_still_shows_it_masked(pipeline_with):
+    pipeline = pipeline_with(bootstrap_servers="127.0.0.1:1", kafka_config={"sasl.pasword": "hunter2"})
+    for command in (("up",), ("collector",), ("check",), ("produce", "--count", "1")):
+        refused = pipeline.command(*command)
+        assert refused.returncode == 1
+        assert refused.stderr == f'orderpulse: {CONFIG}: No such configuration property: "sasl.pasword"\n'
+    shown = pipeline.command("config")
+    assert shown.returncode == 0
+    assert "sasl.pasword" in shown.stdout
+    assert "hunter2" not in shown.stdout
