@@ -31,8 +31,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.errors import KafkaUnavailableError, SettingsError, TopicChangedError
+from pipeline.kafka_certificates import why_not_trusted
 from pipeline.kafka_properties import ClientKind, properties_for, set_default
-from pipeline.kafka_refusals import NOTHING_SPECIAL, Asked, in_words, is_forbidden, is_refusal
+from pipeline.kafka_refusals import NOTHING_SPECIAL, UNTRUSTED, Asked, broker_in, in_words, is_forbidden, is_refusal
 from pipeline.records import Position, Record, TopicIdentity
 from pipeline.settings import Settings, variable_of, without_secrets
 
@@ -159,7 +160,14 @@ class ClusterView:
             self._admin.poll(0)  # hands the library's complaints to _trouble
             if self._trouble.refusal:
                 break
-        raise KafkaUnavailableError(self._trouble.explain(doing, failed)) from failed
+        raise KafkaUnavailableError(self._explain(doing, failed)) from failed
+
+    def _explain(self, doing: str, error: KafkaException) -> str:
+        said = self._trouble.explain(doing, error)
+        if UNTRUSTED not in said:
+            return said
+        reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
+        return said.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else said
 
     def _ask(self, asked: Asked, future: Any) -> Any:
         self._trouble.clear()
@@ -570,6 +578,8 @@ class _Trouble:
         """What it complained of last; empty when all is well."""
         self.refusal = ""
         """The first time that a broker turned us away, if any did; brokers that do not answer are no refusal."""
+        self.refused_by = ""
+        """The address of that broker."""
 
     def __call__(self, error: KafkaError) -> None:
         log.debug("librdkafka: %s", error.str())
@@ -579,8 +589,8 @@ class _Trouble:
             self.last = self.last or in_words(error.name(), no_broker)
             return
         self.last = _said(error)
-        if is_refusal(error.name(), error.str()):
-            self.refusal = self.refusal or self.last
+        if is_refusal(error.name(), error.str()) and not self.refusal:
+            self.refusal, self.refused_by = self.last, broker_in(error.str())
 
     def clear(self) -> None:
         """All is well again."""

@@ -14,7 +14,7 @@ _BROKER = re.compile(r"(?:\w+://)?(?P<address>[\w.\-\[\]:]+:\d+)/(?:bootstrap|\d
 _TIMING = re.compile(r"\s*\(after \d+ms in state [^)]*\)")
 _CLIENT_CERTIFICATE = re.compile(r"alert (bad certificate|certificate required|unknown ca|certificate unknown)")
 _NO_TLS_THERE = re.compile(r"PLAINTEXT broker listener|SSL connection closed by peer|wrong version number")
-_UNTRUSTED = "certificate verify failed"
+UNTRUSTED = "certificate verify failed"
 """All that is kept of librdkafka's text for it, which has two wordings that take turns."""
 _NOBODY = frozenset({"_TRANSPORT", "_RESOLVE", "_ALL_BROKERS_DOWN", "_TIMED_OUT"})
 
@@ -52,7 +52,7 @@ def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL) -> str:
     theirs = " ".join(_TIMING.sub("", text).split())
     refusal = _connection_refusal(name, text) or _missing_permission(name, asked)
     if refusal is not None:
-        return f"{refusal} ({_BROKER.sub('', _UNTRUSTED if _UNTRUSTED in text else theirs).lstrip(': ')})"
+        return f"{refusal} ({_BROKER.sub('', UNTRUSTED if UNTRUSTED in text else theirs).lstrip(': ')})"
     if name in _NOBODY:
         return (
             f"Kafka does not answer: {theirs}; check {variable_of('bootstrap_servers')} and security.protocol in "
@@ -61,19 +61,23 @@ def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL) -> str:
     return theirs
 
 
-def _connection_refusal(name: str, text: str) -> str | None:
+def broker_in(text: str) -> str:
+    """The address, `host:port`, of the broker that librdkafka speaks of; empty if it names none."""
     found = _BROKER.search(text)
-    where = found["address"] if found else "a broker"
+    return found["address"] if found else ""
+
+
+def _connection_refusal(name: str, text: str) -> str | None:
+    where = broker_in(text) or "a broker"
     config = variable_of("kafka_config")
     if name in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
         if "handshake failed" in text:
             return f"{where} does not take this SASL mechanism: check sasl.mechanisms and security.protocol in {config}"
         return f"{where} refuses the account: check sasl.username, sasl.password and sasl.mechanisms in {config}"
-    if _UNTRUSTED in text:
+    if UNTRUSTED in text:
         return (
-            f"the certificate of {where} is signed by a CA we do not know, or is for another host name: check "
-            f"ssl.ca.location in {config}, and that the certificate is for the host in "
-            f"{variable_of('bootstrap_servers')}"
+            f"the certificate of {where} is not trusted: check ssl.ca.location in {config}, that it is for the host in "
+            f"{variable_of('bootstrap_servers')}, and that it has not expired"
         )
     if _CLIENT_CERTIFICATE.search(text):
         return (

@@ -12,7 +12,7 @@ import pytest
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, TlsKafka
 
-USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger lagging".split()}
+USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger lagging changing".split()}
 """One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 
 

@@ -15,8 +15,8 @@ UNTRUSTED = "error:0A000086:SSL routines::certificate verify failed"
     [
         ("_AUTHENTICATION", "SASL authentication error: Invalid username or password", "refuses the account"),
         ("_AUTHENTICATION", "SASL NOPE mechanism handshake failed: Unsupported", "does not take this SASL mechanism"),
-        ("_SSL", f"SSL handshake failed: {UNTRUSTED}: broker certificate could not be verified", "a CA we do not know"),
-        ("_TRANSPORT", UNTRUSTED, "a CA we do not know"),
+        ("_SSL", f"SSL handshake failed: {UNTRUSTED}: broker certificate could not be verified", "is not trusted"),
+        ("_TRANSPORT", UNTRUSTED, "is not trusted"),
         ("_TRANSPORT", "Receive failed: ssl/tls alert bad certificate: SSL alert number 42", "our client certificate"),
         ("_TRANSPORT", "Receive failed: tlsv13 alert certificate required", "our client certificate"),
         ("_TRANSPORT", "Disconnected: connecting to a PLAINTEXT broker listener?", "speaks no TLS"),
