@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for role, text in ROLE_HELP.items():
         command = subparsers.add_parser(role, help=text, description=text.capitalize())
-        command.add_argument("--instance", type=int, default=0, metavar="N", help="which of several (default 0)")
+        command.add_argument(
+            "--instance", type=int, metavar="N", help="which of several (default: the first number that is free)"
+        )
         command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
         command.set_defaults(run=roles.run_role, role=role)
     _add_produce(subparsers)
@@ -113,6 +115,12 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
     export.set_defaults(run=commands.export, needs_folder=False)
+
+    text = "whether a role is well: exit 0 when it is, 1 with one line that says why not"
+    health = subparsers.add_parser("health", help=text, description=f"Tells {text}.")
+    health.add_argument("role", choices=tuple(ROLE_HELP))
+    health.add_argument("--instance", type=int, metavar="N", help="which of several (default: all on this host)")
+    health.set_defaults(run=commands.health, needs_folder=False)
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")

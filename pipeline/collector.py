@@ -31,6 +31,7 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
     """Collects dead letters until asked to stop."""
 
     def session() -> None:
+        codec.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -190,7 +191,8 @@ class _Collection:
 def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: OrderCodec) -> DeadLetterRow:
     """What a dead letter tells. A record without any known header is one too.
 
-    Raises RegistryUnavailableError when its value may be readable but the registry is away.
+    A value that is no order leaves the order's columns NULL. Raises RegistryUnavailableError when the registry cannot
+    say whether it is one: written down without them, it would never get them.
     """
     failure = read_failure(record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"

@@ -19,6 +19,7 @@ from pipeline.buffer.reads import JobView, Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
+from pipeline.health import raise_unless_well
 from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.kafka_check import compare_with_kafka
 from pipeline.requests import ProduceRequest
@@ -114,7 +115,8 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
 
 
 def _what_the_worker_waits_for(settings: Settings) -> str:
-    workers = (role for role in read_roles(settings.data_dir) if role.role == "worker")
+    now_ms = wall_clock_ms()
+    workers = [role for role in read_roles(settings.data_dir) if role.role == "worker" and not role.silent(now_ms)]
     return next((role.detail for role in workers if role.state == "waiting"), "")
 
 
@@ -208,6 +210,12 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"{report['rate_per_s']:,.1f} records/s",
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
     ]
+
+
+def health(settings: Settings, options: argparse.Namespace) -> int:
+    """Whether a role is well: for health checks, so it says nothing when all is well."""
+    raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
+    return 0
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ OrderPulseError
 │   │   ├── UndecodableError     its bytes are no order
 │   │   └── RuleBrokenError      it breaks a rule of the rules file
 │   └── TransientError       may work later: parked and tried again
+├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── RulesFileError           the rules file cannot be used; the old rules stay
 ├── UnavailableError         something outside is away: wait, say so, go on
 │   ├── KafkaUnavailableError
@@ -17,7 +18,8 @@ OrderPulseError
 ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
 ├── StaleWriterError         somebody else advanced the offset: nothing was written
 ├── TopicChangedError        the topic is another one than the session began with
-└── AlreadyRunningError      another pipeline owns this data folder
+├── AlreadyRunningError      another pipeline owns this data folder
+└── UnhealthyError           a role that was asked for does not run, is silent or fails
 """
 
 from __future__ import annotations
@@ -73,6 +75,10 @@ class TransientError(RecordError):
         super().__init__(reason, rule)
 
 
+class SchemaRefusedError(OrderPulseError):
+    """The registry does not take a schema of ours: it is not compatible with what its subject holds."""
+
+
 class RulesFileError(OrderPulseError):
     """The rules file is missing, unreadable or says something that is no rule."""
 
@@ -111,3 +117,7 @@ class TopicChangedError(OrderPulseError):
 
 class AlreadyRunningError(OrderPulseError):
     """Another supervisor holds the lock of this data folder."""
+
+
+class UnhealthyError(OrderPulseError):
+    """A role is not well."""

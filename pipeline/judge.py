@@ -23,6 +23,10 @@ class Judge:
         self._handler = handler
         self._clock = clock
 
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        self._codec.recheck_registry()
+
     def judge(self, record: Record, attempt: int) -> Order | RecordError:
         """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
 

@@ -49,8 +49,9 @@ DEMO_LIMITS = (
 """What the demo cluster cannot do, as the app shows it (librdkafka's mock cluster)."""
 
 BROKER_FILE = "broker.json"
-ANSWER_S = 5.0
-TRIES_S = (0.5, 1.0, 3.0)
+ANSWER_S = 4.0
+"""A call cannot be interrupted; a role that is asked to end in the middle of one has still to end within 5 s."""
+TRIES_S = (0.5, 1.0, 2.5)
 """How long each try for an answer waits: a refusal is known after the first one, a slow cluster has the last one."""
 LEAVE_S = 2.0
 SESSION_MS = 10_000

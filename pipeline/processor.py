@@ -61,6 +61,8 @@ def run_processor(
     backoff = backoff_of(settings, random.Random().random)
 
     def session() -> None:
+        # Before joining the group: a rebalance, and handlers called again, for nothing.
+        judge.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,10 +34,26 @@ _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, Attribu
 
 
 class SchemaRegistry(Protocol):
-    """Where schemas are found by the id that Confluent's framing carries."""
+    """Where schemas are found by the id that Confluent's framing carries.
 
-    def get_by_id(self, schema_id: int) -> str | None:
-        """The schema's JSON text; None when there is none. Raises RegistryUnavailableError."""
+    Every call raises RegistryUnavailableError when there is no answer.
+    """
+
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        """The schema's JSON text, after the texts of those it refers to; None when there is none."""
+
+    def register(self, subject: str, text: str) -> int:
+        """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""
+
+    def recheck(self) -> None:
+        """Asks again for what was not answered last, if anything."""
+
+
+class OrderEncoder(Protocol):
+    """Makes an order the value of a record."""
+
+    def encode(self, order: Order) -> bytes:
+        """The bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +69,12 @@ class WriterSchema:
         return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(self.text)), "CRC-64-AVRO"))
 
 
-def parse(text: str) -> WriterSchema:
-    """Parses a schema's JSON. Raises UnresolvableError saying what is wrong with it."""
+def parse(text: str, referenced: Sequence[str] = ()) -> WriterSchema:
+    """Parses a schema's JSON, after that of the schemas it refers to. Raises UnresolvableError saying what is wrong."""
     names: dict[str, Schema] = {}
     try:
+        for each in referenced:
+            parse_schema(json.loads(each), names)
         parsed = parse_schema(json.loads(text), names)
     except _SCHEMA_FAULTS as error:
         raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
@@ -145,6 +164,22 @@ class OrderCodec:
         """The order in Confluent's framing; `schema_id` is what the registry calls this version."""
         return self._writer(version).encode(order, CONFLUENT_MARK + schema_id.to_bytes(4, "big"))
 
+    def encoder_for(self, topic: str) -> OrderEncoder:
+        """What writes orders to this topic: in Confluent's framing where there is a registry, which is told the schema.
+
+        Raises RegistryUnavailableError and SchemaRefusedError.
+        """
+        if self._registry is None:
+            return self
+        self._writer(LATEST_VERSION)  # refuses a schema that we cannot write before anybody else sees it
+        text = self._store.version(LATEST_VERSION).text
+        return _ConfluentEncoder(self, self._registry.register(f"{topic}-value", text))
+
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        if self._registry is not None:
+            self._registry.recheck()
+
     def decode(self, value: bytes | None) -> Order:
         """The order in a record's value, in either framing.
 
@@ -195,16 +230,16 @@ class OrderCodec:
         return plan
 
     def _by_id(self, schema_id: int) -> WriterSchema:
-        # Ids that are not known are asked for again each time: a schema may be registered after its first record.
+        # Whether an unknown id is asked for again is the registry client's to decide: it may be registered later.
         if self._registry is None:
             raise UndecodableError(
                 f"schema id {schema_id} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)"
             )
-        text = self._registry.get_by_id(schema_id)
-        if text is None:
+        texts = self._registry.get_by_id(schema_id)
+        if texts is None:
             raise UndecodableError(f"unknown schema id {schema_id}")
         try:
-            return parse(text)
+            return parse(texts[-1], texts[:-1])
         except UnresolvableError as error:
             raise UndecodableError(f"schema id {schema_id} cannot be read: {error}") from error
 
@@ -213,6 +248,15 @@ class OrderCodec:
             return plan_order(schema.parsed, schema.names, self._store.latest.parsed)
         except (UnresolvableError, RecursionError) as error:
             raise UndecodableError(f"{what} cannot be read as an Order: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfluentEncoder:
+    codec: OrderCodec
+    schema_id: int
+
+    def encode(self, order: Order) -> bytes:
+        return self.codec.encode_confluent(order, self.schema_id)
 
 
 def _beginning(value: bytes) -> str:

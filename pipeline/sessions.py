@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from pipeline.clock import Clock, StopSignal
 from pipeline.errors import BufferCorruptError, StaleWriterError, TopicChangedError, UnavailableError
@@ -46,13 +47,13 @@ def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, 
         if reason not in logged:
             log.warning("%s; trying again", reason)
             logged.add(reason)
-        _wait(status, state, reason, wait_s, stop)
+        _wait(wait_s, stop, partial(status.say, state, reason))
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _wait(status: StatusWriter, state: RoleState, reason: str, wait_s: float, stop: StopSignal) -> None:
-    """Waits, and says so often enough not to be taken for dead."""
+def _wait(wait_s: float, stop: StopSignal, say: Callable[[], None]) -> None:
+    """Says it again and again: who only waits must not be taken for dead."""
     while wait_s > 0 and not stop.is_set():
-        status.say(state, reason)
+        say()
         stop.wait(min(wait_s, SAY_EVERY_S))
         wait_s -= SAY_EVERY_S

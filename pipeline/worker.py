@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pipeline.alerts import AlertWatch
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal
-from pipeline.errors import BufferUnavailableError
+from pipeline.errors import BufferUnavailableError, SchemaRefusedError
 from pipeline.jobs import JobRun
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
 from pipeline.pace import Pace
@@ -106,6 +106,9 @@ class _Worker:
                     return  # an open window is looked for at the next start
                 if run.idle:
                     self._stop.wait(STEP_S)
+        except SchemaRefusedError as error:
+            # Waiting would hold up every job behind it.
+            self._buffer.jobs.finish(job.id, "failed", self._clock(), str(error))
         finally:
             watch.close()
             sender.close()
