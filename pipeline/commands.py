@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline import requests
-from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, open_buffer, recount
+from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, back_up, open_buffer, recount, repair
+from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.reads import JobView, Reader
 from pipeline.clock import wall_clock_ms
-from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, UsageError
+from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
 from pipeline.health import raise_unless_well
 from pipeline.kafka import check_kafka_config, find_cluster
@@ -25,7 +26,7 @@ from pipeline.kafka_check import compare_with_kafka
 from pipeline.requests import ProduceRequest
 from pipeline.settings import Settings, describe, unknown_variables
 from pipeline.statusboard import RoleStatus, read_roles
-from pipeline.supervisor import is_running
+from pipeline.supervisor import is_running, sole_owner
 
 log = logging.getLogger(__name__)
 
@@ -236,17 +237,47 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Prints each difference between figures, rows and Kafka; exit 1 when there is one."""
+    """Prints each difference between figures, rows and Kafka; exit 1 when there is one.
+
+    With `--repair` the figures are made true first, and every change is printed.
+    """
     check_kafka_config(settings)
-    differences = recount(settings.database_file)
+    if options.repair:
+        mended, left = repair(settings.database_file)
+        for difference in mended:
+            print(f"repaired: {difference}")
+    else:
+        left = recount(settings.database_file)
+    differences = [str(difference) for difference in left]
     try:
         differences += compare_with_kafka(settings)
     except KafkaUnavailableError as error:
         print(f"not compared with Kafka: {error}", file=sys.stderr)
-    for difference in differences:
-        print(difference)
+    for line in differences:
+        print(line)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else 0
+
+
+def backup(settings: Settings, options: argparse.Namespace) -> int:
+    """Copies the buffer to a new file while everything runs."""
+    size_bytes = back_up(settings.database_file, Path(options.file))
+    print(f"{options.file}: {size_bytes / 1e6:,.1f} MB", file=sys.stderr)
+    return 0
+
+
+def restore(settings: Settings, options: argparse.Namespace) -> int:
+    """Puts a backup in the buffer's place; refuses while anything runs on the data folder."""
+    with sole_owner(settings.data_dir):
+        now_ms = wall_clock_ms()
+        for role in read_roles(settings.data_dir):
+            if role.state != "stopped" and not role.silent(now_ms):
+                raise AlreadyRunningError(
+                    f"{role.role}-{role.instance} (process {role.pid}) runs on {settings.data_dir}; end it first"
+                )
+        kept = restore_buffer(settings.database_file, Path(options.file), now_ms)
+    print(f"restored from {options.file}" + (f"; the replaced buffer is {kept}" if kept else ""), file=sys.stderr)
+    return 0
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:

@@ -40,13 +40,14 @@ class UsageError(OrderPulseError):
 class RecordError(OrderPulseError):
     """One record cannot be processed as it is.
 
+    `reason` can be stored and sent: half of a surrogate pair, which a handler's text may hold, becomes its escape.
     `rule` is the short name of what failed (`price`, `required`, `avro`, `handler`, …) and ends in the header
     `orderpulse.rule`.
     """
 
     def __init__(self, reason: str, rule: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = reason.encode("utf-8", "backslashreplace").decode()
+        super().__init__(self.reason)
         self.rule = rule
 
 

@@ -113,6 +113,18 @@ class Settings(BaseSettings):
     alert_urls: tuple[str, ...] = Field((), description="Where alerts go, Apprise URLs, comma separated.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
+    orders_kept_days: float = Field(
+        0, ge=0, le=36_500, description="Days that an order stays in the buffer; it stays in the figures. 0: no limit."
+    )
+    dead_letters_kept_days: float = Field(
+        0, ge=0, le=36_500, description="Days that a settled dead letter stays, with its replays. 0: no limit."
+    )
+    buffer_max_mb: int = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="Megabytes the buffer may take; above it the oldest orders and settled dead letters go. 0: any.",
+    )
     seconds_kept_s: int = Field(3600, ge=60, description="How long per-second figures are kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
@@ -268,6 +280,8 @@ def load_settings(**overrides: Any) -> Settings:
             for problem in error.errors(include_url=False)
         )
         raise SettingsError("; ".join(problems)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the file .env cannot be read: {error}") from error
 
 
 def unknown_variables() -> list[str]:
@@ -306,7 +320,7 @@ class SettingLine:
 
 def describe(settings: Settings) -> list[SettingLine]:
     """All settings with their masked value and where each came from: environment, file, .env or default."""
-    dotenv = DotEnvSettingsSource(Settings)()
+    dotenv = _PlainDotEnv(Settings)()
     lines = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)

@@ -1,6 +1,6 @@
 """The buffer: the only place that talks to SQLite. Roles write through the contract, the app reads through Reader."""
 
-from pipeline.buffer.accounts import unaccounted, uncollected
+from pipeline.buffer.accounts import stored_bytes, unaccounted, uncollected, untold_replays
 from pipeline.buffer.connection import offset_of, record_id, ref_of
 from pipeline.buffer.contract import (
     Advance,
@@ -18,14 +18,18 @@ from pipeline.buffer.contract import (
     OutboxRow,
     Parked,
     ParkedPlace,
+    Pruned,
     ReplayItem,
     ReplayOutcome,
     ReplayPreview,
+    Retention,
     Sent,
+    UpkeepStore,
     WatchStore,
 )
+from pipeline.buffer.copies import back_up, restore
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter, OrderFilter
-from pipeline.buffer.recount import recount
+from pipeline.buffer.recount import Difference, recount, repair
 from pipeline.buffer.sqlite import open_buffer
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "DeadLetterFilter",
     "DeadLetterRow",
     "DeadLetterStore",
+    "Difference",
     "FlowStore",
     "Generation",
     "Job",
@@ -47,16 +52,24 @@ __all__ = [
     "OutboxRow",
     "Parked",
     "ParkedPlace",
+    "Pruned",
     "ReplayItem",
     "ReplayOutcome",
     "ReplayPreview",
+    "Retention",
     "Sent",
+    "UpkeepStore",
     "WatchStore",
+    "back_up",
     "offset_of",
     "open_buffer",
     "record_id",
     "recount",
     "ref_of",
+    "repair",
+    "restore",
+    "stored_bytes",
     "unaccounted",
     "uncollected",
+    "untold_replays",
 ]

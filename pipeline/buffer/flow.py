@@ -258,7 +258,8 @@ def count_seconds_and_minutes(
         ("flow_minutes", "minute_ms", MINUTE_MS),
     ):
         connection.execute(
-            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?) ON CONFLICT ({column}) DO UPDATE SET "
+            f"INSERT INTO {table} ({column}, orders, revenue_cents, retries, dead_letters) VALUES (?, ?, ?, ?, ?) "
+            f"ON CONFLICT ({column}) DO UPDATE SET "
             "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
             "retries = retries + excluded.retries, dead_letters = dead_letters + excluded.dead_letters",
             (now_ms - now_ms % length_ms, orders, revenue_cents, retries, dead_letters),
@@ -288,7 +289,8 @@ def _count_products(connection: sqlite3.Connection, sold: Sequence[tuple[int, in
     for product_ref, price_cents in sold:
         revenue_cents[product_ref] += price_cents
     connection.executemany(
-        "INSERT INTO product_totals VALUES (?, ?, ?) ON CONFLICT (product_ref) DO UPDATE SET "
+        "INSERT INTO product_totals (product_ref, orders, revenue_cents) VALUES (?, ?, ?) "
+        "ON CONFLICT (product_ref) DO UPDATE SET "
         "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
         [(product_ref, count, revenue_cents[product_ref]) for product_ref, count in orders.items()],
     )
