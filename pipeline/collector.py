@@ -33,7 +33,6 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
 
     def session() -> None:
         codec.recheck_registry()
-        status.say("starting", "connecting")
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -176,7 +175,12 @@ class _Collection:
         if places != self._told:
             self._reader.tell_kafka(places)
             self._told = places
-        self._status.say("running", self._reader.trouble, self._figures())
+        self._status.say("running", self._reader.trouble or self._missing(), self._figures())
+
+    def _missing(self) -> str:
+        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
+        names = ", ".join(topic for topic in missing if not topic.startswith("^"))
+        return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
 
     def _figures(self) -> dict[str, Any]:
         lag = 0

@@ -21,7 +21,7 @@ from pipeline.clock import wall_clock_ms
 from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
 from pipeline.health import raise_unless_well
-from pipeline.kafka import find_cluster
+from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.kafka_check import compare_with_kafka
 from pipeline.requests import ProduceRequest
 from pipeline.settings import Settings, describe, unknown_variables
@@ -55,6 +55,7 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
         options.malformed_share,
         options.scenario,
     )
+    check_kafka_config(settings)
     with open_buffer(settings.database_file, "FULL") as buffer:
         job_id = requests.request_produce(settings, buffer, wall_clock_ms, request, "command line")
     return _follow(settings, job_id, options.no_wait)
@@ -67,6 +68,7 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
         fingerprint=options.group,
         statuses=(options.status,) if options.status else (),
     )
+    check_kafka_config(settings)
     if options.dry_run:
         return _list_what_would_be_sent(settings, which, options.force)
     with open_buffer(settings.database_file, "FULL") as buffer:
@@ -94,7 +96,7 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
     if not is_running(settings.data_dir) and not _worker_speaks(settings):
         print("orderpulse: no worker is running; the job waits for `python -m pipeline up`", file=sys.stderr)
     pause = threading.Event()
-    said = ""
+    said = trouble = ""
     while True:
         job = _job(settings, job_id)
         line = f"job {job.id} {job.state}: {job.done} of {job.total} sent" + (
@@ -107,7 +109,16 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
             if job.error:
                 print(f"orderpulse: {job.error}", file=sys.stderr)
             return 0 if job.state == "done" and not job.failed else 1
+        if (waits := _what_the_worker_waits_for(settings)) and waits != trouble:
+            print(f"orderpulse: the worker waits: {waits}", file=sys.stderr)
+            trouble = waits
         pause.wait(PROGRESS_EVERY_S)
+
+
+def _what_the_worker_waits_for(settings: Settings) -> str:
+    now_ms = wall_clock_ms()
+    workers = [role for role in read_roles(settings.data_dir) if role.role == "worker" and not role.silent(now_ms)]
+    return next((role.detail for role in workers if role.state == "waiting"), "")
 
 
 def _job(settings: Settings, job_id: int) -> JobView:
@@ -230,6 +241,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
 
     With `--repair` the figures are made true first, and every change is printed.
     """
+    check_kafka_config(settings)
     if options.repair:
         mended, left = repair(settings.database_file)
         for difference in mended:

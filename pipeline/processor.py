@@ -63,7 +63,6 @@ def run_processor(
     def session() -> None:
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
-        status.say("starting", "connecting")
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -320,6 +319,8 @@ class _Flow:
             self._status.say("running", self._detail(reader), self._figures(reader))
         if now_ms - self._told_at_ms >= TELL_KAFKA_EVERY_MS:
             self._told_at_ms = now_ms
+            if self._paused:
+                reader.look_at_ends()
             topic = self._identity.topic
             reader.tell_kafka(
                 {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}

@@ -15,7 +15,7 @@ from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
 from pipeline.instances import first_free_instance, member_name, told_instance
 from pipeline.judge import Judge
-from pipeline.kafka import DemoBroker
+from pipeline.kafka import DemoBroker, check_kafka_config
 from pipeline.metrics import serve_metrics
 from pipeline.processor import run_processor
 from pipeline.registry import RegistryClient
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 def run_role(settings: Settings, options: argparse.Namespace) -> int:
     """Runs a role until SIGTERM, SIGINT or, with `--end-with-stdin`, the end of standard input."""
+    check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     if options.role == "up":
         _log_to_stderr(settings, "up")

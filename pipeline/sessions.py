@@ -11,7 +11,7 @@ from functools import partial
 
 from pipeline.clock import Clock, StopSignal
 from pipeline.errors import BufferCorruptError, StaleWriterError, TopicChangedError, UnavailableError
-from pipeline.statusboard import StatusWriter
+from pipeline.statusboard import RoleState, StatusWriter
 
 log = logging.getLogger(__name__)
 
@@ -23,26 +23,31 @@ SETTLED_AFTER_MS = 10_000
 
 
 def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, stop: StopSignal) -> None:
-    """Runs sessions until asked to stop. What else they raise is a defect and ends the process."""
+    """Runs sessions until asked to stop. What else they raise is a defect and ends the process.
+
+    Until a session says that it runs, the status is why the one before it failed.
+    """
     wait_s = FIRST_WAIT_S
-    said = ""
+    state: RoleState = "starting"
+    reason = "connecting"
+    logged: set[str] = set()
     while not stop.is_set():
+        status.say(state, reason)
         began_at_ms = clock()
         try:
             session()
             continue
-        except (StaleWriterError, TopicChangedError) as error:
-            state, reason = "waiting", str(error)
-        except UnavailableError as error:
+        except (StaleWriterError, TopicChangedError, UnavailableError) as error:
             state, reason = "waiting", str(error)
         except BufferCorruptError as error:
             state, reason = "failing", str(error)
         if clock() - began_at_ms > SETTLED_AFTER_MS:
-            wait_s, said = FIRST_WAIT_S, ""
-        if reason != said:
+            wait_s = FIRST_WAIT_S
+            logged.clear()
+        if reason not in logged:
             log.warning("%s; trying again", reason)
-            said = reason
-        _wait(wait_s, stop, partial(status.say, "failing" if state == "failing" else "waiting", reason))
+            logged.add(reason)
+        _wait(wait_s, stop, partial(status.say, state, reason))
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 

@@ -30,9 +30,10 @@ from pipeline.errors import SettingsError
 ENV_PREFIX = "ORDERPULSE_"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 MASK = "********"
-_SECRET_PROPERTY = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas|token|user\.info", re.IGNORECASE)
+_SECRET_PROPERTY = re.compile(r"pas|secret|\.pem$|ssl_key|oauthbearer\.config|jaas|token$|user\.info", re.IGNORECASE)
 # Up to the last @: a password may have one, or a slash, that ought to have been escaped.
 _SECRET_IN_URL = re.compile(r"(?<=://)\S*(?=@)")
+_ALL_OF_URL = re.compile(r"(?<=://).+")
 
 
 class Settings(BaseSettings):
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     )
     kafka_config: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
 
@@ -342,12 +344,21 @@ def masked(value: Any) -> str:
     if isinstance(value, dict):
         return json.dumps({key: _masked_property(key, item) for key, item in value.items()})
     if isinstance(value, tuple):
-        return ",".join(masked(item) for item in value)
+        # Addresses of alerts are secret as a whole: most carry their token in the path.
+        return ",".join(_ALL_OF_URL.sub(MASK, str(item)) for item in value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, Path) and value.is_relative_to(PROJECT_DIR):
         return str(value.relative_to(PROJECT_DIR))
     return _SECRET_IN_URL.sub(MASK, str(value))
+
+
+def without_secrets(settings: Settings, text: str) -> str:
+    """A text of somebody else's with the secrets of the Kafka properties replaced, should it quote one."""
+    secrets = {str(value) for name, value in settings.kafka_config.items() if _SECRET_PROPERTY.search(name) and value}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
 
 
 def _masked_property(name: str, value: Any) -> Any:
