@@ -11,9 +11,11 @@ import logging
 import os
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import lt
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,6 +57,9 @@ DEMO_LIMITS = {
     "quick_returns": "Keeps a dead member's partitions until its session ends, though one of its name has come back.",
 }
 """What the demo cluster cannot do (librdkafka's mock cluster), by name, in the words that the app shows."""
+
+# confluent-kafka cannot make a str of a header's name that is not UTF-8.
+_UNREADABLE_HEADERS = (SystemError, UnicodeDecodeError)
 
 BROKER_FILE = "broker.json"
 ANSWER_S = 4.0
@@ -234,6 +239,56 @@ class Gap:
     high: int
 
 
+class Fetched:
+    """Records of one partition in offset order, as the client library holds them.
+
+    A list of one field of all records costs 0.04 µs a record, a Record with everything in it 2 µs.
+    """
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def partition(self) -> int:
+        """Where all of them come from."""
+        return _place(self._messages[0])[1]
+
+    def offsets(self) -> list[int]:
+        """The offset of each, ascending."""
+        return list(map(Message.offset, self._messages))  # type: ignore[arg-type] # without an error there is one
+
+    def keys(self) -> list[bytes | None]:
+        """The key of each."""
+        return list(map(Message.key, self._messages))
+
+    def values(self) -> list[bytes | None]:
+        """The value of each."""
+        return list(map(Message.value, self._messages))
+
+    def without_headers(self, names: frozenset[str]) -> list[bool]:
+        """Whether each has none of these headers, for certain."""
+        return [_has_none_of(names, message) for message in self._messages]
+
+    def record(self, index: int) -> Record:
+        """One of them whole."""
+        return _to_record(self._messages[index])
+
+    def since(self, next_offset: int) -> Fetched:
+        """Those from this offset on, without what was fetched before a seek."""
+        offsets = self.offsets()
+        if offsets[0] >= next_offset and all(map(lt, offsets, offsets[1:])):
+            return self
+        fresh = []
+        for message, offset in zip(self._messages, offsets, strict=True):
+            if offset >= next_offset:
+                fresh.append(message)
+                next_offset = offset + 1
+        return Fetched(fresh)
+
+
 class Reader:
     """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only."""
 
@@ -255,17 +310,26 @@ class Reader:
 
         Raises KafkaUnavailableError when the broker refuses us.
         """
+        messages, gaps = self._fetch(max_records, timeout_s)
+        return [_to_record(message) for message in messages], gaps
+
+    def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
         first = _answered("reading", self._consumer.poll, timeout_s)
         if first is None:
             if self._trouble.refusal:
                 raise KafkaUnavailableError(f"reading: {self._trouble.refusal}")
             return [], []
         messages = [first, *_answered("reading", self._consumer.consume, max_records - 1, 0)]
+        if not any(map(Message.error, messages)):
+            return messages, []
+        return self._without_errors(messages)
+
+    def _without_errors(self, messages: list[Message]) -> tuple[list[Message], list[Gap]]:
         records, gaps = [], []
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_to_record(message))
+                records.append(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 gaps.append(Gap(*_place(message), *self.watermarks(*_place(message))))
             elif error.code() == KafkaError._PARTITION_EOF:
@@ -363,12 +427,15 @@ class GroupReader(Reader):
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
 
-    def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
-        """As `Reader.read`; raises what `assigned` raised."""
-        found = super().read(max_records, timeout_s)
+    def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
+        """As `read`, by partition; raises what `assigned` raised."""
+        messages, gaps = self._fetch(max_records, timeout_s)
         if self._failed is not None:
             raise self._failed
-        return found
+        by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
+        for message, partition in zip(messages, map(Message.partition, messages), strict=True):
+            by_partition[partition].append(message)
+        return [Fetched(found) for found in by_partition.values()], gaps
 
     def pause(self) -> None:
         """Stops fetching; the group membership goes on."""
@@ -683,14 +750,21 @@ def _place(message: Message) -> tuple[str, int]:
     return message.topic() or "", message.partition() or 0
 
 
+def _has_none_of(names: frozenset[str], message: Message) -> bool:
+    try:
+        headers: Any = message.headers()
+    except _UNREADABLE_HEADERS:
+        return False
+    return not headers or names.isdisjoint([name for name, _ in headers])
+
+
 def _to_record(message: Message) -> Record:
     topic, partition = _place(message)
     readable = True
     headers: Any = ()
     try:
         headers = message.headers() or ()
-    except (SystemError, UnicodeDecodeError):
-        # confluent-kafka cannot make a str of a header's name that is not UTF-8.
+    except _UNREADABLE_HEADERS:
         readable = False
     return Record(
         Position(topic, partition, message.offset() or 0),

@@ -93,8 +93,8 @@ def connect_writer(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
-            connection.execute("PRAGMA cache_size = -32000")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA cache_size = -64000")
+            connection.execute("PRAGMA wal_autocheckpoint = 8000")
             connection.execute("PRAGMA foreign_keys = ON")
             _bring_up_to_date(connection, path)
         except BaseException:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.columns import OrderColumns
 from pipeline.records import Headers, Order, TopicIdentity
 
 Role = Literal["processor", "collector"]
@@ -52,6 +53,14 @@ class OrderRow:
     record_id: int
     order: Order
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBlock:
+    """Many accepted orders, each at its first attempt; `record_ids[i]` is the place of order i."""
+
+    record_ids: list[int]
+    orders: OrderColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,8 @@ class Batch:
     now_ms: int
     advances: list[Advance] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
+    blocks: list[OrderBlock] = field(default_factory=list)
+    """More orders, many at once."""
     parked: list[Parked] = field(default_factory=list)
     """New parked records, and known ones with a new attempt count or due time."""
     taken: list[tuple[int, int]] = field(default_factory=list)
