@@ -25,7 +25,8 @@ test: setup-test ## everything: lint, types, unit, contract, app and browser tes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/installed-dev ## lint, format and types only
 	$(BIN)/ruff check .

@@ -210,6 +210,7 @@ def _dealt_out(shares: dict[int, set[str]]) -> dict[int, set[str]]:
     return shares if len(dealt) == len(set(dealt)) == 6 and len(shares) == PROCESSORS else {}
 
 
+@pytest.mark.alone
 def test_the_services_run_as_the_compose_file_says(stack, subtests):
     for step in (
         each_health_check_was_content_only_after_its_service_had_started,

@@ -118,6 +118,7 @@ def progress_of(pipeline: RunningPipeline) -> Iterator[Progress]:
         thread.join()
 
 
+@pytest.mark.alone
 def test_a_rebalance_moves_partitions_without_stopping_the_others(group):
     start_processors(group, 0, 1)
     before = wait_until_shared(group, {0, 1})
