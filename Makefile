@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 BROKERS ?= 1
 
-.PHONY: help run demo kafka test lint unit setup-test constraints docs screenshots clean
+.PHONY: help run demo kafka test lint unit fuzz soak chaos setup-test constraints docs screenshots recordings clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,7 +25,8 @@ test: setup-test ## everything: lint, types, unit, contract, app and browser tes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/installed-dev ## lint, format and types only
 	$(BIN)/ruff check .
@@ -35,11 +36,25 @@ lint: $(VENV)/installed-dev ## lint, format and types only
 unit: $(VENV)/installed-dev ## the quick tests only
 	$(BIN)/python -m pytest tests/unit tests/contract
 
+fuzz: $(VENV)/installed-dev ## at least 200,000 hostile inputs to whatever reads what others wrote
+	$(BIN)/python -m tests.fuzz
+
+soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: does the buffer stay at its size?
+	$(BIN)/python -m scripts.soak
+
+FAULTS ?= 300
+SEED ?= 1
+chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
+
 docs: $(VENV)/installed-dev ## writes the settings into the README anew
 	@$(BIN)/python -m scripts.settings_table --write
 
 screenshots: setup-test ## takes the README's pictures anew from the running app
 	$(BIN)/python -m scripts.screenshots
+
+recordings: ## lets every framework write its dead letters anew (needs Maven and Java 17; large)
+	mvn -B -q -f tests/writers/pom.xml compile exec:java
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh

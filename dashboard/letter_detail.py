@@ -11,7 +11,7 @@ from dashboard.formats import moment, money, size
 from dashboard.letter_filters import STATUS_COLORS, STATUS_LABELS
 from dashboard.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
 from pipeline.buffer.reads import DeadLetterDetail, DeadLetterView, Rows
-from pipeline.headers import NO_DIALECT
+from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
 
 _ROW_PIXELS = 35
@@ -32,6 +32,10 @@ def draw_detail(identifier: int) -> None:
         draw_facts(_failure_facts(detail))
         st.markdown("**Order**")
         draw_facts(_order_facts(detail))
+        if note := why_not_replayed(detail.headers, detail.key, detail.value):
+            st.info(f"It cannot be replayed: {note}.", icon=":material/info:")
+        elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
+            st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
         value, key = st.columns([2, 1], gap="medium")
         with value:
             _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
@@ -59,6 +63,7 @@ def _failure_facts(detail: DeadLetterDetail) -> Facts:
         ("Consumer group", detail.consumer_group or "–"),
         ("Dialect", "no failure headers" if row.dialect == NO_DIALECT else row.dialect),
         ("Source", row.source or "not told"),
+        ("Written at the source", moment(detail.source_timestamp_ms, zone)),
         ("Dead-letter position", f"{row.topic}[{row.partition}] offset {row.offset}"),
     ]
 
@@ -112,7 +117,7 @@ def _draw_headers(headers: Headers) -> None:
     if not headers:
         st.caption("none")
         return
-    shown = [in_a_line(value) for _, value in headers]
+    shown = [in_a_line(name, value) for name, value in headers]
     table = pa.table(
         {
             "name": [name for name, _ in headers],

@@ -155,7 +155,12 @@ def _draw_cluster(roles: list[RoleView]) -> None:
     except KafkaUnavailableError:
         place = "is not running"
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
-    told = [f"{kind} {place}", f"orders from `{settings().orders_topic}`", f"group `{settings().group_id}`"]
+    told = [
+        f"{kind} {place}",
+        f"orders from `{settings().orders_topic}`",
+        f"group `{settings().group_id}`",
+        f"schemas from {'registry ' if settings().schema_registry_url else ''}`{settings().schemas_from}`",
+    ]
     # More than one for a moment, while the processors notice a changed file one after the other.
     versions = sorted({str(version) for role in roles if (version := role.figure("rules_version"))})
     if versions:

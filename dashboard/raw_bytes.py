@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
+
+from pipeline.headers import binary_number_of
 
 HEX_WIDTH = 16
 SHOWN_BYTES = 4_096
@@ -11,7 +12,7 @@ SHOWN_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value in words, and which kind it is: text, hex, base64, empty or null."""
+    """A value in words, and which kind it is: text, hex, number, empty or null."""
 
     text: str
     kind: str
@@ -26,18 +27,19 @@ def as_text(value: bytes) -> str | None:
     return text if all(letter.isprintable() or letter in "\t\r\n" for letter in text) else None
 
 
-def in_a_line(value: bytes | None) -> Shown:
-    """A header's value for a table's cell: text, or hexadecimal where that is short, or base64."""
+def in_a_line(name: str, value: bytes | None) -> Shown:
+    """A header's value for a table's cell: the number where its name tells that it holds one, text, or hexadecimal."""
     if value is None:
         return Shown("", "null")
     if not value:
         return Shown("", "empty")
+    number = binary_number_of(name, value)
+    if number is not None:
+        return Shown(str(number), "number")
     text = as_text(value)
     if text is not None:
         return Shown(text, "text")
-    if len(value) <= HEX_WIDTH:
-        return Shown(value.hex(" "), "hex")
-    return Shown(base64.b64encode(value).decode(), "base64")
+    return Shown(value.hex(" "), "hex")
 
 
 def hex_dump(value: bytes, limit: int = SHOWN_BYTES) -> str:

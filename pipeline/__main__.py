@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for role, text in ROLE_HELP.items():
         command = subparsers.add_parser(role, help=text, description=text.capitalize())
-        command.add_argument("--instance", type=int, default=0, metavar="N", help="which of several (default 0)")
+        command.add_argument(
+            "--instance", type=int, metavar="N", help="which of several (default: the first number that is free)"
+        )
         command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
         command.set_defaults(run=roles.run_role, role=role)
     _add_produce(subparsers)
@@ -88,13 +90,22 @@ def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help="all that are open")
     which.add_argument("--id", type=int, nargs="+", metavar="ID", dest="ids", help="these")
-    which.add_argument("--group", metavar="FINGERPRINT", help="the open ones of a group")
+    which.add_argument("--group", type=_utf8, metavar="FINGERPRINT", help="the open ones of a group")
     which.add_argument("--status", choices=commands.REPLAYABLE, help="those with this status")
     command.add_argument("--rate", type=float, default=0.0, metavar="R", help="records a second (default 0: no limit)")
     command.add_argument("--dry-run", action="store_true", help="only list what would be sent")
     command.add_argument("--force", action="store_true", help="also those that were replayed as often as is allowed")
     _add_wait(command)
     command.set_defaults(run=commands.replay)
+
+
+def _utf8(text: str) -> str:
+    """An argument that is looked for in the buffer: bytes that are not UTF-8 come as halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"is not UTF-8: {text!a}") from error
+    return text
 
 
 def _add_wait(command: argparse.ArgumentParser) -> None:
@@ -114,9 +125,28 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
     export.set_defaults(run=commands.export, needs_folder=False)
 
+    text = "whether a role is well: exit 0 when it is, 1 with one line that says why not"
+    health = subparsers.add_parser("health", help=text, description=f"Tells {text}.")
+    health.add_argument("role", choices=tuple(ROLE_HELP))
+    health.add_argument("--instance", type=int, metavar="N", help="which of several (default: all on this host)")
+    health.set_defaults(run=commands.health, needs_folder=False)
+
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
+    check.add_argument("--repair", action="store_true", help="make the figures true first; prints each change")
     check.set_defaults(run=commands.check, needs_folder=False)
+
+    text = "copies the buffer to a new file while everything runs"
+    backup = subparsers.add_parser("backup", help=text, description=f"{text.capitalize()}.")
+    backup.add_argument("file", metavar="FILE", help="a file that is not there yet")
+    backup.set_defaults(run=commands.backup, needs_folder=False)
+
+    text = "puts a backup in the buffer's place"
+    restore = subparsers.add_parser(
+        "restore", help=text, description=f"{text.capitalize()}; the replaced one is kept under a dated name."
+    )
+    restore.add_argument("file", metavar="FILE", help="what `backup` wrote")
+    restore.set_defaults(run=commands.restore)
 
     text = "every setting, its value and where it came from"
     config = subparsers.add_parser("config", help=text, description=f"Shows {text}; secrets are masked.")

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import UndecodableError
 from pipeline.records import Order
@@ -29,12 +29,15 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 Conversion = Callable[[Schema, Names, str], Reader]
 """Makes the reader of a writer's type for one field. Raises UnresolvableError when that type cannot fill the field."""
 
+Kind = Literal["text", "cents", "millis"]
+"""A field as flat schemas have them: text, a decimal of scale 2 in bytes, milliseconds in a long."""
+
 PRICE_SCALE = 2
 CENTS_LIMIT = 10**12
 """Prices are decimal(12, 2): their cents have 12 digits at most, so sums of millions of them still fit 64 bits."""
 
-_FIRST_MS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp()) * 1000
-_LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
+FIRST_MS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp()) * 1000
+LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
 _UNITS_PER_MS = {None: 1, "millis": 1, "micros": 1_000, "nanos": 1_000_000}
 
 
@@ -334,7 +337,7 @@ def _to_millis(schema: Schema, names: Names, where: str) -> Reader:
     def read(data: bytes, at: int) -> tuple[int, int]:
         number, at = read_number(data, at)
         millis = number // units_per_ms
-        if not _FIRST_MS <= millis <= _LAST_MS:
+        if not FIRST_MS <= millis <= LAST_MS:
             raise UndecodableError(f"{where} is {number}, outside of the years 1 to 9999")
         return millis, at
 
@@ -359,10 +362,15 @@ _UNWANTED = len(_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class OrderPlan:
-    """How records of one writer's schema become orders: what to read in turn, and which value of an order that is."""
+    """How records of one writer's schema become orders: what to read in turn, and which value of an order that is.
+
+    `kinds` names the same steps where all are of the plainest types, so that many records can be read at once; else it
+    is None.
+    """
 
     steps: tuple[tuple[Reader, int], ...]
     defaults: tuple[Any, ...]
+    kinds: tuple[Kind, ...] | None = None
 
     def read(self, data: bytes, at: int) -> Order:
         """Reads the order that begins at `at` and ends with the data. Raises UndecodableError and nothing else."""
@@ -392,7 +400,23 @@ def plan_order(writer: Schema, names: Names, reader: Schema) -> OrderPlan:
             steps.append((_passing_over(field["type"], names, field["name"]), _UNWANTED))
         else:
             steps.append((_resolving(field["type"], names, name, _FIELDS[name]), _SLOTS[name]))
-    return OrderPlan(tuple(steps), (*_defaults(reader, set(sources.values())), None))
+    kinds = [_kind_of(field["type"], sources.get(field["name"])) for field in writer["fields"]]
+    flat = tuple(kind for kind in kinds if kind is not None)
+    return OrderPlan(
+        tuple(steps), (*_defaults(reader, set(sources.values())), None), flat if len(flat) == len(kinds) else None
+    )
+
+
+def _kind_of(schema: Schema, name: str | None) -> Kind | None:
+    """The kind of a writer's field that fills the field `name` of an order; None where it is not of the plainest."""
+    kind, logical = _type_of(schema), _logical_type_of(schema)
+    if name in ("order_id", "customer_id", "product", "region") and kind == "string":
+        return "text"
+    if name == "price" and (kind, logical) == ("bytes", "decimal") and schema.get("scale") == PRICE_SCALE:
+        return "cents"
+    if name == "created_at" and (kind, logical) == ("long", "timestamp-millis"):
+        return "millis"
+    return None
 
 
 def _check_record(writer: Schema, reader: Schema) -> None:

@@ -12,7 +12,8 @@ from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_
 from pipeline.clock import Clock, StopSignal
 from pipeline.errors import UndecodableError
 from pipeline.fingerprints import fingerprint
-from pipeline.headers import dead_letter_id_of, read_failure, reason_of
+from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
+from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader, find_cluster
 from pipeline.records import Failure, Order, Record, TopicIdentity
 from pipeline.serde import OrderCodec
@@ -31,7 +32,7 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
     """Collects dead letters until asked to stop."""
 
     def session() -> None:
-        status.say("starting", "connecting")
+        codec.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -105,12 +106,13 @@ class _Collection:
     def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
         """Reads all partitions of these topics from where the buffer stands."""
         self._topics = topics
-        for topic, partitions in topics.items():
-            for partition in range(partitions):
-                self._take_on_partition(identities[topic], partition)
+        partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
+        # All are asked for before the first is read: a broker answers no question while it waits for records to come.
+        lows = [self._reader.watermarks(identity.topic, partition)[0] for identity, partition in partitions]
+        for (identity, partition), low in zip(partitions, lows, strict=True):
+            self._take_on_partition(identity, partition, low)
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int) -> None:
-        low, _ = self._reader.watermarks(identity.topic, partition)
+    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
         assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
         self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
         self._reader.assign(identity.topic, partition, assignment.next_offset)
@@ -173,7 +175,12 @@ class _Collection:
         if places != self._told:
             self._reader.tell_kafka(places)
             self._told = places
-        self._status.say("running", self._reader.trouble, self._figures())
+        self._status.say("running", self._reader.trouble or self._missing(), self._figures())
+
+    def _missing(self) -> str:
+        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
+        names = ", ".join(topic for topic in missing if not topic.startswith("^"))
+        return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
 
     def _figures(self) -> dict[str, Any]:
         lag = 0
@@ -186,12 +193,13 @@ class _Collection:
 def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: OrderCodec) -> DeadLetterRow:
     """What a dead letter tells. A record without any known header is one too.
 
-    Raises RegistryUnavailableError when its value may be readable but the registry is away.
+    A value that is no order leaves the order's columns NULL. Raises RegistryUnavailableError when the registry cannot
+    say whether it is one: written down without them, it would never get them.
     """
     failure = read_failure(record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
     group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
-    timestamp_ms = max(record.timestamp_ms, 0)
+    timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
     return DeadLetterRow(
         record_id=record_id(ref, record.position.offset),
         topic=record.position.topic,
@@ -210,6 +218,7 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: Or
         source_topic=failure.source_topic,
         source_partition=failure.source_partition,
         source_offset=failure.source_offset,
+        source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms),
         order=_order_in(record, codec),
         error_class=failure.error_class,
         stacktrace=failure.stacktrace,

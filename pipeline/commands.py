@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline import requests
-from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, open_buffer, recount
+from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, back_up, open_buffer, recount, repair
+from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.reads import JobView, Reader
 from pipeline.clock import wall_clock_ms
-from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, UsageError
+from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
-from pipeline.kafka import find_cluster
+from pipeline.health import raise_unless_well
+from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.kafka_check import compare_with_kafka
 from pipeline.requests import ProduceRequest
 from pipeline.settings import Settings, describe, unknown_variables
 from pipeline.statusboard import RoleStatus, read_roles
-from pipeline.supervisor import is_running
+from pipeline.supervisor import is_running, sole_owner
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
         options.malformed_share,
         options.scenario,
     )
+    check_kafka_config(settings)
     with open_buffer(settings.database_file, "FULL") as buffer:
         job_id = requests.request_produce(settings, buffer, wall_clock_ms, request, "command line")
     return _follow(settings, job_id, options.no_wait)
@@ -65,6 +68,7 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
         fingerprint=options.group,
         statuses=(options.status,) if options.status else (),
     )
+    check_kafka_config(settings)
     if options.dry_run:
         return _list_what_would_be_sent(settings, which, options.force)
     with open_buffer(settings.database_file, "FULL") as buffer:
@@ -92,7 +96,7 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
     if not is_running(settings.data_dir) and not _worker_speaks(settings):
         print("orderpulse: no worker is running; the job waits for `python -m pipeline up`", file=sys.stderr)
     pause = threading.Event()
-    said = ""
+    said = trouble = ""
     while True:
         job = _job(settings, job_id)
         line = f"job {job.id} {job.state}: {job.done} of {job.total} sent" + (
@@ -105,7 +109,16 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
             if job.error:
                 print(f"orderpulse: {job.error}", file=sys.stderr)
             return 0 if job.state == "done" and not job.failed else 1
+        if (waits := _what_the_worker_waits_for(settings)) and waits != trouble:
+            print(f"orderpulse: the worker waits: {waits}", file=sys.stderr)
+            trouble = waits
         pause.wait(PROGRESS_EVERY_S)
+
+
+def _what_the_worker_waits_for(settings: Settings) -> str:
+    now_ms = wall_clock_ms()
+    workers = [role for role in read_roles(settings.data_dir) if role.role == "worker" and not role.silent(now_ms)]
+    return next((role.detail for role in workers if role.state == "waiting"), "")
 
 
 def _job(settings: Settings, job_id: int) -> JobView:
@@ -200,6 +213,12 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def health(settings: Settings, options: argparse.Namespace) -> int:
+    """Whether a role is well: for health checks, so it says nothing when all is well."""
+    raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
+    return 0
+
+
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
@@ -218,16 +237,47 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Prints each difference between figures, rows and Kafka; exit 1 when there is one."""
-    differences = recount(settings.database_file)
+    """Prints each difference between figures, rows and Kafka; exit 1 when there is one.
+
+    With `--repair` the figures are made true first, and every change is printed.
+    """
+    check_kafka_config(settings)
+    if options.repair:
+        mended, left = repair(settings.database_file)
+        for difference in mended:
+            print(f"repaired: {difference}")
+    else:
+        left = recount(settings.database_file)
+    differences = [str(difference) for difference in left]
     try:
         differences += compare_with_kafka(settings)
     except KafkaUnavailableError as error:
         print(f"not compared with Kafka: {error}", file=sys.stderr)
-    for difference in differences:
-        print(difference)
+    for line in differences:
+        print(line)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else 0
+
+
+def backup(settings: Settings, options: argparse.Namespace) -> int:
+    """Copies the buffer to a new file while everything runs."""
+    size_bytes = back_up(settings.database_file, Path(options.file))
+    print(f"{options.file}: {size_bytes / 1e6:,.1f} MB", file=sys.stderr)
+    return 0
+
+
+def restore(settings: Settings, options: argparse.Namespace) -> int:
+    """Puts a backup in the buffer's place; refuses while anything runs on the data folder."""
+    with sole_owner(settings.data_dir):
+        now_ms = wall_clock_ms()
+        for role in read_roles(settings.data_dir):
+            if role.state != "stopped" and not role.silent(now_ms):
+                raise AlreadyRunningError(
+                    f"{role.role}-{role.instance} (process {role.pid}) runs on {settings.data_dir}; end it first"
+                )
+        kept = restore_buffer(settings.database_file, Path(options.file), now_ms)
+    print(f"restored from {options.file}" + (f"; the replaced buffer is {kept}" if kept else ""), file=sys.stderr)
+    return 0
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:

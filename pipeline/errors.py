@@ -8,6 +8,7 @@ OrderPulseError
 │   │   ├── UndecodableError     its bytes are no order
 │   │   └── RuleBrokenError      it breaks a rule of the rules file
 │   └── TransientError       may work later: parked and tried again
+├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── RulesFileError           the rules file cannot be used; the old rules stay
 ├── UnavailableError         something outside is away: wait, say so, go on
 │   ├── KafkaUnavailableError
@@ -17,7 +18,8 @@ OrderPulseError
 ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
 ├── StaleWriterError         somebody else advanced the offset: nothing was written
 ├── TopicChangedError        the topic is another one than the session began with
-└── AlreadyRunningError      another pipeline owns this data folder
+├── AlreadyRunningError      another pipeline owns this data folder
+└── UnhealthyError           a role that was asked for does not run, is silent or fails
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ class UsageError(OrderPulseError):
 class RecordError(OrderPulseError):
     """One record cannot be processed as it is.
 
+    `reason` can be stored and sent: half of a surrogate pair, which a handler's text may hold, becomes its escape.
     `rule` is the short name of what failed (`price`, `required`, `avro`, `handler`, …) and ends in the header
     `orderpulse.rule`.
     """
 
     def __init__(self, reason: str, rule: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = reason.encode("utf-8", "backslashreplace").decode()
+        super().__init__(self.reason)
         self.rule = rule
 
 
@@ -71,6 +74,10 @@ class TransientError(RecordError):
 
     def __init__(self, reason: str, rule: str = "handler") -> None:
         super().__init__(reason, rule)
+
+
+class SchemaRefusedError(OrderPulseError):
+    """The registry does not take a schema of ours: it is not compatible with what its subject holds."""
 
 
 class RulesFileError(OrderPulseError):
@@ -111,3 +118,7 @@ class TopicChangedError(OrderPulseError):
 
 class AlreadyRunningError(OrderPulseError):
     """Another supervisor holds the lock of this data folder."""
+
+
+class UnhealthyError(OrderPulseError):
+    """A role is not well."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.errors import SettingsError, TransientError
 from pipeline.headers.orderpulse import FAULT_REASON, TRANSIENT_FAILURES, last_text
@@ -28,6 +28,10 @@ def accept(order: Order, context: RecordContext) -> None:
         raise TransientError(
             reason or f"simulated transient failure (attempt {context.attempt} of {failures} that fail)"
         )
+
+
+HEADERS_LOOKED_AT: Mapping[Handler, frozenset[str]] = {accept: frozenset({TRANSIENT_FAILURES})}
+"""Handlers that do nothing with a record that has none of these headers, so that they need not be called for it."""
 
 
 def _failures_asked_for(headers: Headers) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.buffer import Buffer, Job, Sent
@@ -74,7 +74,7 @@ class JobRun(ABC):
             self._finish("failed" if self._failed and not self._done else "done")
             return True
         # 4. Written down before the first one leaves; a job that was cancelled ends here instead.
-        described = self._courier.describe(record.topic for record in records)
+        described = self._courier.describe(_topics_of(records))
         window = window_json(described, **told)
         if not self._buffer.jobs.open_window(self.job.id, window, [record.send_id for record in records]):
             self._finish("cancelled")
@@ -87,7 +87,7 @@ class JobRun(ABC):
 
     def _resume(self, told: Mapping[str, Any]) -> None:
         records = self.window_of(told)
-        self._courier.describe(record.topic for record in records)
+        self._courier.describe(_topics_of(records))
         send_ids = {record.send_id for record in records}
         self._found_before = self._courier.look_for(send_ids, self.send_id_header, told["topics"])
         known = {sent.send_id for sent in self._found_before.sent} | self._found_before.errors.keys()
@@ -120,3 +120,7 @@ class JobRun(ABC):
 
     def _finish(self, state: Any) -> None:
         self._buffer.jobs.finish(self.job.id, state, self._clock(), self._first_error)
+
+
+def _topics_of(records: Iterable[Outgoing]) -> set[str]:
+    return {record.topic for record in records if not record.refused}

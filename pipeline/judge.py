@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 
 from pipeline.clock import Clock
+from pipeline.columns import OrderColumns
 from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
-from pipeline.handlers import Handler
+from pipeline.handlers import HEADERS_LOOKED_AT, Handler
 from pipeline.records import Order, Record, RecordContext
 from pipeline.rules import RulesFile
 from pipeline.serde import OrderCodec
@@ -23,6 +25,10 @@ class Judge:
         self._handler = handler
         self._clock = clock
 
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        self._codec.recheck_registry()
+
     def judge(self, record: Record, attempt: int) -> Order | RecordError:
         """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
 
@@ -38,6 +44,19 @@ class Judge:
         except PermanentError as error:
             return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
         return self._handle(order, record, attempt)
+
+    @property
+    def headers_looked_at(self) -> frozenset[str] | None:
+        """`accept_many` may be asked about records that have none of these headers; None: about no record."""
+        return HEADERS_LOOKED_AT.get(self._handler)
+
+    def accept_many(self, values: Sequence[bytes | None]) -> OrderColumns:
+        """Those of the values that `judge` would accept for certain; ask it about the others.
+
+        Raises RegistryUnavailableError when nobody can say.
+        """
+        orders = self._codec.decode_many(values)
+        return orders.where(self._rules_file.rules.kept_by(orders, self._clock()))
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
 from pipeline.clock import Clock
 from pipeline.kafka import Delivery, Sender
+
+log = logging.getLogger(__name__)
 
 IN_FLIGHT = 1000
 FIRST_WAIT_MS = 500
@@ -76,9 +79,14 @@ class OutboxDrain:
         self._in_flight.discard(dead_letter_id)
         if delivery.error:
             # The row stays; all that waits is tried again together, ever more slowly.
-            self.error = f"{self._topic}: {delivery.error}"
+            self._note(f"{self._topic}: {delivery.error}")
             self._wait_ms = min(max(FIRST_WAIT_MS, self._wait_ms * 2), LONGEST_WAIT_MS)
             self._not_before_ms = self._clock() + self._wait_ms
         else:
             self._confirmed.append(dead_letter_id)
             self.error, self._wait_ms = "", 0
+
+    def _note(self, error: str) -> None:
+        if error != self.error:
+            log.warning("dead letters wait in the outbox: %s", error)
+            self.error = error

@@ -7,15 +7,18 @@ docs/architecture.md.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from pipeline.batch_writer import BatchWriter
 from pipeline.buffer import (
     Advance,
     Batch,
     Buffer,
     Generation,
+    OrderBlock,
     OrderRow,
     OutboxRow,
     Parked,
@@ -26,10 +29,12 @@ from pipeline.buffer import (
     ref_of,
 )
 from pipeline.clock import Clock, StopSignal
+from pipeline.columns import OrderColumns
 from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
+from pipeline.headers.orderpulse import REPLAY_ID
 from pipeline.judge import Judge, class_of, is_transient, stacktrace_of
-from pipeline.kafka import ClusterView, Gap, GroupReader, IdentityWatch, Sender, find_cluster
+from pipeline.kafka import ClusterView, Fetched, Gap, GroupReader, IdentityWatch, Sender, find_cluster
 from pipeline.outbox import OutboxDrain
 from pipeline.records import Order, Position, Record, TopicIdentity
 from pipeline.retries import Backoff, ParkedIndex, backoff_of
@@ -39,13 +44,15 @@ from pipeline.settings import Settings
 from pipeline.statusboard import StatusWriter
 from pipeline.throughput import Throughput
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 10_000
 BATCH_RETRIES = 500
 IDLE_WAIT_S = 0.5
 CONFIRMATION_WAIT_S = 0.02
 TELL_EVERY_MS = 250
 TELL_KAFKA_EVERY_MS = 1000
 DEAD_LETTER_TIMEOUT_MS = 30_000
+_HEADERS_OF_OURS = frozenset({REPLAY_ID})
+"""A record with one of these has an effect beyond its order."""
 
 
 def run_processor(
@@ -61,7 +68,8 @@ def run_processor(
     backoff = backoff_of(settings, random.Random().random)
 
     def session() -> None:
-        status.say("starting", "connecting")
+        # Before joining the group: a rebalance, and handlers called again, for nothing.
+        judge.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster)
@@ -79,8 +87,10 @@ def run_processor(
                     watch.check()
                     buffer.check_file()
                     flow.round(reader)
+                flow.finish()
             finally:
                 watch.close()
+                flow.close()
                 reader.close()
                 sender.close()
 
@@ -96,6 +106,14 @@ class _Partition:
     next_offset: int
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Records, and which of them are accepted unless their key is held up; None: each is to be judged by itself."""
+
+    records: Fetched
+    accepted: OrderColumns | None
 
 
 class _Flow:
@@ -124,6 +142,8 @@ class _Flow:
         self._partitions: dict[int, _Partition] = {}
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
+        self._writer = BatchWriter(buffer.flow)
+        self._added_to_outbox = 0
         self._paused = False
         self._said_at_ms = 0
         self._told_at_ms = 0
@@ -133,44 +153,107 @@ class _Flow:
     def round(self, reader: GroupReader) -> None:
         """One round: everything the records caused is written at once, or not at all."""
         # 1. Read what has come; partitions are dealt out and taken away in here, between two transactions.
-        records, gaps = reader.read(BATCH_RECORDS, self._wait_s())
+        fetched, gaps = reader.read_partitions(BATCH_RECORDS, self._wait_s())
+        # 2. Find the plain orders. That changes nothing here: the round before may still be on its way into the buffer.
+        candidates = [self._look_at(records) for records in fetched]
+        # 3. By now it is in the buffer, or its failure ends this session.
+        if self._writer.busy:
+            self._conclude(reader)
         for gap in gaps:
             if gap.partition in self._partitions:
                 self._skip(reader, gap)
-        # 2. Judge the retries that are due, then the new records: an older one of the same key comes first.
+        # 4. Judge the retries that are due, then the new records: an older one of the same key comes first.
         batch = Batch(self._clock())
         self._judge_due(batch)
-        self._judge_new(batch, records)
-        # 3. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
-        if not batch.empty:
-            self._buffer.flow.commit(batch)
-        # 4. Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
-        self._outbox.added(len(batch.outbox))
+        for each in candidates:
+            self._judge_new(batch, each)
+        # 5. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
+        self._writer.write(batch, sum(len(records) for records in fetched))
+        self._added_to_outbox += len(batch.outbox)
+        # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
+        if not self._writer.busy:
+            self._conclude(reader)
+
+    def _conclude(self, reader: GroupReader) -> None:
+        """What follows from a batch that is in the buffer. Raises what writing it raised."""
+        self._writer.finish()
+        # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
+        self._outbox.added(self._added_to_outbox)
+        self._added_to_outbox = 0
         self._outbox.pump()
-        # 5. Say how it goes, and read no more than can be parked.
-        self._throughput.add(len(records))
+        # Say how it goes, and read no more than can be parked.
         self._hold_back(reader)
         self._tell(reader)
 
-    def _judge_new(self, batch: Batch, records: Iterable[Record]) -> None:
-        before = {number: partition.next_offset for number, partition in self._partitions.items()}
-        for record in records:
-            partition = self._partitions.get(record.position.partition)
-            if partition is None or record.position.offset < partition.next_offset:
-                continue  # taken away while we were reading, or fetched before a seek
-            partition.next_offset = record.position.offset + 1
-            identifier = record_id(partition.ref, record.position.offset)
-            if partition.parked.holds(record.key):
-                batch.parked.append(_waiting(identifier, record))
-                partition.parked.add(identifier, record.key, 0)
-            else:
-                due_at_ms = self._settle(batch, identifier, record, 1, batch.now_ms, self._identity)
-                if due_at_ms is not None:
-                    partition.parked.add(identifier, record.key, due_at_ms)
-        for number, expected in before.items():
-            partition = self._partitions[number]
-            if partition.next_offset != expected:
-                batch.advances.append(Advance(partition.ref, expected, partition.next_offset))
+    def finish(self) -> None:
+        """Waits until all is written. Raises what writing raised."""
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Ends writing; what is being written is written to its end."""
+        self._writer.close()
+
+    def _look_at(self, records: Fetched) -> _Candidates:
+        names = self._judge.headers_looked_at
+        if names is None:
+            return _Candidates(records, None)
+        values = records.values()
+        plain = records.without_headers(names | _HEADERS_OF_OURS)
+        if not all(plain):
+            values = [value if without else None for value, without in zip(values, plain, strict=True)]
+        return _Candidates(records, self._judge.accept_many(values))
+
+    def _judge_new(self, batch: Batch, candidates: _Candidates) -> None:
+        partition = self._partitions.get(candidates.records.partition)
+        if partition is None:
+            return  # taken away while we were reading
+        records = candidates.records.since(partition.next_offset)
+        if not len(records):
+            return
+        if records is not candidates.records:
+            candidates = self._look_at(records)
+        offsets = records.offsets()
+        self._throughput.add(len(records))
+        batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
+        partition.next_offset = offsets[-1] + 1
+        first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
+        accepted = candidates.accepted
+        if accepted is None or len(accepted) < len(records) or len(partition.parked):
+            accepted = self._judge_one_by_one(batch, partition, records, accepted)
+        if accepted is not None and len(accepted):
+            batch.blocks.append(OrderBlock([first_id + offsets[place] for place in accepted.places.tolist()], accepted))
+
+    def _judge_one_by_one(
+        self, batch: Batch, partition: _Partition, records: Fetched, accepted: OrderColumns | None
+    ) -> OrderColumns | None:
+        """Judges what is not accepted already, in the order of offsets; returns what still is.
+
+        A record whose key is held up waits, whatever it is.
+        """
+        plain = np.zeros(len(records), np.bool_)
+        if accepted is not None:
+            plain[accepted.places] = True
+        waiting = []
+        for index, (offset, key, is_plain) in enumerate(
+            zip(records.offsets(), records.keys(), plain.tolist(), strict=True)
+        ):
+            if partition.parked.holds(key):
+                identifier = record_id(partition.ref, offset)
+                batch.parked.append(_waiting(identifier, records.record(index)))
+                partition.parked.add(identifier, key, 0)
+                waiting.append(index)
+            elif not is_plain:
+                self._judge_one(batch, partition, records.record(index))
+        if accepted is None:
+            return None
+        plain[waiting] = False
+        return accepted.where(plain[accepted.places])
+
+    def _judge_one(self, batch: Batch, partition: _Partition, record: Record) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        due_at_ms = self._settle(batch, identifier, record, 1, batch.now_ms, self._identity)
+        if due_at_ms is not None:
+            partition.parked.add(identifier, record.key, due_at_ms)
 
     def _judge_due(self, batch: Batch) -> None:
         for partition in self._partitions.values():
@@ -257,6 +340,7 @@ class _Flow:
 
     def assigned(self, reader: GroupReader, number: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
+        self._writer.wait()
         low, high = reader.watermarks(self._identity.topic, number)
         flow = self._buffer.flow
         assignment = flow.assign("processor", self._identity, number, low, self._clock())
@@ -274,6 +358,7 @@ class _Flow:
 
     def revoked(self, number: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""
+        self._writer.wait()
         self._partitions.pop(number, None)
         self._outbox.recount()
 
@@ -299,6 +384,8 @@ class _Flow:
         return sum(len(partition.parked) for partition in self._partitions.values())
 
     def _wait_s(self) -> float:
+        if self._writer.busy:
+            return 0.0
         longest_s = CONFIRMATION_WAIT_S if self._outbox.busy else IDLE_WAIT_S
         due = [when for partition in self._partitions.values() if (when := partition.parked.next_due_ms()) is not None]
         return min(longest_s, max(0, min(due) - self._clock()) / 1000) if due else longest_s
@@ -318,6 +405,8 @@ class _Flow:
             self._status.say("running", self._detail(reader), self._figures(reader))
         if now_ms - self._told_at_ms >= TELL_KAFKA_EVERY_MS:
             self._told_at_ms = now_ms
+            if self._paused:
+                reader.look_at_ends()
             topic = self._identity.topic
             reader.tell_kafka(
                 {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}

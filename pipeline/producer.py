@@ -17,7 +17,10 @@ from pipeline.serde import OrderCodec
 
 
 class ProduceRun(JobRun):
-    """A produce job. Its counts tell which sample comes next."""
+    """A produce job. Its counts tell which sample comes next.
+
+    Making one registers the schema where there is a registry: raises RegistryUnavailableError and SchemaRefusedError.
+    """
 
     send_id_header = SAMPLE
 
@@ -29,7 +32,7 @@ class ProduceRun(JobRun):
         self._pace = pace
         self._topic = topic
         self._count = request.count
-        self._samples = SampleOrders(request, job.id, job.request_id, codec, clock)
+        self._samples = SampleOrders(request, job.id, job.request_id, codec.encoder_for(topic), clock)
 
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""

@@ -73,14 +73,15 @@ class RecordContext:
 class Failure:
     """What the headers of a dead letter tell about its failure; None where the dialect does not say.
 
-    `source` fields are the first origin (a replayed record keeps it); `newest_*` is where the record stood when it
-    failed last. Times are epoch milliseconds.
+    `source` fields are the first origin (a replayed record keeps it), `source_timestamp_ms` the time of the record
+    there; `newest_*` is where the record stood when it failed last. Times are epoch milliseconds.
     """
 
     dialect: str
     source_topic: str | None = None
     source_partition: int | None = None
     source_offset: int | None = None
+    source_timestamp_ms: int | None = None
     newest_topic: str | None = None
     newest_partition: int | None = None
     newest_offset: int | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Job, ReplayItem
 from pipeline.clock import Clock
-from pipeline.headers import replay_headers
+from pipeline.headers import original_key_and_value, replay_headers, why_not_replayed
 from pipeline.headers.orderpulse import REPLAY_ID
 from pipeline.jobs import JobRun
 from pipeline.pace import Pace
@@ -44,14 +44,17 @@ class ReplayRun(JobRun):
         return self._outgoing(self._buffer.jobs.sending_items(self.job.id, self._default_topic))
 
     def _outgoing(self, items: list[ReplayItem]) -> list[Outgoing]:
-        return [
-            Outgoing(
-                item.replay_id,
-                item.topic,
-                item.key,
-                item.value,
-                replay_headers(item.headers, item.replay_id, item.public_id),
-                item.partition,
-            )
-            for item in items
-        ]
+        return [_outgoing(item) for item in items]
+
+
+def _outgoing(item: ReplayItem) -> Outgoing:
+    key, value = original_key_and_value(item.headers, item.key, item.value)
+    return Outgoing(
+        item.replay_id,
+        item.topic,
+        key,
+        value,
+        replay_headers(item.headers, item.replay_id, item.public_id),
+        item.partition,
+        why_not_replayed(item.headers, key, value),
+    )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -15,10 +13,12 @@ from collections.abc import Callable
 from pipeline.clock import StopSignal, wall_clock_ms
 from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
+from pipeline.instances import first_free_instance, member_name, told_instance
 from pipeline.judge import Judge
-from pipeline.kafka import DemoBroker
+from pipeline.kafka import DemoBroker, check_kafka_config
 from pipeline.metrics import serve_metrics
 from pipeline.processor import run_processor
+from pipeline.registry import RegistryClient
 from pipeline.rules import RulesFile
 from pipeline.serde import OrderCodec, SchemaStore
 from pipeline.settings import Settings
@@ -31,20 +31,33 @@ log = logging.getLogger(__name__)
 
 def run_role(settings: Settings, options: argparse.Namespace) -> int:
     """Runs a role until SIGTERM, SIGINT or, with `--end-with-stdin`, the end of standard input."""
-    _log_to_stderr(settings, f"{options.role}-{options.instance}")
+    check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     if options.role == "up":
+        _log_to_stderr(settings, "up")
         supervise(settings, wall_clock_ms, stop)
         return 0
-    status = StatusWriter(settings.data_dir, options.role, options.instance, wall_clock_ms)
+    if options.instance is None:
+        with first_free_instance(settings.data_dir, options.role) as instance:
+            _log_to_stderr(settings, f"{options.role}-{instance}")
+            _run(settings, options.role, instance, stop)
+    else:
+        _log_to_stderr(settings, f"{options.role}-{options.instance}")
+        with told_instance(settings.data_dir, options.role, options.instance, stop) as held:
+            if held:
+                _run(settings, options.role, options.instance, stop)
+    return 0
+
+
+def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None:
+    status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
     try:
-        _ROLES[options.role](settings, options.instance, stop, status)
+        _ROLES[role](settings, instance, stop, status)
     except Exception as error:
         status.say("failing", str(error))
         raise
     status.say("stopped")
     status.close()
-    return 0
 
 
 def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
@@ -61,19 +74,25 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     handler = load_handler(settings.handler)
-    codec = OrderCodec(SchemaStore(settings.schemas_dir))
+    codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)
-        run_processor(settings, judge, rules_file, _member_name(settings, instance), wall_clock_ms, stop, status)
+        member = member_name(settings.data_dir, instance)
+        run_processor(settings, judge, rules_file, member, wall_clock_ms, stop, status)
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    run_collector(settings, OrderCodec(SchemaStore(settings.schemas_dir)), wall_clock_ms, stop, status)
+    run_collector(settings, _codec(settings), wall_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, OrderCodec(SchemaStore(settings.schemas_dir)), wall_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), wall_clock_ms, stop, status)
+
+
+def _codec(settings: Settings) -> OrderCodec:
+    registry = RegistryClient(settings, wall_clock_ms) if settings.schema_registry_url else None
+    return OrderCodec(SchemaStore(settings.schemas_dir), registry)
 
 
 _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {
@@ -82,12 +101,6 @@ _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {
     "collector": _collector,
     "worker": _worker,
 }
-
-
-def _member_name(settings: Settings, instance: int) -> str:
-    """A name that is the same after a restart, so that Kafka gives the same partitions back without a rebalance."""
-    folder = hashlib.blake2b(str(settings.data_dir).encode(), digest_size=4).hexdigest()
-    return f"{socket.gethostname()}-{folder}-{instance}"
 
 
 def _stop_signal(end_with_stdin: bool) -> StopSignal:

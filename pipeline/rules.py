@@ -15,11 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from pipeline.columns import Flags, OrderColumns
 from pipeline.errors import RuleBrokenError, RulesFileError
 from pipeline.records import Order
 
@@ -70,6 +72,23 @@ class Rules(BaseModel):
         self._check_price(order.price_cents)
         self._check_product(order.product)
         self._check_time(order.created_at_ms, now_ms)
+
+    def kept_by(self, orders: OrderColumns, now_ms: int) -> Flags:
+        """Which of many orders keep every rule at this time: those that `check` would say nothing of."""
+        ahead_ms = orders.created_at_ms - now_ms
+        kept: Flags = (orders.prices_cents >= self.price_min_cents) & (orders.prices_cents <= self.price_max_cents)
+        kept &= ahead_ms <= self.max_ahead_s * 1000
+        if self.max_age_s is not None:
+            kept &= ahead_ms >= -self.max_age_s * 1000
+        if self.products is not None:
+            known = frozenset(self.products)
+            kept &= np.fromiter((product in known for product in orders.products), np.bool_, len(orders))
+        for name in self.required:
+            texts = orders.texts(name)
+            # That all are there is the common case, and is seen without a look at each from here.
+            if not all(map(str.strip, texts)):
+                kept &= np.fromiter((bool(text.strip()) for text in texts), np.bool_, len(orders))
+        return kept
 
     def _check_required(self, order: Order) -> None:
         for name in self.required:

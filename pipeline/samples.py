@@ -16,7 +16,7 @@ from pipeline.clock import Clock
 from pipeline.headers.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.records import Headers, Order
 from pipeline.requests import ProduceRequest
-from pipeline.serde import OrderCodec
+from pipeline.serde import CONFLUENT_MARK, OrderEncoder
 
 SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""
@@ -67,11 +67,13 @@ class Sample:
 class SampleOrders:
     """All records of one produce request."""
 
-    def __init__(self, request: ProduceRequest, job_id: int, request_id: str, codec: OrderCodec, clock: Clock) -> None:
+    def __init__(
+        self, request: ProduceRequest, job_id: int, request_id: str, encoder: OrderEncoder, clock: Clock
+    ) -> None:
         self._request = request
         self._job_id = job_id
         self._request_id = request_id
-        self._codec = codec
+        self._encoder = encoder
         self._clock = clock
         self._phase = random.Random(request.seed).randrange(request.count)
         self._stride = _stride(request.count)
@@ -112,17 +114,17 @@ class SampleOrders:
         value = b""
         match self._kind(number):
             case "invalid":
-                value = self._codec.encode(_invalid(order, fault))
+                value = self._encoder.encode(_invalid(order, fault))
             case "malformed":
-                value = _malformed(self._codec.encode(order), fault)
+                value = _malformed(self._encoder.encode(order), fault)
             case "transient":
                 headers += ((TRANSIENT_FAILURES, str(1 + int(fault * 3)).encode()),)
-                value = self._codec.encode(order)
+                value = self._encoder.encode(order)
             case "hopeless":
                 headers += ((TRANSIENT_FAILURES, str(NEVER_WORKS).encode()), (FAULT_REASON, REFERENCE_REASON.encode()))
-                value = self._codec.encode(order)
+                value = self._encoder.encode(order)
             case _:
-                value = self._codec.encode(order)
+                value = self._encoder.encode(order)
         return Sample(number, order.customer_id.encode(), value, headers)
 
     def _kind(self, number: int) -> str:
@@ -168,8 +170,14 @@ def _replace(order: Order, changes: dict[str, object]) -> Order:
 def _malformed(value: bytes, fault: float) -> bytes:
     kinds = (
         value[: len(value) // 2],  # cut off
-        value[:2] + bytes(8) + value[10:],  # a schema nobody knows
+        _of_an_unknown_schema(value),
         b'{"order_id": "not Avro at all"}',
         value + b"\x00\x01",  # more than an order
     )
     return kinds[int(fault * len(kinds))]
+
+
+def _of_an_unknown_schema(value: bytes) -> bytes:
+    if value.startswith(CONFLUENT_MARK):
+        return CONFLUENT_MARK + b"\x7f\xff\xff\xff" + value[5:]
+    return value[:2] + bytes(8) + value[10:]

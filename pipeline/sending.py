@@ -30,6 +30,8 @@ class Outgoing:
     value: bytes | None
     headers: Headers
     partition: int | None = None
+    refused: str = ""
+    """Why it must not be sent, if so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Courier:
         self._sent = []
         homeless = [record for record in records if record.topic not in self._ends]
         self._errors = {record.send_id: f"the topic {record.topic} is not there" for record in homeless}
-        records = [record for record in records if record.topic in self._ends]
+        self._errors |= {record.send_id: record.refused for record in records if record.refused}
+        records = [record for record in records if record.send_id not in self._errors]
         self._waiting = {record.send_id for record in records}
         for record in records:
             # A partition that the topic does not have (any more) leaves the choice to the key.

@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from pipeline.avro import CENTS_LIMIT, Names, OrderPlan, Schema, UnresolvableError, plan_order
+from pipeline.columns import OrderColumns, Values, joined, read_columns
 from pipeline.errors import SettingsError, UndecodableError
 from pipeline.records import Order
 
@@ -25,6 +28,7 @@ SINGLE_OBJECT_MARK = b"\xc3\x01"
 CONFLUENT_MARK = b"\x00"
 _FINGERPRINT_END = 10
 _SCHEMA_ID_END = 5
+_FRAMES_AT_ONCE = 8
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
 # Its region is the default, because version 1 has none.
 _PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
@@ -33,10 +37,26 @@ _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, Attribu
 
 
 class SchemaRegistry(Protocol):
-    """Where schemas are found by the id that Confluent's framing carries."""
+    """Where schemas are found by the id that Confluent's framing carries.
 
-    def get_by_id(self, schema_id: int) -> str | None:
-        """The schema's JSON text; None when there is none. Raises RegistryUnavailableError."""
+    Every call raises RegistryUnavailableError when there is no answer.
+    """
+
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        """The schema's JSON text, after the texts of those it refers to; None when there is none."""
+
+    def register(self, subject: str, text: str) -> int:
+        """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""
+
+    def recheck(self) -> None:
+        """Asks again for what was not answered last, if anything."""
+
+
+class OrderEncoder(Protocol):
+    """Makes an order the value of a record."""
+
+    def encode(self, order: Order) -> bytes:
+        """The bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +72,12 @@ class WriterSchema:
         return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(self.text)), "CRC-64-AVRO"))
 
 
-def parse(text: str) -> WriterSchema:
-    """Parses a schema's JSON. Raises UnresolvableError saying what is wrong with it."""
+def parse(text: str, referenced: Sequence[str] = ()) -> WriterSchema:
+    """Parses a schema's JSON, after that of the schemas it refers to. Raises UnresolvableError saying what is wrong."""
     names: dict[str, Schema] = {}
     try:
+        for each in referenced:
+            parse_schema(json.loads(each), names)
         parsed = parse_schema(json.loads(text), names)
     except _SCHEMA_FAULTS as error:
         raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
@@ -145,6 +167,22 @@ class OrderCodec:
         """The order in Confluent's framing; `schema_id` is what the registry calls this version."""
         return self._writer(version).encode(order, CONFLUENT_MARK + schema_id.to_bytes(4, "big"))
 
+    def encoder_for(self, topic: str) -> OrderEncoder:
+        """What writes orders to this topic: in Confluent's framing where there is a registry, which is told the schema.
+
+        Raises RegistryUnavailableError and SchemaRefusedError.
+        """
+        if self._registry is None:
+            return self
+        self._writer(LATEST_VERSION)  # refuses a schema that we cannot write before anybody else sees it
+        text = self._store.version(LATEST_VERSION).text
+        return _ConfluentEncoder(self, self._registry.register(f"{topic}-value", text))
+
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        if self._registry is not None:
+            self._registry.recheck()
+
     def decode(self, value: bytes | None) -> Order:
         """The order in a record's value, in either framing.
 
@@ -155,10 +193,44 @@ class OrderCodec:
             raise UndecodableError("value is null (a tombstone)")
         if not value:
             raise UndecodableError("value is empty")
+        plan, begin = self._plan_of(value)
+        return plan.read(value, begin)
+
+    def decode_many(self, values: Sequence[bytes | None]) -> OrderColumns:
+        """Those of the values that are plain orders. `decode` reads the same order from each of them, and must be asked
+        about all others.
+
+        Raises RegistryUnavailableError when some cannot be judged just now.
+        """
+        laid_out = Values(values)
+        left = np.flatnonzero(laid_out.begins < laid_out.ends)
+        parts = []
+        # Records of a topic begin alike but for the version of their schema; of more than 8 the rest is left to decode.
+        for _ in range(_FRAMES_AT_ONCE):
+            if not len(left):
+                break
+            first = values[int(left[0])] or b""
+            frame = first[: _SCHEMA_ID_END if first.startswith(CONFLUENT_MARK) else _FINGERPRINT_END]
+            alike = laid_out.framed(left, frame)
+            alike[0] = True
+            plan = self._plan_or_none(first)
+            if plan is not None:
+                parts.append(read_columns(plan, laid_out, left[alike], len(frame)))
+            left = left[~alike]
+        return joined(parts)
+
+    def _plan_or_none(self, value: bytes) -> OrderPlan | None:
+        try:
+            return self._plan_of(value)[0]
+        except UndecodableError:
+            return None  # decode says of each record what is wrong with it
+
+    def _plan_of(self, value: bytes) -> tuple[OrderPlan, int]:
+        """How to read this value, and where its Avro begins. Raises UndecodableError, RegistryUnavailableError."""
         if value.startswith(SINGLE_OBJECT_MARK):
-            return self._plan_by_fingerprint(value).read(value, _FINGERPRINT_END)
+            return self._plan_by_fingerprint(value), _FINGERPRINT_END
         if value.startswith(CONFLUENT_MARK):
-            return self._plan_by_id(value).read(value, _SCHEMA_ID_END)
+            return self._plan_by_id(value), _SCHEMA_ID_END
         raise UndecodableError(
             f"value begins with {_beginning(value)}: neither Avro single-object nor Confluent framing"
         )
@@ -195,16 +267,16 @@ class OrderCodec:
         return plan
 
     def _by_id(self, schema_id: int) -> WriterSchema:
-        # Ids that are not known are asked for again each time: a schema may be registered after its first record.
+        # Whether an unknown id is asked for again is the registry client's to decide: it may be registered later.
         if self._registry is None:
             raise UndecodableError(
                 f"schema id {schema_id} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)"
             )
-        text = self._registry.get_by_id(schema_id)
-        if text is None:
+        texts = self._registry.get_by_id(schema_id)
+        if texts is None:
             raise UndecodableError(f"unknown schema id {schema_id}")
         try:
-            return parse(text)
+            return parse(texts[-1], texts[:-1])
         except UnresolvableError as error:
             raise UndecodableError(f"schema id {schema_id} cannot be read: {error}") from error
 
@@ -213,6 +285,15 @@ class OrderCodec:
             return plan_order(schema.parsed, schema.names, self._store.latest.parsed)
         except (UnresolvableError, RecursionError) as error:
             raise UndecodableError(f"{what} cannot be read as an Order: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfluentEncoder:
+    codec: OrderCodec
+    schema_id: int
+
+    def encode(self, order: Order) -> bytes:
+        return self.codec.encode_confluent(order, self.schema_id)
 
 
 def _beginning(value: bytes) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -28,8 +30,10 @@ from pipeline.errors import SettingsError
 ENV_PREFIX = "ORDERPULSE_"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 MASK = "********"
-_SECRET_PROPERTY = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas|token", re.IGNORECASE)
-_SECRET_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_SECRET_PROPERTY = re.compile(r"pas|secret|\.pem$|ssl_key|oauthbearer\.config|jaas|token$|user\.info", re.IGNORECASE)
+# Up to the last @: a password may have one, or a slash, that ought to have been escaped.
+_SECRET_IN_URL = re.compile(r"(?<=://)\S*(?=@)")
+_ALL_OF_URL = re.compile(r"(?<=://).+")
 
 
 class Settings(BaseSettings):
@@ -48,9 +52,16 @@ class Settings(BaseSettings):
     data_dir: Path = Field(PROJECT_DIR / "data", description="Folder of the buffer, the lock and the roles' status.")
     bootstrap_servers: str = Field("", description="Kafka's addresses, `host:port,…`. Empty: the demo cluster.")
     schema_registry_url: str = Field("", description="Confluent-compatible registry. Empty: the schemas folder.")
-    schemas_dir: Path = Field(PROJECT_DIR / "schemas", description="Folder of the Avro schemas, without a registry.")
+    schema_registry_config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="JSON object of confluent-kafka's registry client properties (`basic.auth.user.info`, `ssl.…`).",
+    )
+    schemas_dir: Path = Field(
+        PROJECT_DIR / "schemas", description="Folder of the Avro schemas: ours, and without a registry those of others."
+    )
     kafka_config: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
 
@@ -102,6 +113,18 @@ class Settings(BaseSettings):
     alert_urls: tuple[str, ...] = Field((), description="Where alerts go, Apprise URLs, comma separated.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
+    orders_kept_days: float = Field(
+        0, ge=0, le=36_500, description="Days that an order stays in the buffer; it stays in the figures. 0: no limit."
+    )
+    dead_letters_kept_days: float = Field(
+        0, ge=0, le=36_500, description="Days that a settled dead letter stays, with its replays. 0: no limit."
+    )
+    buffer_max_mb: int = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="Megabytes the buffer may take; above it the oldest orders and settled dead letters go. 0: any.",
+    )
     seconds_kept_s: int = Field(3600, ge=60, description="How long per-second figures are kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
@@ -138,14 +161,34 @@ class Settings(BaseSettings):
             raise ValueError("must look like package.module:function")
         return value
 
-    @field_validator("kafka_config", mode="before")
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _registry_urls(cls, value: str) -> str:
+        if value and not all(_is_http_url(url.strip()) for url in value.split(",")):
+            raise ValueError(
+                "must look like http://host:port or https://host:port/path (several with commas between; a password in "
+                "it percent-encoded)"
+            )
+        return value
+
+    @field_validator("schema_registry_config")
+    @classmethod
+    def _urls_of_the_registry(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "url" in value:
+            raise ValueError(f"must not set url; {variable_of('schema_registry_url')} is for that")
+        # The client would say so too, and show the password in it.
+        if "proxy" in value and not _is_http_url(str(value["proxy"])):
+            raise ValueError("proxy must look like http://host:port or https://host:port")
+        return value
+
+    @field_validator("kafka_config", "schema_registry_config", mode="before")
     @classmethod
     def _json_object(cls, value: object) -> object:
         if isinstance(value, str):
             try:
                 value = json.loads(value or "{}")
             except json.JSONDecodeError as error:
-                raise ValueError(f"must be a JSON object of librdkafka properties: {error}") from error
+                raise ValueError(f"must be a JSON object of client properties: {error}") from error
         return value
 
     @field_validator("data_dir", "rules_file", "schemas_dir")
@@ -167,6 +210,11 @@ class Settings(BaseSettings):
     def sends_orders(self) -> bool:
         """Whether the orders topic is ours to make: without a processor it is somebody else's, or nobody's."""
         return "processor" in self.roles
+
+    @property
+    def schemas_from(self) -> str:
+        """Where the schemas of other people's records are found, fit to be shown."""
+        return masked(self.schema_registry_url or self.schemas_dir)
 
     @property
     def database_file(self) -> Path:
@@ -232,6 +280,8 @@ def load_settings(**overrides: Any) -> Settings:
             for problem in error.errors(include_url=False)
         )
         raise SettingsError("; ".join(problems)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the file .env cannot be read: {error}") from error
 
 
 def unknown_variables() -> list[str]:
@@ -246,11 +296,10 @@ def _known_variables() -> set[str]:
 
 def prepare_data_dir(settings: Settings) -> None:
     """Makes the data folder. Raises SettingsError when it cannot be made or written."""
-    probe = settings.data_dir / f".probe-{os.getpid()}"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        # Without a name of our making: in containers that share the folder, every process has the id 1.
+        tempfile.TemporaryFile(dir=settings.data_dir).close()
     except OSError as error:
         raise SettingsError(
             f"the data folder {settings.data_dir} cannot be written ({error.strerror}); "
@@ -271,7 +320,7 @@ class SettingLine:
 
 def describe(settings: Settings) -> list[SettingLine]:
     """All settings with their masked value and where each came from: environment, file, .env or default."""
-    dotenv = DotEnvSettingsSource(Settings)()
+    dotenv = _PlainDotEnv(Settings)()
     lines = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)
@@ -293,12 +342,34 @@ def describe(settings: Settings) -> list[SettingLine]:
 def masked(value: Any) -> str:
     """A setting's value as text, with passwords, keys and URL credentials replaced."""
     if isinstance(value, dict):
-        shown = {key: MASK if _SECRET_PROPERTY.search(key) else item for key, item in value.items()}
-        return json.dumps(shown)
+        return json.dumps({key: _masked_property(key, item) for key, item in value.items()})
     if isinstance(value, tuple):
-        return ",".join(masked(item) for item in value)
+        # Addresses of alerts are secret as a whole: most carry their token in the path.
+        return ",".join(_ALL_OF_URL.sub(MASK, str(item)) for item in value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, Path) and value.is_relative_to(PROJECT_DIR):
         return str(value.relative_to(PROJECT_DIR))
     return _SECRET_IN_URL.sub(MASK, str(value))
+
+
+def without_secrets(settings: Settings, text: str) -> str:
+    """A text of somebody else's with the secrets of the Kafka properties replaced, should it quote one."""
+    secrets = {str(value) for name, value in settings.kafka_config.items() if _SECRET_PROPERTY.search(name) and value}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _masked_property(name: str, value: Any) -> Any:
+    if _SECRET_PROPERTY.search(name):
+        return MASK
+    return _SECRET_IN_URL.sub(MASK, value) if isinstance(value, str) else value
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is none, or of half an IPv6 address
+        return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,10 @@ STALE_AFTER_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class RoleStatus:
-    """The last word of one role. `detail` says what it waits for; `figures` are its own numbers (lag, rates, …)."""
+    """The last word of one role. `detail` says what it waits for; `figures` are its own numbers (lag, rates, …).
+
+    `pid` means something on `host` only: in containers every role is process 1.
+    """
 
     role: str
     instance: int
@@ -32,6 +36,7 @@ class RoleStatus:
     started_at_ms: int
     heartbeat_at_ms: int
     figures: dict[str, Any] = field(default_factory=dict)
+    host: str = ""
 
     def silent(self, now_ms: int) -> bool:
         """Whether the role has said nothing for so long that it must be taken for dead."""
@@ -53,7 +58,15 @@ class StatusWriter:
     def say(self, state: RoleState, detail: str = "", figures: dict[str, Any] | None = None) -> None:
         """Overwrites this role's status. Raises OSError only where not even an overwrite in place is possible."""
         status = RoleStatus(
-            self._role, self._instance, os.getpid(), state, detail, self._started_at_ms, self._clock(), figures or {}
+            self._role,
+            self._instance,
+            os.getpid(),
+            state,
+            detail,
+            self._started_at_ms,
+            self._clock(),
+            figures or {},
+            host_name(),
         )
         text = json.dumps(asdict(status)).encode()
         if len(text) > FILE_BYTES:
@@ -65,6 +78,11 @@ class StatusWriter:
     def close(self) -> None:
         """Lets go of the file; the last word stays readable."""
         os.close(self._file)
+
+
+def host_name() -> str:
+    """The name of this machine, or of this container."""
+    return socket.gethostname()
 
 
 def read_roles(data_dir: Path) -> list[RoleStatus]:

@@ -43,7 +43,8 @@ def is_running(data_dir: Path) -> bool:
 
 
 @contextmanager
-def _sole_owner(data_dir: Path) -> Iterator[None]:
+def sole_owner(data_dir: Path) -> Iterator[None]:
+    """Keeps every supervisor off this data folder meanwhile. Raises AlreadyRunningError."""
     with (data_dir / LOCK_FILE).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,7 +61,7 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
 
 def supervise(settings: Settings, clock: Clock, stop: StopSignal) -> None:
     """Runs the roles until asked to stop. Raises AlreadyRunningError."""
-    with _sole_owner(settings.data_dir):
+    with sole_owner(settings.data_dir):
         status = StatusWriter(settings.data_dir, "up", 0, clock)
         children = [_Child(settings, role, instance) for role, instance in roles_of(settings)]
         forget_others(settings, {("up", 0), *roles_of(settings)})

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pipeline.alerts import AlertWatch
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal
-from pipeline.errors import BufferUnavailableError
+from pipeline.errors import BufferUnavailableError, SchemaRefusedError
 from pipeline.jobs import JobRun
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
 from pipeline.pace import Pace
@@ -21,11 +21,11 @@ from pipeline.serde import OrderCodec
 from pipeline.sessions import keep_going
 from pipeline.settings import Settings
 from pipeline.statusboard import StatusWriter
+from pipeline.upkeep import Upkeep
 
 LOOK_FOR_JOBS_EVERY_S = 0.2
 STEP_S = 0.05
 UPKEEP_EVERY_MS = 1000
-PRUNE_EVERY_MS = 60_000
 
 
 def run_worker(settings: Settings, codec: OrderCodec, clock: Clock, stop: StopSignal, status: StatusWriter) -> None:
@@ -75,8 +75,8 @@ class _Worker:
         self._stop = stop
         self._status = status
         self._alerts = AlertWatch(settings, buffer.watch)
+        self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._upkeep_at_ms = 0
-        self._prune_at_ms = 0
 
     def run(self) -> None:
         """Takes jobs in the order in which they were asked for."""
@@ -106,6 +106,9 @@ class _Worker:
                     return  # an open window is looked for at the next start
                 if run.idle:
                     self._stop.wait(STEP_S)
+        except SchemaRefusedError as error:
+            # Waiting would hold up every job behind it.
+            self._buffer.jobs.finish(job.id, "failed", self._clock(), str(error))
         finally:
             watch.close()
             sender.close()
@@ -133,7 +136,4 @@ class _Worker:
         self._buffer.check_file()
         self._status.say("running", detail, {"job": job.id if job else None})
         self._alerts.check(now_ms)
-        if now_ms - self._prune_at_ms >= PRUNE_EVERY_MS:
-            self._prune_at_ms = now_ms
-            kept_s = max(self._settings.seconds_kept_s, self._settings.alert_window_s)
-            self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
+        self._upkeep_of_buffer.round(now_ms)

@@ -1,6 +1,6 @@
 """The buffer: the only place that talks to SQLite. Roles write through the contract, the app reads through Reader."""
 
-from pipeline.buffer.accounts import unaccounted, uncollected
+from pipeline.buffer.accounts import stored_bytes, unaccounted, uncollected, untold_replays
 from pipeline.buffer.connection import offset_of, record_id, ref_of
 from pipeline.buffer.contract import (
     Advance,
@@ -14,18 +14,23 @@ from pipeline.buffer.contract import (
     Generation,
     Job,
     JobStore,
+    OrderBlock,
     OrderRow,
     OutboxRow,
     Parked,
     ParkedPlace,
+    Pruned,
     ReplayItem,
     ReplayOutcome,
     ReplayPreview,
+    Retention,
     Sent,
+    UpkeepStore,
     WatchStore,
 )
+from pipeline.buffer.copies import back_up, restore
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter, OrderFilter
-from pipeline.buffer.recount import recount
+from pipeline.buffer.recount import Difference, recount, repair
 from pipeline.buffer.sqlite import open_buffer
 
 __all__ = [
@@ -38,25 +43,35 @@ __all__ = [
     "DeadLetterFilter",
     "DeadLetterRow",
     "DeadLetterStore",
+    "Difference",
     "FlowStore",
     "Generation",
     "Job",
     "JobStore",
     "OrderFilter",
+    "OrderBlock",
     "OrderRow",
     "OutboxRow",
     "Parked",
     "ParkedPlace",
+    "Pruned",
     "ReplayItem",
     "ReplayOutcome",
     "ReplayPreview",
+    "Retention",
     "Sent",
+    "UpkeepStore",
     "WatchStore",
+    "back_up",
     "offset_of",
     "open_buffer",
     "record_id",
     "recount",
     "ref_of",
+    "repair",
+    "restore",
+    "stored_bytes",
     "unaccounted",
     "uncollected",
+    "untold_replays",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,8 @@ LAYOUT_VERSION = 1
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
+WAL_KEPT_BYTES = 64_000_000
+"""A write-ahead log that has grown beyond this, because of a long reader, shrinks to it once it is written back."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READER_STEPS = 20_000  # virtual machine steps between two looks at a reader's time limit: well under 1 ms
 
@@ -86,10 +88,13 @@ def connect_writer(
             # Looked at before anything is set: a file that is not ours stays as it is.
             _layout_of(connection, path)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            # Both only for a file that is still empty: what is pruned can be given back a few pages at a time.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
-            connection.execute("PRAGMA cache_size = -32000")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA cache_size = -64000")
+            connection.execute("PRAGMA wal_autocheckpoint = 8000")
             connection.execute("PRAGMA foreign_keys = ON")
             _bring_up_to_date(connection, path)
         except BaseException:
@@ -98,8 +103,12 @@ def connect_writer(
         return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Opens the buffer read-only. Raises BufferUnavailableError when there is none yet."""
+def connect_reader(path: Path, older: bool = False) -> sqlite3.Connection:
+    """Opens the buffer read-only; one of an older layout only when it is asked for.
+
+    Raises BufferUnavailableError when there is none yet or it is still to be brought forward, BufferCorruptError,
+    BufferTooNewError.
+    """
     if not path.exists():
         raise BufferUnavailableError(f"there is no buffer at {path} yet; the pipeline makes it when it starts")
     with translated_errors(path):
@@ -112,9 +121,13 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-        if version == 0:
+        if version == 0 or (version < LAYOUT_VERSION and not older):
             connection.close()
-            raise BufferUnavailableError(f"the buffer {path} is being made")
+            raise BufferUnavailableError(
+                f"the buffer {path} is being made"
+                if version == 0
+                else f"the buffer {path} has layout {version}; the pipeline brings it to {LAYOUT_VERSION} at its start"
+            )
         return connection
 
 
@@ -144,15 +157,54 @@ def limited(connection: sqlite3.Connection, limit_ms: int) -> Iterator[None]:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _layout_of(connection, path) == LAYOUT_VERSION:
-        return
-    with atomic(connection, path):
-        if _layout_of(connection, path) == 0:
-            schema = resources.files("pipeline.buffer").joinpath("schema.sql").read_text(encoding="utf-8")
-            for statement in _statements(schema):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+    if _layout_of(connection, path) == 0:
+        with atomic(connection, path):
+            # Another process may have made it meanwhile.
+            if _layout_of(connection, path) == 0:
+                run_script(connection, resources.files("pipeline.buffer").joinpath("schema.sql").read_text("utf-8"))
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+    if _layout_of(connection, path) < LAYOUT_VERSION:
+        migrate(connection, path, released_steps(), LAYOUT_VERSION)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[int, str], to_version: int) -> None:
+    """Brings a buffer's layout forward, one step after the other, each in a transaction of its own.
+
+    `steps`: the SQL script that makes each version of the one before. A step that fails leaves the buffer at the
+    version before it, and it can be tried again.
+    """
+    # A step may put a new table in the place of one that others refer to; what it left is looked at in its transaction.
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        while (version := _version_of(connection)) < to_version:
+            with atomic(connection, path):
+                # Another process may have done this step meanwhile.
+                if _version_of(connection) == version:
+                    _step(connection, path, version + 1, steps[version + 1])
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _step(connection: sqlite3.Connection, path: Path, version: int, script: str) -> None:
+    run_script(connection, script)
+    orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if orphan is not None:
+        raise BufferCorruptError(
+            f"the buffer {path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row of "
+            f"{orphan[2]} that is not there; `python -m pipeline check` tells more"
+        )
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def released_steps() -> dict[int, str]:
+    """The steps of the migrations folder by the version that each makes."""
+    files = resources.files("pipeline.buffer.migrations").iterdir()
+    return {int(file.name[:4]): file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
 
 
 def _layout_of(connection: sqlite3.Connection, path: Path) -> int:
@@ -170,8 +222,13 @@ def _layout_of(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Runs a script's statements inside the transaction that is open (executescript would commit it)."""
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
-    """Splits a script at statement ends, so that it can run inside one transaction (executescript would commit)."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

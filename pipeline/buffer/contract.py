@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.columns import OrderColumns
 from pipeline.records import Headers, Order, TopicIdentity
 
 Role = Literal["processor", "collector"]
@@ -52,6 +53,14 @@ class OrderRow:
     record_id: int
     order: Order
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBlock:
+    """Many accepted orders, each at its first attempt; `record_ids[i]` is the place of order i."""
+
+    record_ids: list[int]
+    orders: OrderColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,8 @@ class Batch:
     now_ms: int
     advances: list[Advance] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
+    blocks: list[OrderBlock] = field(default_factory=list)
+    """More orders, many at once."""
     parked: list[Parked] = field(default_factory=list)
     """New parked records, and known ones with a new attempt count or due time."""
     taken: list[tuple[int, int]] = field(default_factory=list)
@@ -143,6 +154,7 @@ class DeadLetterRow:
     source_topic: str | None = None
     source_partition: int | None = None
     source_offset: int | None = None
+    source_timestamp_ms: int | None = None
     order: Order | None = None
     error_class: str | None = None
     stacktrace: str | None = None
@@ -338,6 +350,60 @@ class WatchStore(Protocol):
         """Drops per-second figures older than that; minutes keep their sums."""
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What may be pruned: rows older than these times (epoch ms, None: no limit), and the oldest ones above a size.
+
+    An order is as old as its processing, a dead letter as its last change of status. `max_bytes` 0: no limit.
+    """
+
+    orders_before_ms: int | None = None
+    dead_letters_before_ms: int | None = None
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows one step of pruning took."""
+
+    orders: int = 0
+    dead_letters: int = 0
+    jobs: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.orders or self.dead_letters or self.jobs)
+
+
+class UpkeepStore(Protocol):
+    """The buffer's size: retention, and what the database gives back. Each call is one short step."""
+
+    def prune(self, retention: Retention) -> Pruned:
+        """Takes away the next few rows that may go; false when there are none.
+
+        What goes stays in the figures: each counts the rows that are there and those that were pruned, which are added
+        to its `pruned_` column in the same transaction. Orders go from the lowest offsets on. Dead letters go once they
+        are settled: discarded, recovered, or dead again with the dead letter that their replay became in the buffer;
+        their ledger items go with them, and jobs whose items are all gone. Never those that are open or on their way,
+        nor those that a job which has not ended names; of a record's several lives the oldest goes first. Finished
+        produce jobs go with the orders of their time.
+        """
+
+    def used_bytes(self) -> int:
+        """What rows and indexes take, without space that is free for new ones."""
+
+    def give_back(self) -> int:
+        """Returns free space to the file system, a little at once; 0 when only a small reserve is left."""
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
+
+    def empty_wal(self, above_bytes: int = ...) -> bool:
+        """Empties a write-ahead log that is bigger than this; false while somebody who still reads prevents it.
+
+        Waits for nobody. Without a size, what SQLite keeps for the next round is not taken for big.
+        """
+
+
 class Buffer(Protocol):
     """An open buffer. One a process; not to be shared between threads that write at once."""
 
@@ -349,6 +415,8 @@ class Buffer(Protocol):
     def jobs(self) -> JobStore: ...
     @property
     def watch(self) -> WatchStore: ...
+    @property
+    def upkeep(self) -> UpkeepStore: ...
 
     def check_file(self) -> None:
         """Raises BufferUnavailableError when the buffer's file is not the one that was opened: moved or replaced."""

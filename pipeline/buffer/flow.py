@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from pipeline.buffer.contract import (
     Assignment,
     Batch,
     Generation,
+    OrderBlock,
     OrderRow,
     OutboxRow,
     Parked,
@@ -28,6 +30,12 @@ from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
 
 REMEMBERED_NAMES = 10_000
+_CELLS = 9
+_MANY_CELLS = 500 * _CELLS
+_ROW = f"({', '.join('?' * _CELLS)})"
+_INSERT_ONE = f"INSERT INTO order_rows VALUES {_ROW}"
+# 500 rows a statement cost 20 % less than 100, and 2,000 more again; the interpreter's lock is free meanwhile.
+_INSERT_MANY = f"INSERT INTO order_rows VALUES {', '.join([_ROW] * (_MANY_CELLS // _CELLS))}"
 MINUTE_MS = 60_000
 SECOND_MS = 1000
 
@@ -92,8 +100,8 @@ class SqliteFlowStore:
             advance(connection, batch.advances)
             _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
-            self._insert_orders(connection, batch.orders, batch.now_ms)
-            _count_flow(connection, batch)
+            sold = self._insert_orders(connection, batch)
+            _count_flow(connection, batch, sold)
             # 3. What waits, and what waits no more.
             _park(connection, batch.parked)
             connection.executemany("DELETE FROM retries WHERE record_id = ?", [(each,) for each in batch.settled])
@@ -151,27 +159,86 @@ class SqliteFlowStore:
         with atomic(self._connection, self._path) as connection:
             connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
 
-    def _insert_orders(self, connection: sqlite3.Connection, orders: Sequence[OrderRow], now_ms: int) -> None:
-        products = self._products.refs(connection, {row.order.product for row in orders})
-        regions = self._regions.refs(connection, {row.order.region for row in orders})
-        connection.executemany(
-            "INSERT INTO order_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row.record_id,
-                    row.order.order_id,
-                    row.order.customer_id,
-                    products[row.order.product],
-                    regions[row.order.region],
-                    row.order.price_cents,
-                    row.order.created_at_ms,
-                    now_ms,
-                    row.attempts,
-                )
-                for row in orders
-            ],
-        )
-        _count_products(connection, [(products[row.order.product], row.order.price_cents) for row in orders])
+    def _insert_orders(self, connection: sqlite3.Connection, batch: Batch) -> _Sold:
+        """Inserts the orders; returns what was sold of each product."""
+        columns = [*map(_columns_of_block, batch.blocks), _columns_of_rows(batch.orders)]
+        products = self._products.refs(connection, {name for _, _, _, names, *_ in columns for name in names})
+        regions = self._regions.refs(connection, {place for _, _, _, _, places, *_ in columns for place in places})
+        sold = _Sold()
+        for record_ids, order_ids, customer_ids, names, places, prices_cents, created_at_ms, attempts in columns:
+            product_refs = [products[name] for name in names]
+            region_refs = [regions[place] for place in places]
+            now_ms = repeat(batch.now_ms, len(record_ids))
+            columns_of_table = (
+                record_ids,
+                order_ids,
+                customer_ids,
+                product_refs,
+                region_refs,
+                prices_cents,
+                created_at_ms,
+                now_ms,
+                attempts,
+            )
+            _insert_rows(connection, list(chain.from_iterable(zip(*columns_of_table, strict=True))))
+            sold.add(product_refs, prices_cents)
+        return sold
+
+
+_Columns = tuple[list[int], list[str], list[str], list[str], list[str], list[int], list[int], list[int]]
+"""record_ids, order_ids, customer_ids, products, regions, prices_cents, created_at_ms, attempts."""
+
+
+def _columns_of_block(block: OrderBlock) -> _Columns:
+    orders = block.orders
+    return (
+        block.record_ids,
+        orders.order_ids,
+        orders.customer_ids,
+        orders.products,
+        orders.regions,
+        orders.prices_cents.tolist(),
+        orders.created_at_ms.tolist(),
+        [1] * len(orders),
+    )
+
+
+def _columns_of_rows(rows: Sequence[OrderRow]) -> _Columns:
+    orders = [row.order for row in rows]
+    return (
+        [row.record_id for row in rows],
+        [order.order_id for order in orders],
+        [order.customer_id for order in orders],
+        [order.product for order in orders],
+        [order.region for order in orders],
+        [order.price_cents for order in orders],
+        [order.created_at_ms for order in orders],
+        [row.attempts for row in rows],
+    )
+
+
+def _insert_rows(connection: sqlite3.Connection, cells: list[Any]) -> None:
+    """Inserts rows whose cells come one after another."""
+    whole = len(cells) - len(cells) % _MANY_CELLS
+    for start in range(0, whole, _MANY_CELLS):
+        connection.execute(_INSERT_MANY, cells[start : start + _MANY_CELLS])
+    rest = cells[whole:]
+    connection.executemany(_INSERT_ONE, [rest[start : start + _CELLS] for start in range(0, len(rest), _CELLS)])
+
+
+class _Sold:
+    """Orders and revenue of each product in a batch, by its reference."""
+
+    def __init__(self) -> None:
+        self.orders: Counter[int] = Counter()
+        self.revenue_cents: Counter[int] = Counter()
+
+    def add(self, product_refs: list[int], prices_cents: list[int]) -> None:
+        """So many orders more."""
+        self.orders.update(product_refs)
+        revenue_cents = self.revenue_cents
+        for product_ref, price_cents in zip(product_refs, prices_cents, strict=True):
+            revenue_cents[product_ref] += price_cents
 
 
 class _Names:
@@ -258,7 +325,8 @@ def count_seconds_and_minutes(
         ("flow_minutes", "minute_ms", MINUTE_MS),
     ):
         connection.execute(
-            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?) ON CONFLICT ({column}) DO UPDATE SET "
+            f"INSERT INTO {table} ({column}, orders, revenue_cents, retries, dead_letters) VALUES (?, ?, ?, ?, ?) "
+            f"ON CONFLICT ({column}) DO UPDATE SET "
             "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
             "retries = retries + excluded.retries, dead_letters = dead_letters + excluded.dead_letters",
             (now_ms - now_ms % length_ms, orders, revenue_cents, retries, dead_letters),
@@ -272,26 +340,20 @@ def _check_attempts(connection: sqlite3.Connection, taken: Iterable[tuple[int, i
             raise StaleWriterError(f"the parked record {record_id} was tried by another process")
 
 
-def _count_flow(connection: sqlite3.Connection, batch: Batch) -> None:
-    orders, revenue_cents = len(batch.orders), sum(row.order.price_cents for row in batch.orders)
+def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: _Sold) -> None:
+    orders, revenue_cents = sold.orders.total(), sold.revenue_cents.total()
     if orders:
         connection.execute(
             "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
         )
+        connection.executemany(
+            "INSERT INTO product_totals (product_ref, orders, revenue_cents) VALUES (?, ?, ?) "
+            "ON CONFLICT (product_ref) DO UPDATE SET "
+            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
+            [(product_ref, count, sold.revenue_cents[product_ref]) for product_ref, count in sold.orders.items()],
+        )
     if orders or batch.failed_attempts:
         count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)
-
-
-def _count_products(connection: sqlite3.Connection, sold: Sequence[tuple[int, int]]) -> None:
-    orders = Counter(product_ref for product_ref, _ in sold)
-    revenue_cents: Counter[int] = Counter()
-    for product_ref, price_cents in sold:
-        revenue_cents[product_ref] += price_cents
-    connection.executemany(
-        "INSERT INTO product_totals VALUES (?, ?, ?) ON CONFLICT (product_ref) DO UPDATE SET "
-        "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
-        [(product_ref, count, revenue_cents[product_ref]) for product_ref, count in orders.items()],
-    )
 
 
 def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:

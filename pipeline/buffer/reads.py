@@ -132,6 +132,7 @@ class DeadLetterDetail:
     stage: str | None
     consumer_group: str | None
     customer_id: str | None
+    source_timestamp_ms: int | None
     timestamp_ms: int
     received_at_ms: int
     status_at_ms: int
@@ -146,8 +147,8 @@ _VIEW = (
 )
 _VIEW_COLUMNS = len(DeadLetterView.__slots__)
 _DETAIL = (
-    "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, timestamp_ms, received_at_ms, "
-    "status_at_ms, replay_of, dead_letter_id"
+    "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id"
 )
 _ORDERS = (
     "order_id, customer_id, product, region, price_cents, created_at_ms, processed_at_ms, attempts, "
@@ -269,7 +270,7 @@ class Reader:
     def count_orders(self, which: OrderFilter) -> Count:
         """How many orders match, counted up to 100,000; without a filter the totals know."""
         if which == OrderFilter():
-            return Count(self.totals().orders, False)
+            return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
         return self._count("orders", *which.where())
 
     def products(self) -> list[str]:
@@ -393,8 +394,8 @@ class Reader:
     def partitions(self) -> Rows:
         """How far each role has read, of every generation of every topic."""
         return self._rows(
-            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref "
-            "FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
+            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
+            "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
         )
 
     def alerts(self, limit: int = 100) -> Rows:

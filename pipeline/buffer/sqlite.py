@@ -10,6 +10,7 @@ from pipeline.buffer.connection import BUSY_TIMEOUT_S, connect_writer, file_of
 from pipeline.buffer.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.flow import SqliteFlowStore
 from pipeline.buffer.jobs import SqliteJobStore
+from pipeline.buffer.upkeep import SqliteUpkeepStore
 from pipeline.buffer.watch import SqliteWatchStore
 from pipeline.errors import BufferUnavailableError
 
@@ -25,6 +26,7 @@ class SqliteBuffer:
         self.dead_letters = SqliteDeadLetterStore(self._connection, path)
         self.jobs = SqliteJobStore(self._connection, path)
         self.watch = SqliteWatchStore(self._connection, path)
+        self.upkeep = SqliteUpkeepStore(self._connection, path)
 
     def check_file(self) -> None:
         """See Buffer."""

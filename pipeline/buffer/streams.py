@@ -125,11 +125,11 @@ _SOURCES: dict[Entity, _Source] = {
         "dead_letters",
         "id DESC",
         _declared(
-            "id:int topic partition:int offset:int source_topic source_partition:int source_offset:int key:bytes "
-            "value:bytes headers:json order_id customer_id product price_cents:int created_at_ms:int error_class "
-            "reason stacktrace rule stage consumer_group attempts:int dialect fingerprint timestamp_ms:int "
-            "first_failed_at_ms:int failed_at_ms:int received_at_ms:int status status_at_ms:int replay_of:int "
-            "replays:int dead_letter_id"
+            "id:int topic partition:int offset:int source_topic source_partition:int source_offset:int "
+            "source_timestamp_ms:int key:bytes value:bytes headers:json order_id customer_id product "
+            "price_cents:int created_at_ms:int error_class reason stacktrace rule stage consumer_group attempts:int "
+            "dialect fingerprint timestamp_ms:int first_failed_at_ms:int failed_at_ms:int received_at_ms:int status "
+            "status_at_ms:int replay_of:int replays:int dead_letter_id"
         ),
         DeadLetterFilter,
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from pipeline.records import Failure, Headers
 
@@ -20,6 +20,12 @@ class Dialect:
     marks: frozenset[str]
     read: Callable[[Headers], Failure]
     needed: frozenset[str] = frozenset()
+    numbers: Mapping[str, Callable[[bytes | None], int | None]] = field(default_factory=dict)
+    """Headers that hold a binary number, and how to read it."""
+    prepends: bool = False
+    """Whether it puts its headers before those that the record came with; all others put theirs after them."""
+    keeps_timestamp: bool = False
+    """Whether the dead letter has the timestamp of the record that failed."""
 
     def span(self, headers: Headers) -> tuple[int, int] | None:
         """The places of the first and the last of its marks among the headers; None when it is not spoken."""

@@ -9,6 +9,8 @@ from pipeline.records import Failure, Headers
 TOPIC = "__connect.errors.topic"
 PARTITION = "__connect.errors.partition"
 OFFSET = "__connect.errors.offset"
+CONNECTOR_NAME = "__connect.errors.connector.name"
+TASK_ID = "__connect.errors.task.id"
 STAGE = "__connect.errors.stage"
 CLASS_NAME = "__connect.errors.class.name"
 EXCEPTION_CLASS = "__connect.errors.exception.class.name"
@@ -30,6 +32,10 @@ def read(headers: Headers) -> Failure:
 
 DIALECT = Dialect(
     "kafka-connect",
-    frozenset({TOPIC, PARTITION, OFFSET, STAGE, CLASS_NAME, EXCEPTION_CLASS, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE}),
+    frozenset(
+        {TOPIC, PARTITION, OFFSET, CONNECTOR_NAME, TASK_ID, STAGE, CLASS_NAME}
+        | {EXCEPTION_CLASS, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE}
+    ),
     read,
+    keeps_timestamp=True,
 )

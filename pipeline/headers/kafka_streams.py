@@ -25,4 +25,9 @@ def read(headers: Headers) -> Failure:
     )
 
 
-DIALECT = Dialect("kafka-streams", frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}), read)
+DIALECT = Dialect(
+    "kafka-streams",
+    frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}),
+    read,
+    keeps_timestamp=True,
+)

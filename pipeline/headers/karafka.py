@@ -11,6 +11,7 @@ PARTITION = "source_partition"
 OFFSET = "source_offset"
 CONSUMER_GROUP = "source_consumer_group"
 ATTEMPTS = "source_attempts"
+TRACE_ID = "source_trace_id"
 
 
 def read(headers: Headers) -> Failure:
@@ -24,4 +25,5 @@ def read(headers: Headers) -> Failure:
 
 
 # Anybody may call a header source_topic.
-DIALECT = Dialect("karafka", frozenset({TOPIC, PARTITION, OFFSET}), read, needed=frozenset({TOPIC, PARTITION, OFFSET}))
+_PLACE = frozenset({TOPIC, PARTITION, OFFSET})
+DIALECT = Dialect("karafka", _PLACE | {CONSUMER_GROUP, ATTEMPTS, TRACE_ID}, read, needed=_PLACE)

@@ -10,6 +10,7 @@ FAILED_QUEUE = "NServiceBus.FailedQ"
 EXCEPTION = "NServiceBus.ExceptionInfo.ExceptionType"
 INNER_EXCEPTION = "NServiceBus.ExceptionInfo.InnerExceptionType"
 MESSAGE = "NServiceBus.ExceptionInfo.Message"
+SOURCE = "NServiceBus.ExceptionInfo.Source"
 STACKTRACE = "NServiceBus.ExceptionInfo.StackTrace"
 
 
@@ -25,4 +26,6 @@ def read(headers: Headers) -> Failure:
     )
 
 
-DIALECT = Dialect("nservicebus", frozenset({FAILED_QUEUE, EXCEPTION, INNER_EXCEPTION, MESSAGE, STACKTRACE}), read)
+DIALECT = Dialect(
+    "nservicebus", frozenset({FAILED_QUEUE, EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}), read
+)

@@ -11,7 +11,7 @@ import json
 
 from pipeline.headers import kafka_connect
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_text, first, last
+from pipeline.headers.values import as_number, as_text, as_timestamp_ms, first, last
 from pipeline.records import Failure, Headers, Position, TopicIdentity
 
 ATTEMPTS = "orderpulse.attempts"
@@ -33,7 +33,7 @@ MESSAGE_LIMIT = 4_000
 STACKTRACE_LIMIT = 16_000
 
 # A Java-serialised exception that Spring left: a consumer that finds it fails again, whatever the record's bytes.
-_STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
+STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
 
 
 def read(headers: Headers) -> Failure:
@@ -43,13 +43,13 @@ def read(headers: Headers) -> Failure:
         dialect="orderpulse",
         attempts=as_number(last(headers, ATTEMPTS)),
         rule=as_text(last(headers, RULE)),
-        first_failed_at_ms=as_number(first(headers, FIRST_FAILED_AT_MS)),
-        failed_at_ms=as_number(last(headers, FAILED_AT_MS)),
+        first_failed_at_ms=as_timestamp_ms(first(headers, FIRST_FAILED_AT_MS)),
+        failed_at_ms=as_timestamp_ms(last(headers, FAILED_AT_MS)),
         dead_letter_id=as_text(last(headers, DEAD_LETTER_ID)),
     )
 
 
-DIALECT = Dialect("orderpulse", frozenset({DEAD_LETTER_ID}), read)
+DIALECT = Dialect("orderpulse", frozenset({DEAD_LETTER_ID}), read, keeps_timestamp=True)
 
 
 def last_text(headers: Headers, name: str) -> str | None:
@@ -109,7 +109,7 @@ def replay_headers(headers: Headers, replay_id: str, replay_of: str) -> Headers:
 
     `replay_of` is the id of the dead letter that is replayed. Of repeated replays the last counts.
     """
-    kept = tuple((name, value) for name, value in headers if name not in _STRIPPED_ON_REPLAY)
+    kept = tuple((name, value) for name, value in headers if name not in STRIPPED_ON_REPLAY)
     return (*kept, (REPLAY_ID, _encoded(replay_id)), (REPLAY_OF, _encoded(replay_of)))
 
 

@@ -1,23 +1,32 @@
-"""SmallRye Reactive Messaging, as in Quarkus: dead letters, delayed retries and deserialization failures; all text."""
+"""SmallRye Reactive Messaging, as in Quarkus: dead letters, delayed retries and deserialization failures; all text.
+
+SmallRye puts its headers before those that the record came with, so the newest failure stands first.
+"""
 
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_partition, as_text, first, last
+from pipeline.headers.values import as_number, as_text, as_timestamp_ms, first, last, text_places
 from pipeline.records import Failure, Headers
 
 RETRY_COUNT = "delayed-retry-count"
+RETRY_ORIGINAL_TIMESTAMP = "delayed-retry-original-timestamp"
+RETRY_FIRST_PROCESSING_TIMESTAMP = "delayed-retry-first-processing-timestamp"
 DESERIALIZATION_REASON = "deserialization-failure-reason"
 DESERIALIZATION_CAUSE = "deserialization-failure-cause"
 DESERIALIZATION_TOPIC = "deserialization-failure-topic"
+DESERIALIZATION_KEY = "deserialization-failure-key"
+DESERIALIZER = "deserialization-failure-deserializer"
+DESERIALIZATION_DATA = "deserialization-failure-data"
+KEY_DATA = "deserialization-failure-key-data"
+VALUE_DATA = "deserialization-failure-value-data"
 
 
 def _both(name: str) -> tuple[str, str]:
     return f"dead-letter-{name}", f"delayed-retry-{name}"
 
 
-# A record that failed to deserialize may have no other name for its topic.
-TOPIC = (*_both("topic"), DESERIALIZATION_TOPIC)
+TOPIC = _both("topic")
 PARTITION = _both("partition")
 OFFSET = _both("offset")
 EXCEPTION = _both("exception-class-name")
@@ -27,19 +36,41 @@ CAUSE = _both("cause")
 
 
 def read(headers: Headers) -> Failure:
-    """A record that went through retry topics has their headers before those of the dead letter."""
+    """A record that fails again has the headers of all its failures."""
+    headers = _oldest_first(headers)
+    # A record that failed to deserialize may have no other name for its topic.
+    topic = TOPIC if any(name in TOPIC for name, _ in headers) else (DESERIALIZATION_TOPIC,)
     return Failure(
         dialect="smallrye",
-        source_topic=as_text(first(headers, *TOPIC)),
-        source_partition=as_partition(first(headers, *PARTITION)),
-        source_offset=as_number(first(headers, *OFFSET)),
-        newest_topic=as_text(last(headers, *TOPIC)),
-        newest_partition=as_partition(last(headers, *PARTITION)),
-        newest_offset=as_number(last(headers, *OFFSET)),
+        **text_places(headers, topic, PARTITION, OFFSET),
+        source_timestamp_ms=as_timestamp_ms(first(headers, RETRY_ORIGINAL_TIMESTAMP)),
         error_class=as_text(last(headers, *EXCEPTION)) or as_text(last(headers, *CAUSE_CLASS)),
         message=_message(headers),
         attempts=as_number(last(headers, RETRY_COUNT)),
     )
+
+
+def original_key_and_value(
+    headers: Headers, key: bytes | None, value: bytes | None
+) -> tuple[bytes | None, bytes | None]:
+    """Key and value as the record had them: what could not be deserialized is null, and its bytes are in a header."""
+    return (
+        last(headers, KEY_DATA) if key is None else key,
+        last(headers, VALUE_DATA) if value is None else value,
+    )
+
+
+def _oldest_first(headers: Headers) -> Headers:
+    return headers if _is_oldest_first(headers) else headers[::-1]
+
+
+def _is_oldest_first(headers: Headers) -> bool:
+    """Whether somebody has put the headers of several failures the other way round, as far as their places tell."""
+    places = text_places(headers, TOPIC, PARTITION, OFFSET)
+    above, below = as_text(first(headers, *TOPIC)) or "", as_text(last(headers, *TOPIC)) or ""
+    if (above, places["source_partition"]) == (below, places["newest_partition"]):
+        return (places["source_offset"] or 0) < (places["newest_offset"] or 0)
+    return below.startswith(f"{above}_retry_")
 
 
 def _message(headers: Headers) -> str | None:
@@ -52,7 +83,10 @@ DIALECT = Dialect(
     "smallrye",
     frozenset(
         {*TOPIC, *PARTITION, *OFFSET, *EXCEPTION, *CAUSE_CLASS, *REASON, *CAUSE}
-        | {RETRY_COUNT, DESERIALIZATION_REASON, DESERIALIZATION_CAUSE}
+        | {RETRY_COUNT, RETRY_ORIGINAL_TIMESTAMP, RETRY_FIRST_PROCESSING_TIMESTAMP}
+        | {DESERIALIZATION_REASON, DESERIALIZATION_CAUSE, DESERIALIZATION_TOPIC, DESERIALIZATION_KEY}
+        | {DESERIALIZER, DESERIALIZATION_DATA, KEY_DATA, VALUE_DATA}
     ),
     read,
+    prepends=True,
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_text, binary_places, last
+from pipeline.headers.values import as_int32, as_int64, as_text, binary_places, last
 from pipeline.records import Failure, Headers
 
 TOPIC = "x-original-topic"
 PARTITION = "x-original-partition"
 OFFSET = "x-original-offset"
+TIMESTAMP = "x-original-timestamp"
+TIMESTAMP_TYPE = "x-original-timestamp-type"
 EXCEPTION = "x-exception-fqcn"
 MESSAGE = "x-exception-message"
 STACKTRACE = "x-exception-stacktrace"
@@ -18,11 +20,16 @@ def read(headers: Headers) -> Failure:
     """The first place is the origin, the last the newest failure."""
     return Failure(
         dialect="spring-cloud-stream",
-        **binary_places(headers, (TOPIC,), (PARTITION,), (OFFSET,)),
+        **binary_places(headers, (TOPIC,), (PARTITION,), (OFFSET,), (TIMESTAMP,)),
         error_class=as_text(last(headers, EXCEPTION)),
         message=as_text(last(headers, MESSAGE)),
         stacktrace=as_text(last(headers, STACKTRACE)),
     )
 
 
-DIALECT = Dialect("spring-cloud-stream", frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}), read)
+DIALECT = Dialect(
+    "spring-cloud-stream",
+    frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, EXCEPTION, MESSAGE, STACKTRACE}),
+    read,
+    numbers={PARTITION: as_int32, OFFSET: as_int64, TIMESTAMP: as_int64},
+)

@@ -5,8 +5,20 @@ Spring appends the original place again at every failure and replaces the except
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_big_endian, as_big_integer, as_text, binary_places, last
+from pipeline.headers.values import (
+    as_big_endian,
+    as_big_integer,
+    as_int32,
+    as_int64,
+    as_text,
+    as_timestamp_big_integer,
+    binary_places,
+    first,
+    last,
+)
 from pipeline.records import Failure, Headers
 
 # What Spring wraps every exception of a listener in: it says nothing about the cause.
@@ -25,6 +37,8 @@ def _both(name: str) -> tuple[str, str]:
 TOPIC = _both("original-topic")
 PARTITION = _both("original-partition")
 OFFSET = _both("original-offset")
+TIMESTAMP = _both("original-timestamp")
+TIMESTAMP_TYPE = _both("original-timestamp-type")
 CONSUMER_GROUP = _both("original-consumer-group")
 EXCEPTION = _both("exception-fqcn")
 CAUSE = _both("exception-cause-fqcn")
@@ -34,38 +48,51 @@ KEY_EXCEPTION = _both("key-exception-fqcn")
 KEY_MESSAGE = _both("key-exception-message")
 KEY_STACKTRACE = _both("key-exception-stacktrace")
 ATTEMPTS = "retry_topic-attempts"
+FIRST_TIMESTAMP = "retry_topic-original-timestamp"
 BACKOFF_TIMESTAMP = "retry_topic-backoff-timestamp"
 
 
+def _attempts(value: bytes | None) -> int | None:
+    # Old versions write a single byte.
+    return as_big_endian(value, 4, 1)
+
+
 def read(headers: Headers) -> Failure:
-    """Places are binary, texts are UTF-8."""
-    return Failure(
+    """Places are binary, texts are UTF-8. A value and a key that fail have names of their own: the newer one counts."""
+    failure = Failure(
         dialect="spring-kafka",
-        **binary_places(headers, TOPIC, PARTITION, OFFSET),
+        **binary_places(headers, TOPIC, PARTITION, OFFSET, TIMESTAMP),
         error_class=_error_class(headers),
-        message=as_text(last(headers, *MESSAGE)) or as_text(last(headers, *KEY_MESSAGE)),
-        stacktrace=as_text(last(headers, *STACKTRACE)) or as_text(last(headers, *KEY_STACKTRACE)),
-        # Old versions write the attempts as a single byte.
-        attempts=as_big_endian(last(headers, ATTEMPTS), 4, 1),
+        message=as_text(last(headers, *MESSAGE, *KEY_MESSAGE)),
+        stacktrace=as_text(last(headers, *STACKTRACE, *KEY_STACKTRACE)),
+        attempts=_attempts(last(headers, ATTEMPTS)),
         consumer_group=as_text(last(headers, *CONSUMER_GROUP)),
         # The time of the failure plus the delay before the next attempt; a dead-letter topic has no delay.
-        failed_at_ms=as_big_integer(last(headers, BACKOFF_TIMESTAMP)),
+        failed_at_ms=as_timestamp_big_integer(last(headers, BACKOFF_TIMESTAMP)),
     )
+    if failure.source_timestamp_ms is None:
+        return replace(failure, source_timestamp_ms=as_timestamp_big_integer(first(headers, FIRST_TIMESTAMP)))
+    return failure
 
 
 def _error_class(headers: Headers) -> str | None:
-    thrown = as_text(last(headers, *EXCEPTION))
+    thrown = as_text(last(headers, *EXCEPTION, *KEY_EXCEPTION))
     cause = as_text(last(headers, *CAUSE))
-    if cause and (thrown is None or thrown in _WRAPPERS):
-        return cause
-    return thrown or as_text(last(headers, *KEY_EXCEPTION))
+    return cause if cause and (thrown is None or thrown in _WRAPPERS) else thrown
 
 
 DIALECT = Dialect(
     "spring-kafka",
     frozenset(
-        {*TOPIC, *PARTITION, *OFFSET, *CONSUMER_GROUP, *EXCEPTION, *CAUSE, *MESSAGE, *STACKTRACE}
-        | {*KEY_EXCEPTION, *KEY_MESSAGE, *KEY_STACKTRACE}
+        {*TOPIC, *PARTITION, *OFFSET, *TIMESTAMP, *TIMESTAMP_TYPE, *CONSUMER_GROUP}
+        | {*EXCEPTION, *CAUSE, *MESSAGE, *STACKTRACE, *KEY_EXCEPTION, *KEY_MESSAGE, *KEY_STACKTRACE}
+        | {ATTEMPTS, FIRST_TIMESTAMP, BACKOFF_TIMESTAMP}
     ),
     read,
+    numbers={
+        **dict.fromkeys(PARTITION, as_int32),
+        **dict.fromkeys((*OFFSET, *TIMESTAMP), as_int64),
+        **dict.fromkeys((FIRST_TIMESTAMP, BACKOFF_TIMESTAMP), as_big_integer),
+        ATTEMPTS: _attempts,
+    },
 )

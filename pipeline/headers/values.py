@@ -12,6 +12,9 @@ _DECIMAL = re.compile(rb"\d{1,19}")
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
+LAST_TIMESTAMP_MS = 253_370_764_799_999
+"""The end of the year 9998, in every time zone: what says to be later is no time but a mistake."""
+
 
 def _values(headers: Headers, names: tuple[str, ...]) -> Iterator[bytes | None]:
     return (value for name, value in headers if name in names)
@@ -47,6 +50,11 @@ def as_partition(value: bytes | None) -> int | None:
     return as_number(value, _MAX_INT32)
 
 
+def as_timestamp_ms(value: bytes | None) -> int | None:
+    """Epoch milliseconds as decimal text."""
+    return as_number(value, LAST_TIMESTAMP_MS)
+
+
 def as_big_endian(value: bytes | None, *sizes: int) -> int | None:
     """A signed big-endian number of 0 or more in one of these sizes (bytes)."""
     if value is None or len(value) not in sizes:
@@ -54,36 +62,68 @@ def as_big_endian(value: bytes | None, *sizes: int) -> int | None:
     return _within(int.from_bytes(value, "big", signed=True), _MAX_INT64)
 
 
+def as_int32(value: bytes | None) -> int | None:
+    """A big-endian int32 of 0 or more."""
+    return as_big_endian(value, 4)
+
+
+def as_int64(value: bytes | None) -> int | None:
+    """A big-endian int64 of 0 or more."""
+    return as_big_endian(value, 8)
+
+
+def as_timestamp_int64(value: bytes | None) -> int | None:
+    """Epoch milliseconds as a big-endian int64."""
+    return _within(as_int64(value), LAST_TIMESTAMP_MS)
+
+
 def as_big_integer(value: bytes | None) -> int | None:
     """Java's BigInteger.toByteArray(): big-endian two's complement in as few bytes as it takes; 0 or more."""
     return as_big_endian(value, *range(1, 9))
 
 
-def _within(number: int, most: int) -> int | None:
-    return number if 0 <= number <= most else None
+def as_timestamp_big_integer(value: bytes | None) -> int | None:
+    """Epoch milliseconds as a BigInteger."""
+    return _within(as_big_integer(value), LAST_TIMESTAMP_MS)
+
+
+def _within(number: int | None, most: int) -> int | None:
+    return number if number is not None and 0 <= number <= most else None
 
 
 def decimal_text_places(headers: Headers, topic: str, partition: str, offset: str) -> dict[str, Any]:
     """`source_*` from the first and `newest_*` from the last of three headers that hold text."""
+    return text_places(headers, (topic,), (partition,), (offset,))
+
+
+def text_places(
+    headers: Headers, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
+) -> dict[str, Any]:
+    """The same where each has several names."""
     return {
-        "source_topic": as_text(first(headers, topic)),
-        "source_partition": as_partition(first(headers, partition)),
-        "source_offset": as_number(first(headers, offset)),
-        "newest_topic": as_text(last(headers, topic)),
-        "newest_partition": as_partition(last(headers, partition)),
-        "newest_offset": as_number(last(headers, offset)),
+        "source_topic": as_text(first(headers, *topic)),
+        "source_partition": as_partition(first(headers, *partition)),
+        "source_offset": as_number(first(headers, *offset)),
+        "newest_topic": as_text(last(headers, *topic)),
+        "newest_partition": as_partition(last(headers, *partition)),
+        "newest_offset": as_number(last(headers, *offset)),
     }
 
 
 def binary_places(
-    headers: Headers, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
+    headers: Headers,
+    topic: tuple[str, ...],
+    partition: tuple[str, ...],
+    offset: tuple[str, ...],
+    timestamp: tuple[str, ...],
 ) -> dict[str, Any]:
-    """The same for Spring, where the partition is an int32 and the offset an int64, both big-endian."""
+    """The same for Spring, where the partition is an int32, offset and timestamp are int64, all big-endian."""
     return {
         "source_topic": as_text(first(headers, *topic)),
-        "source_partition": as_big_endian(first(headers, *partition), 4),
-        "source_offset": as_big_endian(first(headers, *offset), 8),
+        "source_partition": as_int32(first(headers, *partition)),
+        "source_offset": as_int64(first(headers, *offset)),
+        "source_timestamp_ms": as_timestamp_int64(first(headers, *timestamp)),
         "newest_topic": as_text(last(headers, *topic)),
-        "newest_partition": as_big_endian(last(headers, *partition), 4),
-        "newest_offset": as_big_endian(last(headers, *offset), 8),
+        "newest_partition": as_int32(last(headers, *partition)),
+        "newest_offset": as_int64(last(headers, *offset)),
     }

@@ -89,6 +89,7 @@ def run_java(arguments: Sequence[str], deadline_s: float, stdin: str = "") -> st
             input=stdin,
             capture_output=True,
             text=True,
+            errors="backslashreplace",  # records hold any bytes
             timeout=deadline_s,
             check=False,
         )

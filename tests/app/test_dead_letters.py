@@ -10,8 +10,11 @@ from streamlit.testing.v1 import AppTest
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.reads import JobView, Reader
 from tests.support.letters import NOW_MS, add_letters, replay
+from tests.support.recordings import recordings
 
 PAGE = "pages/dead_letters.py"
+RECORDED = recordings()
+BINARY_NUMBERS = ("-partition", "-offset", "-timestamp", "-attempts")
 OpenPage = Callable[..., AppTest]
 
 
@@ -157,13 +160,52 @@ def test_shows_one_dead_letter_whole(open_page: OpenPage, database_file: Path) -
     app = select(open_page(PAGE), 0)
     words = said(app)
     assert "orders[0] offset 100" in words
+    assert "Written at the source" in words
+    assert "2026-01-01 11:58:30.000" in words
     assert "00 00 00 00 01 ff" in words
     assert "empty: there, with 0 bytes" in words
     assert "RuleBrokenError: price\n  at check" in words
     headers = next(frame.value for frame in app.dataframe if "kind" in frame.value.columns)
-    assert list(headers["value"]) == ["price", "00 00 00 00 00 00 00 ff", ""]
-    assert list(headers["kind"]) == ["text", "hex", "null"]
+    assert list(headers["value"]) == ["price", "255", ""]
+    assert list(headers["kind"]) == ["text", "number", "null"]
     assert not app.exception
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_header_of_every_framework_is_readable(open_page: OpenPage, database_file: Path, name: str) -> None:
+    record = RECORDED[name]
+    add_letters(database_file, 1, headers=record.headers, key=record.key, value=record.value)
+    app = select(open_page(PAGE), 0)
+    assert not app.exception
+    frames = [frame.value for frame in app.dataframe if "kind" in frame.value.columns]
+    if not record.headers:
+        assert frames == []
+        return
+    assert list(frames[0]["name"]) == [header for header, _ in record.headers]
+    for (header, value), shown, kind in zip(record.headers, frames[0]["value"], frames[0]["kind"], strict=True):
+        assert (shown, kind) == as_it_should_read(header, value)
+
+
+def as_it_should_read(header: str, value: bytes | None) -> tuple[str, str]:
+    if value is None:
+        return "", "null"
+    if header.endswith(BINARY_NUMBERS) and not value.isdigit():
+        return str(int.from_bytes(value, "big")), "number"
+    return (value.hex(" "), "hex") if value.startswith((b"\xac\xed", b"\xff")) else (value.decode(), "text")
+
+
+def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage, database_file: Path) -> None:
+    headers = RECORDED["share-group/without-body"].headers
+    add_letters(database_file, 1, headers=headers, key=None, value=None)
+    words = said(select(open_page(PAGE), 0))
+    assert "It cannot be replayed" in words
+    assert "the record itself is at orders[3] offset 417" in words
+
+
+def test_says_that_the_bytes_of_an_unreadable_value_are_in_a_header(open_page: OpenPage, database_file: Path) -> None:
+    headers = RECORDED["smallrye/not-deserialized"].headers
+    add_letters(database_file, 1, headers=headers, value=None)
+    assert "are in a header; a replay sends those" in said(select(open_page(PAGE), 0))
 
 
 def test_tells_null_from_empty_and_text_from_bytes(open_page: OpenPage, database_file: Path) -> None:

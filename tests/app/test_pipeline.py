@@ -9,7 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.pipeline_state import plain
 from pipeline.clock import wall_clock_ms
+from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
+from pipeline.registry import RegistryClient
+from pipeline.settings import load_settings
 from pipeline.statusboard import RoleState, StatusWriter
 from tests.support.sample_buffer import PARKED, fill
 
@@ -87,6 +90,20 @@ def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, 
     assert _figures(app)["Lag"] == "–"
 
 
+def test_a_role_that_waits_for_the_registry_says_where_and_what_to_check(
+    open_app: OpenApp, database_file: Path, say: Say
+) -> None:
+    fill(database_file)
+    settings = load_settings(schema_registry_url="http://reader:pa55@127.0.0.1:1")
+    with pytest.raises(RegistryUnavailableError) as caught:
+        RegistryClient(settings, wall_clock_ms).get_by_id(7)
+    say("processor", "waiting", str(caught.value))
+    [warning] = open_app(PAGE).warning
+    assert warning.value.startswith("**processor-0** waits: the schema registry at ")
+    assert plain("check ORDERPULSE_SCHEMA_REGISTRY_URL and that it runs") in warning.value
+    assert "pa55" not in warning.value
+
+
 def test_refused_rules_are_an_error(open_app: OpenApp, database_file: Path, say: Say) -> None:
     fill(database_file)
     say("processor", "running", figures=PROCESSOR | {"rules_error": "rules.toml line 3: no rule"})
@@ -116,3 +133,15 @@ def test_a_real_cluster_is_named_by_its_address(open_app: OpenApp, database_file
     assert not app.exception
     assert any("Kafka" in each.value and "`kafka-1:9092`" in each.value for each in app.markdown)
     assert not [each for each in app.expander if each.label == "What the demo cluster cannot do"]
+
+
+def test_where_schemas_come_from_is_told(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    assert any("schemas from `schemas`" in each.value for each in open_app(PAGE).markdown)
+
+
+def test_the_registry_is_named_without_its_password(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    app = open_app(PAGE, schema_registry_url="https://reader:pa55@registry:8081")
+    assert any("schemas from registry `https://********@registry:8081`" in each.value for each in app.markdown)
+    assert not any("pa55" in each.value for each in app.markdown)

@@ -65,6 +65,7 @@ def letters_by_status(app: App) -> dict[str, int]:
         return reader.status_counts()
 
 
+@pytest.mark.alone
 def test_a_new_user_sees_figures_move_within_seconds(page: Page, app: StartApp) -> None:
     running = app(autostart="1", refresh_ms="1000")
     opened = time.monotonic()

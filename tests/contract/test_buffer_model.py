@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer, record_id, recount
+from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, record_id, recount
 from tests.support.buffer_rows import (
     NOW_MS,
     batch,
@@ -33,11 +33,12 @@ SEED = st.integers(0, 2**16)
 
 @dataclass
 class Letter:
-    """A dead letter: `public` is the id that Kafka knows."""
+    """A dead letter: `public` is the id that Kafka knows, `before` the life whose replay it is."""
 
     public: str
     status: str = "open"
     replays: int = 0
+    before: int | None = None
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Job:
     state: str = "queued"
     items: dict[str, Item] = field(default_factory=dict)
     window: list[str] | None = None
+    pruned: list[str] = field(default_factory=list)
 
 
 class Model:
@@ -64,6 +66,8 @@ class Model:
     def __init__(self) -> None:
         self.next_offset = 0
         self.orders: dict[int, tuple[str, int]] = {}
+        self.pruned_orders: set[int] = set()
+        self.collected = 0
         self.parked: dict[int, int] = {}
         self.outbox: set[str] = set()
         self.retries = 0
@@ -184,18 +188,19 @@ class BufferMachine(RuleBasedStateMachine):
             dead_letter(self.dead.ref, offset, public, fingerprint=public[:5], replay_of=before, replay_id=replay_id)
             for offset, (public, before, replay_id) in enumerate(letters, first)
         ]
-        known = len(self.model.letters)
+        known = self.model.collected
         new = collect(self.buffer, self.dead, first, *rows, now_ms=self.now_ms)
         for public, before, replay_id in letters:
             if self.model.by_public(public) is None:
                 self._model_collected(public, before, replay_id)
-        assert new == len(self.model.letters) - known
+        assert new == self.model.collected - known
         self.model.dead_next_offset += len(letters)
 
     def _model_collected(self, public: str, before: str | None, replay_id: str | None) -> None:
         life = None if before is None else self.model.by_public(before)
         replays = 0 if life is None else self.model.letters[life].replays
-        self.model.letters[len(self.model.letters) + 1] = Letter(public, "open", replays)
+        self.model.collected += 1
+        self.model.letters[self.model.collected] = Letter(public, "open", replays, life)
         if life is None:
             return
         under_way = [name for name in self.model.replays("sending", "sent") if self.model.replay(name).letter == life]
@@ -325,6 +330,42 @@ class BufferMachine(RuleBasedStateMachine):
                 item.state = "cancelled"
                 self.model.go_back(item)
 
+    @rule(orders=st.booleans(), letters=st.booleans())
+    def prune_everything_that_may_go(self, orders: bool, letters: bool) -> None:
+        until_ms = self.now_ms + 1
+        retention = Retention(until_ms if orders else None, until_ms if letters else None)
+        while self.buffer.upkeep.prune(retention):
+            pass
+        if orders:
+            self.model.pruned_orders = set(self.model.orders)
+        while letters and (gone := [each for each in self.model.letters if self._may_be_pruned(each)]):
+            for each in gone:
+                self._model_pruned(each)
+
+    def _may_be_pruned(self, number: int) -> bool:
+        letter = self.model.letters[number]
+        next_lives = [each for each in self.model.letters.values() if each.before == number]
+        return (
+            letter.before is None
+            and (letter.status in ("recovered", "discarded") or (letter.status == "dead_again" and bool(next_lives)))
+            and not any(
+                item.letter == number and job.state in ("queued", "running", "cancelling")
+                for job in self.model.jobs.values()
+                for item in job.items.values()
+            )
+        )
+
+    def _model_pruned(self, number: int) -> None:
+        del self.model.letters[number]
+        for letter in self.model.letters.values():
+            if letter.before == number:
+                letter.before = None
+        for job_id, job in list(self.model.jobs.items()):
+            for name in [name for name, item in job.items.items() if item.letter == number]:
+                job.pruned.append(job.items.pop(name).state)
+            if not job.items:
+                del self.model.jobs[job_id]
+
     # -- outcomes, and the end of a process
 
     @precondition(lambda self: self.model.replays("sending", "sent", "failed"))
@@ -356,7 +397,8 @@ class BufferMachine(RuleBasedStateMachine):
         assert processor(self.buffer).next_offset == model.next_offset
         assert collector(self.buffer).next_offset == model.dead_next_offset
         orders = self.rows('SELECT "offset", product, price_cents FROM orders')
-        assert {offset: (product, price) for offset, product, price in orders} == model.orders
+        kept = {offset: order for offset, order in model.orders.items() if offset not in model.pruned_orders}
+        assert {offset: (product, price) for offset, product, price in orders} == kept
         found = {each.record_id: each.attempts for each in self._parked()}
         assert found == {record_id(ref, offset): attempts for offset, attempts in model.parked.items()}
         assert {row.dead_letter_id for row in self.buffer.flow.outbox([ref], 10_000)} == model.outbox
@@ -368,7 +410,7 @@ class BufferMachine(RuleBasedStateMachine):
     def figures_are_those_of_the_model(self) -> None:
         model = self.model
         prices = [price for _, price in model.orders.values()]
-        expected = (len(prices), sum(prices), len(model.letters))
+        expected = (len(prices), sum(prices), model.collected)
         assert self.rows("SELECT orders, revenue_cents, dead_letters FROM totals") == [expected]
         sums = "coalesce(sum(orders), 0), coalesce(sum(revenue_cents), 0), coalesce(sum(dead_letters), 0)"
         for table in ("flow_minutes", "flow_seconds"):
@@ -379,7 +421,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @invariant()
     def dead_letters_are_those_of_the_model(self) -> None:
-        letters = self.rows("SELECT id, dead_letter_id, status, replays FROM dead_letters")
+        letters = self.rows("SELECT id, dead_letter_id, status, replays, replay_of FROM dead_letters")
         assert {row[0]: Letter(*row[1:]) for row in letters} == self.model.letters
         counts = self.rows("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0")
         assert dict(counts) == Counter(letter.status for letter in self.model.letters.values())
@@ -392,7 +434,7 @@ class BufferMachine(RuleBasedStateMachine):
         assert jobs == {number: self._job_row(job) for number, job in self.model.jobs.items()}
 
     def _job_row(self, job: Job) -> tuple[str, int, int]:
-        states = Counter(item.state for item in job.items.values())
+        states = Counter([*job.pruned, *(item.state for item in job.items.values())])
         return job.state, sum(states[state] for state in SENT), states["failed"]
 
     @invariant()

@@ -73,6 +73,7 @@ def test_everything_a_dead_letter_tells_is_kept(buffer, store):
         stage="processor",
         consumer_group="shop",
         attempts=3,
+        source_timestamp_ms=NOW_MS - 900,
         first_failed_at_ms=NOW_MS - 500,
         failed_at_ms=NOW_MS - 100,
     )
@@ -82,6 +83,7 @@ def test_everything_a_dead_letter_tells_is_kept(buffer, store):
         assert row[name] == getattr(told, name)
     for name in "source_topic source_partition source_offset error_class stacktrace rule stage consumer_group".split():
         assert row[name] == getattr(told, name)
+    assert row["source_timestamp_ms"] == NOW_MS - 900
     assert (row["order_id"], row["customer_id"], row["product"], row["price_cents"]) == ("A-7", "C-1", "mug", 990)
     assert (row["created_at_ms"], row["attempts"], row["first_failed_at_ms"]) == (NOW_MS - 10_000, 3, NOW_MS - 500)
     assert (row["received_at_ms"], row["status_at_ms"], row["replays"]) == (NOW_MS + 7, NOW_MS + 7, 0)

@@ -12,7 +12,7 @@ from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavail
 from tests.support.buffer_rows import NOW_MS, accept, batch, order_row, processor
 
 
-def filled(path, orders=3000):
+def filled(path, orders=9000):
     """A closed buffer of many pages."""
     with open_buffer(path) as buffer:
         accept(buffer, processor(buffer), 0, orders)
@@ -66,7 +66,7 @@ def test_a_damaged_page_is_told_as_damage(tmp_path):
     path = filled(tmp_path / "damaged.db")
     damage(path)
     with open_buffer(path) as buffer, pytest.raises(BufferCorruptError, match=r"damaged\.db"):
-        accept(buffer, processor(buffer), 3000, 3000)
+        accept(buffer, processor(buffer), 9000, 9000)
 
 
 def test_a_newer_layout_is_refused_and_stays_as_it_is(tmp_path):

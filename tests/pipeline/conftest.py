@@ -10,6 +10,10 @@ import pytest
 
 from tests.support.kafkas import PARTITIONS, own_names
 from tests.support.running_pipeline import RunningPipeline
+from tests.support.secured_kafka import SecuredKafka, TlsKafka
+
+USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger lagging changing".split()}
+"""One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 
 
 @pytest.fixture
@@ -43,3 +47,18 @@ def pipeline(pipeline_with: Callable[..., RunningPipeline]) -> RunningPipeline:
     running = pipeline_with()
     running.up()
     return running
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Apache Kafka with TLS, SASL and ACLs."""
+    with SecuredKafka(tmp_path_factory.mktemp("secured"), USERS) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def tls_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsKafka]:
+    """Apache Kafka with TLS that asks for no client certificate."""
+    kafka = TlsKafka(tmp_path_factory.mktemp("tls"))
+    with kafka.cluster:
+        yield kafka

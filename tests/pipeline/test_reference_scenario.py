@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.requests import ProduceRequest
 from pipeline.samples import REFERENCE_REASON, SampleOrders
@@ -13,6 +15,7 @@ from pipeline.settings import PROJECT_DIR
 from tests.support.running_pipeline import wait_for
 
 
+@pytest.mark.alone
 def test_nineteen_succeed_and_order_15_is_dead_lettered_after_three_retries_two_seconds_apart(pipeline_with):
     pipeline = pipeline_with(retry_preset="fixed")
     pipeline.up()
@@ -49,6 +52,7 @@ def test_nineteen_succeed_and_order_15_is_dead_lettered_after_three_retries_two_
     assert set(orders.column("attempts")) == {1}
 
 
+@pytest.mark.alone
 def test_make_demo_plays_it_on_the_console():
     played = subprocess.run(
         [sys.executable, "-m", "scripts.demo"],

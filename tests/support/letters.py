@@ -21,6 +21,7 @@ def add_letters(
     value: bytes | None = b"\x00\x00\x00\x00\x01\xff",
     key: bytes | None = b"",
     replay_of: str | None = None,
+    headers: Headers = HEADERS,
 ) -> None:
     """So many dead letters more; their order ids go on counting."""
     with open_buffer(database_file) as buffer:
@@ -35,7 +36,7 @@ def add_letters(
                 timestamp_ms=NOW_MS + offset,
                 key=key,
                 value=value,
-                headers=HEADERS,
+                headers=headers,
                 dialect="orderpulse",
                 reason=reason,
                 fingerprint=digest,
@@ -45,6 +46,7 @@ def add_letters(
                 source_topic=source_topic,
                 source_partition=0,
                 source_offset=100 + offset,
+                source_timestamp_ms=NOW_MS - 90_000,
                 order=Order(f"ORD-{offset + 1:06d}", "C0001", "Travel mug", -100, NOW_MS - 60_000),
                 error_class="RuleBrokenError",
                 rule="price",

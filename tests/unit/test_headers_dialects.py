@@ -100,6 +100,7 @@ def test_spring_s_retryable_topic_leaves_out_dlt_but_for_the_group(attempts: byt
     assert told(headers) == {
         "dialect": "spring-kafka",
         **place("orders", 1, 5),
+        "source_timestamp_ms": 1_700_000_000_000,
         "error_class": NPE.decode(),
         "message": "no stock",
         "attempts": 4,
@@ -148,6 +149,7 @@ def test_spring_cloud_stream() -> None:
     assert told(headers) == {
         "dialect": "spring-cloud-stream",
         **place("orders", 2, 77),
+        "source_timestamp_ms": 1_700_000_000_000,
         "error_class": NPE.decode(),
         "message": "no stock",
         "stacktrace": "at com.shop.Stock",
@@ -265,6 +267,40 @@ def test_smallrye_s_retry_topics_come_before_its_dead_letter() -> None:
     failure = read_failure(headers)
     assert (failure.source_topic, failure.source_partition, failure.source_offset) == ("orders", 1, 8)
     assert (failure.newest_topic, failure.attempts) == ("orders_retry_10000", 3)
+
+
+def test_smallrye_puts_its_newest_failure_first() -> None:
+    headers = (
+        ("dead-letter-topic", b"orders"),
+        ("dead-letter-partition", b"1"),
+        ("dead-letter-offset", b"900"),
+        ("dead-letter-reason", b"sold out"),
+        ("dead-letter-topic", b"orders"),
+        ("dead-letter-partition", b"1"),
+        ("dead-letter-offset", b"8"),
+        ("dead-letter-reason", b"no stock"),
+    )
+    failure = read_failure(headers)
+    assert (failure.source_offset, failure.newest_offset, failure.message) == (8, 900, "sold out")
+    assert read_failure(headers[4:] + headers[:4]) == failure
+
+
+def test_a_time_beyond_every_calendar_is_not_told() -> None:
+    late = int64(2**62)
+    assert read_failure((("kafka_dlt-original-timestamp", late),)).source_timestamp_ms is None
+    assert read_failure((("retry_topic-backoff-timestamp", late),)).failed_at_ms is None
+    assert read_failure((("x-original-timestamp", late),)).source_timestamp_ms is None
+    text = str(2**62).encode()
+    assert read_failure((("delayed-retry-original-timestamp", text),)).source_timestamp_ms is None
+    ours = (("orderpulse.dead-letter-id", b"d"), ("orderpulse.failed-at-ms", text))
+    assert read_failure(ours).failed_at_ms is None
+
+
+def test_the_newer_of_spring_s_failures_of_key_and_value_counts() -> None:
+    value = (("kafka_dlt-exception-fqcn", b"ValueError"), ("kafka_dlt-exception-message", b"bad value"))
+    key = (("kafka_dlt-key-exception-fqcn", b"KeyError"), ("kafka_dlt-key-exception-message", b"bad key"))
+    assert (read_failure(value + key).error_class, read_failure(value + key).message) == ("KeyError", "bad key")
+    assert (read_failure(key + value).error_class, read_failure(key + value).message) == ("ValueError", "bad value")
 
 
 def test_smallrye_s_deserialization_failure() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,24 +27,24 @@ FRAME = b"\x00\x00\x00\x00\x07"
 
 
 class Registry:
-    """A registry that knows one schema, as id 7."""
+    """What a registry says that knows one schema, as id 7, and the schemas that it refers to."""
 
-    def __init__(self, schema: Any) -> None:
-        self.text = schema if isinstance(schema, str) else json.dumps(schema)
+    def __init__(self, schema: Any, *referenced: Any) -> None:
+        self.texts = tuple(each if isinstance(each, str) else json.dumps(each) for each in (*referenced, schema))
         self.asked: list[int] = []
 
-    def get_by_id(self, schema_id: int) -> str | None:
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
         self.asked.append(schema_id)
-        return self.text if schema_id == 7 else None
+        return self.texts if schema_id == 7 else None
 
 
 class RegistryThatIsAway:
-    def get_by_id(self, schema_id: int) -> str | None:
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
         raise RegistryUnavailableError("connection refused")
 
 
-def codec_knowing(schema: Any) -> OrderCodec:
-    return OrderCodec(STORE, Registry(schema))
+def codec_knowing(schema: Any, *referenced: Any) -> OrderCodec:
+    return OrderCodec(STORE, Registry(schema, *referenced))
 
 
 def written(schema: dict[str, Any], datum: dict[str, Any]) -> bytes:
@@ -130,13 +131,29 @@ def test_both_versions_are_read_in_any_sequence_by_one_codec() -> None:
     assert [codec.decode(value).region for value in values] == ["unknown", "north"] * 2 + ["north", "unknown"]
 
 
+def test_version_1_of_the_registry_is_read_like_that_of_the_folder() -> None:
+    codec = codec_knowing(STORE.version(1).text)
+    assert codec.decode(LOCAL.encode_confluent(ORDER, 7, version=1)) == replace(ORDER, region="unknown")
+
+
 def test_a_reader_that_knows_version_1_only_reads_version_2(tmp_path: Path) -> None:
     (tmp_path / "order.v1.avsc").write_text(STORE.version(1).text)
     codec = OrderCodec(SchemaStore(tmp_path), Registry(V2))
-    assert codec.decode(LOCAL.encode_confluent(ORDER, 7)).order_id == "ORD-1"
+    assert codec.decode(LOCAL.encode_confluent(ORDER, 7)) == replace(ORDER, region="unknown")
 
 
-@pytest.mark.parametrize("namespace", [{"namespace": "com.shop.sales"}, {"namespace": ""}])
+def test_a_reader_with_a_later_version_fills_in_what_older_writers_do_not_tell(tmp_path: Path) -> None:
+    for version in (1, 2):
+        (tmp_path / f"order.v{version}.avsc").write_text(STORE.version(version).text)
+    extra = {"name": "channel", "type": "string", "default": "web"}
+    fields = [field | {"default": "nowhere"} if field["name"] == "region" else field for field in V2["fields"]]
+    (tmp_path / "order.v3.avsc").write_text(json.dumps(V2 | {"fields": [extra, *fields]}))
+    codec = OrderCodec(SchemaStore(tmp_path))
+    assert codec.decode(LOCAL.encode(ORDER, version=1)) == replace(ORDER, region="nowhere")
+    assert codec.decode(LOCAL.encode(ORDER, version=2)) == ORDER
+
+
+@pytest.mark.parametrize("namespace", [{"namespace": "com.shop.sales"}, {"namespace": ""}, {"name": "com.shop.Order"}])
 def test_the_namespace_of_the_writers_record_does_not_matter(namespace: dict[str, str]) -> None:
     schema = V2 | namespace
     assert codec_knowing(schema).decode(written(schema, datum())) == ORDER
@@ -174,6 +191,30 @@ def test_a_field_is_found_by_an_alias_in_the_readers_schema(tmp_path: Path) -> N
     theirs = with_field("customer_id", name="buyer")
     value = written(theirs, datum(buyer="CUST-9"))
     assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(value).customer_id == "CUST-9"
+
+
+def test_a_record_is_found_by_an_alias_in_the_readers_schema(tmp_path: Path) -> None:
+    (tmp_path / "order.v2.avsc").write_text(json.dumps(V2 | {"aliases": ["com.shop.Purchase"]}))
+    theirs = V2 | {"name": "Purchase", "namespace": "org.example"}
+    assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(written(theirs, datum())) == ORDER
+
+
+def test_an_own_name_goes_before_an_alias(tmp_path: Path) -> None:
+    (tmp_path / "order.v2.avsc").write_text(json.dumps(with_field("customer_id", aliases=["buyer"])))
+    theirs = V2 | {"fields": [{"name": "buyer", "type": "string"}, *V2["fields"]]}
+    value = written(theirs, datum(buyer="CUST-9"))
+    assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(value) == ORDER
+
+
+def test_types_of_other_schemas_that_a_schema_refers_to_are_known() -> None:
+    amount = {"type": "fixed", "name": "shop.Amount", "size": 9, "logicalType": "decimal", "precision": 18, "scale": 2}
+    basket = {"type": "record", "name": "shop.Basket", "fields": [{"name": "sum", "type": "shop.Amount"}]}
+    theirs = with_field("price", type="shop.Amount")
+    theirs |= {"fields": [*theirs["fields"], {"name": "basket", "type": ["null", "shop.Basket"]}]}
+    value = FRAME + LOCAL.encode(ORDER)[10:].replace(b"\x04\x05\x13", (1299).to_bytes(9, "big")) + b"\x02" + bytes(9)
+    assert codec_knowing(theirs, amount, basket).decode(value) == ORDER
+    assert reason_for(value, codec_knowing(theirs, amount)).startswith("schema id 7 cannot be read: it is no Avro")
+    assert reason_for(value, codec_knowing(theirs, amount, "{")).startswith("schema id 7 cannot be read: it is no Avro")
 
 
 def test_a_missing_field_takes_the_default_of_the_readers_schema(tmp_path: Path) -> None:
@@ -288,7 +329,7 @@ def test_a_broken_body_is_refused_with_the_field_and_the_reason(value: bytes, re
     assert reason_for(value) == reason
 
 
-def test_an_unknown_schema_id_is_asked_for_again_and_a_known_one_is_not() -> None:
+def test_a_schema_that_was_found_is_not_asked_for_again_and_one_that_was_not_is() -> None:
     registry = Registry(V2)
     codec = OrderCodec(STORE, registry)
     for _ in range(2):

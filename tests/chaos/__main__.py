@@ -1,0 +1,36 @@
+"""The long run, with a seed of one's choice: `python -m tests.chaos --faults 300 --seed 1`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from scripts.local.cluster import KafkaCluster
+from tests.chaos.harness import Chaos
+
+
+def main(arguments: list[str]) -> int:
+    """0 when nothing was lost, doubled or stuck; the assertion that failed ends it otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--faults", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=int, default=2000, help="records a second (2000)")
+    asked = parser.parse_args(arguments)
+    with (
+        tempfile.TemporaryDirectory(prefix="orderpulse-chaos-") as folder,
+        KafkaCluster(Path(folder, "kafka")) as kafka,
+    ):
+        result = Chaos(Path(folder), kafka, asked.seed, lambda text: print(text, flush=True)).run(
+            asked.faults, asked.rate
+        )
+    for kind, count in result.faults.items():
+        print(f"{count:5}  {kind}")
+    print(f"{result.records:,} records in {result.took_s:.0f} s, each there once:", end=" ")
+    print(f"{result.orders:,} orders, {result.dead_letters:,} dead letters")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

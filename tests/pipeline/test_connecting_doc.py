@@ -1,0 +1,83 @@
+"""What docs/connecting.md says is enough: its ACLs, line by line as they stand there, and its properties."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+
+import pytest
+
+from pipeline.kafka import check_kafka_config
+from pipeline.settings import PROJECT_DIR, load_settings
+from scripts.local.certificates import CertificateAuthority
+from tests.support.running_pipeline import wait_for
+from tests.support.secured_kafka import SecuredKafka, unique
+from tests.unit.test_docs import code_blocks
+
+TEXT = (PROJECT_DIR / "docs" / "connecting.md").read_text()
+ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
+ALL_ROLES, WORKBENCH = (block for block in code_blocks(TEXT) if "kafka-acls.sh" in block)
+CONFIGS = re.findall(r"ORDERPULSE_KAFKA_CONFIG='(.*)'", TEXT)
+
+
+def add_acls(kafka: SecuredKafka, block: str, names: Mapping[str, str]) -> None:
+    """Runs the lines of a block with the names of a test in place of the ones in the docs."""
+    for line in block.splitlines():
+        tool, _, address, *arguments = shlex.split(line)
+        assert (tool, address) == ("kafka-acls.sh", "broker1:9092")
+        kafka.cluster.tool(ACL_COMMAND, *(names.get(word, word) for word in arguments))
+
+
+def test_the_acls_for_everything_are_enough_and_the_topics_are_made(secured_kafka, pipeline_with):
+    settings = secured_kafka.settings("SASL_SSL", "roles")
+    orders, dead_letters = settings["orders_topic"], settings["dlq_topics"]
+    names = {"orders": orders, "orders-dlq": dead_letters, "orderpulse": settings["group_id"]}
+    add_acls(secured_kafka, ALL_ROLES, names | {"User:orderpulse": "User:roles"})
+    pipeline = pipeline_with(**settings)
+    pipeline.up()
+    assert pipeline.command("produce", "--count", "10", "--invalid-share", "0.2").returncode == 0
+    wait_for("10 settled records", lambda: pipeline.settled() == 10)
+    replayed = pipeline.command("replay", "--all")
+    assert replayed.returncode == 0, replayed.stderr
+    wait_for("their second failure", lambda: pipeline.settled() == 12)
+    check = pipeline.command("check")
+    assert (check.returncode, check.stderr) == (0, "all figures agree\n")
+    assert "WARNING" not in pipeline.log()
+
+
+def test_the_acls_for_the_workbench_alone_are_enough(secured_kafka, pipeline_with):
+    payments, dead_letters = unique("payments"), unique("payments-dlt")
+    settings = secured_kafka.settings("SASL_SSL", "workbench", roles="collector,worker") | {"dlq_topics": dead_letters}
+    names = {"payments": payments, "payments-dlt": dead_letters, "orderpulse": settings["group_id"]}
+    secured_kafka.make_topics(payments, dead_letters)
+    add_acls(secured_kafka, WORKBENCH, names | {"User:orderpulse": "User:workbench"})
+    pipeline = pipeline_with(**settings)
+    pipeline.up()
+    origin = (("kafka_dlt-original-topic", payments.encode()), ("kafka_dlt-exception-message", b"no such account"))
+    secured_kafka.send(dead_letters, b"payload", origin)
+    wait_for("the dead letter", lambda: pipeline.settled() == 1)
+    replayed = pipeline.command("replay", "--all")
+    assert replayed.returncode == 0, replayed.stderr
+    check = pipeline.command("check")
+    assert (check.returncode, check.stderr) == (0, "all figures agree\n")
+    assert "WARNING" not in pipeline.log()
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_each_config_in_the_docs_is_one_that_librdkafka_takes(config, tmp_path):
+    authority = CertificateAuthority(tmp_path)
+    pair = authority.client("orderpulse")
+    files = {
+        "/etc/kafka/ca.pem": authority.ca_file,
+        "/etc/kafka/client.pem": pair.certificate_file,
+        "/etc/kafka/client.key": pair.key_file,
+    }
+    properties = {name: str(files.get(value, value)) for name, value in json.loads(config).items()}
+    check_kafka_config(load_settings(bootstrap_servers="broker1:9092", kafka_config=properties))
+
+
+def test_there_is_a_block_for_each_way_to_connect():
+    protocols = [(given["security.protocol"], given.get("sasl.mechanisms")) for given in map(json.loads, CONFIGS)]
+    assert protocols == [("SSL", None), ("SSL", None), ("SASL_SSL", "SCRAM-SHA-512"), ("SASL_SSL", "PLAIN")]

@@ -1,0 +1,199 @@
+"""Several processors share a consumer group and one buffer, on Apache Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+
+from pipeline.kafka import ClusterView
+from pipeline.statusboard import read_roles
+from scripts.local.cluster import KafkaCluster
+from tests.support.order_writer import OrderWriter
+from tests.support.running_pipeline import RunningPipeline, wait_for
+
+PARTITIONS = 12
+SESSION_MS = 6000  # the shortest that a broker allows by default
+LONGEST_PAUSE_S = 1.0
+SAMPLE_EVERY_S = 0.02
+
+
+@pytest.fixture
+def group(pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaCluster) -> RunningPipeline:
+    """A data folder on Apache Kafka with an orders topic of 12 partitions, and no process yet."""
+    name = f"group-{time.time_ns()}"
+    pipeline = pipeline_with(
+        bootstrap_servers=apache_kafka.bootstrap_servers,
+        orders_topic=name,
+        dlq_topics=f"{name}-dlq",
+        group_id=name,
+        topic_partitions=PARTITIONS,
+        kafka_config={"session.timeout.ms": SESSION_MS},
+    )
+    ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(name)
+    return pipeline
+
+
+def owned(pipeline: RunningPipeline) -> dict[int, set[int]]:
+    """The partitions of each processor that is heard, by instance."""
+    now_ms = time.time_ns() // 1_000_000
+    return {
+        role.instance: {int(name.rpartition("[")[2][:-1]) for name in role.figures.get("partitions", {})}
+        for role in read_roles(pipeline.data_dir)
+        if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+    }
+
+
+def wait_until_shared(pipeline: RunningPipeline, instances: set[int]) -> dict[int, set[int]]:
+    """Waits until these processors, and no others, own every partition once and each has some."""
+
+    def shared() -> dict[int, set[int]] | None:
+        found = {instance: partitions for instance, partitions in owned(pipeline).items() if instance in instances}
+        each_has_some = found.keys() == instances and all(found.values())
+        every_one_once = sorted(sum(map(sorted, found.values()), [])) == list(range(PARTITIONS))
+        return found if each_has_some and every_one_once else None
+
+    found = wait_for(f"{PARTITIONS} partitions shared by {sorted(instances)}", shared)
+    assert found is not None
+    return found
+
+
+def start_processors(pipeline: RunningPipeline, *instances: int) -> None:
+    for instance in instances:
+        pipeline.start("processor", "--instance", str(instance))
+
+
+def pid_of(pipeline: RunningPipeline, instance: int) -> int:
+    [role] = [role for role in read_roles(pipeline.data_dir) if (role.role, role.instance) == ("processor", instance)]
+    return role.pid
+
+
+def assert_all_is_there_once(pipeline: RunningPipeline, writer: OrderWriter) -> None:
+    account = writer.account
+    with pipeline.reader() as reader:
+        wait_for(f"{account.orders} orders", lambda: reader.totals().orders >= account.orders)
+        totals = reader.totals()
+    assert (totals.orders, totals.revenue_cents, totals.dead_letters) == (account.orders, account.revenue_cents, 0)
+    checked = pipeline.command("check")
+    assert checked.returncode == 0, checked.stdout
+
+
+class Progress:
+    """When each partition's next offset moved, as seen every 20 ms."""
+
+    def __init__(self) -> None:
+        self.moved_at_s: dict[int, list[float]] = {}
+
+    def longest_pause_s(self, partition: int) -> float:
+        return max(later - earlier for earlier, later in pairwise(self.moved_at_s[partition]))
+
+
+@contextmanager
+def progress_of(pipeline: RunningPipeline) -> Iterator[Progress]:
+    """Watches the buffer while the block runs."""
+    progress, stop = Progress(), threading.Event()
+
+    def watch() -> None:
+        seen: dict[int, int] = {}
+        with pipeline.reader() as reader:
+            while not stop.wait(SAMPLE_EVERY_S):
+                for role, _, partition, next_offset, *_ in reader.partitions().rows:
+                    if role == "processor" and seen.get(partition) != next_offset:
+                        seen[partition] = next_offset
+                        progress.moved_at_s.setdefault(partition, []).append(time.monotonic())
+
+    thread = threading.Thread(target=watch, name="progress")
+    thread.start()
+    try:
+        yield progress
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.alone
+def test_a_rebalance_moves_partitions_without_stopping_the_others(group):
+    start_processors(group, 0, 1)
+    before = wait_until_shared(group, {0, 1})
+    with OrderWriter(group, 1500) as writer:
+        with group.reader() as reader:
+            wait_for("a flow", lambda: reader.totals().orders > 1000)
+        with progress_of(group) as progress:
+            start_processors(group, 2)
+            after = wait_until_shared(group, {0, 1, 2})
+            wait_for("what moved goes on", lambda: len(progress.moved_at_s) == PARTITIONS)
+    untouched = {partition for instance in (0, 1) for partition in before[instance] & after[instance]}
+    assert len(untouched) >= PARTITIONS * 2 // 3 - 1
+    pauses = {partition: progress.longest_pause_s(partition) for partition in untouched}
+    print(f"longest pause of an untouched partition: {max(pauses.values()) * 1000:.0f} ms")
+    assert max(pauses.values()) < LONGEST_PAUSE_S
+    assert_all_is_there_once(group, writer)
+
+
+def test_a_killed_processor_s_partitions_go_to_the_others(group):
+    start_processors(group, 0, 1, 2)
+    wait_until_shared(group, {0, 1, 2})
+    with OrderWriter(group, 1000) as writer:
+        with group.reader() as reader:
+            wait_for("a flow", lambda: reader.totals().orders > 500)
+        os.kill(pid_of(group, 1), signal.SIGKILL)
+        wait_until_shared(group, {0, 2})
+    assert_all_is_there_once(group, writer)
+
+
+def test_a_processor_paused_past_its_session_changes_nothing_when_it_wakes_up(group):
+    start_processors(group, 0, 1)
+    wait_until_shared(group, {0, 1})
+    with OrderWriter(group, 1000) as writer:
+        with group.reader() as reader:
+            wait_for("a flow", lambda: reader.totals().orders > 500)
+        sleeper = pid_of(group, 0)
+        os.kill(sleeper, signal.SIGSTOP)
+        try:
+            wait_until_shared(group, {1})
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        wait_until_shared(group, {0, 1})
+        assert pid_of(group, 0) == sleeper
+    assert_all_is_there_once(group, writer)
+
+
+def test_a_restarted_processor_gets_its_partitions_back_and_nobody_else_s_move(group):
+    start_processors(group, 1)
+    leaving = group.start("processor", "--instance", "0")
+    before = wait_until_shared(group, {0, 1})
+    with OrderWriter(group, 500) as writer:
+        leaving.terminate()
+        assert leaving.wait(10) == 0
+        start_processors(group, 0)
+        assert wait_until_shared(group, {0, 1}) == before
+        with group.reader() as reader:
+            wait_for("a flow", lambda: reader.totals().orders > 500)
+    assert_all_is_there_once(group, writer)
+
+
+def test_a_broker_restarted_under_two_thousand_orders_a_second_loses_and_doubles_nothing(group, apache_kafka):
+    start_processors(group, 0, 1)
+    wait_until_shared(group, {0, 1})
+    with OrderWriter(group, 2000) as writer, group.reader() as reader:
+        wait_for("a flow", lambda: reader.totals().orders > 2000)
+        apache_kafka.restart(1)
+        back = reader.totals().orders
+        wait_for("the flow's return", lambda: reader.totals().orders > back + 4000)
+    assert_all_is_there_once(group, writer)
+
+
+def test_status_tells_the_lag_and_rate_of_all_processors(group):
+    start_processors(group, 0, 1)
+    wait_until_shared(group, {0, 1})
+    with OrderWriter(group, 500):
+        rate_per_s = wait_for("a rate", lambda: json.loads(group.command("status", "--json").stdout)["rate_per_s"])
+    assert rate_per_s > 0
+    wait_for("no lag", lambda: json.loads(group.command("status", "--json").stdout)["lag"] == 0)

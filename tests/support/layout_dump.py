@@ -1,0 +1,47 @@
+"""A buffer of this version as SQL text, to be kept for later versions to walk on from.
+
+`python -m tests.support.layout_dump` writes the newest version's file anew. Released ones are never written again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.buffer.connection import APPLICATION_ID, LAYOUT_VERSION
+from tests.support.sample_buffer import fill
+
+LAYOUTS = Path(__file__).parent.parent / "contract" / "layouts"
+
+
+def layout_file(version: int) -> Path:
+    """Where a version's buffer is kept."""
+    return LAYOUTS / f"{version:04}.sql"
+
+
+def dump(path: Path) -> str:
+    """All of a buffer as SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        lines = "\n".join(connection.iterdump())
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {version};\n{lines}\n"
+
+
+def load(text: str, path: Path) -> None:
+    """Makes a buffer file of SQL text."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(text)
+
+
+def main() -> None:
+    """Writes the file of the newest version."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "orderpulse.db"
+        fill(path, orders=40, dead_letters=10)
+        layout_file(LAYOUT_VERSION).write_text(dump(path), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""An outsider that writes orders at a steady rate and keeps its own account of them, to hold the buffer against."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+from pipeline.headers.orderpulse import TRANSIENT_FAILURES
+from pipeline.kafka import Delivery, Sender
+from pipeline.records import Headers, Order
+from pipeline.serde import OrderCodec, SchemaStore
+from tests.support.running_pipeline import RunningPipeline
+
+CUSTOMERS = 1000
+TICK_S = 0.02
+
+Kind = Literal["valid", "invalid", "malformed", "transient"]
+
+
+@dataclass(slots=True)
+class Account:
+    """What Kafka has confirmed, and what must become of it."""
+
+    orders: int = 0
+    revenue_cents: int = 0
+    dead_letters: int = 0
+
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.orders + self.dead_letters
+
+
+class OrderWriter:
+    """Writes `rate_per_s` records a second from a thread of its own, until it is closed.
+
+    Of every hundred, `faults` says which are not plainly valid. An invalid or malformed one must become a dead letter,
+    a transient one an order at its third attempt.
+    """
+
+    def __init__(self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None) -> None:
+        self._topic = pipeline.settings.orders_topic
+        self._codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
+        self._sender = Sender(pipeline.settings, pipeline.cluster)
+        self._rate_per_s = rate_per_s
+        self._faults = faults or {}
+        self._numbers = itertools.count(1)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="order-writer")
+        self.account = Account()
+        self.errors: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if kind is None:
+            assert self._sender.flush(60.0) == 0
+            assert self.errors == []
+        self._sender.close()
+
+    def _write(self) -> None:
+        began_s, written = time.monotonic(), 0
+        while not self._stop.wait(TICK_S):
+            due = int((time.monotonic() - began_s) * self._rate_per_s)
+            for number in itertools.islice(self._numbers, due - written):
+                self._send(number)
+            written = max(written, due)
+            self._sender.poll()
+
+    def _send(self, number: int) -> None:
+        kind = self._faults.get(number % 100, "valid")
+        cents = 0 if kind == "invalid" else 100 + number % 9900
+        customer = f"C{number % CUSTOMERS:04d}"
+        value = self._codec.encode(Order(f"W-{number}", customer, "Cup", cents, time.time_ns() // 1_000_000))
+        if kind == "malformed":
+            value = value[:-2]
+        headers: Headers = ((TRANSIENT_FAILURES, b"2"),) if kind == "transient" else ()
+
+        def confirmed(delivery: Delivery) -> None:
+            if delivery.error:
+                self.errors.append(delivery.error)
+            elif kind in ("invalid", "malformed"):
+                self.account.dead_letters += 1
+            else:
+                self.account.orders += 1
+                self.account.revenue_cents += cents
+
+        self._sender.send(self._topic, customer.encode(), value, headers, confirmed)

@@ -1,0 +1,53 @@
+"""What `make fuzz` found, one test for each: it must not come back."""
+
+import os
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.buffer import open_buffer
+from pipeline.errors import SettingsError, TransientError
+from pipeline.settings import describe, load_settings
+from tests.support.buffer_rows import collect_many
+
+LONG_NAME = "a" * 300
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to be in, which is the data folder too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
+    with open_buffer(tmp_path / "orderpulse.db") as buffer:
+        collect_many(buffer, 1)
+    return tmp_path
+
+
+def test_a_dotenv_file_that_is_not_utf8_is_refused_in_words(folder):
+    (folder / ".env").write_bytes(b"ORDERPULSE_GROUP_ID=\x80\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        load_settings()
+
+
+def test_a_list_in_a_dotenv_file_is_shown_by_config(folder, capsys):
+    (folder / ".env").write_text("ORDERPULSE_DLQ_TOPICS=a,b\nORDERPULSE_ALERT_URLS=\n")
+    [line] = [line for line in describe(load_settings()) if line.variable == "ORDERPULSE_DLQ_TOPICS"]
+    assert (line.value, line.source) == ("a,b", ".env")
+    assert main(["config"]) == 0
+
+
+def test_a_handlers_reason_with_half_of_a_surrogate_pair_can_be_stored():
+    assert TransientError("no \ud800 today").reason == "no \\ud800 today"
+
+
+def test_a_group_that_is_not_utf8_is_wrong_use(folder, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["replay", "--group", os.fsdecode(b"\xff"), "--dry-run"])
+    assert end.value.code == 2
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_file_name_that_is_too_long_is_refused_in_words(folder, capsys, command):
+    assert main([command, LONG_NAME]) == 1
+    assert "too long" in capsys.readouterr().err
