@@ -428,14 +428,18 @@ class GroupReader(Reader):
         )
 
     def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
-        """As `read`, by partition; raises what `assigned` raised."""
+        """As `read`, by partition. Both raise what `assigned` raised."""
         messages, gaps = self._fetch(max_records, timeout_s)
-        if self._failed is not None:
-            raise self._failed
         by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
         for message, partition in zip(messages, map(Message.partition, messages), strict=True):
             by_partition[partition].append(message)
         return [Fetched(found) for found in by_partition.values()], gaps
+
+    def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
+        found = super()._fetch(max_records, timeout_s)
+        if self._failed is not None:
+            raise self._failed
+        return found
 
     def pause(self) -> None:
         """Stops fetching; the group membership goes on."""
