@@ -112,6 +112,10 @@ class Values:
         """The places, those beyond the data brought back to its end."""
         return np.minimum(at, self._limit)
 
+    def holds(self, ends: Integers) -> Flags:
+        """Whether what ends before each of these places is in the data to its last byte."""
+        return ends <= self._limit
+
     def framed(self, among: Integers, frame: bytes) -> Flags:
         """Which of the values with these indices begin with `frame`, of 5 to 16 bytes."""
         begins = self.begins[among]
@@ -169,15 +173,19 @@ def _varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
     for byte in range(1, _WORD_BYTES):
         unsigned |= words >> np.uint64(byte) & np.uint64(0x7F << 7 * byte)
     numbers = (unsigned >> np.uint64(1)).astype(np.int64) ^ -(unsigned & np.uint64(1)).astype(np.int64)
-    sizes = np.bitwise_count(kept).astype(np.int64) >> 3
-    return numbers, values.within(at + sizes), fine
+    after = at + (np.bitwise_count(kept).astype(np.int64) >> 3)
+    # What is cut off at the end of all data must not seem to end there.
+    fine &= values.holds(after)
+    return numbers, values.within(after), fine
 
 
 def _spans(values: Values, at: Integers) -> tuple[tuple[Integers, Integers], Integers, Flags]:
     """Where bytes and texts begin and end."""
     lengths, begins, fine = _varints(values, at)
     fine &= lengths >= 0
-    ends = values.within(begins + np.maximum(lengths, 0))
+    after = begins + np.maximum(lengths, 0)
+    fine &= values.holds(after)
+    ends = values.within(after)
     return (begins, ends), ends, fine
 
 

@@ -247,6 +247,7 @@ class Fetched:
 
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
+        self._headers = _headers_of(messages)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -270,23 +271,31 @@ class Fetched:
 
     def without_headers(self, names: frozenset[str]) -> list[bool]:
         """Whether each has none of these headers, for certain."""
-        return [_has_none_of(names, message) for message in self._messages]
+        if not any(self._headers):
+            return [headers is not None for headers in self._headers]
+        return [
+            headers is not None and (not headers or names.isdisjoint([name for name, _ in headers]))
+            for headers in self._headers
+        ]
 
     def record(self, index: int) -> Record:
         """One of them whole."""
-        return _to_record(self._messages[index])
+        return _to_record(self._messages[index], self._headers[index])
 
     def since(self, next_offset: int) -> Fetched:
         """Those from this offset on, without what was fetched before a seek."""
         offsets = self.offsets()
         if offsets[0] >= next_offset and all(map(lt, offsets, offsets[1:])):
             return self
-        fresh = []
-        for message, offset in zip(self._messages, offsets, strict=True):
+        kept = []
+        for index, offset in enumerate(offsets):
             if offset >= next_offset:
-                fresh.append(message)
+                kept.append(index)
                 next_offset = offset + 1
-        return Fetched(fresh)
+        fresh = Fetched([])
+        fresh._messages = [self._messages[index] for index in kept]
+        fresh._headers = [self._headers[index] for index in kept]
+        return fresh
 
 
 class Reader:
@@ -303,6 +312,8 @@ class Reader:
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
         }
+        # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
+        config.setdefault("queued.max.messages.kbytes", 16_384)
         self._consumer = _client(Consumer, settings, config | more)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
@@ -311,7 +322,7 @@ class Reader:
         Raises KafkaUnavailableError when the broker refuses us.
         """
         messages, gaps = self._fetch(max_records, timeout_s)
-        return [_to_record(message) for message in messages], gaps
+        return list(map(_to_record, messages, _headers_of(messages))), gaps
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
         first = _answered("reading", self._consumer.poll, timeout_s)
@@ -754,27 +765,30 @@ def _place(message: Message) -> tuple[str, int]:
     return message.topic() or "", message.partition() or 0
 
 
-def _has_none_of(names: frozenset[str], message: Message) -> bool:
-    try:
-        headers: Any = message.headers()
-    except _UNREADABLE_HEADERS:
-        return False
-    return not headers or names.isdisjoint([name for name, _ in headers])
+_Headers = Sequence[tuple[str, bytes | None]]
 
 
-def _to_record(message: Message) -> Record:
+def _headers_of(messages: Sequence[Message]) -> list[_Headers | None]:
+    """The headers of each; None where they cannot be read, which the library says only the first time it is asked."""
+    found: list[Any] = []
+    asking = map(Message.headers, messages)
+    while len(found) < len(messages):
+        # What was found before one that cannot be read stays, and the next round goes on behind it.
+        try:
+            found.extend(headers or () for headers in asking)
+        except _UNREADABLE_HEADERS:
+            found.append(None)
+            asking = map(Message.headers, messages[len(found) :])
+    return found
+
+
+def _to_record(message: Message, headers: _Headers | None) -> Record:
     topic, partition = _place(message)
-    readable = True
-    headers: Any = ()
-    try:
-        headers = message.headers() or ()
-    except _UNREADABLE_HEADERS:
-        readable = False
     return Record(
         Position(topic, partition, message.offset() or 0),
         message.timestamp()[1],
         message.key(),
         message.value(),
-        tuple(headers),
-        readable,
+        tuple(headers or ()),
+        headers is not None,
     )

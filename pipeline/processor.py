@@ -221,7 +221,9 @@ class _Flow:
         if accepted is None or len(accepted) < len(records) or len(partition.parked):
             accepted = self._judge_one_by_one(batch, partition, records, accepted)
         if accepted is not None and len(accepted):
-            batch.blocks.append(OrderBlock([first_id + offsets[place] for place in accepted.places.tolist()], accepted))
+            if len(accepted) < len(records):
+                offsets = [offsets[place] for place in accepted.places.tolist()]
+            batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], accepted))
 
     def _judge_one_by_one(
         self, batch: Batch, partition: _Partition, records: Fetched, accepted: OrderColumns | None

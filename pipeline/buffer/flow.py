@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,26 +14,18 @@ from pipeline.buffer.contract import (
     Assignment,
     Batch,
     Generation,
-    OrderBlock,
-    OrderRow,
     OutboxRow,
     Parked,
     ParkedPlace,
     ReplayOutcome,
     Role,
 )
+from pipeline.buffer.order_rows import OrderTable, Sold
 from pipeline.buffer.watch import leave_event
 from pipeline.errors import StaleWriterError
 from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
 
-REMEMBERED_NAMES = 10_000
-_CELLS = 9
-_MANY_CELLS = 500 * _CELLS
-_ROW = f"({', '.join('?' * _CELLS)})"
-_INSERT_ONE = f"INSERT INTO order_rows VALUES {_ROW}"
-# 500 rows a statement cost 20 % less than 100, and 2,000 more again; the interpreter's lock is free meanwhile.
-_INSERT_MANY = f"INSERT INTO order_rows VALUES {', '.join([_ROW] * (_MANY_CELLS // _CELLS))}"
 MINUTE_MS = 60_000
 SECOND_MS = 1000
 
@@ -46,8 +36,7 @@ class SqliteFlowStore:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._products = _Names("products", "product")
-        self._regions = _Names("regions", "region")
+        self._orders = OrderTable(connection)
 
     def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
         """See FlowStore."""
@@ -100,7 +89,7 @@ class SqliteFlowStore:
             advance(connection, batch.advances)
             _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
-            sold = self._insert_orders(connection, batch)
+            sold = self._orders.insert(batch)
             _count_flow(connection, batch, sold)
             # 3. What waits, and what waits no more.
             _park(connection, batch.parked)
@@ -110,9 +99,7 @@ class SqliteFlowStore:
             # 5. What became of replays.
             for outcome in batch.outcomes:
                 note_outcome(connection, outcome, batch.now_ms)
-        # Only what is committed may be remembered.
-        self._products.remember()
-        self._regions.remember()
+        self._orders.committed()
 
     def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
         """See FlowStore."""
@@ -158,115 +145,6 @@ class SqliteFlowStore:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
             connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
-
-    def _insert_orders(self, connection: sqlite3.Connection, batch: Batch) -> _Sold:
-        """Inserts the orders; returns what was sold of each product."""
-        columns = [*map(_columns_of_block, batch.blocks), _columns_of_rows(batch.orders)]
-        products = self._products.refs(connection, {name for _, _, _, names, *_ in columns for name in names})
-        regions = self._regions.refs(connection, {place for _, _, _, _, places, *_ in columns for place in places})
-        sold = _Sold()
-        for record_ids, order_ids, customer_ids, names, places, prices_cents, created_at_ms, attempts in columns:
-            product_refs = [products[name] for name in names]
-            region_refs = [regions[place] for place in places]
-            now_ms = repeat(batch.now_ms, len(record_ids))
-            columns_of_table = (
-                record_ids,
-                order_ids,
-                customer_ids,
-                product_refs,
-                region_refs,
-                prices_cents,
-                created_at_ms,
-                now_ms,
-                attempts,
-            )
-            _insert_rows(connection, list(chain.from_iterable(zip(*columns_of_table, strict=True))))
-            sold.add(product_refs, prices_cents)
-        return sold
-
-
-_Columns = tuple[list[int], list[str], list[str], list[str], list[str], list[int], list[int], list[int]]
-"""record_ids, order_ids, customer_ids, products, regions, prices_cents, created_at_ms, attempts."""
-
-
-def _columns_of_block(block: OrderBlock) -> _Columns:
-    orders = block.orders
-    return (
-        block.record_ids,
-        orders.order_ids,
-        orders.customer_ids,
-        orders.products,
-        orders.regions,
-        orders.prices_cents.tolist(),
-        orders.created_at_ms.tolist(),
-        [1] * len(orders),
-    )
-
-
-def _columns_of_rows(rows: Sequence[OrderRow]) -> _Columns:
-    orders = [row.order for row in rows]
-    return (
-        [row.record_id for row in rows],
-        [order.order_id for order in orders],
-        [order.customer_id for order in orders],
-        [order.product for order in orders],
-        [order.region for order in orders],
-        [order.price_cents for order in orders],
-        [order.created_at_ms for order in orders],
-        [row.attempts for row in rows],
-    )
-
-
-def _insert_rows(connection: sqlite3.Connection, cells: list[Any]) -> None:
-    """Inserts rows whose cells come one after another."""
-    whole = len(cells) - len(cells) % _MANY_CELLS
-    for start in range(0, whole, _MANY_CELLS):
-        connection.execute(_INSERT_MANY, cells[start : start + _MANY_CELLS])
-    rest = cells[whole:]
-    connection.executemany(_INSERT_ONE, [rest[start : start + _CELLS] for start in range(0, len(rest), _CELLS)])
-
-
-class _Sold:
-    """Orders and revenue of each product in a batch, by its reference."""
-
-    def __init__(self) -> None:
-        self.orders: Counter[int] = Counter()
-        self.revenue_cents: Counter[int] = Counter()
-
-    def add(self, product_refs: list[int], prices_cents: list[int]) -> None:
-        """So many orders more."""
-        self.orders.update(product_refs)
-        revenue_cents = self.revenue_cents
-        for product_ref, price_cents in zip(product_refs, prices_cents, strict=True):
-            revenue_cents[product_ref] += price_cents
-
-
-class _Names:
-    """Names that repeat in every order, by the small integer that stands for them."""
-
-    def __init__(self, table: str, column: str) -> None:
-        self._table = table
-        self._column = column
-        self._known: dict[str, int] = {}
-        self._new: dict[str, int] = {}
-
-    def refs(self, connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
-        """The integers of these names, made where there are none; to be remembered once they are committed."""
-        reference = f"{self._column}_ref"
-        self._new = {}
-        for name in names - self._known.keys():
-            connection.execute(f"INSERT INTO {self._table} ({self._column}) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-            (self._new[name],) = connection.execute(
-                f"SELECT {reference} FROM {self._table} WHERE {self._column} = ?", (name,)
-            ).fetchone()
-        return self._known | self._new if self._new else self._known
-
-    def remember(self) -> None:
-        """What was made is committed."""
-        if len(self._known) + len(self._new) > REMEMBERED_NAMES:
-            self._known = {}
-        self._known |= self._new
-        self._new = {}
 
 
 def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
@@ -340,8 +218,8 @@ def _check_attempts(connection: sqlite3.Connection, taken: Iterable[tuple[int, i
             raise StaleWriterError(f"the parked record {record_id} was tried by another process")
 
 
-def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: _Sold) -> None:
-    orders, revenue_cents = sold.orders.total(), sold.revenue_cents.total()
+def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: Sold) -> None:
+    orders, revenue_cents = sold.orders, sold.revenue_cents
     if orders:
         connection.execute(
             "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
@@ -350,7 +228,7 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: _Sold) -> No
             "INSERT INTO product_totals (product_ref, orders, revenue_cents) VALUES (?, ?, ?) "
             "ON CONFLICT (product_ref) DO UPDATE SET "
             "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
-            [(product_ref, count, sold.revenue_cents[product_ref]) for product_ref, count in sold.orders.items()],
+            list(sold),
         )
     if orders or batch.failed_attempts:
         count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)

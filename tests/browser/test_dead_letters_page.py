@@ -20,7 +20,8 @@ def open_letters(page: Page, app: App) -> None:
 
 
 def table(page: Page) -> Locator:
-    return page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
+    # The newest: for a moment the one before it is there too.
+    return page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]").last
 
 
 def select_row(page: Page, row: int) -> None:

@@ -213,7 +213,7 @@ def test_a_name_that_another_writer_made_is_one_name(buffer, other, store):
 
 
 def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monkeypatch):
-    monkeypatch.setattr("pipeline.buffer.flow.REMEMBERED_NAMES", 3)
+    monkeypatch.setattr("pipeline.buffer.order_rows.REMEMBERED_NAMES", 3)
     place = processor(buffer)
     for offset in range(12):
         accept(buffer, place, offset, 1, product=f"product {offset % 6}")
