@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.avro import _FIRST_MS, _LAST_MS
+from pipeline.avro import FIRST_MS, LAST_MS
 from pipeline.buffer import Advance, Parked, open_buffer, record_id
 from pipeline.collector import dead_letter_row
 from pipeline.errors import RegistryUnavailableError, TransientError, UndecodableError
@@ -50,7 +50,7 @@ ORDERS = st.builds(
     KAFKA_TEXT,
     KAFKA_TEXT,
     st.integers(-(10**12) + 1, 10**12 - 1),
-    st.integers(_FIRST_MS, _LAST_MS),
+    st.integers(FIRST_MS, LAST_MS),
     KAFKA_TEXT,
 )
 
