@@ -409,7 +409,8 @@ class GroupReader(Reader):
     """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
 
     `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is told of those that go. Both
-    are called inside `read`, so never in the middle of a batch.
+    are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
+    raised there.
     """
 
     def __init__(
@@ -439,7 +440,7 @@ class GroupReader(Reader):
         )
 
     def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
-        """As `read`, by partition. Both raise what `assigned` raised."""
+        """As `read`, by partition."""
         messages, gaps = self._fetch(max_records, timeout_s)
         by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
         for message, partition in zip(messages, map(Message.partition, messages), strict=True):
@@ -448,6 +449,7 @@ class GroupReader(Reader):
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
         found = super()._fetch(max_records, timeout_s)
+        # The library has assigned the partitions by itself then, to begin anywhere: none of it may be seen.
         if self._failed is not None:
             raise self._failed
         return found

@@ -442,13 +442,42 @@ def test_a_member_that_died_gets_its_partitions_back_at_once_under_its_name(kafk
 
 
 @on_kafka()
-def test_what_fails_on_assignment_is_raised_by_read(kafka, join):
+@pytest.mark.parametrize("read_some", [GroupReader.read, GroupReader.read_partitions])
+def test_what_fails_on_assignment_is_raised_by_whatever_reads(kafka, join, read_some):
     def fail(partition: int) -> int:
         raise ArithmeticError(f"no offset for {partition}")
 
+    kafka.send(Sent(b"not to be seen", partition=0))
     member = join("a", fail)
     with pytest.raises(ArithmeticError, match="no offset for"):
-        until("the failure", lambda: False, member)
+        wait_for("the failure", lambda: any(read_some(member.reader, 100, 0.05)))
+
+
+@on_kafka()
+def test_records_by_partition_are_the_records_one_by_one(kafka, join):
+    headers = (("trace", b"1"),)
+    kafka.send(*(Sent(b"%d" % n, b"k%d" % n, headers if n % 2 else (), n % PARTITIONS) for n in range(40)))
+    member = join("a")
+    found: dict[int, list[Record]] = {}
+
+    def all_read() -> bool:
+        fetched, gaps = member.reader.read_partitions(1000, 0.05)
+        assert gaps == []
+        for part in fetched:
+            records = [part.record(index) for index in range(len(part))]
+            assert {record.position.partition for record in records} == {part.partition}
+            assert part.offsets() == [record.position.offset for record in records]
+            assert part.keys() == [record.key for record in records]
+            assert part.values() == values(records)
+            assert part.without_headers(frozenset({"trace"})) == [not record.headers for record in records]
+            middle = part.offsets()[0] + 1
+            assert part.since(middle).offsets() == [offset for offset in part.offsets() if offset >= middle]
+            found.setdefault(part.partition, []).extend(records)
+        return sum(map(len, found.values())) >= 40
+
+    wait_for("every record", all_read)
+    for partition, records in found.items():
+        assert values(records) == [b"%d" % number for number in range(partition, 40, PARTITIONS)]
 
 
 # -- IdentityWatch
