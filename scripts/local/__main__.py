@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.local", description=__doc__)
     parser.add_argument("--brokers", type=int, default=1, help="how many brokers (1)")
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ctrl-C too: whoever is started in the background begins with that ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         _run(asked.brokers)
     except KeyboardInterrupt:
