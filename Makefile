@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 BROKERS ?= 1
 
-.PHONY: help run demo kafka test lint unit fuzz soak chaos setup-test constraints docs screenshots recordings clean
+.PHONY: help run demo kafka test lint unit fuzz soak chaos bench setup-test constraints docs screenshots recordings clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,11 @@ fuzz: $(VENV)/installed-dev ## at least 200,000 hostile inputs to whatever reads
 soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: does the buffer stay at its size?
 	$(BIN)/python -m scripts.soak
 
+BENCH ?=
+bench: $(VENV)/installed-dev $(VENV)-bench/installed ## measures beside the bare loop and other frameworks on Apache Kafka; BENCH=--full
+	@$(BIN)/python -m scripts.local.fetch
+	@$(BIN)/python -m bench $(BENCH)
+
 FAULTS ?= 300
 SEED ?= 1
 chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=
@@ -65,7 +70,7 @@ constraints: $(VENV)/installed-dev ## writes constraints.txt anew from what is i
 	  $(BIN)/pip freeze) > constraints.txt
 
 clean: ## takes the virtual environment and the caches away; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	rm -rf $(VENV) $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 
 $(VENV)/bin/python:
 	@sh scripts/make_venv.sh $(PYTHON) $(VENV)
@@ -76,4 +81,9 @@ $(VENV)/installed: requirements.txt requirements-pipeline.txt constraints.txt | 
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)-bench/installed: requirements-bench.txt
+	@sh scripts/make_venv.sh $(PYTHON) $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

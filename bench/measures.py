@@ -1,0 +1,275 @@
+"""The measurements: each starts the roles it needs on a Kafka of its own topic and returns lines for the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.growth import grow
+from bench.orders import Load, fill, make_topic
+from bench.roles import Buffer, Rate, Role, rate_until
+
+PEERS_PYTHON = Path(".venv-bench/bin/python")
+PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}
+IDLE_S = 20
+LATENCY_S = 15
+SETTLE_S = 5
+LOOSE_RULES = "required = []\nprice_min = 0\nprice_max = 1000000\nmax_ahead_s = 600\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table. `met` None: there is no target."""
+
+    what: str
+    measured: str
+    target: str = ""
+    met: bool | None = None
+
+
+class Place:
+    """A Kafka, a folder, and how big the measurements are to be."""
+
+    def __init__(self, servers: str, folder: Path, orders: int, rows: int) -> None:
+        self.servers = servers
+        self.folder = folder
+        self.orders = orders
+        self.rows = rows
+        self.top_per_s = 0.0
+
+    def settings(self, topic: str, **more: str) -> dict[str, str]:
+        """Settings of a pipeline on one topic."""
+        return {
+            "BOOTSTRAP_SERVERS": self.servers,
+            "ORDERS_TOPIC": topic,
+            "DLQ_TOPICS": f"{topic}-dlq",
+            "GROUP_ID": f"bench-{topic}-{time.time_ns()}",
+        } | more
+
+    def data(self, name: str) -> Path:
+        """A data folder."""
+        return self.folder / name
+
+    def fill(self, topic: str, load: Load) -> None:
+        """A topic of four partitions with a load in it."""
+        make_topic(self.servers, topic)
+        fill(self.servers, load, topic)
+
+
+def catch_up(place: Place) -> Iterator[Line]:
+    """Orders that are there already, as fast as they can be taken in; the limit and the peers in turn with us."""
+    topic, count = "catch-up", place.orders
+    place.fill(topic, Load(count))
+    ours, limits = [], []
+    for turn in range(2):
+        ours.append(_processed(place, topic, f"catch-up-{turn}", count))
+        limits.append(_asked([sys.executable, "-m", "bench.bare"], place, topic, count))
+    rate, limit = max(ours, key=lambda each: each.per_s), max(limits, key=lambda each: each["per_s"])
+    place.top_per_s = rate.per_s
+    yield Line("catch-up, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
+    yield Line("bare loop, orders/s", f"{limit['per_s']:,.0f} ({limit['cpu_us']:.1f} µs CPU each)")
+    yield _at_least("catch-up / bare loop", rate.per_s / limit["per_s"], 0.60, "{:.0%}")
+    yield _at_most("processor memory, MB", rate.memory_mb, 200)
+    for name, module in PEERS.items():
+        peer = _asked([str(PEERS_PYTHON), "-m", module], place, topic, min(count, 300_000))
+        yield Line(f"{name}, orders/s", f"{peer['per_s']:,.0f} ({peer['cpu_us']:.1f} µs CPU each)")
+        yield _at_least(f"catch-up / {name}", rate.per_s / peer["per_s"], 10, "{:.1f} x")
+
+
+def failures(place: Place) -> Iterator[Line]:
+    """The same with 5 % that fail once (backoff 2 s) and 1 % dead letters, all of them collected meanwhile."""
+    topic, count = "failures", place.orders
+    place.fill(topic, Load(count, transient_share=0.05, invalid_share=0.01))
+    # To 97 % of what is accepted in the end: the last retries only wait for their time.
+    rate = _processed(place, topic, "failures", int(count * 0.99 * 0.97), RETRY_PRESET="fixed")
+    yield Line("with failures, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
+    yield _at_least("with failures / without", rate.per_s / place.top_per_s, 0.90, "{:.0%}")
+
+
+def latency(place: Place) -> Iterator[Line]:
+    """From an order's creation until a query finds it, at a quiet rate and at half the top rate."""
+    for per_s, goals in ((1000.0, (25, 100)), (place.top_per_s / 2, (None, 500))):
+        make_topic(place.servers, "orders") if per_s == 1000 else None
+        p50, p99 = _latencies(place, per_s)
+        what = f"created to queryable at {per_s:,.0f}/s"
+        yield _at_most(f"{what}, p50 ms", p50, goals[0]) if goals[0] else Line(f"{what}, p50 ms", f"{p50:,.0f}")
+        yield _at_most(f"{what}, p99 ms", p99, goals[1])
+
+
+def idle(place: Place) -> Iterator[Line]:
+    """What all roles together take of one core while nothing happens."""
+    data, settings = place.data("idle"), place.settings("idle")
+    with (
+        Role("processor", data, settings) as one,
+        Role("collector", data, settings) as two,
+        Role("worker", data, settings) as three,
+    ):
+        time.sleep(SETTLE_S * 2)
+        before = [role.cpu_s() for role in (one, two, three)]
+        time.sleep(IDLE_S)
+        spent = [role.cpu_s() - was for role, was in zip((one, two, three), before, strict=True)]
+    yield _at_most("idle, % of one core", sum(spent) / IDLE_S * 100, 2)
+
+
+def sending(place: Place) -> Iterator[Line]:
+    """Sample orders through a job, and dead letters there and back."""
+    count = min(place.orders, 500_000)
+    data, settings = place.data("produce"), place.settings("produced")
+    make_topic(place.servers, "produced")
+    with Role("worker", data, settings):
+        _command(data, settings, "produce", "--count", str(count))
+    yield _at_least("sample orders produced, /s", _job_rate(Buffer(data), "done"), 100_000, "{:,.0f}")
+
+    letters = min(place.orders // 5, 60_000)
+    data, settings = place.data("letters"), place.settings("letters")
+    place.fill("letters", Load(letters, invalid_share=1.0))
+    buffer = Buffer(data)
+    with Role("processor", data, settings) as role:
+        rate_until(letters, lambda: _processed_offsets(buffer), [role])
+        _wait_until(lambda: buffer.reader.outbox_count() == 0)
+    with Role("collector", data, settings) as role:
+        rate = rate_until(letters, buffer.dead_letters, [role])
+    yield _at_least("dead letters collected, /s", rate.per_s, 20_000, "{:,.0f}")
+
+    rules = place.folder / "loose-rules.toml"
+    rules.write_text(LOOSE_RULES)
+    loose = settings | {"RULES_FILE": str(rules)}
+    with Role("processor", data, loose), Role("worker", data, loose):
+        began = time.monotonic()
+        _command(data, loose, "replay", "--all", "--no-wait")
+        _wait_until(lambda: buffer.reader.status_counts().get("recovered", 0) == letters)
+        per_s = letters / (time.monotonic() - began)
+    yield _at_least("dead letters replayed with outcome, /s", per_s, 10_000, "{:,.0f}")
+
+
+def growth(place: Place) -> Iterator[Line]:
+    """Inserting into a big buffer against a small one."""
+    found = grow(place.folder, place.rows)
+    yield Line(
+        "insert, µs CPU", f"{found.first_us:.1f} at first, {found.last_us:.1f} at {found.rows / 1e6:,.0f} million"
+    )
+    yield _at_least("insert rate when big / at first", found.first_us / found.last_us, 0.80, "{:.0%}")
+    yield _at_most("bytes on disk an order", found.bytes_an_order, 160)
+
+
+def several(place: Place) -> Iterator[Line]:
+    """Two processors on one buffer: SQLite has one writer, so what they share is the reading and decoding."""
+    topic, count = "catch-up", place.orders
+    data, settings = place.data("two"), place.settings(topic)
+    with Role("processor", data, settings) as one, Role("processor", data, settings, 1) as two:
+        rate = rate_until(count, Buffer(data).orders, [one, two])
+    yield Line("two processors, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
+    yield Line("two processors / one", f"{rate.per_s / place.top_per_s:.0%}")
+
+
+# ---- how
+
+
+def _processed(place: Place, topic: str, name: str, until: int, **settings: str) -> Rate:
+    data, asked = place.data(name), place.settings(topic, **settings)
+    with Role("processor", data, asked) as role, Role("collector", data, asked):
+        return rate_until(until, Buffer(data).orders, [role])
+
+
+def _asked(command: list[str], place: Place, topic: str, count: int) -> dict[str, float]:
+    """What another program prints of itself in its last line."""
+    database = place.folder / f"{time.time_ns()}.db"
+    done = subprocess.run(
+        [*command, place.servers, topic, str(count), str(database)], capture_output=True, text=True, timeout=1800
+    )
+    if not done.stdout:
+        raise RuntimeError(done.stderr[-2000:])
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def _command(data: Path, settings: dict[str, str], *arguments: str) -> None:
+    environment = os.environ | {f"ORDERPULSE_{key}": value for key, value in settings.items()}
+    environment["ORDERPULSE_DATA_DIR"] = str(data)
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def _job_rate(buffer: Buffer, state: str) -> float:
+    job = buffer.reader.jobs(1)[0]
+    assert job.state == state, f"the job is {job.state}: {job.error}"
+    assert job.finished_at_ms is not None
+    assert job.started_at_ms is not None
+    return job.done / (job.finished_at_ms - job.started_at_ms) * 1000
+
+
+def _processed_offsets(buffer: Buffer) -> int:
+    if not buffer.file.exists():
+        return 0
+    partitions = buffer.reader.partitions()
+    return sum(partitions.column("next_offset"))
+
+
+def _wait_until(condition: object, limit_s: float = 600) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {limit_s:.0f} s")
+        time.sleep(0.05)
+
+
+def _latencies(place: Place, per_s: float) -> tuple[float, float]:
+    data, settings = place.data(f"latency-{per_s:.0f}"), place.settings("orders")
+    with Role("processor", data, settings):
+        buffer = Buffer(data)
+        _wait_until(lambda: buffer.file.exists() and len(buffer.reader.partitions().rows) == 4)
+        time.sleep(SETTLE_S)
+        before = buffer.orders()
+        source = subprocess.Popen([sys.executable, "-m", "bench.orders", place.servers, str(per_s), str(LATENCY_S)])
+        _wait_until(lambda: buffer.orders() > before)
+        found = _watched(buffer.file)
+        source.wait()
+    found.sort()
+    return statistics.median(found), found[int(len(found) * 0.99)]
+
+
+def _watched(file: Path) -> list[float]:
+    """How old orders are when a query first finds them; those of the first second are not counted."""
+    ages: list[float] = []
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        newest = dict(connection.execute("SELECT record_id >> 40, max(record_id) FROM order_rows GROUP BY 1"))
+        refs = [ref for (ref,) in connection.execute("SELECT partition_ref FROM partitions")]
+        began = time.time()
+        while time.time() - began < LATENCY_S - 2:
+            for ref in refs:
+                rows = connection.execute(
+                    "SELECT record_id, created_at_ms FROM order_rows WHERE record_id > ? AND record_id < ?",
+                    (newest.get(ref, ref << 40), ref + 1 << 40),
+                ).fetchall()
+                if rows:
+                    newest[ref] = rows[-1][0]
+                    if time.time() - began > 1:
+                        now_ms = time.time() * 1000
+                        ages.extend(now_ms - created_at_ms for _, created_at_ms in rows)
+            time.sleep(0.002)
+    return ages
+
+
+def _at_least(what: str, value: float, goal: float, form: str) -> Line:
+    return Line(what, form.format(value), f">= {form.format(goal)}", value >= goal)
+
+
+def _at_most(what: str, value: float, goal: float | None) -> Line:
+    assert goal is not None
+    return Line(what, f"{value:,.1f}", f"<= {goal:,}", value <= goal)
+
+
+MEASURES = {
+    each.__name__.replace("_", "-"): each for each in (catch_up, failures, several, latency, idle, sending, growth)
+}

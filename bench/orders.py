@@ -1,0 +1,125 @@
+"""Fills the orders topic as a busy shop's own programs would: random ids, many customers, no headers of ours.
+
+`python -m bench.orders SERVERS RATE SECONDS` sends orders of this very moment at a steady rate.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pipeline.clock import wall_clock_ms
+from pipeline.headers.orderpulse import TRANSIENT_FAILURES
+from pipeline.records import Order
+from pipeline.samples import CATALOGUE, REGIONS
+from pipeline.serde import OrderCodec, SchemaStore
+
+TOPIC = "orders"
+PARTITIONS = 4
+QUEUE_RECORDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a topic is filled with. Shares are of the orders; a transient failure works at the second attempt."""
+
+    orders: int
+    transient_share: float = 0.0
+    invalid_share: float = 0.0
+    seed: int = 1
+
+
+def make_topic(bootstrap_servers: str, topic: str = TOPIC, partitions: int = PARTITIONS) -> None:
+    """Makes a topic and waits until it is there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])[topic].result(30)
+
+
+def fill(bootstrap_servers: str, load: Load, topic: str = TOPIC) -> None:
+    """Sends a load to a topic and waits for every confirmation."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "linger.ms": 50,
+            "queue.buffering.max.messages": QUEUE_RECORDS,
+            "partitioner": "murmur2_random",
+        }
+    )
+    for key, value, headers in _records(load):
+        while True:
+            try:
+                producer.produce(topic, key=key, value=value, headers=headers)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()
+
+
+def values(load: Load) -> list[bytes]:
+    """The values alone."""
+    return [value for _, value, _ in _records(load)]
+
+
+def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]] | None]]:
+    codec = OrderCodec(SchemaStore(Path("schemas")))
+    draw = random.Random(load.seed)
+    for _ in range(load.orders):
+        product, lowest, highest, _ = CATALOGUE[int(draw.random() * len(CATALOGUE))]
+        fate = draw.random()
+        invalid = fate < load.invalid_share
+        transient = not invalid and fate < load.invalid_share + load.transient_share
+        order = Order(
+            f"ORD-{draw.getrandbits(48):012x}",
+            f"C{draw.getrandbits(32):08x}",
+            product,
+            0 if invalid else lowest + int(draw.random() * (highest - lowest)),
+            wall_clock_ms(),
+            REGIONS[draw.getrandbits(2)],
+        )
+        yield order.customer_id.encode(), codec.encode(order), [(TRANSIENT_FAILURES, b"1")] if transient else None
+
+
+def stream(bootstrap_servers: str, per_s: float, seconds: float) -> None:
+    """Sends orders as they would be made: each says when it was, and leaves at once."""
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1, "partitioner": "murmur2_random"})
+    # Encoding costs more than sending: only the time is written anew into orders that were encoded before.
+    templates = [_split(value) for _, value, _ in _records(Load(1000))]
+    began, sent = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - began) < seconds:
+        created_at = _zigzag(wall_clock_ms())
+        due = int(elapsed * per_s)
+        for number in range(sent, due):
+            head, tail = templates[number % len(templates)]
+            producer.produce(TOPIC, key=b"C%08x" % number, value=head + created_at + tail)
+        sent = due
+        producer.poll(0)
+        time.sleep(0.001)
+    producer.flush()
+
+
+def _split(value: bytes) -> tuple[bytes, bytes]:
+    """What stands before and behind `created_at`, which is the last field but the region."""
+    region_bytes = next(len(region) + 1 for region in REGIONS if value.endswith(region.encode()))
+    end = len(value) - region_bytes
+    return value[: end - len(_zigzag(wall_clock_ms()))], value[end:]
+
+
+def _zigzag(number: int) -> bytes:
+    number <<= 1
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+if __name__ == "__main__":
+    stream(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,109 @@
+"""What every peer does with an order: decode, the shipped rules, row, figures and offsets, exactly once, in SQLite.
+
+The tables have the same columns, keys and indexes as the buffer's, the pragmas are the same, and a batch is one
+transaction, so that what differs is the framework and its way to hand out records.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import fastavro
+
+FRAME_BYTES = 10
+AHEAD_MS = 600_000
+LAYOUT = """
+CREATE TABLE partitions (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
+CREATE TABLE totals (orders INTEGER NOT NULL, revenue_cents INTEGER NOT NULL);
+INSERT INTO totals VALUES (0, 0);
+CREATE TABLE product_totals (product TEXT PRIMARY KEY, orders INTEGER NOT NULL, revenue_cents INTEGER NOT NULL);
+CREATE TABLE orders (
+    record_id INTEGER PRIMARY KEY, order_id TEXT, customer_id TEXT, product TEXT, region TEXT, price_cents INTEGER,
+    created_at_ms INTEGER, processed_at_ms INTEGER, attempts INTEGER
+);
+CREATE INDEX by_order_id ON orders (order_id);
+CREATE INDEX by_created_at ON orders (created_at_ms);
+CREATE INDEX by_product ON orders (product, created_at_ms);
+"""
+
+
+class Work:
+    """Takes batches and tells when so many orders are done."""
+
+    def __init__(self, database: str, orders: int) -> None:
+        self._connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = NORMAL", "cache_size = -64000"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        self._connection.executescript(LAYOUT)
+        self._schema = fastavro.parse_schema(json.loads(Path("schemas/order.v2.avsc").read_text()))
+        self._orders = orders
+        self._done = self._first = 0
+        self._began = self._began_cpu = 0.0
+
+    def take(self, records: Iterable[tuple[int, int, bytes]]) -> bool:
+        """One batch of partition, offset, value; true when all orders are done, and their rate is printed."""
+        now_ms = time.time_ns() // 1_000_000
+        rows, ends = [], {}
+        for partition, offset, value in records:
+            ends[partition] = offset + 1
+            order = fastavro.schemaless_reader(io.BytesIO(value[FRAME_BYTES:]), self._schema)
+            cents = int(order["price"].scaleb(2))
+            created_at_ms = int(order["created_at"].timestamp() * 1000)
+            _check(order, cents, created_at_ms, now_ms)
+            rows.append(
+                (
+                    partition << 40 | offset,
+                    order["order_id"],
+                    order["customer_id"],
+                    order["product"],
+                    order["region"],
+                    cents,
+                    created_at_ms,
+                    now_ms,
+                    1,
+                )
+            )
+        self._write(rows, ends)
+        return self._count(len(rows))
+
+    def _write(self, rows: list[tuple[object, ...]], ends: dict[int, int]) -> None:
+        sold: Counter[str] = Counter(str(row[3]) for row in rows)
+        revenue: Counter[str] = Counter()
+        for row in rows:
+            revenue[str(row[3])] += int(str(row[5]))
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._connection.execute(
+            "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (len(rows), revenue.total())
+        )
+        self._connection.executemany(
+            "INSERT INTO product_totals VALUES (?, ?, ?) ON CONFLICT (product) DO UPDATE SET "
+            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
+            [(product, count, revenue[product]) for product, count in sold.items()],
+        )
+        self._connection.executemany("INSERT OR REPLACE INTO partitions VALUES (?, ?)", list(ends.items()))
+        self._connection.execute("COMMIT")
+
+    def _count(self, orders: int) -> bool:
+        self._done += orders
+        if not self._first:
+            self._first, self._began, self._began_cpu = self._done, time.perf_counter(), time.process_time()
+        if self._done < self._orders:
+            return False
+        done = max(1, self._done - self._first)
+        seconds, cpu = time.perf_counter() - self._began, time.process_time() - self._began_cpu
+        print(json.dumps({"orders": self._done, "per_s": done / seconds, "cpu_us": cpu / done * 1e6}), flush=True)
+        return True
+
+
+def _check(order: dict[str, str], cents: int, created_at_ms: int, now_ms: int) -> None:
+    named = order["order_id"].strip() and order["customer_id"].strip() and order["product"].strip()
+    if not (named and 1 <= cents <= 10_000_000 and created_at_ms - now_ms <= AHEAD_MS):
+        raise ValueError(f"an order that breaks a rule: {order}")

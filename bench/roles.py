@@ -1,0 +1,101 @@
+"""Runs roles of the pipeline as anybody does, `python -m pipeline ROLE`, and looks at what they do from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.buffer.reads import Reader
+from pipeline.errors import BufferUnavailableError
+
+LOOK_EVERY_S = 0.02
+END_WITHIN_S = 30
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Role:
+    """A role that runs while the `with` block does."""
+
+    def __init__(self, name: str, data_dir: Path, settings: dict[str, str], instance: int = 0) -> None:
+        environment = os.environ | {f"ORDERPULSE_{key}": value for key, value in settings.items()}
+        environment["ORDERPULSE_DATA_DIR"] = str(data_dir)
+        data_dir.mkdir(exist_ok=True)
+        self._log = (data_dir / f"{name}-{instance}.log").open("wb")
+        command = [sys.executable, "-m", "pipeline", name, "--instance", str(instance)]
+        self._process = subprocess.Popen(command, env=environment, stderr=self._log, stdout=self._log)
+
+    def cpu_s(self) -> float:
+        """CPU time so far, of all its threads, in user and kernel mode."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(END_WITHIN_S)
+        self._log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast something went. `cpu_us` is what one took of one core, `memory_mb` the most that was resident."""
+
+    per_s: float
+    cpu_us: float
+    memory_mb: float
+
+
+def rate_until(total: int, count: Callable[[], int], roles: list[Role], limit_s: float = 1800) -> Rate:
+    """The rate from the first that are counted to the last of `total`, so without start-up."""
+    deadline = time.monotonic() + limit_s
+    first, began, cpu_s, memory_mb = 0, 0.0, 0.0, 0.0
+    while True:
+        counted, now = count(), time.monotonic()
+        if counted and not first:
+            first, began, cpu_s = counted, now, sum(role.cpu_s() for role in roles)
+        if counted >= total:
+            break
+        memory_mb = max(memory_mb, *(role.memory_mb() for role in roles))
+        if now > deadline:
+            raise TimeoutError(f"{counted} of {total} after {limit_s:.0f} s")
+        time.sleep(LOOK_EVERY_S)
+    done = max(1, total - first)
+    spent_s = sum(role.cpu_s() for role in roles) - cpu_s
+    return Rate(done / max(now - began, LOOK_EVERY_S), spent_s / done * 1e6, memory_mb)
+
+
+class Buffer:
+    """What the buffer of a data folder holds, before and after it is there."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.file = data_dir / "orderpulse.db"
+        self.reader = Reader(self.file)
+
+    def orders(self) -> int:
+        """Orders accepted."""
+        with suppress(BufferUnavailableError):
+            return self.reader.totals().orders
+        return 0
+
+    def dead_letters(self) -> int:
+        """Dead letters collected."""
+        with suppress(BufferUnavailableError):
+            return self.reader.totals().dead_letters
+        return 0
