@@ -18,10 +18,11 @@ from functools import partial
 from operator import lt
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
+    ConsumerGroupState,
     KafkaError,
     KafkaException,
     Message,
@@ -40,6 +41,8 @@ from pipeline.records import Position, Record, TopicIdentity
 from pipeline.settings import Settings, variable_of, without_secrets
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 DEMO_LIMITS = {
     "durability": "Holds records in memory only: ending it loses them, and a new one is another cluster.",
@@ -66,9 +69,18 @@ ANSWER_S = 4.0
 """A call cannot be interrupted; a role that is asked to end in the middle of one has still to end within 5 s."""
 TRIES_S = (0.5, 1.0, 2.5)
 """How long each try for an answer waits: a refusal is known after the first one, a slow cluster has the last one."""
+_NOT_TOLD_YET = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+)
+SPREADING_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long to wait, look by look, until a new topic is known to the brokers; after that its use tells what is wrong."""
 LEAVE_S = 2.0
 SESSION_MS = 10_000
 IDENTITY_EVERY_S = 2.0
+OWNERS_EVERY_S = 3.0
+STATISTICS_MS = 2000
+AT_WORK = frozenset({"UP", "UPDATE", "INIT"})
+"""A broker's states in librdkafka's statistics when all is well with it, or when it was not needed yet."""
 MAX_MESSAGE_BYTES = 64_000_000
 """Larger than any broker's default, so that it is the broker who says no."""
 
@@ -158,11 +170,16 @@ class ClusterView:
         if not topics:
             return {}
         cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
-        told = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_S)
-        return {
-            topic: TopicIdentity(cluster_id, topic, str(self._ask(Asked("Describe", topic), future).topic_id))
-            for topic, future in told.items()
-        }
+        return {topic: TopicIdentity(cluster_id, topic, self._topic_id(topic)) for topic in topics}
+
+    def group(self, group_id: str) -> Any:
+        """What the broker knows of a consumer group: its state and its members with their partitions."""
+        describe = partial(self._admin.describe_consumer_groups, [group_id], request_timeout=ANSWER_S)
+        return self._ask(Asked("Describe", group_id), lambda: describe()[group_id])
+
+    def _topic_id(self, topic: str) -> str:
+        describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
+        return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
 
     def _metadata(self, doing: str, *topic: str) -> Any:
         self._trouble.clear()
@@ -183,10 +200,10 @@ class ClusterView:
         reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
         return said.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else said
 
-    def _ask(self, asked: Asked, future: Any) -> Any:
+    def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()
         try:
-            return future.result(ANSWER_S * 2)
+            return _told_soon(lambda: ask().result(ANSWER_S * 2))
         except (KafkaException, TimeoutError) as error:
             self._admin.poll(0)
             raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error
@@ -227,6 +244,68 @@ class IdentityWatch:
         changed = [topic for topic, identity in self._expected.items() if found.get(topic, identity) != identity]
         if changed:
             self._changed = f"topic {', '.join(changed)} was made anew"
+
+
+class OwnersWatch:
+    """Looks every 3 s, in a thread of its own, whether every partition of a topic has an owner in the group.
+
+    Partitions move in two steps: the old owner gives them up and joins again, then the new one gets them. Where the
+    old owner is restarted between the two, as a static member, nobody asks for the second step, and the partitions
+    stay without an owner until something else makes the group rebalance. New partitions are without one at first too.
+    """
+
+    def __init__(self, settings: Settings, view: ClusterView, instance_id: str) -> None:
+        self._settings = settings
+        self._view = view
+        self._instance_id = instance_id
+        self._nobodys: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="owners-watch", daemon=True)
+        if not view.cluster.demo_id:  # it rebalances whenever somebody joins
+            self._thread.start()
+
+    def take_nobodys(self) -> list[int]:
+        """Partitions that have had no owner for two looks, if it is for this member to do something about it."""
+        nobodys, self._nobodys = self._nobodys, []
+        return nobodys
+
+    def close(self) -> None:
+        """Ends the thread, without waiting for an answer that may never come."""
+        self._stop.set()
+
+    def _watch(self) -> None:
+        seen: list[int] = []
+        while not self._stop.wait(OWNERS_EVERY_S):
+            try:
+                found = self._look()
+            except KafkaUnavailableError as error:
+                log.debug("owners not known: %s", error)  # the readers and senders report what is away
+                found = []
+            if found and found == seen:
+                self._nobodys, seen = found, []
+            else:
+                seen = found
+
+    def _look(self) -> list[int]:
+        topic = self._settings.orders_topic
+        group = self._view.group(self._settings.group_id)
+        if group.state != ConsumerGroupState.STABLE:
+            return []
+        owned: dict[str, set[int]] = {
+            member.group_instance_id or member.member_id: {
+                place.partition for place in member.assignment.topic_partitions if place.topic == topic
+            }
+            for member in group.members
+        }
+        # One for all: that of our members that has the least.
+        ours = [
+            (len(owned[member.group_instance_id]), member.group_instance_id)
+            for member in group.members
+            if member.group_instance_id
+        ]
+        if not ours or min(ours)[1] != self._instance_id:
+            return []
+        return sorted(set(range(self._view.partitions().get(topic, 0))).difference(*owned.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +391,9 @@ class Reader:
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
         }
+        # Only the statistics tell that brokers are back: nobody says so where there is nothing to read.
+        config |= {"stats_cb": self._trouble.hear_statistics}
+        config.setdefault("statistics.interval.ms", STATISTICS_MS)
         # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
         config.setdefault("queued.max.messages.kbytes", 16_384)
         self._consumer = _client(Consumer, settings, config | more)
@@ -363,7 +445,8 @@ class Reader:
         doing = f"asking for the offsets of {topic}[{partition}]"
         place = TopicPartition(topic, partition)
         asked = Asked("Describe", topic)
-        found = _answered(doing, self._consumer.get_watermark_offsets, place, timeout=ANSWER_S, asked=asked)
+        ask = partial(self._consumer.get_watermark_offsets, place, timeout=ANSWER_S)
+        found = _answered(doing, partial(_told_soon, ask), asked=asked)
         if found is None:
             raise KafkaUnavailableError(self._trouble.explain(doing, None))
         low, high = found
@@ -435,6 +518,15 @@ class GroupReader(Reader):
         self._revoked = revoked
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
+        self._subscribe()
+
+    def join_anew(self) -> None:
+        """Leaves the group and joins it again, which makes it deal out all partitions."""
+        # A static member that only unsubscribes does leave, unlike one that closes.
+        self._consumer.unsubscribe()
+        self._subscribe()
+
+    def _subscribe(self) -> None:
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -691,6 +783,13 @@ class _Trouble:
         if is_refusal(error.name(), error.str()) and not self.refusal:
             self.refusal, self.refused_by = self.last, broker_in(error.str())
 
+    def hear_statistics(self, statistics: str) -> None:
+        """Takes the library's word for it that every broker is connected again."""
+        if self.last and not self.refusal:
+            brokers = [broker for broker in json.loads(statistics)["brokers"].values() if broker["nodeid"] >= 0]
+            if brokers and all(broker["state"] in AT_WORK for broker in brokers):
+                self.clear()
+
     def clear(self) -> None:
         """All is well again."""
         self.last = self.refusal = ""
@@ -761,6 +860,19 @@ def _answered(doing: str, call: Callable[..., Any], *args: Any, asked: Asked = N
         return call(*args, **options)
     except KafkaException as error:
         raise KafkaUnavailableError(f"{doing}: {_said(error.args[0], asked)}") from error
+
+
+def _told_soon(ask: Callable[[], _Answer]) -> _Answer:
+    """An answer about a topic, which a broker can give a moment after the controller has made the topic."""
+    pause = threading.Event()
+    for wait_s in SPREADING_S:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_TOLD_YET:
+                raise
+        pause.wait(wait_s)
+    return ask()
 
 
 def _place(message: Message) -> tuple[str, int]:

@@ -6,6 +6,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.orderpulse import REPLAY_ID
 from pipeline.judge import Judge, class_of, is_transient, stacktrace_of
-from pipeline.kafka import ClusterView, Fetched, Gap, GroupReader, IdentityWatch, Sender, find_cluster
+from pipeline.kafka import ClusterView, Fetched, Gap, GroupReader, IdentityWatch, OwnersWatch, Sender, find_cluster
 from pipeline.outbox import OutboxDrain
 from pipeline.records import Order, Position, Record, TopicIdentity
 from pipeline.retries import Backoff, ParkedIndex, backoff_of
@@ -43,6 +44,8 @@ from pipeline.sessions import keep_going
 from pipeline.settings import Settings
 from pipeline.statusboard import StatusWriter
 from pipeline.throughput import Throughput
+
+log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 10_000
 BATCH_RETRIES = 500
@@ -78,6 +81,7 @@ def run_processor(
             identities = view.identities([settings.orders_topic])
             sender = Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS)
             watch = IdentityWatch(settings, view, identities)
+            owners = OwnersWatch(settings, view, instance_id)
             flow = _Flow(
                 settings, buffer, judge, rules_file, backoff, sender, identities[settings.orders_topic], clock, status
             )
@@ -86,10 +90,14 @@ def run_processor(
                 while not stop.is_set():
                     watch.check()
                     buffer.check_file()
+                    if nobodys := owners.take_nobodys():
+                        log.warning("partitions %s have no owner: joining the group anew", nobodys)
+                        reader.join_anew()
                     flow.round(reader)
                 flow.finish()
             finally:
                 watch.close()
+                owners.close()
                 flow.close()
                 reader.close()
                 sender.close()

@@ -93,6 +93,9 @@ class Chaos:
                     played[kind] += 1
                     self._pause.wait(self._draw.uniform(0.2, 2.0))
             self._hold_against(writer)
+        except AssertionError as error:
+            error.add_note(self._last_words())
+            raise
         finally:
             self.pipeline.end()
         account = writer.account
@@ -109,6 +112,13 @@ class Chaos:
         assert found == (account.orders, account.revenue_cents, account.dead_letters)
         checked = self.pipeline.command("check", deadline_s=SETTLE_S)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    def _last_words(self) -> str:
+        roles = [
+            f"{role.role}-{role.instance} {role.state}: {role.detail} {role.figures}"
+            for role in read_roles(self.pipeline.data_dir)
+        ]
+        return "\n".join([*roles, f"{self.pipeline.settled()} settled", *self.pipeline.log().splitlines()[-40:]])
 
     # -- the faults; each is over when it returns, but for what the pipeline has to do about it
 

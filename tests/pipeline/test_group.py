@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
+from pipeline.instances import member_name
 from pipeline.kafka import ClusterView
 from pipeline.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
@@ -188,6 +192,69 @@ def test_a_broker_restarted_under_two_thousand_orders_a_second_loses_and_doubles
         back = reader.totals().orders
         wait_for("the flow's return", lambda: reader.totals().orders > back + 4000)
     assert_all_is_there_once(group, writer)
+
+
+def test_a_broker_that_was_away_is_not_complained_of_when_it_is_back(group, apache_kafka):
+    group.up()
+
+    def details() -> list[str]:
+        return [role.detail for role in group.running() if role.role in ("processor", "collector")]
+
+    apache_kafka.stop_broker(1)
+    try:
+        wait_for("both complain", lambda: len([said for said in details() if "does not answer" in said]) == 2)
+    finally:
+        apache_kafka.restart(1)
+    wait_for("neither complains", lambda: details() == ["", ""], deadline_s=20)
+
+
+HALF_MOVED = """
+import os, sys
+from confluent_kafka import Consumer
+
+servers, topic, group, old, new = sys.argv[1:]
+
+def member(name):
+    return Consumer({
+        "bootstrap.servers": servers, "group.id": group, "group.instance.id": name, "session.timeout.ms": 45000,
+        "partition.assignment.strategy": "cooperative-sticky",
+    })
+
+def end(consumer, places):
+    os._exit(0)
+
+one = member(old)
+one.subscribe([topic], on_revoke=end)
+while not one.assignment():
+    one.poll(0.1)
+two = member(new)
+two.subscribe([topic])
+while True:
+    one.poll(0.05)
+    two.poll(0.05)
+"""
+
+
+def test_partitions_on_their_way_when_their_owner_was_restarted_are_not_forgotten(group):
+    # Both members end at the moment at which the old owner is told to give up half of what it has, and keep their
+    # places in the group: it is stable, and those partitions are nobody's.
+    names = [member_name(group.data_dir, instance) for instance in (0, 1)]
+    arguments = [group.settings.bootstrap_servers, group.settings.orders_topic, group.settings.group_id, *names]
+    subprocess.run([sys.executable, "-c", HALF_MOVED, *arguments], timeout=60, check=True)
+    start_processors(group, 0, 1)
+    wait_until_shared(group, {0, 1})
+    assert "have no owner: joining the group anew" in group.log("processor")
+
+
+def test_partitions_that_are_added_are_read_within_seconds(group):
+    start_processors(group, 0, 1)
+    wait_until_shared(group, {0, 1})
+    admin = AdminClient({"bootstrap.servers": group.settings.bootstrap_servers})
+    admin.create_partitions([NewPartitions(group.settings.orders_topic, PARTITIONS + 2)])[
+        group.settings.orders_topic
+    ].result(10)
+    everything = set(range(PARTITIONS + 2))
+    wait_for("the new ones' owners", lambda: set().union(*owned(group).values()) == everything, deadline_s=30)
 
 
 def test_status_tells_the_lag_and_rate_of_all_processors(group):
