@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pyarrow as pa
 import streamlit as st
@@ -10,6 +12,7 @@ import vl_convert
 
 from dashboard.charts import PALETTES, ChartKind, Spec, specification
 from dashboard.context import shown_errors
+from dashboard.kept_files import kept_files
 from dashboard.snapshots import Overview, overview
 from dashboard.windows import Window
 
@@ -24,26 +27,34 @@ def download_popover(kind: ChartKind, window: Window, zone: str) -> None:
     """Offers a chart as files, made when it is opened. Belongs outside of what refreshes."""
     # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have ended,
     # which with a few viewers is before the browser has fetched them. Those that are made here stay.
-    with st.popover(
-        "Download", icon=":material/download:", type="tertiary", key=f"export_{kind.name}", on_change="rerun"
-    ) as popover:
-        if popover.open:
-            with shown_errors():
-                _offer(kind, export_specification(kind, kind_table(kind, overview(window, zone)), window, zone))
+    with (
+        st.popover(
+            "Download", icon=":material/download:", type="tertiary", key=f"export_{kind.name}", on_change="rerun"
+        ) as popover,
+        shown_errors(),
+    ):
+
+        def make() -> tuple[bytes, ...]:
+            spec = export_specification(kind, kind_table(kind, overview(window, zone)), window, zone)
+            return tuple(format_.convert(spec) for format_ in FORMATS)
+
+        files = kept_files(f"files_{kind.name}", window, bool(popover.open), make)
+        if files is not None:
+            for format_, content in zip(FORMATS, files, strict=True):
+                _offer(kind, format_, content)
 
 
-def _offer(kind: ChartKind, spec: Spec) -> None:
-    for label, suffix, mime, convert in FORMATS:
-        st.download_button(
-            label,
-            data=convert(spec),
-            file_name=f"{kind.name}.{suffix}",
-            mime=mime,
-            key=f"export_{kind.name}_{suffix}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/image:" if suffix != "html" else ":material/web:",
-        )
+def _offer(kind: ChartKind, format_: _Format, content: bytes) -> None:
+    st.download_button(
+        format_.label,
+        data=content,
+        file_name=f"{kind.name}.{format_.suffix}",
+        mime=format_.mime,
+        key=f"export_{kind.name}_{format_.suffix}",
+        on_click="ignore",
+        type="tertiary",
+        icon=format_.icon,
+    )
 
 
 def kind_table(kind: ChartKind, shown: Overview) -> pa.Table:
@@ -86,8 +97,17 @@ def html(spec: Spec) -> bytes:
     return page.replace(SHIELD, "\\u003c").encode()
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    label: str
+    suffix: str
+    mime: str
+    icon: str
+    convert: Callable[[Spec], bytes]
+
+
 FORMATS = (
-    ("PNG picture", "png", "image/png", png),
-    ("SVG drawing", "svg", "image/svg+xml", svg),
-    ("HTML page", "html", "text/html", html),
+    _Format("PNG picture", "png", "image/png", ":material/image:", png),
+    _Format("SVG drawing", "svg", "image/svg+xml", ":material/image:", svg),
+    _Format("HTML page", "html", "text/html", ":material/web:", html),
 )

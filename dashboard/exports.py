@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from typing import cast
 
@@ -11,6 +12,7 @@ import streamlit as st
 
 from dashboard.context import now_ms, reader, settings, viewer_zone
 from dashboard.formats import number, size
+from dashboard.kept_files import forget_files, has_files, kept_files
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.reads import Count
 from pipeline.buffer.streams import Entity, RowFilter
@@ -40,18 +42,23 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
     filter_ = cast(RowFilter | None, which)
     file_key = f"{key}-file"
     with st.popover("Export", icon=":material/download:", key=f"{key}-export", on_change="rerun") as popover:
-        if not popover.open:
-            st.session_state.pop(file_key, None)
+        if not popover.open and not has_files(file_key):
             return
         st.caption(_extent(_count(filter_) if count is None else count))
         label = st.segmented_control("Format", list(_FORMATS), key=f"{key}-format")
         if label is None:
+            forget_files(file_key)
             return
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
         # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have
         # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
-        content = _made_once(file_key, rows, filter_, format_)
+        files = kept_files(
+            file_key, (rows, filter_, format_), bool(popover.open), partial(_make, rows, filter_, format_)
+        )
+        if files is None:
+            return
+        [content] = files
         st.download_button(
             f"Save {label} ({size(len(content))})",
             data=content,
@@ -65,16 +72,11 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         )
 
 
-def _made_once(file_key: str, entity: Entity, which: RowFilter | None, format_: _Format) -> bytes:
-    """The file, kept while the popover is open: any other click on the page must not make it again."""
-    wanted = (entity, which, format_.suffix)
-    made: tuple[object, bytes] | None = st.session_state.get(file_key)
-    if made is None or made[0] != wanted:
-        with st.spinner("Writing the file…"):
-            out = BytesIO()
-            export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
-        made = st.session_state[file_key] = (wanted, out.getvalue())
-    return made[1]
+def _make(entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
+    with st.spinner("Writing the file…"):
+        out = BytesIO()
+        export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
+    return (out.getvalue(),)
 
 
 def _extent(count: Count | None) -> str:
