@@ -1,4 +1,4 @@
-"""What pipeline/kafka.py promises, kept by the demo cluster and by Apache Kafka alike.
+"""What pipeline/kafka promises, kept by the demo cluster and by Apache Kafka alike.
 
 A test that needs what the demo cluster cannot do names it, from DEMO_LIMITS: `on_kafka("topic_ids")`.
 """

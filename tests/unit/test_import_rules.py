@@ -14,7 +14,7 @@ ALLOWED = {
     "streamlit": ("streamlit_app.py", "pages", "dashboard"),
     "altair": ("dashboard",),
     "dashboard": ("streamlit_app.py", "pages", "dashboard"),
-    "confluent_kafka": ("pipeline/kafka.py",),
+    "confluent_kafka": ("pipeline/kafka",),
     "confluent_kafka.schema_registry": ("pipeline/registry.py",),
     "httpx2": ("pipeline/registry.py",),
     "fastavro": ("pipeline/serde.py",),

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, Producer
 
 from pipeline.errors import SettingsError
 from pipeline.kafka import check_kafka_config
-from pipeline.kafka_properties import CONSUMER_ONLY, OURS, PRODUCER_ONLY, properties_for, set_default
+from pipeline.kafka.properties import CONSUMER_ONLY, OURS, PRODUCER_ONLY, properties_for, set_default
 from pipeline.settings import MASK, Settings, load_settings, masked, without_secrets
 
 VALUES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kafka_refusals import Asked, in_words, is_refusal
+from pipeline.kafka.refusals import Asked, in_words, is_refusal
 
 BROKER = "sasl_ssl://kafka-1.example.org:9093/bootstrap: "
 UNTRUSTED = "error:0A000086:SSL routines::certificate verify failed"

@@ -1,0 +1,35 @@
+"""Kafka, as the roles need it: the only package that imports confluent_kafka.
+
+Every call that reaches a broker raises KafkaUnavailableError when there is none or it refuses us; callers close their
+session, wait and begin anew.
+"""
+
+from pipeline.kafka.client import check_kafka_config
+from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster
+from pipeline.kafka.demo import DEMO_LIMITS, DemoBroker
+from pipeline.kafka.messages import Fetched
+from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
+from pipeline.kafka.sender import Delivery, Sender
+from pipeline.kafka.topics import ClusterView
+from pipeline.kafka.watches import IdentityWatch, OwnersWatch
+
+__all__ = [
+    "BROKER_FILE",
+    "DEMO_LIMITS",
+    "Cluster",
+    "ClusterView",
+    "Delivery",
+    "DemoBroker",
+    "Fetched",
+    "Gap",
+    "GroupReader",
+    "IdentityWatch",
+    "OwnersWatch",
+    "PartitionReader",
+    "Reader",
+    "Sender",
+    "check_kafka_config",
+    "ends",
+    "find_cluster",
+    "records_since",
+]

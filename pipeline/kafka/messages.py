@@ -1,0 +1,108 @@
+"""The library's messages as records, one by one or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import lt
+from typing import Any
+
+from confluent_kafka import Message
+
+from pipeline.records import Position, Record
+
+# confluent-kafka cannot make a str of a header's name that is not UTF-8.
+_UNREADABLE_HEADERS = (SystemError, UnicodeDecodeError)
+
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Fetched:
+    """Records of one partition in offset order, as the client library holds them.
+
+    A list of one field of all records costs 0.04 µs a record, a Record with everything in it 2 µs.
+    """
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+        self._headers = headers_of(messages)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def partition(self) -> int:
+        """Where all of them come from."""
+        return place_of(self._messages[0])[1]
+
+    def offsets(self) -> list[int]:
+        """The offset of each, ascending."""
+        return list(map(Message.offset, self._messages))  # type: ignore[arg-type] # without an error there is one
+
+    def keys(self) -> list[bytes | None]:
+        """The key of each."""
+        return list(map(Message.key, self._messages))
+
+    def values(self) -> list[bytes | None]:
+        """The value of each."""
+        return list(map(Message.value, self._messages))
+
+    def without_headers(self, names: frozenset[str]) -> list[bool]:
+        """Whether each has none of these headers, for certain."""
+        if not any(self._headers):
+            return [headers is not None for headers in self._headers]
+        return [
+            headers is not None and (not headers or names.isdisjoint([name for name, _ in headers]))
+            for headers in self._headers
+        ]
+
+    def record(self, index: int) -> Record:
+        """One of them whole."""
+        return to_record(self._messages[index], self._headers[index])
+
+    def since(self, next_offset: int) -> Fetched:
+        """Those from this offset on, without what was fetched before a seek."""
+        offsets = self.offsets()
+        if offsets[0] >= next_offset and all(map(lt, offsets, offsets[1:])):
+            return self
+        kept = []
+        for index, offset in enumerate(offsets):
+            if offset >= next_offset:
+                kept.append(index)
+                next_offset = offset + 1
+        fresh = Fetched([])
+        fresh._messages = [self._messages[index] for index in kept]
+        fresh._headers = [self._headers[index] for index in kept]
+        return fresh
+
+
+def place_of(message: Message) -> tuple[str, int]:
+    """Topic and partition of a message."""
+    return message.topic() or "", message.partition() or 0
+
+
+def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
+    """The headers of each; None where they cannot be read, which the library says only the first time it is asked."""
+    found: list[Any] = []
+    asking = map(Message.headers, messages)
+    while len(found) < len(messages):
+        # What was found before one that cannot be read stays, and the next round goes on behind it.
+        try:
+            found.extend(headers or () for headers in asking)
+        except _UNREADABLE_HEADERS:
+            found.append(None)
+            asking = map(Message.headers, messages[len(found) :])
+    return found
+
+
+def to_record(message: Message, headers: Headers | None) -> Record:
+    """A message with these headers as a record; None: they cannot be read."""
+    topic, partition = place_of(message)
+    return Record(
+        Position(topic, partition, message.offset() or 0),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple(headers or ()),
+        headers is not None,
+    )

@@ -1,0 +1,268 @@
+"""Reads records: as a member of the processors' group, or partitions that one names."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline.errors import KafkaUnavailableError
+from pipeline.kafka.client import ANSWER_S, LEAVE_S, Trouble, answered, client_config, new_client, told_soon
+from pipeline.kafka.cluster import Cluster
+from pipeline.kafka.messages import Fetched, headers_of, place_of, to_record
+from pipeline.kafka.refusals import Asked
+from pipeline.records import Record
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SESSION_MS = 10_000
+STATISTICS_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets that Kafka no longer has (or does not have yet): what it holds now is `low` up to before `high`."""
+
+    topic: str
+    partition: int
+    low: int
+    high: int
+
+
+class Reader:
+    """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only."""
+
+    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, **more: Any) -> None:
+        self._trouble = Trouble(cluster)
+        self._group_id = group_id
+        self._asked_highs: dict[tuple[str, int], int] = {}
+        self.at_end: set[tuple[str, int]] = set()
+        config = client_config(settings, cluster, "consumer", self._trouble)
+        config |= {
+            "group.id": group_id,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        }
+        # Only the statistics tell that brokers are back: nobody says so where there is nothing to read.
+        config |= {"stats_cb": self._trouble.hear_statistics}
+        config.setdefault("statistics.interval.ms", STATISTICS_MS)
+        # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
+        config.setdefault("queued.max.messages.kbytes", 16_384)
+        self._consumer = new_client(Consumer, settings, config | more)
+
+    def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
+        """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
+
+        Raises KafkaUnavailableError when the broker refuses us.
+        """
+        messages, gaps = self._fetch(max_records, timeout_s)
+        return list(map(to_record, messages, headers_of(messages))), gaps
+
+    def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
+        first = answered("reading", self._consumer.poll, timeout_s)
+        if first is None:
+            if self._trouble.refusal:
+                raise KafkaUnavailableError(f"reading: {self._trouble.refusal}")
+            return [], []
+        messages = [first, *answered("reading", self._consumer.consume, max_records - 1, 0)]
+        if not any(map(Message.error, messages)):
+            return messages, []
+        return self._without_errors(messages)
+
+    def _without_errors(self, messages: list[Message]) -> tuple[list[Message], list[Gap]]:
+        records, gaps = [], []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                gaps.append(Gap(*place_of(message), *self.watermarks(*place_of(message))))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.at_end.add(place_of(message))
+            else:
+                asked = Asked("Read", message.topic() or "", self._group_id)
+                raise KafkaUnavailableError(self._trouble.explain("reading", KafkaException(error), asked))
+        if records:
+            self._trouble.clear()
+        return records, gaps
+
+    def seek(self, topic: str, partition: int, next_offset: int) -> None:
+        """Goes on at another offset."""
+        # A partition without a valid offset cannot be sought in, only assigned again.
+        self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+        self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
+
+    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """The oldest offset there is and the one after the newest, as the broker says now."""
+        doing = f"asking for the offsets of {topic}[{partition}]"
+        place = TopicPartition(topic, partition)
+        asked = Asked("Describe", topic)
+        ask = partial(self._consumer.get_watermark_offsets, place, timeout=ANSWER_S)
+        found = answered(doing, partial(told_soon, ask), asked=asked)
+        if found is None:
+            raise KafkaUnavailableError(self._trouble.explain(doing, None))
+        low, high = found
+        return low, high
+
+    def known_high(self, topic: str, partition: int) -> int | None:
+        """The offset after the newest record as of the last fetch or question; None before the first one."""
+        low_high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        high = max(low_high[1] if low_high else -1, self._asked_highs.get((topic, partition), -1))
+        return high if high >= 0 else None
+
+    def tell_kafka(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commits offsets for lag tools; nothing here depends on them."""
+        if next_offsets:
+            offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
+            try:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as error:
+                log.debug("offsets not committed for lag tools: %s", error)
+
+    @property
+    def trouble(self) -> str:
+        """What the client library complained of since the last record, in our words; empty when all is well."""
+        return self._trouble.last
+
+    def close(self) -> None:
+        """Leaves Kafka; without an answer within 2 s, by simply going."""
+        # With its broker gone librdkafka may take the whole session timeout over it.
+        leaving = threading.Thread(target=self._consumer.close, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class GroupReader(Reader):
+    """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
+
+    `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is told of those that go. Both
+    are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
+    raised there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        instance_id: str,
+        assigned: Callable[[GroupReader, int], int],
+        revoked: Callable[[int], None],
+    ) -> None:
+        membership: dict[str, Any] = {
+            "partition.assignment.strategy": "cooperative-sticky",
+            "group.instance.id": instance_id,
+            # A member that is gone for good keeps its partitions so long; one that comes back meanwhile moves none.
+            "session.timeout.ms": settings.kafka_config.get("session.timeout.ms", SESSION_MS),
+        }
+        if cluster.demo_id:
+            # Because of its limit `quick_returns`, its sessions have to be short.
+            membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+        super().__init__(settings, cluster, settings.group_id, **membership)
+        self._assigned = assigned
+        self._revoked = revoked
+        self._topic = settings.orders_topic
+        self._failed: Exception | None = None
+        self._subscribe()
+
+    def join_anew(self) -> None:
+        """Leaves the group and joins it again, which makes it deal out all partitions."""
+        # A static member that only unsubscribes does leave, unlike one that closes.
+        self._consumer.unsubscribe()
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
+        """As `read`, by partition."""
+        messages, gaps = self._fetch(max_records, timeout_s)
+        by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
+        for message, partition in zip(messages, map(Message.partition, messages), strict=True):
+            by_partition[partition].append(message)
+        return [Fetched(found) for found in by_partition.values()], gaps
+
+    def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
+        found = super()._fetch(max_records, timeout_s)
+        # The library has assigned the partitions by itself then, to begin anywhere: none of it may be seen.
+        if self._failed is not None:
+            raise self._failed
+        return found
+
+    def pause(self) -> None:
+        """Stops fetching; the group membership goes on."""
+        self._consumer.pause(self._consumer.assignment())
+
+    def look_at_ends(self) -> None:
+        """Asks where the partitions end, which nobody tells while they are paused; `known_high` knows it then."""
+        for place in self._consumer.assignment():
+            self._asked_highs[place.topic, place.partition] = self.watermarks(place.topic, place.partition)[1]
+
+    def resume(self) -> None:
+        """Fetches again."""
+        self._consumer.resume(self._consumer.assignment())
+
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        try:
+            offsets = [
+                TopicPartition(place.topic, place.partition, self._assigned(self, place.partition)) for place in places
+            ]
+        except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
+            self._failed = error
+            return
+        consumer.incremental_assign(offsets)
+
+    def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._revoked(place.partition)
+        consumer.incremental_unassign(places)
+
+
+class PartitionReader(Reader):
+    """Reads partitions that its owner names, outside of any group's assignment."""
+
+    def assign(self, topic: str, partition: int, next_offset: int) -> None:
+        """Reads one partition more."""
+        self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
+
+
+def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> dict[int, int]:
+    """The offset after the newest record of each partition."""
+    with PartitionReader(settings, cluster, f"{settings.group_id}-look") as reader:
+        return {partition: reader.watermarks(topic, partition)[1] for partition in range(partitions)}
+
+
+def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int]) -> Iterator[Record]:
+    """All records from the given offsets, or the oldest there are, up to where the partitions end.
+
+    Raises KafkaUnavailableError when the broker is silent for 5 s before that.
+    """
+    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **{"enable.partition.eof": True}) as reader:
+        for partition, offset in offsets.items():
+            low, _ = reader.watermarks(topic, partition)
+            reader.assign(topic, partition, max(low, offset))
+        while len(reader.at_end) < len(offsets):
+            known_ends = len(reader.at_end)
+            records, gaps = reader.read(1000, ANSWER_S)
+            yield from records
+            for gap in gaps:
+                reader.seek(topic, gap.partition, gap.low)
+            if not records and not gaps and len(reader.at_end) == known_ends:
+                raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")

@@ -1,0 +1,130 @@
+"""Topics and groups, as the cluster tells of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from pipeline.errors import KafkaUnavailableError
+from pipeline.kafka.certificates import why_not_trusted
+from pipeline.kafka.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, told_soon
+from pipeline.kafka.cluster import Cluster
+from pipeline.kafka.refusals import UNTRUSTED, Asked, is_forbidden
+from pipeline.records import TopicIdentity
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ClusterView:
+    """What the cluster says of its topics."""
+
+    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._settings = settings
+        self._trouble = Trouble(cluster)
+        self._admin = new_client(AdminClient, settings, client_config(settings, cluster, "admin", self._trouble))
+
+    def partitions(self) -> dict[str, int]:
+        """All topics that this account may see, with their number of partitions."""
+        found = self._metadata("listing the topics")
+        return {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None}
+
+    def ensure_topic(self, topic: str) -> None:
+        """Makes a topic that is not there, with the partitions, replicas and retention of the settings.
+
+        Raises KafkaUnavailableError with the command that makes it, where this account may not.
+        """
+        if topic in self.partitions():
+            return
+        if self.cluster.demo_id:
+            self._metadata(f"making topic {topic}", topic)
+            return
+        wanted = _new_topic(self._settings, topic)
+        future = self._admin.create_topics([wanted], request_timeout=ANSWER_S)[topic]
+        try:
+            future.result(ANSWER_S * 2)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise KafkaUnavailableError(_not_made(error.args[0], topic, self.cluster, wanted)) from error
+
+    def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
+        """Cluster and topic ids. The demo cluster knows no topic ids. Raises KafkaUnavailableError."""
+        if self.cluster.demo_id:
+            return {topic: TopicIdentity(self.cluster.demo_id, topic) for topic in topics}
+        if not topics:
+            return {}
+        cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
+        return {topic: TopicIdentity(cluster_id, topic, self._topic_id(topic)) for topic in topics}
+
+    def group(self, group_id: str) -> Any:
+        """What the broker knows of a consumer group: its state and its members with their partitions."""
+        describe = partial(self._admin.describe_consumer_groups, [group_id], request_timeout=ANSWER_S)
+        return self._ask(Asked("Describe", group_id), lambda: describe()[group_id])
+
+    def _topic_id(self, topic: str) -> str:
+        describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
+        return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
+
+    def _metadata(self, doing: str, *topic: str) -> Any:
+        self._trouble.clear()
+        for timeout_s in TRIES_S:
+            try:
+                return self._admin.list_topics(*topic, timeout=timeout_s)
+            except KafkaException as error:
+                failed = error
+            self._admin.poll(0)  # hands the library's complaints to _trouble
+            if self._trouble.refusal:
+                break
+        raise KafkaUnavailableError(self._explain(doing, failed)) from failed
+
+    def _explain(self, doing: str, error: KafkaException) -> str:
+        said = self._trouble.explain(doing, error)
+        if UNTRUSTED not in said:
+            return said
+        reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
+        return said.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else said
+
+    def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
+        self._trouble.clear()
+        try:
+            return told_soon(lambda: ask().result(ANSWER_S * 2))
+        except (KafkaException, TimeoutError) as error:
+            self._admin.poll(0)
+            raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error
+
+
+def _new_topic(settings: Settings, topic: str) -> NewTopic:
+    retention_h = settings.orders_retention_h if topic == settings.orders_topic else settings.dlq_retention_h
+    retention_ms = -1 if retention_h < 0 else retention_h * 3_600_000
+    return NewTopic(
+        topic,
+        num_partitions=settings.topic_partitions or -1,
+        replication_factor=settings.topic_replication or -1,
+        config={"retention.ms": str(retention_ms)} if retention_h else {},
+    )
+
+
+def _create_command(cluster: Cluster, wanted: NewTopic) -> str:
+    """What somebody who may make the topic would type."""
+    options = [f"--partitions {wanted.num_partitions}"] if wanted.num_partitions > 0 else []
+    options += [f"--replication-factor {wanted.replication_factor}"] if wanted.replication_factor > 0 else []
+    options += [f"--config {name}={value}" for name, value in (wanted.config or {}).items()]
+    command = f"kafka-topics.sh --bootstrap-server {cluster.bootstrap_servers} --create --topic {wanted.topic}"
+    return " ".join([command, *options])
+
+
+def _not_made(error: KafkaError, topic: str, cluster: Cluster, wanted: NewTopic) -> str:
+    command = f"`{_create_command(cluster, wanted)}`"
+    if is_forbidden(error.name()):
+        return (
+            f"topic {topic}: this account may neither see nor make it ({error.str()}). If it is there, allow the "
+            f"account Read and Write on topic {topic}; if not, make it with {command}, or allow Create on it"
+        )
+    return f"topic {topic} is not there and could not be made ({error.str()}); make it with {command}"
