@@ -1,4 +1,4 @@
-"""The card that says which dead letters are meant, and the groups of failures that look alike."""
+"""The groups of failures that look alike, and the card that says which dead letters are meant."""
 
 from __future__ import annotations
 
@@ -37,33 +37,6 @@ _ROWS_HIGH = 5
 _ROW_PIXELS = 35
 
 
-def filter_card(groups: Rows) -> DeadLetterFilter:
-    """Draws the filters and returns what they mean."""
-    _take_group_of_link()
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-            st.pills(
-                "Status",
-                list(STATUS_LABELS),
-                selection_mode="multi",
-                format_func=STATUS_LABELS.__getitem__,
-                key=_STATUS,
-            )
-            st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=_clear, key="letters_clear")
-        text, group, source = st.columns(3)
-        dialect, failed_from, failed_to = st.columns(3)
-        text.text_input("Text", key=_TEXT, placeholder="Order, customer, product, reason")
-        with group:
-            _group_box(groups)
-        with source:
-            _values_box("Source topic", "source_topic", _SOURCE)
-        with dialect:
-            _values_box("Dialect", "dialect", _DIALECT)
-        failed_from.datetime_input("Failed from", value=None, key=_FROM)
-        failed_to.datetime_input("Failed before", value=None, key=_TO)
-    return _filter()
-
-
 def groups_card(groups: Rows) -> None:
     """Draws the groups; choosing one narrows the filter to it."""
     with st.container(border=True):
@@ -93,6 +66,35 @@ def groups_card(groups: Rows) -> None:
         )
         if groups.cut:
             st.caption(groups.cut)
+
+
+def filter_card(groups: Rows) -> DeadLetterFilter:
+    """Draws the filters and returns what they mean."""
+    _take_group_of_link()
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+            st.pills(
+                "Status",
+                list(STATUS_LABELS),
+                selection_mode="multi",
+                format_func=STATUS_LABELS.__getitem__,
+                key=_STATUS,
+            )
+            st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=_clear, key="letters_clear")
+        text, group = st.columns(2)
+        text.text_input("Text", key=_TEXT, placeholder="Order, customer, product, reason")
+        with group:
+            _group_box(groups)
+        narrowed = any(st.session_state.get(key) for key in (_SOURCE, _DIALECT, _FROM, _TO))
+        with st.expander("Source, dialect and time", expanded=narrowed):
+            source, dialect, failed_from, failed_to = st.columns(4)
+            with source:
+                _values_box("Source topic", "source_topic", _SOURCE)
+            with dialect:
+                _values_box("Dialect", "dialect", _DIALECT)
+            failed_from.datetime_input("Failed from", value=None, key=_FROM)
+            failed_to.datetime_input("Failed before", value=None, key=_TO)
+    return _filter()
 
 
 def _filter() -> DeadLetterFilter:

@@ -75,11 +75,6 @@ def filter_card() -> OrderFilter:
             )
             _names_box("Product", "products", _PRODUCTS)
             _names_box("Region", "regions", _REGIONS)
-            _price_box("Price from", _LEAST)
-            _price_box("Price to", _MOST)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.datetime_input("Created from", value=None, key=_FROM, width=220, on_change=_turn_to_first_page)
-            st.datetime_input("Created before", value=None, key=_TO, width=220, on_change=_turn_to_first_page)
             st.toggle(
                 "Retried only",
                 key=_RETRIED,
@@ -88,6 +83,15 @@ def filter_card() -> OrderFilter:
                 on_change=_turn_to_first_page,
             )
             st.button("Clear", icon=":material/filter_alt_off:", on_click=_clear, key="orders_clear")
+        narrowed = any(st.session_state.get(key) is not None for key in (_LEAST, _MOST, _FROM, _TO))
+        with (
+            st.expander("Price and time", expanded=narrowed),
+            st.container(horizontal=True, vertical_alignment="bottom"),
+        ):
+            _price_box("Price from", _LEAST)
+            _price_box("Price to", _MOST)
+            st.datetime_input("Created from", value=None, key=_FROM, width=220, on_change=_turn_to_first_page)
+            st.datetime_input("Created before", value=None, key=_TO, width=220, on_change=_turn_to_first_page)
     return _filter()
 
 

@@ -21,9 +21,9 @@ with whole_page():
     if reason := refusal():
         st.info(reason, icon=":material/lock:")
     groups = reader().groups()
-    which = filter_card(groups)
     if groups.rows:
         groups_card(groups)
+    which = filter_card(groups)
     snapshot = take_snapshot(which)
     with st.container(border=True):
         watch(watch_letters)
