@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
 ENDED = ("done", "failed", "cancelled")
 PROGRESS_EVERY_S = 0.2
+NOT_COMPARED = 3
+"""Exit code of `check` where the buffer agrees with itself and Kafka could not be asked."""
 
 
 def warn_of_unknown_variables() -> None:
@@ -151,15 +153,18 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
-    """What `status --json` prints. Figures of a buffer that cannot be read are null, with `buffer.error` saying why."""
+    """What `status --json` prints.
+
+    Figures of a buffer that cannot be read are null, with `buffer.error` saying why; a lag that nobody tells is null.
+    """
     roles = read_roles(settings.data_dir)
     report: dict[str, Any] = {
         "running": is_running(settings.data_dir),
         "cluster": "demo" if settings.demo else "kafka",
         "bootstrap_servers": _bootstrap_servers(settings),
         "roles": [asdict(role) | {"silent": role.silent(now_ms)} for role in roles],
-        "lag": sum(int(role.figures.get("lag", 0)) for role in roles if role.role == "processor"),
-        "dead_letter_lag": sum(int(role.figures.get("lag", 0)) for role in roles if role.role == "collector"),
+        "lag": _lag_told_by("processor", roles, now_ms),
+        "dead_letter_lag": _lag_told_by("collector", roles, now_ms),
         "rate_per_s": sum(float(role.figures.get("rate_per_s", 0)) for role in roles if role.role == "processor"),
         "totals": None,
         "dead_letters": None,
@@ -185,6 +190,16 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     return report
 
 
+def _lag_told_by(name: str, roles: list[RoleStatus], now_ms: int) -> int | None:
+    """How many records those who read are behind; None while nobody reads, since nobody knows then."""
+    lags = [
+        int(role.figures.get("lag", 0))
+        for role in roles
+        if role.role == name and role.state == "running" and not role.silent(now_ms)
+    ]
+    return sum(lags) if lags else None
+
+
 def _bootstrap_servers(settings: Settings) -> str | None:
     try:
         return find_cluster(settings).bootstrap_servers
@@ -202,12 +217,13 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     if totals is None:
         return [*lines, report["buffer"]["error"]]
     average = f"{totals['average_cents'] / 100:,.2f}" if totals["average_cents"] is not None else "-"
+    lag = "-" if report["lag"] is None else f"{report['lag']:,}"
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
         *lines,
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
-        f"lag           {report['lag']:,}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
+        f"lag           {lag}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
         f"{report['rate_per_s']:,.1f} records/s",
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
     ]
@@ -237,7 +253,7 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Prints each difference between figures, rows and Kafka; exit 1 when there is one.
+    """Prints each difference between figures, rows and Kafka; exit 1 when there is one, 3 when Kafka was not there.
 
     With `--repair` the figures are made true first, and every change is printed.
     """
@@ -249,14 +265,16 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     else:
         left = recount(settings.database_file)
     differences = [str(difference) for difference in left]
+    compared = True
     try:
         differences += compare_with_kafka(settings)
     except KafkaUnavailableError as error:
+        compared = False
         print(f"not compared with Kafka: {error}", file=sys.stderr)
     for line in differences:
         print(line)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
-    return 1 if differences else 0
+    return 1 if differences else 0 if compared else NOT_COMPARED
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:

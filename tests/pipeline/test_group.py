@@ -258,6 +258,7 @@ def test_partitions_that_are_added_are_read_within_seconds(group):
 
 
 def test_status_tells_the_lag_and_rate_of_all_processors(group):
+    assert json.loads(group.command("status", "--json").stdout)["lag"] is None  # nobody knows
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
     with OrderWriter(group, 500):
