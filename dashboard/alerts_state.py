@@ -1,4 +1,4 @@
-"""The alert on dead letters: its rule, how things stand, and what became of earlier alerts."""
+"""Alerts: their rules, how things stand, and what became of earlier alerts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.context import now_ms, settings, viewer_zone
 from dashboard.formats import ago, number, plain, share
 from dashboard.snapshots import snapshots
+from pipeline.alerts import TROUBLE
 from pipeline.buffer.reads import Reader, Rows
 from pipeline.settings import variable_of
 from pipeline.statusboard import read_roles
@@ -43,12 +44,21 @@ def draw_rule() -> None:
     """What raises an alert, as the settings say, and who is told."""
     known = settings()
     st.markdown(
-        f"An alert is raised when **{known.alert_dead_letter_rate:.1%}** or more of the records in the last "
+        f"- **{known.alert_dead_letter_rate:.1%}** or more of the records in the last "
         f"**{_duration(known.alert_window_s)}** are dead letters, and at least "
-        f"**{number(known.alert_min_records)}** records came in that time. It ends when the share falls below."
+        f"**{number(known.alert_min_records)}** records came in that time.\n"
+        f"- A role waits, fails, is held up or says nothing for **{known.alert_trouble_s} s**.\n"
+        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full."
     )
     names = ", ".join(
-        f"`{variable_of(name)}`" for name in ("alert_dead_letter_rate", "alert_window_s", "alert_min_records")
+        f"`{variable_of(name)}`"
+        for name in (
+            "alert_dead_letter_rate",
+            "alert_window_s",
+            "alert_min_records",
+            "alert_trouble_s",
+            "alert_disk_share",
+        )
     )
     told = ", ".join(sorted({url.split("://")[0] for url in known.alert_urls}))
     st.caption(
@@ -133,8 +143,8 @@ def _draw_list(alerts: Rows) -> None:
                 "rule": alerts.column("rule"),
                 "started": pa.array(alerts.column("started_at_ms"), time_type),
                 "ended": pa.array(alerts.column("ended_at_ms"), time_type),
-                "worst": alerts.column("value"),
-                "threshold": alerts.column("threshold"),
+                "worst": _measures(alerts, "value"),
+                "threshold": _measures(alerts, "threshold"),
                 "notice": [_notice(notice) for notice in alerts.column("notice")],
                 "message": alerts.column("message"),
             }
@@ -148,14 +158,24 @@ def _draw_list(alerts: Rows) -> None:
             "rule": "Rule",
             "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
             "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
-            "worst": st.column_config.NumberColumn("Worst share", format="percent"),
-            "threshold": st.column_config.NumberColumn("Threshold", format="percent"),
+            "worst": st.column_config.TextColumn(
+                "Worst", width="small", help="The worst share, or the time it lasted."
+            ),
+            "threshold": st.column_config.TextColumn("Threshold", width="small"),
             "notice": st.column_config.TextColumn("Notice", help="Whether those who should know were told."),
             "message": st.column_config.TextColumn("Message", width="large"),
         },
     )
     if alerts.cut or len(alerts.rows) == ALERTS_SHOWN:
         st.caption(alerts.cut or f"The newest {ALERTS_SHOWN}; the export has all.")
+
+
+def _measures(alerts: Rows, column: str) -> list[str]:
+    """Shares in percent; of a role in trouble, seconds."""
+    return [
+        f"{value:,.0f} s" if rule.startswith(TROUBLE) else f"{value:.1%}"
+        for rule, value in zip(alerts.column("rule"), alerts.column(column), strict=True)
+    ]
 
 
 def _notice(notice: str | None) -> str:

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.context import now_ms, settings, shown_errors, viewer_zone
 from dashboard.formats import ago, number, per_second, plain, size
 from dashboard.snapshots import snapshots
+from pipeline.alerts import disk_used
 from pipeline.buffer.reads import Reader, Rows
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import find_cluster
@@ -91,6 +92,7 @@ def draw_state(places: Places) -> None:
     waiting: Waiting | None = None
     with places.top:
         _draw_trouble(roles, now)
+        _draw_disk()
         _draw_cluster(roles)
         with shown_errors():
             waiting = snapshots().get("pipeline", _ask)
@@ -146,6 +148,15 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
     for problem in sorted({str(error) for role in roles if (error := role.figure("rules_error"))}):
         st.error(
             f"The rules file is refused, the rules before it stay: {plain(problem)}", icon=":material/rule_settings:"
+        )
+
+
+def _draw_disk() -> None:
+    used, free_bytes = disk_used(settings())
+    if used >= settings().alert_disk_share:
+        st.error(
+            f"The disk of the buffer is {used:.1%} full, {size(free_bytes)} are left. When it is full, the flow waits.",
+            icon=":material/hard_drive:",
         )
 
 

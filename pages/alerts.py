@@ -1,4 +1,4 @@
-"""Alerts: whether too many records end as dead letters, and when they did."""
+"""Alerts: whether too much fails, the flow is held up or the disk runs full, and when that was so."""
 
 from __future__ import annotations
 

@@ -1,43 +1,90 @@
-"""Raises an alert when too large a share of the records ends as dead letters, and tells people."""
+"""Raises alerts when too much fails, the flow is held up or the disk runs full, and tells people."""
 
 from __future__ import annotations
 
 import logging
+import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from pipeline.buffer import WatchStore
 from pipeline.settings import Settings
+from pipeline.statusboard import read_roles
 
 log = logging.getLogger(__name__)
 
-RULE = "dead-letter-rate"
+DEAD_LETTER_RATE = "dead-letter-rate"
+DISK = "disk-full"
+TROUBLE = "trouble of "
+"""A role's own rule: this and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What is to be alerted of: a share or, for a role in trouble, seconds, that reached the threshold."""
+
+    rule: str
+    value: float
+    threshold: float
+    message: str
 
 
 class AlertWatch:
-    """The dead-letter rate over the alert window, against its threshold."""
+    """Every rule, against its threshold."""
 
     def __init__(self, settings: Settings, watch: WatchStore) -> None:
         self._settings = settings
         self._watch = watch
+        self._in_trouble_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
         self._under_way: list[tuple[int, Future[str]]] = []
 
     def check(self, now_ms: int) -> None:
-        """Fires or resolves the alert, and notes which messages have gone out."""
+        """Fires and resolves alerts, and notes which messages have gone out."""
+        findings = [*self._dead_letter_rate(now_ms), *self._disk(), *self._roles(now_ms)]
+        for found in findings:
+            alert_id = self._watch.fire(found.rule, found.value, found.threshold, found.message, now_ms)
+            self._tell(alert_id, found.message)
+        for rule, message in self._watch.firing():
+            if rule not in {found.rule for found in findings}:
+                self._tell(self._watch.resolve(rule, now_ms), f"over: {message}")
+        self._note_what_went_out()
+
+    def _dead_letter_rate(self, now_ms: int) -> Iterator[_Finding]:
         settings = self._settings
         window = self._watch.window(now_ms - settings.alert_window_s * 1000)
         records = window.orders + window.dead_letters
-        share = window.dead_letters / records if records else 0.0
-        if records >= settings.alert_min_records and share >= settings.alert_dead_letter_rate:
+        share, threshold = window.dead_letters / max(records, 1), settings.alert_dead_letter_rate
+        if records >= settings.alert_min_records and share >= threshold:
             message = (
                 f"{share:.1%} of the last {records:,} records are dead letters "
-                f"(threshold {settings.alert_dead_letter_rate:.1%}, window {settings.alert_window_s} s)"
+                f"(threshold {threshold:.1%}, window {settings.alert_window_s} s)"
             )
-            self._tell(self._watch.fire(RULE, share, settings.alert_dead_letter_rate, message, now_ms), message)
-        else:
-            message = f"the dead-letter rate is back to {share:.1%}"
-            self._tell(self._watch.resolve(RULE, now_ms), message)
-        self._note_what_went_out()
+            yield _Finding(DEAD_LETTER_RATE, share, threshold, message)
+
+    def _disk(self) -> Iterator[_Finding]:
+        share, free_bytes = disk_used(self._settings)
+        threshold = self._settings.alert_disk_share
+        if share >= threshold:
+            message = f"the disk of the buffer is {share:.1%} full, {free_bytes / 1e6:,.0f} MB are left"
+            yield _Finding(DISK, share, threshold, f"{message} (threshold {threshold:.1%})")
+
+    def _roles(self, now_ms: int) -> Iterator[_Finding]:
+        threshold_s = self._settings.alert_trouble_s
+        troubles: dict[str, str] = {}
+        for role in read_roles(self._settings.data_dir):
+            if role.silent(now_ms):
+                troubles[f"{role.role}-{role.instance}"] = "says nothing"
+            elif role.state in ("waiting", "failing") or role.detail:
+                troubles[f"{role.role}-{role.instance}"] = role.detail or role.state
+        self._in_trouble_since_ms = {name: self._in_trouble_since_ms.get(name, now_ms) for name in troubles}
+        for name, trouble in troubles.items():
+            lasted_s = (now_ms - self._in_trouble_since_ms[name]) / 1000
+            if lasted_s >= threshold_s:
+                yield _Finding(
+                    TROUBLE + name, lasted_s, threshold_s, f"{name}: {trouble} (for {threshold_s} s or more)"
+                )
 
     def close(self) -> None:
         """Lets a message under way go out."""
@@ -52,6 +99,12 @@ class AlertWatch:
         for alert_id, message in [each for each in self._under_way if each[1].done()]:
             self._watch.noticed(alert_id, message.result())
         self._under_way = [each for each in self._under_way if not each[1].done()]
+
+
+def disk_used(settings: Settings) -> tuple[float, int]:
+    """How full the disk of the data folder is, as a share, and the bytes that are left to us."""
+    usage = shutil.disk_usage(settings.data_dir)
+    return usage.used / max(usage.used + usage.free, 1), usage.free
 
 
 def _notify(urls: tuple[str, ...], message: str) -> str:

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     )
     alert_min_records: int = Field(20, ge=1, description="Records the window must hold before the share counts.")
     alert_window_s: int = Field(300, ge=1, description="Length of the alert window in seconds.")
+    alert_disk_share: float = Field(
+        0.95, gt=0, le=1, description="Share of the buffer's disk in use that raises an alert."
+    )
+    alert_trouble_s: int = Field(
+        30, ge=1, description="Seconds that a role may wait, fail or be held up before that raises an alert."
+    )
     alert_urls: tuple[str, ...] = Field((), description="Where alerts go, Apprise URLs, comma separated.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")

@@ -337,6 +337,9 @@ class WatchStore(Protocol):
     def fire(self, rule: str, value: float, threshold: float, message: str, now_ms: int) -> int | None:
         """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one."""
 
+    def firing(self) -> list[tuple[str, str]]:
+        """The rules whose alerts fire, each with its message."""
+
     def resolve(self, rule: str, now_ms: int) -> int | None:
         """Ends the alert that fires; returns its id, None when none did."""
 

@@ -46,6 +46,11 @@ class SqliteWatchStore:
             ).fetchone()
             return int(alert_id)
 
+    def firing(self) -> list[tuple[str, str]]:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
+
     def resolve(self, rule: str, now_ms: int) -> int | None:
         """See WatchStore."""
         with translated_errors(self._path):

@@ -36,9 +36,16 @@ def test_a_missing_buffer_is_said_in_words(open_app: OpenApp) -> None:
 
 def test_the_rule_is_that_of_the_settings(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
-    app = open_app(PAGE, alert_dead_letter_rate="0.125", alert_window_s="7200", alert_min_records="1500")
-    rule = next(each.value for each in app.markdown if each.value.startswith("An alert is raised"))
-    assert all(part in rule for part in ("**12.5%**", "**2 h**", "**1,500**"))
+    app = open_app(
+        PAGE,
+        alert_dead_letter_rate="0.125",
+        alert_window_s="7200",
+        alert_min_records="1500",
+        alert_trouble_s="45",
+        alert_disk_share="0.9",
+    )
+    rules = next(each.value for each in app.markdown if "are dead letters, and at least" in each.value)
+    assert all(part in rules for part in ("**12.5%**", "**2 h**", "**1,500**", "**45 s**", "**90.0%**"))
     assert (_figures(app)["Threshold"], _figures(app)["Window"]) == ("12.5%", "2 h")
 
 
@@ -90,3 +97,16 @@ def test_no_secret_of_an_address_is_shown(open_app: OpenApp, database_file: Path
     assert list(app.dataframe[0].value["notice"]) == ["not sent to slack, json"]
     assert any("Told by json, slack." in each.value for each in app.caption)
     assert not any("TOKEN" in each.value for each in (*app.caption, *app.markdown))
+
+
+@pytest.mark.usefixtures("worker")
+def test_each_alert_is_measured_in_its_own_unit(open_app: OpenApp, database_file: Path) -> None:
+    with open_buffer(database_file) as buffer:
+        buffer.watch.fire("disk-full", 0.971, 0.95, "almost full", wall_clock_ms())
+        buffer.watch.fire("trouble of processor-0", 1234.5, 30, "processor-0: waits", wall_clock_ms())
+    rows = open_app(PAGE).dataframe[0].value
+    assert dict(zip(rows["rule"], rows["worst"], strict=True)) == {
+        "disk-full": "97.1%",
+        "trouble of processor-0": "1,234 s",
+    }
+    assert set(rows["threshold"]) == {"95.0%", "30 s"}

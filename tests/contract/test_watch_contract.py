@@ -30,6 +30,13 @@ def test_rules_fire_independently(buffer):
     assert buffer.watch.fire("b", 2, 1, "", NOW_MS) is None
 
 
+def test_what_fires_is_told_with_its_newest_message(buffer):
+    for rule, message in (("a", "first"), ("b", "other"), ("a", "second"), ("c", "over")):
+        buffer.watch.fire(rule, 1, 1, message, NOW_MS)
+    buffer.watch.resolve("c", NOW_MS)
+    assert sorted(buffer.watch.firing()) == [("a", "second"), ("b", "other")]
+
+
 def test_a_resolved_alert_ends_and_the_next_one_is_new(buffer, store):
     first = buffer.watch.fire("rule", 0.2, 0.1, "bad", NOW_MS)
     assert buffer.watch.resolve("rule", NOW_MS + 10) == first

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import subprocess
-
-import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.errors import BufferUnavailableError
@@ -165,8 +164,8 @@ def test_a_corrupt_buffer_is_named_and_the_pipeline_goes_on_once_it_is_moved_awa
     wait_for("the orders again", lambda: _orders(pipeline) == 20)
 
 
-def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_with, tmp_path):
-    pipeline = pipeline_with()
+def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_with):
+    pipeline = pipeline_with(alert_disk_share=0.8)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(pipeline.data_dir)], check=True, capture_output=True
     )
@@ -176,23 +175,35 @@ def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_wit
         queued = pipeline.command("produce", "--count", "3000", "--rate", "500", "--no-wait")
         assert queued.returncode == 0, queued.stderr
         wait_for("some orders", lambda: _orders(pipeline) > 100)
+        _fill(filler, leave_bytes=9_000_000)
+        wait_for("the alert before it", lambda: "disk-full" in _firing(pipeline))
         _fill(filler)
         wait_for("the complaint", lambda: "full" in pipeline.role("processor").detail)
         filler.unlink()
         wait_for("every order", lambda: _orders(pipeline) == 3000)
+        wait_for("the end of the alert", lambda: "disk-full" not in _firing(pipeline))
     finally:
         pipeline.end()
         subprocess.run(["umount", str(pipeline.data_dir)], check=True)
 
 
-def _fill(path) -> None:
-    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        _write_without_end(file)
+def _fill(path, leave_bytes: int = 0) -> None:
+    """Takes the disk's space, but for so much."""
+    with path.open("ab", buffering=0) as file:
+        while shutil.disk_usage(path.parent).free > leave_bytes:
+            try:
+                file.write(bytes(4096))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017 - somebody else took the last page
+                return
 
 
-def _write_without_end(file) -> None:
-    while True:
-        file.write(bytes(4096))
+def _firing(pipeline: RunningPipeline) -> set[str]:
+    with pipeline.reader() as reader:
+        alerts = reader.alerts(10)
+    return {
+        rule for rule, state in zip(alerts.column("rule"), alerts.column("state"), strict=True) if state == "firing"
+    }
 
 
 def _orders(pipeline: RunningPipeline) -> int:

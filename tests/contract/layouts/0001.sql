@@ -7,7 +7,7 @@ CREATE TABLE alerts (
     state         TEXT NOT NULL CHECK (state IN ('firing', 'resolved')),
     started_at_ms INTEGER NOT NULL,
     ended_at_ms   INTEGER,
-    value         REAL NOT NULL,                -- worst share seen while firing
+    value         REAL NOT NULL,                -- worst share, or seconds of trouble, seen while firing
     threshold     REAL NOT NULL,
     message       TEXT NOT NULL,
     notice        TEXT                          -- NULL: nobody to tell; else 'sent' or why it could not be sent
