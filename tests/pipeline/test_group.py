@@ -40,6 +40,7 @@ def group(pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaClus
         group_id=name,
         topic_partitions=PARTITIONS,
         kafka_config={"session.timeout.ms": SESSION_MS},
+        alert_trouble_s=3,
     )
     ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(name)
     return pipeline
@@ -194,18 +195,28 @@ def test_a_broker_restarted_under_two_thousand_orders_a_second_loses_and_doubles
     assert_all_is_there_once(group, writer)
 
 
-def test_a_broker_that_was_away_is_not_complained_of_when_it_is_back(group, apache_kafka):
+def test_a_broker_that_is_away_is_complained_and_alerted_of_until_it_is_back(group, apache_kafka):
     group.up()
+    alerts = {"trouble of processor-0", "trouble of collector-0"}
 
     def details() -> list[str]:
         return [role.detail for role in group.running() if role.role in ("processor", "collector")]
 
+    def firing() -> set[str]:
+        with group.reader() as reader:
+            rows = reader.alerts(10)
+        return {
+            rule for rule, state in zip(rows.column("rule"), rows.column("state"), strict=True) if state == "firing"
+        }
+
     apache_kafka.stop_broker(1)
     try:
         wait_for("both complain", lambda: len([said for said in details() if "does not answer" in said]) == 2)
+        wait_for("an alert of each", lambda: firing() >= alerts)
     finally:
         apache_kafka.restart(1)
     wait_for("neither complains", lambda: details() == ["", ""], deadline_s=20)
+    wait_for("no alert", lambda: not firing() & alerts)
 
 
 HALF_MOVED = """
