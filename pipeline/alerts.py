@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.buffer import WatchStore
+from pipeline.crash_points import reached
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class AlertWatch:
         window = self._watch.window(now_ms - settings.alert_window_s * 1000)
         records = window.orders + window.dead_letters
         share = window.dead_letters / records if records else 0.0
+        reached("worker: before an alert is noted")
         if records >= settings.alert_min_records and share >= settings.alert_dead_letter_rate:
             message = (
                 f"{share:.1%} of the last {records:,} records are dead letters "
@@ -37,6 +39,7 @@ class AlertWatch:
         else:
             message = f"the dead-letter rate is back to {share:.1%}"
             self._tell(self._watch.resolve(RULE, now_ms), message)
+        reached("worker: alert noted")
         self._note_what_went_out()
 
     def close(self) -> None:
