@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.buffer import WatchStore
+from pipeline.crash_points import reached
 from pipeline.settings import Settings
 from pipeline.statusboard import read_roles
 
@@ -43,12 +44,14 @@ class AlertWatch:
     def check(self, now_ms: int) -> None:
         """Fires and resolves alerts, and notes which messages have gone out."""
         findings = [*self._dead_letter_rate(now_ms), *self._disk(), *self._roles(now_ms)]
+        reached("worker: before an alert is noted")
         for found in findings:
             alert_id = self._watch.fire(found.rule, found.value, found.threshold, found.message, now_ms)
             self._tell(alert_id, found.message)
         for rule, message in self._watch.firing():
             if rule not in {found.rule for found in findings}:
                 self._tell(self._watch.resolve(rule, now_ms), f"over: {message}")
+        reached("worker: alert noted")
         self._note_what_went_out()
 
     def _dead_letter_rate(self, now_ms: int) -> Iterator[_Finding]:

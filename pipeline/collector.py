@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_id
 from pipeline.clock import Clock, StopSignal
+from pipeline.crash_points import reached
 from pipeline.errors import UndecodableError
 from pipeline.fingerprints import fingerprint
 from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
@@ -113,7 +114,9 @@ class _Collection:
             self._take_on_partition(identity, partition, low)
 
     def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
+        reached("collector: before a partition is taken over")
         assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
+        reached("collector: partition taken over")
         self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
         self._reader.assign(identity.topic, partition, assignment.next_offset)
 
@@ -129,7 +132,9 @@ class _Collection:
         # 3. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         advances = self._advances(records)
         if advances:
+            reached("collector: before dead letters are collected")
             self._buffer.dead_letters.collect(advances, rows, now_ms)
+            reached("collector: dead letters collected")
         # 4. Say how it goes.
         self._throughput.add(len(records))
         self._tell()
@@ -162,7 +167,9 @@ class _Collection:
             self._status.say("waiting", f"{gap.topic}[{gap.partition}] ends before offset {place.next_offset}")
             return
         message = f"{gap.topic}[{gap.partition}] offsets {place.next_offset} to {gap.low - 1} are gone, uncollected"
+        reached("collector: before a gap is skipped")
         self._buffer.flow.skip(place.ref, place.next_offset, gap.low, self._clock(), message)
+        reached("collector: gap skipped")
         place.next_offset = gap.low
         self._reader.seek(gap.topic, gap.partition, gap.low)
 
@@ -173,7 +180,9 @@ class _Collection:
         self._said_at_ms = now_ms
         places = {key: place.next_offset for key, place in self._places.items()}
         if places != self._told:
+            reached("collector: before Kafka is told")
             self._reader.tell_kafka(places)
+            reached("collector: Kafka told")
             self._told = places
         self._status.say("running", self._reader.trouble or self._missing(), self._figures())
 

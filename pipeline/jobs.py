@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Job, Sent
 from pipeline.clock import Clock
+from pipeline.crash_points import reached
 from pipeline.sending import Courier, Outcome, Outgoing, window_json
 
 RATE_WINDOW_S = 0.1
@@ -76,11 +77,14 @@ class JobRun(ABC):
         # 4. Written down before the first one leaves; a job that was cancelled ends here instead.
         described = self._courier.describe(_topics_of(records))
         window = window_json(described, **told)
+        reached("worker: before a window is written down")
         if not self._buffer.jobs.open_window(self.job.id, window, [record.send_id for record in records]):
             self._finish("cancelled")
             return True
+        reached("worker: window written down")
         # 5. Sent.
         self._courier.begin(records)
+        reached("worker: window handed over")
         self._under_way = True
         self._handed_over += len(records)
         return False
@@ -89,16 +93,21 @@ class JobRun(ABC):
         records = self.window_of(told)
         self._courier.describe(_topics_of(records))
         send_ids = {record.send_id for record in records}
+        reached("worker: before an open window is looked for")
         self._found_before = self._courier.look_for(send_ids, self.send_id_header, told["topics"])
+        reached("worker: open window looked for")
         known = {sent.send_id for sent in self._found_before.sent} | self._found_before.errors.keys()
         self._courier.begin([record for record in records if record.send_id not in known])
+        reached("worker: rest of a window handed over")
         self._open_window = None
         self._under_way = True
 
     def _close(self, outcome: Outcome) -> None:
         sent: list[Sent] = [*self._found_before.sent, *outcome.sent]
         errors = {**self._found_before.errors, **outcome.errors}
+        reached("worker: window confirmed")
         self._buffer.jobs.close_window(self.job.id, len(sent), len(errors), sent, errors, self._clock())
+        reached("worker: window closed")
         self._done += len(sent)
         self._failed += len(errors)
         self._first_error = self._first_error or next(iter(errors.values()), "")

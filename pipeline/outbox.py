@@ -8,6 +8,7 @@ from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
 from pipeline.clock import Clock
+from pipeline.crash_points import reached
 from pipeline.kafka import Delivery, Sender
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ class OutboxDrain:
         # 1. What Kafka has confirmed leaves the outbox.
         self._sender.poll()
         if self._confirmed:
+            reached("processor: dead letters confirmed")
             self._flow.delivered(self._confirmed)
+            reached("processor: outbox emptied")
             self.waiting = max(0, self.waiting - len(self._confirmed))
             self._confirmed = []
         if not self._counted:
@@ -66,9 +69,11 @@ class OutboxDrain:
             self._counted = True
         # 2. What is not on its way yet is sent.
         if self.waiting > len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
+            reached("processor: before dead letters are sent")
             for row in self._flow.outbox(self._refs(), 2 * IN_FLIGHT):
                 if row.dead_letter_id not in self._in_flight:
                     self._send(row)
+            reached("processor: dead letters handed over")
 
     def _send(self, row: OutboxRow) -> None:
         self._in_flight.add(row.dead_letter_id)

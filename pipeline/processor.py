@@ -31,6 +31,7 @@ from pipeline.buffer import (
 )
 from pipeline.clock import Clock, StopSignal
 from pipeline.columns import OrderColumns
+from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.orderpulse import REPLAY_ID
@@ -353,7 +354,9 @@ class _Flow:
         self._writer.wait()
         low, high = reader.watermarks(self._identity.topic, number)
         flow = self._buffer.flow
+        reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, number, low, self._clock())
+        reached("processor: partition taken over")
         if assignment.next_offset > high:
             raise _lost_its_end(assignment.topic, number, high, assignment.next_offset)
         generations = flow.generations("processor", self._identity.topic, number)
@@ -383,7 +386,9 @@ class _Flow:
             f"{gap.topic}[{gap.partition}] offsets {partition.next_offset} to {gap.low - 1} are gone: Kafka removed "
             "them before they were read"
         )
+        reached("processor: before a gap is skipped")
         self._buffer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
+        reached("processor: gap skipped")
         partition.next_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
 
@@ -418,9 +423,11 @@ class _Flow:
             if self._paused:
                 reader.look_at_ends()
             topic = self._identity.topic
+            reached("processor: before Kafka is told")
             reader.tell_kafka(
                 {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}
             )
+            reached("processor: Kafka told")
 
     def _detail(self, reader: GroupReader) -> str:
         if self._paused:

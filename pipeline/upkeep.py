@@ -6,6 +6,7 @@ import logging
 
 from pipeline.buffer import Buffer, Retention
 from pipeline.clock import Wait
+from pipeline.crash_points import reached
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ class Upkeep:
         if now_ms - self._seconds_at_ms >= PRUNE_SECONDS_EVERY_MS:
             self._seconds_at_ms = now_ms
             kept_s = max(self._settings.seconds_kept_s, self._settings.alert_window_s)
+            reached("worker: before old seconds go")
             self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
+            reached("worker: old seconds gone")
         if now_ms >= self._look_at_ms and not self._steps(retention_of(self._settings, now_ms)):
             # Nothing was left to do.
             self._look_at_ms = now_ms + LOOK_AGAIN_MS
@@ -45,8 +48,10 @@ class Upkeep:
     def _steps(self, retention: Retention) -> bool:
         """Whether there may be more to do."""
         for _ in range(STEPS_AT_ONCE):
+            reached("worker: before old rows go")
             if not self._buffer.upkeep.prune(retention) and not self._buffer.upkeep.give_back():
                 return False
+            reached("worker: old rows gone")
             self._pause(PAUSE_S)
         return True
 

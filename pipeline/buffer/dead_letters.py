@@ -11,6 +11,7 @@ from typing import Literal
 from pipeline.buffer.connection import atomic
 from pipeline.buffer.contract import Advance, DeadLetterRow
 from pipeline.buffer.flow import advance, count_seconds_and_minutes, set_outcome
+from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
 
 _COLUMNS = (
@@ -68,6 +69,7 @@ class SqliteDeadLetterStore:
             # 3. The figures over time.
             if new:
                 count_seconds_and_minutes(connection, now_ms, dead_letters=new)
+            reached("collector: dead letters not committed")
         return new
 
     def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:

@@ -22,6 +22,7 @@ from pipeline.buffer.contract import (
 )
 from pipeline.buffer.order_rows import OrderTable, Sold
 from pipeline.buffer.watch import leave_event
+from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
 from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
@@ -84,6 +85,7 @@ class SqliteFlowStore:
 
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""
+        reached("processor: before a batch")
         with atomic(self._connection, self._path) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
             advance(connection, batch.advances)
@@ -99,6 +101,8 @@ class SqliteFlowStore:
             # 5. What became of replays.
             for outcome in batch.outcomes:
                 note_outcome(connection, outcome, batch.now_ms)
+            reached("processor: batch not committed")
+        reached("processor: batch committed")
         self._orders.committed()
 
     def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
@@ -145,6 +149,7 @@ class SqliteFlowStore:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
             connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
+            reached("processor: outbox not committed")
 
 
 def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from pipeline.buffer.connection import atomic, translated_errors
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, Arguments, DeadLetterFilter
 from pipeline.buffer.flow import with_headers
+from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
 _JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
@@ -115,11 +116,14 @@ class SqliteJobStore:
         job = Job(*row)
         if job.state != "queued":
             return job
+        reached("worker: before a job begins")
         with atomic(self._connection, self._path) as connection:
             started = connection.execute(
                 "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'",
                 (now_ms, job.id),
             ).rowcount
+            reached("worker: beginning not committed")
+        reached("worker: job begun")
         return replace(job, state="running") if started else None
 
     def open_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
@@ -132,6 +136,7 @@ class SqliteJobStore:
                 connection.executemany(
                     "UPDATE job_items SET state = 'sending' WHERE replay_id = ?", [(each,) for each in sending]
                 )
+            reached("worker: window not committed")
         return bool(opened)
 
     def close_window(
@@ -150,6 +155,7 @@ class SqliteJobStore:
                 connection.execute(
                     "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
                 )
+            reached("worker: closing not committed")
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
         """See JobStore."""
@@ -161,8 +167,11 @@ class SqliteJobStore:
 
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
         """See JobStore."""
+        reached("worker: before a job ends")
         with atomic(self._connection, self._path) as connection:
             _finish(connection, job_id, state, now_ms, error)
+            reached("worker: end not committed")
+        reached("worker: job ended")
 
     def _items(self, job_id: int, state: str, default_topic: str, limit: int) -> list[ReplayItem]:
         with translated_errors(self._path):

@@ -36,7 +36,7 @@ class Account:
 
 
 class OrderWriter:
-    """Writes `rate_per_s` records a second from a thread of its own, until it is closed.
+    """Writes `rate_per_s` records a second from a thread of its own, until it is closed; 0: only what `write` is told.
 
     Of every hundred, `faults` says which are not plainly valid. An invalid or malformed one must become a dead letter,
     a transient one an order at its third attempt.
@@ -55,18 +55,30 @@ class OrderWriter:
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._rate_per_s:
+            self._thread.start()
         return self
+
+    def write(self, count: int) -> None:
+        """Writes so many at once and waits until Kafka has confirmed them; for a writer without a rate."""
+        assert not self._rate_per_s
+        for number in itertools.islice(self._numbers, count):
+            self._send(number)
+        self._confirm()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._rate_per_s:
+            self._thread.join()
         if kind is None:
-            assert self._sender.flush(60.0) == 0
-            assert self.errors == []
+            self._confirm()
         self._sender.close()
+
+    def _confirm(self) -> None:
+        assert self._sender.flush(60.0) == 0
+        assert self.errors == []
 
     def _write(self) -> None:
         began_s, written = time.monotonic(), 0
