@@ -266,9 +266,18 @@ def test_a_password_in_the_url_is_used_and_not_shown(
 
 def test_an_account_without_the_right(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
     proxy.answer_with = 403
-    assert f"does not let us at schema id {NEVER} (403); check the account's rights" in (
-        complaint(through(proxy, authority))
-    )
+    client = through(proxy, authority)
+    assert f"does not let us at schema id {NEVER} (403); check the account's rights" in complaint(client)
+    proxy.answer_with = None
+    assert client.get_by_id(NEVER) is None
+
+
+def test_a_registry_that_comes_to_its_path_later(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
+    proxy.answer_with = 404
+    client = through(proxy, authority)
+    assert f"does not answer as one (404 to schema id {NEVER})" in complaint(client)
+    proxy.answer_with = None
+    assert client.get_by_id(NEVER) is None
 
 
 def test_a_certificate_of_an_unknown_authority(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
