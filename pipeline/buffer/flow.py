@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,13 +87,14 @@ class SqliteFlowStore:
         with atomic(self._connection, self._path) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
             advance(connection, batch.advances)
-            _check_attempts(connection, batch.taken)
+            if batch.taken:
+                _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
             sold = self._orders.insert(batch)
             _count_flow(connection, batch, sold)
             # 3. What waits, and what waits no more.
             _park(connection, batch.parked)
-            connection.executemany("DELETE FROM retries WHERE record_id = ?", [(each,) for each in batch.settled])
+            _settle(connection, batch.settled)
             # 4. What failed for good, on its way to the dead-letter topic.
             _fill_outbox(connection, batch.outbox, batch.now_ms)
             # 5. What became of replays.
@@ -131,13 +132,14 @@ class SqliteFlowStore:
             ).fetchone()
         return int(count)
 
-    def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
+    def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """See FlowStore."""
         with translated_errors(self._path):
             rows = self._connection.execute(
                 "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
-                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
-                (json.dumps(list(refs)), limit),
+                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
+                "AND dead_letter_id NOT IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
+                (json.dumps(list(refs)), json.dumps(list(without)), limit),
             ).fetchall()
         return [OutboxRow(*with_headers(row, 5)) for row in rows]
 
@@ -211,10 +213,15 @@ def count_seconds_and_minutes(
         )
 
 
-def _check_attempts(connection: sqlite3.Connection, taken: Iterable[tuple[int, int]]) -> None:
+def _check_attempts(connection: sqlite3.Connection, taken: Sequence[tuple[int, int]]) -> None:
+    found = dict(
+        connection.execute(
+            "SELECT record_id, attempts FROM retries WHERE record_id IN (SELECT value FROM json_each(?))",
+            (json.dumps([record_id for record_id, _ in taken]),),
+        )
+    )
     for record_id, attempts in taken:
-        found = connection.execute("SELECT attempts FROM retries WHERE record_id = ?", (record_id,)).fetchone()
-        if found != (attempts,):
+        if found.get(record_id) != attempts:
             raise StaleWriterError(f"the parked record {record_id} was tried by another process")
 
 
@@ -256,6 +263,13 @@ def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
             for each in parked
         ],
     )
+
+
+def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
+    if settled:
+        connection.execute(
+            "DELETE FROM retries WHERE record_id IN (SELECT value FROM json_each(?))", (json.dumps(settled),)
+        )
 
 
 def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
