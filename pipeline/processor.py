@@ -111,11 +111,15 @@ def run_processor(
 
 @dataclass(slots=True)
 class _Partition:
-    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after."""
+    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+
+    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
+    """
 
     ref: int
     number: int
     next_offset: int
+    stored_offset: int
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
     at_hand: dict[int, Parked] = field(default_factory=dict)
@@ -189,7 +193,7 @@ class _Flow:
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
         self._writer = BatchWriter(buffer.flow)
-        self._added_to_outbox: list[OutboxRow] = []
+        self._written = Batch(0)
         self._tried_at_ms = 0
         self._paused = False
         self._said_at_ms = 0
@@ -203,8 +207,8 @@ class _Flow:
         fetched, gaps = reader.read_partitions(BATCH_RECORDS, self._wait_s())
         # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
         glances = [self._look_at(records) for records in fetched]
-        # 3. By now it is in the buffer, or its failure ends this session.
-        if self._writer.busy:
+        # 3. Pass over what Kafka no longer has, from where the buffer stands.
+        if gaps:
             self._conclude(reader)
         for gap in gaps:
             if gap.partition in self._partitions:
@@ -214,19 +218,25 @@ class _Flow:
         self._judge_due(batch, many)
         for glance in glances:
             self._judge_new(batch, glance)
-        # 5. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
+        # 5. By now the round before is in the buffer, or its failure ends this session.
+        if self._writer.busy:
+            self._conclude(reader)
+        # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         self._writer.write(batch, many)
-        self._added_to_outbox = batch.outbox
-        # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
+        self._written = batch
+        # 7. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
         self._writer.finish()
+        written, self._written = self._written, Batch(0)
+        stored = {advance.ref: advance.next_offset for advance in written.advances}
+        for partition in self._partitions.values():
+            partition.stored_offset = stored.get(partition.ref, partition.stored_offset)
         # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
-        self._outbox.added(self._added_to_outbox)
-        self._added_to_outbox = []
+        self._outbox.added(written.outbox)
         self._outbox.pump()
         # Say how it goes, and read no more than can be parked.
         self._hold_back(reader)
@@ -333,6 +343,7 @@ class _Flow:
     def _load(self, partition: _Partition, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
         if missing:
+            self._writer.wait()
             rows += self._buffer.flow.load_parked(missing)
             if len(rows) != len(identifiers):
                 raise StaleWriterError("parked records were settled by another processor: beginning anew")
@@ -391,7 +402,11 @@ class _Flow:
             raise _lost_its_end(assignment.topic, number, high, assignment.next_offset)
         generations = flow.generations("processor", self._identity.topic, number)
         partition = _Partition(
-            assignment.ref, number, assignment.next_offset, {generation.ref: generation for generation in generations}
+            assignment.ref,
+            number,
+            assignment.next_offset,
+            assignment.next_offset,
+            {generation.ref: generation for generation in generations},
         )
         for place in flow.parked(list(partition.generations)):
             partition.parked.add(place.record_id, place.key, place.due_at_ms or 0)
@@ -417,7 +432,7 @@ class _Flow:
             "them before they were read"
         )
         self._buffer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
-        partition.next_offset = gap.low
+        partition.next_offset = partition.stored_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
 
     # -- pace and report
@@ -452,7 +467,7 @@ class _Flow:
                 reader.look_at_ends()
             topic = self._identity.topic
             reader.tell_kafka(
-                {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}
+                {(topic, partition.number): partition.stored_offset for partition in self._partitions.values()}
             )
 
     def _detail(self, reader: GroupReader) -> str:
@@ -468,9 +483,9 @@ class _Flow:
         partitions = {}
         for partition in self._partitions.values():
             high = reader.known_high(self._identity.topic, partition.number)
-            lag = max(0, high - partition.next_offset) if high is not None else 0
+            lag = max(0, high - partition.stored_offset) if high is not None else 0
             name = f"{self._identity.topic}[{partition.number}]"
-            partitions[name] = {"lag": lag, "next_offset": partition.next_offset}
+            partitions[name] = {"lag": lag, "next_offset": partition.stored_offset}
         return {
             "lag": sum(each["lag"] for each in partitions.values()),
             "rate_per_s": self._throughput.per_s(),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.buffer.bulk import BulkInsert
 from pipeline.buffer.connection import OFFSET_BITS, atomic, translated_errors
 from pipeline.buffer.contract import (
     Advance,
@@ -28,6 +29,13 @@ from pipeline.records import TopicIdentity
 
 MINUTE_MS = 60_000
 SECOND_MS = 1000
+_RETRIES = BulkInsert(
+    "retries",
+    10,
+    "ON CONFLICT (record_id) DO UPDATE SET attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
+    "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+)
+_OUTBOX = BulkInsert("outbox", 7)
 
 
 class SqliteFlowStore:
@@ -146,7 +154,10 @@ class SqliteFlowStore:
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
-            connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
+            connection.execute(
+                "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(dead_letter_ids)),),
+            )
 
 
 def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
@@ -242,12 +253,9 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: Sold) -> Non
 
 
 def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
-    connection.executemany(
-        "INSERT INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
-        "attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
-        "first_failed_at_ms = excluded.first_failed_at_ms, "
-        "error_class = excluded.error_class, reason = excluded.reason",
-        [
+    _RETRIES.insert(
+        connection,
+        (
             (
                 each.record_id,
                 each.timestamp_ms,
@@ -261,7 +269,7 @@ def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
                 each.reason,
             )
             for each in parked
-        ],
+        ),
     )
 
 
@@ -273,9 +281,9 @@ def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
 
 
 def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
-    connection.executemany(
-        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
+    _OUTBOX.insert(
+        connection,
+        (
             (
                 row.dead_letter_id,
                 row.record_id,
@@ -286,5 +294,5 @@ def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_
                 now_ms,
             )
             for row in rows
-        ],
+        ),
     )
