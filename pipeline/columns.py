@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avro import CENTS_LIMIT, FIRST_MS, LAST_MS, Kind, OrderPlan
+from pipeline.records import Order
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -39,6 +40,17 @@ class OrderColumns:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def order(self, index: int) -> Order:
+        """One of the orders."""
+        return Order(
+            self.order_ids[index],
+            self.customer_ids[index],
+            self.products[index],
+            int(self.prices_cents[index]),
+            int(self.created_at_ms[index]),
+            self.regions[index],
+        )
 
     def texts(self, field: Literal["order_id", "customer_id", "product", "region"]) -> list[str]:
         """One of the columns that hold text."""

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from pipeline.clock import Clock
-from pipeline.columns import OrderColumns
+from pipeline.columns import Flags, OrderColumns
 from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
 from pipeline.handlers import HEADERS_LOOKED_AT, Handler
 from pipeline.records import Order, Record, RecordContext
@@ -29,11 +29,14 @@ class Judge:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
         self._codec.recheck_registry()
 
-    def judge(self, record: Record, attempt: int) -> Order | RecordError:
+    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | RecordError:
         """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
 
+        `valid` is the record's order where `look_at` has found it valid already.
         Raises RegistryUnavailableError when nobody can say.
         """
+        if valid is not None and record.headers_readable:
+            return self._handle(valid, record, attempt)
         try:
             if not record.headers_readable:
                 raise UndecodableError(
@@ -47,16 +50,16 @@ class Judge:
 
     @property
     def headers_looked_at(self) -> frozenset[str] | None:
-        """`accept_many` may be asked about records that have none of these headers; None: about no record."""
+        """The handler does nothing with a record that has none of these headers; None: it must see every record."""
         return HEADERS_LOOKED_AT.get(self._handler)
 
-    def accept_many(self, values: Sequence[bytes | None]) -> OrderColumns:
-        """Those of the values that `judge` would accept for certain; ask it about the others.
+    def look_at(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags]:
+        """Orders as far as they can be read at a glance, and which of them are valid; ask `judge` about all others.
 
         Raises RegistryUnavailableError when nobody can say.
         """
         orders = self._codec.decode_many(values)
-        return orders.where(self._rules_file.rules.kept_by(orders, self._clock()))
+        return orders, self._rules_file.rules.kept_by(orders, self._clock())
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

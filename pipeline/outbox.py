@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 1000
 FIRST_WAIT_MS = 500
 LONGEST_WAIT_MS = 15_000
+FRESH_ROWS = 2000
+"""Rows kept at hand until they are sent; more are read from the outbox when their turn comes."""
 
 
 class OutboxDrain:
@@ -32,11 +35,13 @@ class OutboxDrain:
         self._topic = topic
         self._refs = refs
         self._clock = clock
+        self._fresh: deque[OutboxRow] = deque()
         self._in_flight: set[str] = set()
         self._confirmed: list[str] = []
         self._wait_ms = 0
         self._not_before_ms = 0
         self._counted = False
+        self._in_flight_before: set[str] = set()
         self.waiting = 0
         """Rows known to be in the outbox, those in flight included."""
         self.error = ""
@@ -44,10 +49,16 @@ class OutboxDrain:
     def recount(self) -> None:
         """Partitions came or went: the next `pump` counts the outbox anew."""
         self._counted = False
+        self._in_flight_before = set(self._in_flight)
+        self._fresh.clear()
 
-    def added(self, rows: int) -> None:
-        """So many rows were written to the outbox."""
-        self.waiting += rows
+    def added(self, rows: Sequence[OutboxRow]) -> None:
+        """These rows were written to the outbox."""
+        # What is still to be counted is read back as well: it may be of a partition that is another's by now.
+        if self._counted:
+            self.waiting += len(rows)
+            # What is at hand need not be read back, which takes longer than all else that is done for it.
+            self._fresh.extend(rows[: FRESH_ROWS - len(self._fresh)])
 
     @property
     def busy(self) -> bool:
@@ -64,16 +75,31 @@ class OutboxDrain:
             reached("processor: outbox emptied")
             self.waiting = max(0, self.waiting - len(self._confirmed))
             self._confirmed = []
+        self._count()
+        # 2. What is not on its way yet is sent.
+        some_wait = self._fresh or self.waiting > len(self._in_flight)
+        if some_wait and len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
+            reached("processor: before dead letters are sent")
+            self._send_what_waits()
+            reached("processor: dead letters handed over")
+
+    def _send_what_waits(self) -> None:
+        """First what is at hand, then what must be read back."""
+        while self._fresh and len(self._in_flight) < IN_FLIGHT:
+            self._send(self._fresh.popleft())
+        if not self._fresh and self.waiting > len(self._in_flight) < IN_FLIGHT:
+            # What was confirmed while others were sent is still in the outbox, too.
+            for row in self._flow.outbox(self._refs(), IN_FLIGHT, self._in_flight.union(self._confirmed)):
+                self._send(row)
+
+    def _count(self) -> None:
+        if self._in_flight_before and self._in_flight_before.isdisjoint(self._in_flight):
+            # Some of these may have been of partitions that went: they left `waiting` without ever being in it.
+            self._in_flight_before = set()
+            self._counted = False
         if not self._counted:
             self.waiting = self._flow.outbox_size(self._refs())
             self._counted = True
-        # 2. What is not on its way yet is sent.
-        if self.waiting > len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
-            reached("processor: before dead letters are sent")
-            for row in self._flow.outbox(self._refs(), 2 * IN_FLIGHT):
-                if row.dead_letter_id not in self._in_flight:
-                    self._send(row)
-            reached("processor: dead letters handed over")
 
     def _send(self, row: OutboxRow) -> None:
         self._in_flight.add(row.dead_letter_id)
@@ -87,6 +113,7 @@ class OutboxDrain:
             self._note(f"{self._topic}: {delivery.error}")
             self._wait_ms = min(max(FIRST_WAIT_MS, self._wait_ms * 2), LONGEST_WAIT_MS)
             self._not_before_ms = self._clock() + self._wait_ms
+            self._fresh.clear()
         else:
             self._confirmed.append(dead_letter_id)
             self.error, self._wait_ms = "", 0

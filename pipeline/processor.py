@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from pipeline.batch_writer import BatchWriter
+from pipeline.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.buffer import (
     Advance,
     Batch,
@@ -30,7 +32,7 @@ from pipeline.buffer import (
     ref_of,
 )
 from pipeline.clock import Clock, StopSignal
-from pipeline.columns import OrderColumns
+from pipeline.columns import Flags, Integers, OrderColumns
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
@@ -49,7 +51,9 @@ from pipeline.throughput import Throughput
 log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 10_000
-BATCH_RETRIES = 500
+BATCH_RETRIES = 2000
+GATHER_RETRIES_MS = 250
+ROWS_AT_HAND = 5000
 IDLE_WAIT_S = 0.5
 CONFIRMATION_WAIT_S = 0.02
 TELL_EVERY_MS = 250
@@ -108,21 +112,59 @@ def run_processor(
 
 @dataclass(slots=True)
 class _Partition:
-    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after."""
+    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+
+    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
+    """
 
     ref: int
     number: int
     next_offset: int
+    stored_offset: int
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
+    at_hand: dict[int, Parked] = field(default_factory=dict)
+    """Rows of parked records as the buffer has them, so that most need not be read back: that takes half a retry."""
+
+    def keep(self, row: Parked) -> None:
+        """Has a parked record's row at hand, if there is room."""
+        if len(self.at_hand) < ROWS_AT_HAND:
+            self.at_hand[row.record_id] = row
+
+    def take(self, identifiers: Iterable[int]) -> tuple[list[Parked], list[int]]:
+        """The rows that are at hand, and which are not. They are at hand no more."""
+        rows = {identifier: self.at_hand.pop(identifier, None) for identifier in identifiers}
+        return [row for row in rows.values() if row], [identifier for identifier, row in rows.items() if row is None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Records, and which of them are accepted unless their key is held up; None: each is to be judged by itself."""
+class _Glance:
+    """Records as they look before anything is judged.
+
+    `found[i]` says which of `orders` record i is, if it is a valid one, else it is -1. `plain` are the records with a
+    valid order that the handler need not see.
+    """
 
     records: Fetched
-    accepted: OrderColumns | None
+    orders: OrderColumns
+    found: Integers
+    plain: Flags
+
+    def valid_order(self, place: int) -> Order | None:
+        """The valid order that this record is."""
+        index = int(self.found[place])
+        return None if index < 0 else self.orders.order(index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The `number`-th attempt at a record; `identity` is that of the topic it came from."""
+
+    record_id: int
+    record: Record
+    number: int
+    first_failed_at_ms: int
+    identity: TopicIdentity
 
 
 class _Flow:
@@ -152,7 +194,8 @@ class _Flow:
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
         self._writer = BatchWriter(buffer.flow)
-        self._added_to_outbox = 0
+        self._written = Batch(0)
+        self._tried_at_ms = 0
         self._paused = False
         self._said_at_ms = 0
         self._told_at_ms = 0
@@ -163,32 +206,38 @@ class _Flow:
         """One round: everything the records caused is written at once, or not at all."""
         # 1. Read what has come; partitions are dealt out and taken away in here, between two transactions.
         fetched, gaps = reader.read_partitions(BATCH_RECORDS, self._wait_s())
-        # 2. Find the plain orders. That changes nothing here: the round before may still be on its way into the buffer.
-        candidates = [self._look_at(records) for records in fetched]
-        # 3. By now it is in the buffer, or its failure ends this session.
-        if self._writer.busy:
+        # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
+        glances = [self._look_at(records) for records in fetched]
+        # 3. Pass over what Kafka no longer has, from where the buffer stands.
+        if gaps:
             self._conclude(reader)
         for gap in gaps:
             if gap.partition in self._partitions:
                 self._skip(reader, gap)
         # 4. Judge the retries that are due, then the new records: an older one of the same key comes first.
-        batch = Batch(self._clock())
-        self._judge_due(batch)
-        for each in candidates:
-            self._judge_new(batch, each)
-        # 5. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
-        self._writer.write(batch, sum(len(records) for records in fetched))
-        self._added_to_outbox += len(batch.outbox)
-        # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
+        batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
+        self._judge_due(batch, many)
+        for glance in glances:
+            self._judge_new(batch, glance)
+        # 5. By now the round before is in the buffer, or its failure ends this session.
+        if self._writer.busy:
+            self._conclude(reader)
+        # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
+        self._writer.write(batch, many)
+        self._written = batch
+        # 7. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
         self._writer.finish()
+        written, self._written = self._written, Batch(0)
+        stored = {advance.ref: advance.next_offset for advance in written.advances}
+        for partition in self._partitions.values():
+            partition.stored_offset = stored.get(partition.ref, partition.stored_offset)
         # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
-        self._outbox.added(self._added_to_outbox)
-        self._added_to_outbox = 0
+        self._outbox.added(written.outbox)
         self._outbox.pump()
         # Say how it goes, and read no more than can be parked.
         self._hold_back(reader)
@@ -202,80 +251,80 @@ class _Flow:
         """Ends writing; what is being written is written to its end."""
         self._writer.close()
 
-    def _look_at(self, records: Fetched) -> _Candidates:
+    def _look_at(self, records: Fetched) -> _Glance:
+        orders, valid = self._judge.look_at(records.values())
+        found = np.full(len(records), -1, np.int64)
+        found[orders.places[valid]] = np.flatnonzero(valid)
+        plain = found >= 0
         names = self._judge.headers_looked_at
-        if names is None:
-            return _Candidates(records, None)
-        values = records.values()
-        plain = records.without_headers(names | _HEADERS_OF_OURS)
-        if not all(plain):
-            values = [value if without else None for value, without in zip(values, plain, strict=True)]
-        return _Candidates(records, self._judge.accept_many(values))
+        plain &= False if names is None else np.array(records.without_headers(names | _HEADERS_OF_OURS), np.bool_)
+        return _Glance(records, orders, found, plain)
 
-    def _judge_new(self, batch: Batch, candidates: _Candidates) -> None:
-        partition = self._partitions.get(candidates.records.partition)
+    def _judge_new(self, batch: Batch, glance: _Glance) -> None:
+        partition = self._partitions.get(glance.records.partition)
         if partition is None:
             return  # taken away while we were reading
-        records = candidates.records.since(partition.next_offset)
+        records = glance.records.since(partition.next_offset)
         if not len(records):
             return
-        if records is not candidates.records:
-            candidates = self._look_at(records)
+        if records is not glance.records:
+            glance = self._look_at(records)
         offsets = records.offsets()
         self._throughput.add(len(records))
         batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
         partition.next_offset = offsets[-1] + 1
-        first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
-        accepted = candidates.accepted
-        if accepted is None or len(accepted) < len(records) or len(partition.parked):
-            accepted = self._judge_one_by_one(batch, partition, records, accepted)
-        if accepted is not None and len(accepted):
-            if len(accepted) < len(records):
-                offsets = [offsets[place] for place in accepted.places.tolist()]
-            batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], accepted))
+        accepted = glance.plain
+        if partition.parked.held_keys or not accepted.all():
+            accepted = self._judge_some(batch, partition, glance)
+        orders = glance.orders.where(accepted[glance.orders.places])
+        if len(orders):
+            first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
+            if len(orders) < len(records):
+                offsets = [offsets[place] for place in orders.places.tolist()]
+            batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
 
-    def _judge_one_by_one(
-        self, batch: Batch, partition: _Partition, records: Fetched, accepted: OrderColumns | None
-    ) -> OrderColumns | None:
-        """Judges what is not accepted already, in the order of offsets; returns what still is.
+    def _judge_some(self, batch: Batch, partition: _Partition, glance: _Glance) -> Flags:
+        """Judges what is not plain, in the order of offsets; returns which of the plain records are accepted.
 
         A record whose key is held up waits, whatever it is.
         """
-        plain = np.zeros(len(records), np.bool_)
-        if accepted is not None:
-            plain[accepted.places] = True
-        waiting = []
-        for index, (offset, key, is_plain) in enumerate(
-            zip(records.offsets(), records.keys(), plain.tolist(), strict=True)
-        ):
-            if partition.parked.holds(key):
-                identifier = record_id(partition.ref, offset)
-                batch.parked.append(_waiting(identifier, records.record(index)))
-                partition.parked.add(identifier, key, 0)
-                waiting.append(index)
-            elif not is_plain:
-                self._judge_one(batch, partition, records.record(index))
-        if accepted is None:
-            return None
-        plain[waiting] = False
-        return accepted.where(plain[accepted.places])
+        keys, plain, held = glance.records.keys(), glance.plain.tolist(), partition.parked.held_keys
+        # No key is held up but those that are already, and those of what is judged here.
+        judged = {key for key, is_plain in zip(keys, plain, strict=True) if not is_plain}
+        accepted = glance.plain.copy()
+        for place in [place for place, key in enumerate(keys) if key in judged or key in held]:
+            if keys[place] in held:
+                self._park_behind(batch, partition, glance.records.record(place))
+                accepted[place] = False
+            elif not plain[place]:
+                self._judge_one(batch, partition, glance.records.record(place), glance.valid_order(place))
+        return accepted
 
-    def _judge_one(self, batch: Batch, partition: _Partition, record: Record) -> None:
+    def _park_behind(self, batch: Batch, partition: _Partition, record: Record) -> None:
         identifier = record_id(partition.ref, record.position.offset)
-        due_at_ms = self._settle(batch, identifier, record, 1, batch.now_ms, self._identity)
-        if due_at_ms is not None:
-            partition.parked.add(identifier, record.key, due_at_ms)
+        row = Parked(identifier, record.timestamp_ms, record.key, record.value, record.headers, 0, None)
+        batch.parked.append(row)
+        partition.parked.add(identifier, record.key, 0)
+        partition.keep(row)
 
-    def _judge_due(self, batch: Batch) -> None:
+    def _judge_one(self, batch: Batch, partition: _Partition, record: Record, valid: Order | None) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        attempt = _Attempt(identifier, record, 1, batch.now_ms, self._identity)
+        parked = self._settle(batch, attempt, valid)
+        if parked is not None:
+            partition.parked.add(identifier, record.key, parked.due_at_ms or 0)
+            partition.keep(parked)
+
+    def _judge_due(self, batch: Batch, records: int) -> None:
+        # Beside many new records, retries are gathered: each is a row far from the others', and many a page share one.
+        if records >= BIG_RECORDS and batch.now_ms - self._tried_at_ms < GATHER_RETRIES_MS:
+            return
+        self._tried_at_ms = batch.now_ms
         for partition in self._partitions.values():
             taken = partition.parked.take_due(batch.now_ms, BATCH_RETRIES)
             left = BATCH_RETRIES
             while taken:
-                successors: list[int] = []
-                for parked in self._load(taken):
-                    successor = self._retry(batch, partition, parked)
-                    if successor is not None:
-                        successors.append(successor)
+                successors = self._retry_all(batch, partition, taken)
                 left -= len(taken)
                 taken = successors
                 if left <= 0:
@@ -283,69 +332,64 @@ class _Flow:
                         partition.parked.postpone(identifier, batch.now_ms)
                     break
 
-    def _load(self, identifiers: list[int]) -> list[Parked]:
-        found = self._buffer.flow.load_parked(identifiers)
-        if len(found) != len(identifiers):
-            raise StaleWriterError("parked records were settled by another processor: beginning anew")
-        return found
+    def _retry_all(self, batch: Batch, partition: _Partition, taken: list[int]) -> list[int]:
+        """Tries parked records; returns those of the same keys that waited for their end."""
+        loaded = self._load(partition, taken)
+        orders, valid = self._judge.look_at([parked.value for parked in loaded])
+        places = orders.places.tolist()
+        order_at = {places[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+        successors = [self._retry(batch, partition, parked, order_at.get(place)) for place, parked in enumerate(loaded)]
+        return [successor for successor in successors if successor is not None]
 
-    def _retry(self, batch: Batch, partition: _Partition, parked: Parked) -> int | None:
+    def _load(self, partition: _Partition, identifiers: list[int]) -> list[Parked]:
+        rows, missing = partition.take(identifiers)
+        if missing:
+            self._writer.wait()
+            rows += self._buffer.flow.load_parked(missing)
+            if len(rows) != len(identifiers):
+                raise StaleWriterError("parked records were settled by another processor: beginning anew")
+        return sorted(rows, key=attrgetter("record_id"))
+
+    def _retry(self, batch: Batch, partition: _Partition, parked: Parked, valid: Order | None) -> int | None:
         """Tries a parked record; returns the one of the same key that waited for its end."""
         generation = partition.generations[ref_of(parked.record_id)]
         place = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
         record = Record(place, parked.timestamp_ms, parked.key, parked.value, parked.headers)
         batch.taken.append((parked.record_id, parked.attempts))
         first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
-        due_at_ms = self._settle(
-            batch, parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity
-        )
-        if due_at_ms is not None:
-            partition.parked.postpone(parked.record_id, due_at_ms)
+        attempt = _Attempt(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
+        again = self._settle(batch, attempt, valid)
+        if again is not None:
+            partition.parked.postpone(again.record_id, again.due_at_ms or 0)
+            partition.keep(again)
             return None
         batch.settled.append(parked.record_id)
         return partition.parked.settle(parked.record_id)
 
-    def _settle(
-        self,
-        batch: Batch,
-        identifier: int,
-        record: Record,
-        attempt: int,
-        first_failed_at_ms: int,
-        identity: TopicIdentity,
-    ) -> int | None:
-        """Judges one record and notes the effect; returns when it is due again if it is to be parked."""
-        verdict = self._judge.judge(record, attempt)
-        if isinstance(verdict, Order):
-            batch.orders.append(OrderRow(identifier, verdict, attempt))
-            _note_outcome(batch, record, recovered=True)
-            return None
-        delay_ms = self._backoff.delay_ms(attempt) if is_transient(verdict) else None
+    def _settle(self, batch: Batch, attempt: _Attempt, valid: Order | None) -> Parked | None:
+        """Judges one record and notes the effect; returns it as it is parked, if so."""
+        verdict = self._judge.judge(attempt.record, attempt.number, valid)
+        try:
+            if isinstance(verdict, Order):
+                batch.orders.append(OrderRow(attempt.record_id, verdict, attempt.number))
+                _note_outcome(batch, attempt.record, recovered=True)
+                return None
+            return self._note_failure(batch, attempt, verdict)
+        finally:
+            # The stack of a failure leads to this frame. As long as the frame leads to the failure, too, only the
+            # garbage collector frees them, and with them the whole batch.
+            del verdict
+
+    def _note_failure(self, batch: Batch, attempt: _Attempt, error: RecordError) -> Parked | None:
+        delay_ms = self._backoff.delay_ms(attempt.number) if is_transient(error) else None
         if delay_ms is None:
-            batch.outbox.append(
-                _dead_letter(
-                    self._settings, identifier, record, verdict, attempt, first_failed_at_ms, identity, batch.now_ms
-                )
-            )
-            _note_outcome(batch, record, recovered=False)
+            batch.outbox.append(_dead_letter(self._settings, attempt, error, batch.now_ms))
+            _note_outcome(batch, attempt.record, recovered=False)
             return None
         batch.failed_attempts += 1
-        due_at_ms = batch.now_ms + delay_ms
-        batch.parked.append(
-            Parked(
-                identifier,
-                record.timestamp_ms,
-                record.key,
-                record.value,
-                record.headers,
-                attempt,
-                due_at_ms,
-                first_failed_at_ms,
-                class_of(verdict),
-                verdict.reason,
-            )
-        )
-        return due_at_ms
+        parked = _parked(attempt, error, batch.now_ms + delay_ms)
+        batch.parked.append(parked)
+        return parked
 
     # -- partitions come and go
 
@@ -361,7 +405,11 @@ class _Flow:
             raise _lost_its_end(assignment.topic, number, high, assignment.next_offset)
         generations = flow.generations("processor", self._identity.topic, number)
         partition = _Partition(
-            assignment.ref, number, assignment.next_offset, {generation.ref: generation for generation in generations}
+            assignment.ref,
+            number,
+            assignment.next_offset,
+            assignment.next_offset,
+            {generation.ref: generation for generation in generations},
         )
         for place in flow.parked(list(partition.generations)):
             partition.parked.add(place.record_id, place.key, place.due_at_ms or 0)
@@ -389,7 +437,7 @@ class _Flow:
         reached("processor: before a gap is skipped")
         self._buffer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
         reached("processor: gap skipped")
-        partition.next_offset = gap.low
+        partition.next_offset = partition.stored_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
 
     # -- pace and report
@@ -425,7 +473,7 @@ class _Flow:
             topic = self._identity.topic
             reached("processor: before Kafka is told")
             reader.tell_kafka(
-                {(topic, partition.number): partition.next_offset for partition in self._partitions.values()}
+                {(topic, partition.number): partition.stored_offset for partition in self._partitions.values()}
             )
             reached("processor: Kafka told")
 
@@ -442,9 +490,9 @@ class _Flow:
         partitions = {}
         for partition in self._partitions.values():
             high = reader.known_high(self._identity.topic, partition.number)
-            lag = max(0, high - partition.next_offset) if high is not None else 0
+            lag = max(0, high - partition.stored_offset) if high is not None else 0
             name = f"{self._identity.topic}[{partition.number}]"
-            partitions[name] = {"lag": lag, "next_offset": partition.next_offset}
+            partitions[name] = {"lag": lag, "next_offset": partition.stored_offset}
         return {
             "lag": sum(each["lag"] for each in partitions.values()),
             "rate_per_s": self._throughput.per_s(),
@@ -456,42 +504,46 @@ class _Flow:
         }
 
 
-def _waiting(identifier: int, record: Record) -> Parked:
-    return Parked(identifier, record.timestamp_ms, record.key, record.value, record.headers, 0, None)
-
-
 def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:
     replay_id = replay_id_of(record.headers) if record.headers else None
     if replay_id is not None:
         batch.outcomes.append(ReplayOutcome(replay_id, "recovered" if recovered else "dead_again"))
 
 
-def _dead_letter(
-    settings: Settings,
-    identifier: int,
-    record: Record,
-    error: RecordError,
-    attempts: int,
-    first_failed_at_ms: int,
-    identity: TopicIdentity,
-    now_ms: int,
-) -> OutboxRow:
-    dead_letter_id = dead_letter_id_of(identity, record.position.partition, record.position.offset)
+def _parked(attempt: _Attempt, error: RecordError, due_at_ms: int) -> Parked:
+    record = attempt.record
+    return Parked(
+        attempt.record_id,
+        record.timestamp_ms,
+        record.key,
+        record.value,
+        record.headers,
+        attempt.number,
+        due_at_ms,
+        attempt.first_failed_at_ms,
+        class_of(error),
+        error.reason,
+    )
+
+
+def _dead_letter(settings: Settings, attempt: _Attempt, error: RecordError, now_ms: int) -> OutboxRow:
+    record, position = attempt.record, attempt.record.position
+    dead_letter_id = dead_letter_id_of(attempt.identity, position.partition, position.offset)
     headers = failure_headers(
-        record.position,
+        position,
         stage="TASK_PUT" if error.rule == "handler" else "VALUE_CONVERTER",
         class_name=settings.handler,
         exception_class=class_of(error),
         message=error.reason,
         stacktrace=stacktrace_of(error),
-        attempts=attempts,
-        first_failed_at_ms=first_failed_at_ms,
+        attempts=attempt.number,
+        first_failed_at_ms=attempt.first_failed_at_ms,
         failed_at_ms=now_ms,
         rule=error.rule,
         dead_letter_id=dead_letter_id,
     )
     return OutboxRow(
-        dead_letter_id, identifier, record.timestamp_ms, record.key, record.value, (*record.headers, *headers)
+        dead_letter_id, attempt.record_id, record.timestamp_ms, record.key, record.value, (*record.headers, *headers)
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
@@ -62,9 +62,10 @@ class ParkedIndex:
     def __len__(self) -> int:
         return len(self._key_of)
 
-    def holds(self, key: Key) -> bool:
-        """Whether a record of that key has to wait behind a parked one."""
-        return key is not None and key in self._queues
+    @property
+    def held_keys(self) -> KeysView[bytes]:
+        """Keys whose records have to wait behind a parked one, now and as more are parked."""
+        return self._queues.keys()
 
     def add(self, record_id: int, key: Key, due_at_ms: int) -> None:
         """Parks a record at the end of its key's queue; one that waits behind others is due when they are settled."""

@@ -6,7 +6,7 @@ Every method may raise BufferUnavailableError (wait and try again) and BufferCor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -248,8 +248,11 @@ class FlowStore(Protocol):
     def outbox_size(self, refs: Sequence[int]) -> int:
         """How many records of these partitions are on their way to the dead-letter topic."""
 
-    def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
-        """The oldest records of these partitions that are still on their way to the dead-letter topic."""
+    def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
+        """The oldest records of these partitions that are still on their way to the dead-letter topic.
+
+        `without` are the dead-letter ids of those that need not be told.
+        """
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """Removes confirmed records from the outbox."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.buffer.bulk import BulkInsert
 from pipeline.buffer.connection import OFFSET_BITS, atomic, translated_errors
 from pipeline.buffer.contract import (
     Advance,
@@ -29,6 +30,13 @@ from pipeline.records import TopicIdentity
 
 MINUTE_MS = 60_000
 SECOND_MS = 1000
+_RETRIES = BulkInsert(
+    "retries",
+    10,
+    "ON CONFLICT (record_id) DO UPDATE SET attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
+    "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+)
+_OUTBOX = BulkInsert("outbox", 7)
 
 
 class SqliteFlowStore:
@@ -89,13 +97,14 @@ class SqliteFlowStore:
         with atomic(self._connection, self._path) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
             advance(connection, batch.advances)
-            _check_attempts(connection, batch.taken)
+            if batch.taken:
+                _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
             sold = self._orders.insert(batch)
             _count_flow(connection, batch, sold)
             # 3. What waits, and what waits no more.
             _park(connection, batch.parked)
-            connection.executemany("DELETE FROM retries WHERE record_id = ?", [(each,) for each in batch.settled])
+            _settle(connection, batch.settled)
             # 4. What failed for good, on its way to the dead-letter topic.
             _fill_outbox(connection, batch.outbox, batch.now_ms)
             # 5. What became of replays.
@@ -135,20 +144,24 @@ class SqliteFlowStore:
             ).fetchone()
         return int(count)
 
-    def outbox(self, refs: Sequence[int], limit: int) -> list[OutboxRow]:
+    def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """See FlowStore."""
         with translated_errors(self._path):
             rows = self._connection.execute(
                 "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
-                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
-                (json.dumps(list(refs)), limit),
+                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
+                "AND dead_letter_id NOT IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
+                (json.dumps(list(refs)), json.dumps(list(without)), limit),
             ).fetchall()
         return [OutboxRow(*with_headers(row, 5)) for row in rows]
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
         with atomic(self._connection, self._path) as connection:
-            connection.executemany("DELETE FROM outbox WHERE dead_letter_id = ?", [(each,) for each in dead_letter_ids])
+            connection.execute(
+                "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(dead_letter_ids)),),
+            )
             reached("processor: outbox not committed")
 
 
@@ -216,10 +229,15 @@ def count_seconds_and_minutes(
         )
 
 
-def _check_attempts(connection: sqlite3.Connection, taken: Iterable[tuple[int, int]]) -> None:
+def _check_attempts(connection: sqlite3.Connection, taken: Sequence[tuple[int, int]]) -> None:
+    found = dict(
+        connection.execute(
+            "SELECT record_id, attempts FROM retries WHERE record_id IN (SELECT value FROM json_each(?))",
+            (json.dumps([record_id for record_id, _ in taken]),),
+        )
+    )
     for record_id, attempts in taken:
-        found = connection.execute("SELECT attempts FROM retries WHERE record_id = ?", (record_id,)).fetchone()
-        if found != (attempts,):
+        if found.get(record_id) != attempts:
             raise StaleWriterError(f"the parked record {record_id} was tried by another process")
 
 
@@ -240,12 +258,9 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sold: Sold) -> Non
 
 
 def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
-    connection.executemany(
-        "INSERT INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO UPDATE SET "
-        "attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
-        "first_failed_at_ms = excluded.first_failed_at_ms, "
-        "error_class = excluded.error_class, reason = excluded.reason",
-        [
+    _RETRIES.insert(
+        connection,
+        (
             (
                 each.record_id,
                 each.timestamp_ms,
@@ -259,14 +274,21 @@ def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
                 each.reason,
             )
             for each in parked
-        ],
+        ),
     )
 
 
+def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
+    if settled:
+        connection.execute(
+            "DELETE FROM retries WHERE record_id IN (SELECT value FROM json_each(?))", (json.dumps(settled),)
+        )
+
+
 def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
-    connection.executemany(
-        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
+    _OUTBOX.insert(
+        connection,
+        (
             (
                 row.dead_letter_id,
                 row.record_id,
@@ -277,5 +299,5 @@ def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_
                 now_ms,
             )
             for row in rows
-        ],
+        ),
     )

@@ -124,7 +124,6 @@ CREATE TABLE retries (
     error_class        TEXT,
     reason             TEXT
 );
-CREATE INDEX retries_by_due ON retries (due_at_ms);
 
 -- Failed records on their way to the dead-letter topic; a row goes when its delivery is confirmed.
 CREATE TABLE outbox (

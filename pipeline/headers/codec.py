@@ -7,14 +7,21 @@ import json
 
 from pipeline.records import Headers
 
+NO_HEADERS = "[]"
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def headers_to_json(headers: Headers) -> str:
     """A JSON array of [name, value]: text where the bytes are UTF-8, null, or {"base64": "…"}."""
-    return json.dumps([[name, _shown(value)] for name, value in headers], ensure_ascii=False)
+    if not headers:
+        return NO_HEADERS
+    return _encoded([[name, _shown(value)] for name, value in headers])
 
 
 def headers_from_json(text: str) -> Headers:
     """The headers that `headers_to_json` made the text from."""
+    if text == NO_HEADERS:
+        return ()
     return tuple((name, _raw(shown)) for name, shown in json.loads(text))
 
 

@@ -27,7 +27,11 @@ def first(headers: Headers, *names: str) -> bytes | None:
 
 def last(headers: Headers, *names: str) -> bytes | None:
     """The value of the last header that has one of these names."""
-    return next(_values(headers[::-1], names), None)
+    # A plain loop, since every record that is judged is asked: half the time of a generator.
+    for name, value in reversed(headers):
+        if name in names:
+            return value
+    return None
 
 
 def as_text(value: bytes | None) -> str | None:

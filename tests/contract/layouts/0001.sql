@@ -360,7 +360,6 @@ JOIN partitions ON partitions.partition_ref = order_rows.record_id >> 40
 JOIN topics USING (topic_ref)
 JOIN products USING (product_ref)
 JOIN regions USING (region_ref);
-CREATE INDEX retries_by_due ON retries (due_at_ms);
 CREATE INDEX outbox_by_record ON outbox (record_id);
 CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);

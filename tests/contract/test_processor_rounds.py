@@ -1,0 +1,123 @@
+"""Whatever fails beside them, orders end once, in the order of their key; dead letters are sent once and then gone."""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.buffer import Batch, open_buffer
+from pipeline.headers.orderpulse import DEAD_LETTER_ID, TRANSIENT_FAILURES, last_text
+from pipeline.records import Order
+from tests.contract.conftest import SqliteStore
+from tests.support.buffer_rows import NOW_MS, outbox_row
+from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
+
+KINDS = ("plain", "plain", "plain", "fails once", "fails twice", "fails for good", "breaks a rule", "is no order")
+FAILURES = {"fails once": 1, "fails twice": 2, "fails for good": 9}
+
+
+def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incoming:
+    order = Order(f"O-{number}", "C", "tea", 0 if kind == "breaks a rule" else 100, NOW_MS)
+    value = b"noise" if kind == "is no order" else CODEC.encode(order)
+    failures = FAILURES.get(kind)
+    headers = ((TRANSIENT_FAILURES, str(failures).encode()),) if failures else ()
+    return Incoming(key, value, headers, partition)
+
+
+@contextmanager
+def processing(folder: Path, partitions=(0, 1)):
+    with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions)) as flow:
+        yield flow
+
+
+records = st.tuples(st.sampled_from([None, b"", b"a", b"b", b"c"]), st.sampled_from(KINDS), st.sampled_from([0, 1]))
+
+
+@pytest.mark.parametrize("big", [1, 1000], ids=["written in a thread", "written at once"])
+@pytest.mark.parametrize("at_hand", [0, 2, 1000])
+@given(batches=st.lists(st.lists(records, max_size=12), max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, at_hand):
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr("pipeline.batch_writer.BIG_RECORDS", big)
+        patch.setattr("pipeline.processor.BIG_RECORDS", big)
+        patch.setattr("pipeline.processor.ROWS_AT_HAND", at_hand)
+        numbered, wanted, failed = 0, {}, 0
+        with processing(Path(folder)) as processor:
+            for batch in batches:
+                made = []
+                for key, kind, partition in batch:
+                    numbered += 1
+                    made.append(incoming(numbered, key, kind, partition))
+                    failing = kind in ("fails for good", "breaks a rule", "is no order")
+                    failed += failing
+                    if not failing:
+                        wanted[f"O-{numbered}"] = (partition, key, 1 + FAILURES.get(kind, 0))
+                processor.round(made, pass_ms=700)
+            processor.run_dry()
+            ids = [last_text(headers, DEAD_LETTER_ID) for headers in processor.sender.sent]
+        rows = SqliteStore(Path(folder)).table("orders")
+        assert {row["order_id"]: row["attempts"] for row in rows} == {name: each[2] for name, each in wanted.items()}
+        assert len(ids) == len(set(ids)) == failed
+        assert SqliteStore(Path(folder)).table("outbox") == SqliteStore(Path(folder)).table("retries") == []
+        times = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row["offset"]):
+            partition, key, _ = wanted[row["order_id"]]
+            if key is not None:
+                times[partition, key].append(row["processed_at_ms"])
+        assert all(each == sorted(each) for each in times.values())
+
+
+def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.round([incoming(1, b"a", "fails once", 0)])
+        gc.collect()
+        gc.disable()
+        try:
+            processor.round([incoming(n, b"%d" % n, kind, 0) for n, kind in enumerate(KINDS * 9)])
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+
+
+def test_dead_letters_that_were_not_taken_are_sent_again_from_the_outbox(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.answer = "no"
+        processor.round([incoming(n, None, "is no order", 0) for n in range(5)])
+        processor.round(pass_ms=60_000)
+        assert processor.sender.sent == []
+        assert len(SqliteStore(tmp_path).table("outbox")) == 5
+        processor.sender.answer = ""
+        processor.run_dry()
+        assert len(processor.sender.sent) == 5
+    assert SqliteStore(tmp_path).table("outbox") == []
+
+
+def test_a_dead_letter_is_in_the_outbox_before_it_is_sent(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.on_send = lambda: stored.append(len(SqliteStore(tmp_path).table("outbox")))
+        stored = []
+        processor.round([incoming(n, None, "is no order", 0) for n in range(3)])
+    assert stored == [3, 3, 3]
+
+
+def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_not_hide_those_that_stay(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.answer = None
+        processor.round([incoming(n, None, "is no order", 1) for n in range(3)])
+        # Another partition's rows are in the outbox from before: they are found when partitions are dealt out anew.
+        with open_buffer(SqliteStore(tmp_path).path) as buffer:
+            buffer.flow.commit(Batch(NOW_MS, outbox=[outbox_row(1, 0)]))
+        processor.flow.revoked(1)
+        processor.round()
+        processor.sender.answer = ""
+        for _ in range(3):
+            processor.round()
+    assert SqliteStore(tmp_path).table("outbox") == []

@@ -1,0 +1,157 @@
+"""The processor's rounds without Kafka: records are handed to it, and so is the time. The buffer is a real one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Message
+
+from pipeline.buffer import Buffer
+from pipeline.handlers import accept
+from pipeline.judge import Judge
+from pipeline.kafka import Delivery, Fetched, Gap
+from pipeline.processor import _Flow
+from pipeline.records import Headers, TopicIdentity
+from pipeline.retries import Backoff
+from pipeline.rules import RulesFile
+from pipeline.serde import OrderCodec, SchemaStore
+from pipeline.settings import Settings
+from tests.support.buffer_rows import NOW_MS, ORDERS
+
+ROOT = Path(__file__).parents[2]
+CODEC = OrderCodec(SchemaStore(ROOT / "schemas"))
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record of partition 0 or another one; offsets are dealt out in their order."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int = 0
+
+
+@dataclass(slots=True)
+class ReaderByHand:
+    """Gives what `next_batch` was set to, once."""
+
+    next_batch: list[Incoming] = field(default_factory=list)
+    ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    trouble: str = ""
+
+    def read_partitions(self, _: int, __: float) -> tuple[list[Fetched], list[Gap]]:
+        """The records by partition."""
+        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
+        for each in self.next_batch:
+            message = Message(
+                topic=ORDERS.topic,
+                partition=each.partition,
+                offset=self.ends[each.partition],
+                key=each.key,
+                value=each.value,
+                headers=list(each.headers) or None,
+                timestamp=(1, NOW_MS),
+            )
+            self.ends[each.partition] += 1
+            by_partition[each.partition].append(message)
+        self.next_batch = []
+        return [Fetched(messages) for messages in by_partition.values()], []
+
+    def watermarks(self, _: str, partition: int) -> tuple[int, int]:
+        """All that was given."""
+        return 0, self.ends[partition]
+
+    def known_high(self, _: str, partition: int) -> int:
+        """All that was given."""
+        return self.ends[partition]
+
+    def tell_kafka(self, next_offsets: dict[tuple[str, int], int]) -> None:
+        """Nobody asks."""
+
+    def resume(self) -> None:
+        """Nothing is fetched."""
+
+    pause = resume
+
+
+@dataclass(slots=True)
+class SenderByHand:
+    """Holds what is sent until it is told to confirm or to refuse it."""
+
+    waiting: list[tuple[Headers, Callable[[Delivery], None]]] = field(default_factory=list)
+    sent: list[Headers] = field(default_factory=list)
+    answer: str | None = ""
+    """What `poll` says of all that waits: empty confirms, text refuses, None leaves it waiting."""
+    on_send: Callable[[], None] = lambda: None
+
+    def send(
+        self, topic: str, key: Any, value: Any, headers: Iterable[Any], done: Callable[[Delivery], None], **_: Any
+    ) -> None:
+        """Takes a record."""
+        self.on_send()
+        self.waiting.append((tuple(headers), done))
+
+    def poll(self) -> None:
+        """Answers for all that waits."""
+        if self.answer is None:
+            return
+        waiting, self.waiting = self.waiting, []
+        for headers, done in waiting:
+            if not self.answer:
+                self.sent.append(headers)
+            done(Delivery("orders-dlq", 0, len(self.sent), self.answer))
+
+
+class _Silent:
+    def say(self, *_: object) -> None:
+        """Nobody listens."""
+
+
+class FlowInProcess:
+    """A processor that owns some partitions of a topic, round by round."""
+
+    def __init__(self, buffer: Buffer, partitions: Sequence[int] = (0,), identity: TopicIdentity = ORDERS) -> None:
+        self.now_ms = NOW_MS
+        self.reader, self.sender = ReaderByHand(), SenderByHand()
+        rules_file = RulesFile(ROOT / "rules.toml")
+        judge = Judge(CODEC, rules_file, accept, self.clock)
+        backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
+        self.flow = _Flow(
+            Settings(),
+            buffer,
+            judge,
+            rules_file,
+            backoff,
+            self.sender,
+            identity,
+            self.clock,
+            _Silent(),  # type: ignore[arg-type]
+        )
+        for partition in partitions:
+            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type]
+
+    def clock(self) -> int:
+        """The time that the test has set."""
+        return self.now_ms
+
+    def round(self, records: Sequence[Incoming] = (), pass_ms: int = 100) -> None:
+        """One round with these records; time passes after it."""
+        self.reader.next_batch = list(records)
+        self.flow.round(self.reader)  # type: ignore[arg-type]
+        self.now_ms += pass_ms
+
+    def run_dry(self) -> None:
+        """Rounds until nothing is parked and nothing waits in the outbox."""
+        self.round()
+        while self.flow._parked or self.flow._outbox.waiting:
+            self.round(pass_ms=500)
+
+    def close(self) -> None:
+        """Ends the processor."""
+        self.flow.finish()
+        self.flow.close()
