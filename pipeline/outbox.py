@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
-from pipeline.clock import Clock
+from pipeline.clock import Clock, is_due
 from pipeline.crash_points import reached
 from pipeline.kafka import Delivery, Sender
 
@@ -35,7 +35,7 @@ class OutboxDrain:
         self._in_flight: set[str] = set()
         self._confirmed: list[str] = []
         self._wait_ms = 0
-        self._not_before_ms = 0
+        self._failed_at_ms = 0
         self._counted = False
         self.waiting = 0
         """Rows known to be in the outbox, those in flight included."""
@@ -68,7 +68,7 @@ class OutboxDrain:
             self.waiting = self._flow.outbox_size(self._refs())
             self._counted = True
         # 2. What is not on its way yet is sent.
-        if self.waiting > len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
+        if self.waiting > len(self._in_flight) < IN_FLIGHT and is_due(self._clock(), self._failed_at_ms, self._wait_ms):
             reached("processor: before dead letters are sent")
             for row in self._flow.outbox(self._refs(), 2 * IN_FLIGHT):
                 if row.dead_letter_id not in self._in_flight:
@@ -86,7 +86,7 @@ class OutboxDrain:
             # The row stays; all that waits is tried again together, ever more slowly.
             self._note(f"{self._topic}: {delivery.error}")
             self._wait_ms = min(max(FIRST_WAIT_MS, self._wait_ms * 2), LONGEST_WAIT_MS)
-            self._not_before_ms = self._clock() + self._wait_ms
+            self._failed_at_ms = self._clock()
         else:
             self._confirmed.append(dead_letter_id)
             self.error, self._wait_ms = "", 0
