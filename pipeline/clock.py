@@ -18,6 +18,19 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady_clock_ms() -> int:
+    """Milliseconds since some moment of its own; nobody can set it."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def is_due(now_ms: int, last_ms: int, every_ms: int) -> bool:
+    """Whether something that was done at `last_ms` is to be done again.
+
+    It is, too, when the clock was set back meanwhile: nobody knows then how long ago that was.
+    """
+    return not 0 <= now_ms - last_ms < every_ms
+
+
 class StopSignal:
     """Set by SIGTERM, SIGINT or a closed standard input; loops wait on it instead of sleeping."""
 

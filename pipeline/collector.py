@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_id
-from pipeline.clock import Clock, StopSignal
+from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.crash_points import reached
 from pipeline.errors import UndecodableError
 from pipeline.fingerprints import fingerprint
@@ -141,7 +141,7 @@ class _Collection:
 
     def found_topics(self) -> bool:
         """Whether topics or partitions have come that match; looks every five seconds."""
-        if self._clock() - self._looked_at_ms < LOOK_FOR_TOPICS_EVERY_MS:
+        if not is_due(self._clock(), self._looked_at_ms, LOOK_FOR_TOPICS_EVERY_MS):
             return False
         self._looked_at_ms = self._clock()
         return matching_topics(self._settings, self._view.partitions()) != self._topics
@@ -175,7 +175,7 @@ class _Collection:
 
     def _tell(self) -> None:
         now_ms = self._clock()
-        if now_ms - self._said_at_ms < TELL_EVERY_MS:
+        if not is_due(now_ms, self._said_at_ms, TELL_EVERY_MS):
             return
         self._said_at_ms = now_ms
         places = {key: place.next_offset for key, place in self._places.items()}

@@ -31,7 +31,7 @@ class JobRun(ABC):
         self._open_window = job.send_window
         self._under_way = False
         self._found_before = Outcome([], {})
-        self._began_at_ms = clock()
+        self._began_at_ms = self._now_ms = clock()
         self._handed_over = 0
         self._failed = job.failed
         self._done = job.done
@@ -116,13 +116,18 @@ class JobRun(ABC):
 
     def _allowed(self) -> int:
         room = self.room()
+        now_ms = self._clock()
+        if now_ms < self._now_ms:
+            # The clock was set back: the rate goes on.
+            self._began_at_ms -= self._now_ms - now_ms
+        self._now_ms = now_ms
         self.detail = "" if room else "waiting for the processor to keep up"
         if not self._rate_per_s:
             return room
         if not room:
             # What could not be sent in time is not made up for in one burst: the rate asked for is a limit.
-            self._began_at_ms = self._clock() - int(self._handed_over / self._rate_per_s * 1000)
-        elapsed_s = (self._clock() - self._began_at_ms) / 1000 + RATE_WINDOW_S
+            self._began_at_ms = now_ms - int(self._handed_over / self._rate_per_s * 1000)
+        elapsed_s = (now_ms - self._began_at_ms) / 1000 + RATE_WINDOW_S
         due = int(self._rate_per_s * elapsed_s) - self._handed_over
         # At low rates the first record is due at once.
         return max(0, min(room, due if self._handed_over else max(due, 1)))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
-from pipeline.clock import Clock
+from pipeline.clock import Clock, is_due
 from pipeline.crash_points import reached
 from pipeline.kafka import Delivery, Sender
 
@@ -39,7 +39,7 @@ class OutboxDrain:
         self._in_flight: set[str] = set()
         self._confirmed: list[str] = []
         self._wait_ms = 0
-        self._not_before_ms = 0
+        self._failed_at_ms = 0
         self._counted = False
         self._in_flight_before: set[str] = set()
         self.waiting = 0
@@ -78,7 +78,8 @@ class OutboxDrain:
         self._count()
         # 2. What is not on its way yet is sent.
         some_wait = self._fresh or self.waiting > len(self._in_flight)
-        if some_wait and len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
+        may_try = is_due(self._clock(), self._failed_at_ms, self._wait_ms)
+        if some_wait and may_try and len(self._in_flight) < IN_FLIGHT:
             reached("processor: before dead letters are sent")
             self._send_what_waits()
             reached("processor: dead letters handed over")
@@ -112,7 +113,7 @@ class OutboxDrain:
             # The row stays; all that waits is tried again together, ever more slowly.
             self._note(f"{self._topic}: {delivery.error}")
             self._wait_ms = min(max(FIRST_WAIT_MS, self._wait_ms * 2), LONGEST_WAIT_MS)
-            self._not_before_ms = self._clock() + self._wait_ms
+            self._failed_at_ms = self._clock()
             self._fresh.clear()
         else:
             self._confirmed.append(dead_letter_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.clock import Clock
+from pipeline.clock import Clock, is_due
 from pipeline.settings import Settings
 from pipeline.statusboard import RoleStatus, read_roles
 
@@ -59,7 +59,7 @@ class Pace:
 
     def _speaking(self, role: str) -> list[RoleStatus]:
         now_ms = self._clock()
-        if now_ms - self._looked_at_ms >= LOOK_EVERY_MS:
+        if is_due(now_ms, self._looked_at_ms, LOOK_EVERY_MS):
             self._roles = read_roles(self._settings.data_dir)
             self._looked_at_ms = now_ms
         return [status for status in self._roles if status.role == role and not status.silent(now_ms)]

@@ -31,7 +31,7 @@ from pipeline.buffer import (
     record_id,
     ref_of,
 )
-from pipeline.clock import Clock, StopSignal
+from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.columns import Flags, Integers, OrderColumns
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
@@ -317,7 +317,7 @@ class _Flow:
 
     def _judge_due(self, batch: Batch, records: int) -> None:
         # Beside many new records, retries are gathered: each is a row far from the others', and many a page share one.
-        if records >= BIG_RECORDS and batch.now_ms - self._tried_at_ms < GATHER_RETRIES_MS:
+        if records >= BIG_RECORDS and not is_due(batch.now_ms, self._tried_at_ms, GATHER_RETRIES_MS):
             return
         self._tried_at_ms = batch.now_ms
         for partition in self._partitions.values():
@@ -411,8 +411,10 @@ class _Flow:
             assignment.next_offset,
             {generation.ref: generation for generation in generations},
         )
+        # None waits longer than it would from now on, whatever the clock said when it was parked.
+        latest_ms = self._clock() + self._backoff.longest_ms
         for place in flow.parked(list(partition.generations)):
-            partition.parked.add(place.record_id, place.key, place.due_at_ms or 0)
+            partition.parked.add(place.record_id, place.key, min(place.due_at_ms or 0, latest_ms))
         self._partitions[number] = partition
         self._outbox.recount()
         return assignment.next_offset
@@ -463,10 +465,10 @@ class _Flow:
 
     def _tell(self, reader: GroupReader) -> None:
         now_ms = self._clock()
-        if now_ms - self._said_at_ms >= TELL_EVERY_MS:
+        if is_due(now_ms, self._said_at_ms, TELL_EVERY_MS):
             self._said_at_ms = now_ms
             self._status.say("running", self._detail(reader), self._figures(reader))
-        if now_ms - self._told_at_ms >= TELL_KAFKA_EVERY_MS:
+        if is_due(now_ms, self._told_at_ms, TELL_KAFKA_EVERY_MS):
             self._told_at_ms = now_ms
             if self._paused:
                 reader.look_at_ends()

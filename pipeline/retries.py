@@ -29,6 +29,11 @@ class Backoff:
     cap_ms: int
     draw: Callable[[], float]
 
+    @property
+    def longest_ms(self) -> int:
+        """No wait is longer."""
+        return self.base_ms if self.preset == "fixed" else self.cap_ms
+
     def delay_ms(self, attempts: int) -> int | None:
         """The wait after that many failed attempts; None when no retry is left."""
         if attempts > self.retries:
@@ -58,6 +63,7 @@ class ParkedIndex:
         self._queues: dict[bytes, deque[int]] = {}
         self._key_of: dict[int, Key] = {}
         self._due: list[tuple[int, int]] = []
+        self._now_ms = 0
 
     def __len__(self) -> int:
         return len(self._key_of)
@@ -84,6 +90,10 @@ class ParkedIndex:
 
     def take_due(self, now_ms: int, limit: int) -> list[int]:
         """Up to `limit` records whose time has come. Each must be given back: postponed or settled."""
+        if now_ms < self._now_ms:
+            # The clock was set back: what waits waits no longer for that.
+            self._due = [(due_at_ms - (self._now_ms - now_ms), record_id) for due_at_ms, record_id in self._due]
+        self._now_ms = now_ms
         taken: list[int] = []
         while self._due and self._due[0][0] <= now_ms and len(taken) < limit:
             taken.append(heapq.heappop(self._due)[1])

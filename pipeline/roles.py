@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from pipeline.clock import StopSignal, wall_clock_ms
+from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
 from pipeline.instances import first_free_instance, member_name, told_instance
@@ -41,7 +41,7 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
     stop = _stop_signal(options.end_with_stdin)
     if options.role == "up":
         _log_to_stderr(settings, "up")
-        supervise(settings, wall_clock_ms, stop)
+        supervise(settings, wall_clock_ms, steady_clock_ms, stop)
         return 0
     if options.instance is None:
         with first_free_instance(settings.data_dir, options.role) as instance:

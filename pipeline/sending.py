@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline.buffer import Sent
+from pipeline.errors import KafkaUnavailableError
 from pipeline.headers.orderpulse import last_text
 from pipeline.kafka import Cluster, ClusterView, Delivery, Sender, ends, records_since
 from pipeline.records import Headers, TopicIdentity
@@ -77,6 +78,10 @@ class Courier:
                 self._view.ensure_topic(topic)
         partitions = self._view.partitions()
         found = [topic for topic in topics if topic in partitions]
+        for topic in topics:
+            if topic not in partitions and self._ours_to_make(topic):
+                # The controller has made it and the brokers do not know yet: that is no reason to refuse its records.
+                raise KafkaUnavailableError(f"the topic {topic} was made just now, and the brokers do not list it yet")
         self._identities |= self._view.identities(found)
         for topic in found:
             self._ends[topic] = ends(self._settings, self._cluster, topic, partitions[topic])

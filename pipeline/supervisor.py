@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.clock import Clock, StopSignal
+from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import AlreadyRunningError
 from pipeline.settings import PROJECT_DIR, Settings
 from pipeline.statusboard import StatusWriter
@@ -59,8 +59,8 @@ def sole_owner(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def supervise(settings: Settings, clock: Clock, stop: StopSignal) -> None:
-    """Runs the roles until asked to stop. Raises AlreadyRunningError."""
+def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopSignal) -> None:
+    """Runs the roles until asked to stop; `steady_clock` tells how long to wait. Raises AlreadyRunningError."""
     with sole_owner(settings.data_dir):
         status = StatusWriter(settings.data_dir, "up", 0, clock)
         children = [_Child(settings, role, instance) for role, instance in roles_of(settings)]
@@ -70,8 +70,8 @@ def supervise(settings: Settings, clock: Clock, stop: StopSignal) -> None:
         try:
             while not stop.is_set():
                 for child in children:
-                    child.look_after(clock())
-                if clock() - said_at_ms >= TELL_EVERY_MS:
+                    child.look_after(steady_clock())
+                if is_due(clock(), said_at_ms, TELL_EVERY_MS):
                     said_at_ms = clock()
                     failing = [child.complaint for child in children if child.complaint]
                     status.say("failing" if failing else "running", "; ".join(failing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.buffer import Buffer, Retention
-from pipeline.clock import Wait
+from pipeline.clock import Wait, is_due
 from pipeline.crash_points import reached
 from pipeline.settings import Settings
 
@@ -27,21 +27,21 @@ class Upkeep:
         self._buffer = buffer
         self._pause = pause
         self._seconds_at_ms = 0
-        self._look_at_ms = 0
+        self._looked_at_ms = 0
         self._too_big = False
         self._wal_held = False
 
     def round(self, now_ms: int) -> None:
         """Does what is due, at most 20 steps of it."""
-        if now_ms - self._seconds_at_ms >= PRUNE_SECONDS_EVERY_MS:
+        if is_due(now_ms, self._seconds_at_ms, PRUNE_SECONDS_EVERY_MS):
             self._seconds_at_ms = now_ms
             kept_s = max(self._settings.seconds_kept_s, self._settings.alert_window_s)
             reached("worker: before old seconds go")
             self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
             reached("worker: old seconds gone")
-        if now_ms >= self._look_at_ms and not self._steps(retention_of(self._settings, now_ms)):
+        if is_due(now_ms, self._looked_at_ms, LOOK_AGAIN_MS) and not self._steps(retention_of(self._settings, now_ms)):
             # Nothing was left to do.
-            self._look_at_ms = now_ms + LOOK_AGAIN_MS
+            self._looked_at_ms = now_ms
             self._watch_size(now_ms)
         self._watch_wal(now_ms)
 

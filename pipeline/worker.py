@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pipeline.alerts import AlertWatch
 from pipeline.buffer import Buffer, Job, open_buffer
-from pipeline.clock import Clock, StopSignal
+from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import BufferUnavailableError, SchemaRefusedError
 from pipeline.jobs import JobRun
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
@@ -130,7 +130,7 @@ class _Worker:
 
     def _upkeep(self, job: Job | None, detail: str = "") -> None:
         now_ms = self._clock()
-        if now_ms - self._upkeep_at_ms < UPKEEP_EVERY_MS:
+        if not is_due(now_ms, self._upkeep_at_ms, UPKEEP_EVERY_MS):
             return
         self._upkeep_at_ms = now_ms
         self._buffer.check_file()

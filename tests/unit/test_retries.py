@@ -127,3 +127,21 @@ def test_no_more_are_taken_than_asked_for(limit):
     for number in range(5):
         index.add(number, None, 0)
     assert len(index.take_due(0, limit)) == limit
+
+
+def test_a_clock_that_is_set_back_makes_nothing_wait_longer():
+    index = ParkedIndex()
+    index.add(1, b"a", 301_000)
+    index.add(2, None, 302_000)
+    assert index.take_due(300_000, 10) == []
+    assert index.take_due(500, 10) == []
+    assert index.next_due_ms() == 1500
+    assert index.take_due(1500, 10) == [1]
+    assert index.take_due(2500, 10) == [2]
+
+
+@pytest.mark.parametrize("preset", ["fixed", "exponential"])
+def test_no_wait_is_longer_than_the_longest(preset):
+    backoff = backoff_of(settings(retry_preset=preset), random.Random(3).random)
+    delays = [backoff.delay_ms(attempt) for attempt in range(1, backoff.retries + 1)]
+    assert max(delays) <= backoff.longest_ms
