@@ -93,7 +93,7 @@ def connect_writer(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
-            # Rows and index entries go to where the last ones went, so that more than this is never looked at again soon.
+            # Rows and index entries go to where the last ones went: what does not fit in is not looked at again soon.
             connection.execute("PRAGMA cache_size = -16000")
             connection.execute("PRAGMA wal_autocheckpoint = 8000")
             connection.execute("PRAGMA foreign_keys = ON")
