@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
             for line in MEASURES[name](place):
                 lines.append(line)
                 print(_row(line), flush=True)
-    RESULTS.write_text(_report(asked.orders or orders, lines))
+            RESULTS.write_text(_report(asked.orders or orders, lines))
     return 0
 
 

@@ -29,12 +29,12 @@ class Growth:
     bytes_an_order: float
 
 
-def grow(folder: Path, rows: int) -> Growth:
+def grow(file: Path, rows: int) -> Growth:
     """Commits batches of new orders with random ids until there are so many."""
     window = min(WINDOW, rows // 2)
     block = OrderCodec(SchemaStore(Path("schemas"))).decode_many(values(Load(BATCH_RECORDS // PARTITIONS)))
     spent: list[float] = []
-    with open_buffer(folder / "growth.db") as buffer:
+    with open_buffer(file) as buffer:
         topic = TopicIdentity("growth", "orders")
         refs = [buffer.flow.assign("processor", topic, number, 0, 0).ref for number in range(PARTITIONS)]
         for done in range(0, rows, BATCH_RECORDS):
@@ -42,7 +42,7 @@ def grow(folder: Path, rows: int) -> Growth:
             before = time.process_time()
             buffer.flow.commit(batch)
             spent.append(time.process_time() - before)
-    size = (folder / "growth.db").stat().st_size
+    size = file.stat().st_size
     many = window // BATCH_RECORDS
     first, last = sum(spent[:many]) / window * 1e6, sum(spent[-many:]) / window * 1e6
     return Growth(rows, first, last, size / rows)

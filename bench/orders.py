@@ -24,6 +24,7 @@ from pipeline.serde import OrderCodec, SchemaStore
 TOPIC = "orders"
 PARTITIONS = 4
 QUEUE_RECORDS = 1_000_000
+PACE_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,7 @@ def stream(bootstrap_servers: str, per_s: float, seconds: float) -> None:
             head, tail = templates[number % len(templates)]
             producer.produce(TOPIC, key=b"C%08x" % number, value=head + created_at + tail)
         sent = due
-        producer.poll(0)
-        time.sleep(0.001)
+        producer.poll(PACE_S)
     producer.flush()
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.waiting import LOOK_EVERY_S, wait_until
 from pipeline.buffer.reads import Reader
 from pipeline.errors import BufferUnavailableError
 
-LOOK_EVERY_S = 0.02
 END_WITHIN_S = 30
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -64,21 +64,24 @@ class Rate:
 
 def rate_until(total: int, count: Callable[[], int], roles: list[Role], limit_s: float = 1800) -> Rate:
     """The rate from the first that are counted to the last of `total`, so without start-up."""
-    deadline = time.monotonic() + limit_s
-    first, began, cpu_s, memory_mb = 0, 0.0, 0.0, 0.0
-    while True:
-        counted, now = count(), time.monotonic()
-        if counted and not first:
-            first, began, cpu_s = counted, now, sum(role.cpu_s() for role in roles)
-        if counted >= total:
-            break
+    first, memory_mb = 0, 0.0
+
+    def begun() -> bool:
+        nonlocal first
+        first = count()
+        return first > 0
+
+    def done() -> bool:
+        nonlocal memory_mb
         memory_mb = max(memory_mb, *(role.memory_mb() for role in roles))
-        if now > deadline:
-            raise TimeoutError(f"{counted} of {total} after {limit_s:.0f} s")
-        time.sleep(LOOK_EVERY_S)
-    done = max(1, total - first)
+        return count() >= total
+
+    wait_until(begun, limit_s)
+    began, cpu_s = time.monotonic(), sum(role.cpu_s() for role in roles)
+    wait_until(done, limit_s)
+    seconds, many = time.monotonic() - began, max(1, total - first)
     spent_s = sum(role.cpu_s() for role in roles) - cpu_s
-    return Rate(done / max(now - began, LOOK_EVERY_S), spent_s / done * 1e6, memory_mb)
+    return Rate(many / max(seconds, LOOK_EVERY_S), spent_s / many * 1e6, memory_mb)
 
 
 class Buffer:

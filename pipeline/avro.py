@@ -88,6 +88,16 @@ def _truncated(data: bytes, where: str) -> UndecodableError:
     return UndecodableError(f"truncated after {len(data)} bytes, in {where}")
 
 
+def written_long(number: int) -> bytes:
+    """A number of at most 64 bits, zig-zag and of variable length: what `read_long` reads."""
+    unsigned = (number << 1) ^ (number >> 63)
+    written = bytearray()
+    while unsigned > 0x7F:
+        written.append(unsigned & 0x7F | 0x80)
+        unsigned >>= 7
+    return bytes((*written, unsigned))
+
+
 # ---- one reader for each type of Avro
 
 
@@ -325,6 +335,13 @@ def cents_of(raw: bytes, scale: int, where: str = "price") -> int:
     if not -CENTS_LIMIT < cents < CENTS_LIMIT:
         raise UndecodableError(f"{where} has more than 12 digits")
     return cents
+
+
+def decimal_bytes(cents: int) -> bytes:
+    """Whole cents as an Avro decimal of scale 2: the shortest two's complement, big-endian."""
+    if not -CENTS_LIMIT < cents < CENTS_LIMIT:
+        raise ValueError(f"{cents} cents do not fit decimal(12, 2)")
+    return cents.to_bytes((cents if cents >= 0 else ~cents).bit_length() // 8 + 1, "big", signed=True)
 
 
 def _to_millis(schema: Schema, names: Names, where: str) -> Reader:

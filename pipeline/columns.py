@@ -1,4 +1,6 @@
-"""Reads the orders of many records at once, field by field with numpy, where their bytes are as plain as nearly always.
+"""Reads and writes many orders at once, field by field.
+
+Reading is done with numpy, where the bytes are as plain as nearly always.
 
 One order costs 0.7 µs so, and 5 µs through the strict readers of `avro`. A record that is anything but plain (a number
 of more than 8 bytes, text that is not UTF-8, a price with too many digits, bytes too few or too many) is declined, not
@@ -7,7 +9,7 @@ judged: the strict readers say what is wrong with it. What is not declined is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.avro import CENTS_LIMIT, FIRST_MS, LAST_MS, Kind, OrderPlan
+from pipeline.avro import CENTS_LIMIT, FIRST_MS, LAST_MS, Kind, OrderPlan, decimal_bytes, written_long
 from pipeline.records import Order
 
 Integers = NDArray[np.int64]
@@ -257,3 +259,40 @@ def _all_text(count: int, *columns: list[str | None]) -> Flags:
         if None in column:
             fine &= np.fromiter((text is not None for text in column), np.bool_, count)
     return fine
+
+
+# ---- writing
+
+
+def write_columns(plan: OrderPlan, orders: OrderColumns, frame: bytes) -> list[bytes]:
+    """Each order as records of a flat plan have it, after `frame`.
+
+    Raises ValueError on a price that fits no decimal(12, 2).
+    """
+    assert plan.kinds is not None
+    columns = (
+        orders.order_ids,
+        orders.customer_ids,
+        orders.products,
+        orders.prices_cents.tolist(),
+        orders.created_at_ms.tolist(),
+        orders.regions,
+    )
+    written = [_written(_WRITERS[kind], columns[slot]) for kind, (_, slot) in zip(plan.kinds, plan.steps, strict=True)]
+    return list(map(b"".join, zip([frame] * len(orders), *written, strict=True)))
+
+
+def _written(write: Callable[[Any], bytes], values: list[Any]) -> Iterable[bytes]:
+    known = {value: write(value) for value in set(values)}
+    return map(known.__getitem__, values)
+
+
+def _written_bytes(raw: bytes) -> bytes:
+    return written_long(len(raw)) + raw
+
+
+_WRITERS: dict[Kind, Callable[[Any], bytes]] = {
+    "text": lambda text: _written_bytes(text.encode()),
+    "cents": lambda cents: _written_bytes(decimal_bytes(cents)),
+    "millis": written_long,
+}

@@ -57,6 +57,8 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
 
 def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None:
     status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
+    _collect_garbage_rarely()
+    _share_one_heap()
     try:
         _ROLES[role](settings, instance, stop, status)
     except Exception as error:
@@ -82,8 +84,6 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
     # so long for the interpreter's lock; with this the two share it evenly.
     sys.setswitchinterval(SWITCH_S)
-    _collect_garbage_rarely()
-    _share_one_heap()
     handler = load_handler(settings.handler)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
@@ -123,7 +123,7 @@ def _collect_garbage_rarely() -> None:
 
 def _share_one_heap() -> None:
     """Has all threads take memory from one heap, where the C library is glibc: see mallopt(3), M_ARENA_MAX."""
-    # By default each thread has its own, and what one has freed another cannot use: 20 MB of a processor.
+    # By default each thread has its own, and what one has freed another cannot use: 20 MB in a processor.
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         library.mallopt(MALLOPT_ARENA_MAX, 1)

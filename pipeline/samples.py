@@ -6,15 +6,19 @@ that asks the handler to fail. Nothing is left to chance later on.
 
 from __future__ import annotations
 
+import hashlib
 import math
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.clock import Clock
+from pipeline.columns import Integers, OrderColumns
 from pipeline.headers.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
-from pipeline.records import Headers, Order
+from pipeline.records import Headers
 from pipeline.requests import ProduceRequest
 from pipeline.serde import CONFLUENT_MARK, OrderEncoder
 
@@ -47,9 +51,25 @@ CATALOGUE = (
     ("Gift card", 1000, 10000, 6),
     ("Service visit", 8900, 14900, 1),
 )
-_PRODUCTS = tuple(accumulate(share for *_, share in CATALOGUE))
+Drawn = NDArray[np.float64]
+"""Numbers from 0 to below 1."""
+
+
+def _cumulated(shares: list[float]) -> Drawn:
+    sums = np.cumsum(np.array(shares, np.float64))
+    cumulated: Drawn = sums / sums[-1]
+    return cumulated
+
+
+_PRODUCTS = _cumulated([share for *_, share in CATALOGUE])
+_LOWEST = np.array([lowest for _, lowest, _, _ in CATALOGUE])
+_HIGHEST = np.array([highest for _, _, highest, _ in CATALOGUE])
 # Few customers order much and many order little: the n-th in proportion to 1/(n + 4) (Zipf's law, Mandelbrot's form).
-_CUSTOMERS = tuple(accumulate(1 / (rank + 4) for rank in range(1, CUSTOMERS + 1)))
+_CUSTOMERS = _cumulated([1 / (rank + 4) for rank in range(1, CUSTOMERS + 1)])
+_CUSTOMER_IDS = [f"C{number:04d}" for number in range(CUSTOMERS)]
+# What a fault does to an order, drawn with equal chances.
+_FAULTS = ("a negative price", "no price", "a price above the limit", "no product", "from the future")
+_KINDS = ("invalid", "transient", "malformed")
 # Steps of the golden ratio spread evenly and show no rhythm.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -75,73 +95,71 @@ class SampleOrders:
         self._request_id = request_id
         self._encoder = encoder
         self._clock = clock
-        self._phase = random.Random(request.seed).randrange(request.count)
+        self._phase = int(_draw(request.seed, "phase", 1)[0, 0] * request.count)
         self._stride = _stride(request.count)
 
     def between(self, first: int, last: int) -> Iterator[Sample]:
         """The samples number `first` to `last`, made at this moment."""
         for chunk in range((first - 1) // CHUNK, (last - 1) // CHUNK + 1):
-            # A chunk has a generator of its own, so that a job can go on in the middle.
-            draw = random.Random(f"{self._request.seed}/{chunk}")
-            for number in range(chunk * CHUNK + 1, min((chunk + 1) * CHUNK, last) + 1):
-                order = self._order(number, draw)
-                fault = draw.random()
-                if number >= first:
-                    yield self._sample(number, order, fault)
+            # A chunk is drawn by itself and whole, so that a job can go on in the middle.
+            begin = chunk * CHUNK + 1
+            numbers = np.arange(max(first, begin), min(last, begin + CHUNK - 1) + 1)
+            yield from self._samples(numbers, _draw(self._request.seed, str(chunk), CHUNK)[:, numbers - begin])
 
     def send_id(self, number: int) -> str:
         """What the header `orderpulse.sample` of that record carries."""
         return f"{self._request_id}:{number}"
 
-    def _order(self, number: int, draw: random.Random) -> Order:
-        product, lowest, highest, _ = draw.choices(CATALOGUE, cum_weights=_PRODUCTS)[0]
+    def _samples(self, numbers: Integers, drawn: Drawn) -> Iterator[Sample]:
+        kinds, faults = self._kinds(numbers), drawn[4]
+        orders = self._orders(numbers, drawn)
+        for index in [index for index, kind in enumerate(kinds) if kind == "invalid"]:
+            _break_a_rule(orders, index, _FAULTS[int(faults[index] * len(_FAULTS))])
+        values = self._encoder.encode_many(orders)
+        for index, (number, kind) in enumerate(zip(numbers.tolist(), kinds, strict=True)):
+            value = values[index]
+            headers: Headers = ((SAMPLE, self.send_id(number).encode()),)
+            if kind == "malformed":
+                value = _malformed(value, float(faults[index]))
+            elif kind:
+                headers += _asking_for(kind, float(faults[index]))
+            yield Sample(number, orders.customer_ids[index].encode(), value, headers)
+
+    def _orders(self, numbers: Integers, drawn: Drawn) -> OrderColumns:
+        products = np.searchsorted(_PRODUCTS, drawn[0], "right")
+        lowest = _LOWEST[products]
         # Prices end in 9, as prices do.
-        price_cents = (lowest + int(draw.random() * (highest - lowest))) // 10 * 10 + 9
-        customer = draw.choices(range(CUSTOMERS), cum_weights=_CUSTOMERS)[0]
+        prices_cents = (lowest + (drawn[1] * (_HIGHEST[products] - lowest)).astype(np.int64)) // 10 * 10 + 9
+        customer_ids = [_CUSTOMER_IDS[rank] for rank in np.searchsorted(_CUSTOMERS, drawn[2], "right").tolist()]
         if self._request.scenario == "reference":
-            customer = number  # each its own, so that nobody waits behind the one that fails
-        return Order(
-            order_id=f"ORD-{self._job_id}-{number:06d}",
-            customer_id=f"C{customer:04d}",
-            product=product,
-            price_cents=price_cents,
-            created_at_ms=self._clock(),
-            region=draw.choice(REGIONS),
+            # Each its own, so that nobody waits behind the one that fails.
+            customer_ids = [f"C{number:04d}" for number in numbers.tolist()]
+        return OrderColumns(
+            places=numbers,
+            order_ids=[f"ORD-{self._job_id}-{number:06d}" for number in numbers.tolist()],
+            customer_ids=customer_ids,
+            products=[CATALOGUE[product][0] for product in products.tolist()],
+            prices_cents=prices_cents,
+            created_at_ms=np.full(len(numbers), self._clock(), np.int64),
+            regions=[REGIONS[region] for region in (drawn[3] * len(REGIONS)).astype(np.int64).tolist()],
         )
 
-    def _sample(self, number: int, order: Order, fault: float) -> Sample:
-        headers: Headers = ((SAMPLE, self.send_id(number).encode()),)
-        value = b""
-        match self._kind(number):
-            case "invalid":
-                value = self._encoder.encode(_invalid(order, fault))
-            case "malformed":
-                value = _malformed(self._encoder.encode(order), fault)
-            case "transient":
-                headers += ((TRANSIENT_FAILURES, str(1 + int(fault * 3)).encode()),)
-                value = self._encoder.encode(order)
-            case "hopeless":
-                headers += ((TRANSIENT_FAILURES, str(NEVER_WORKS).encode()), (FAULT_REASON, REFERENCE_REASON.encode()))
-                value = self._encoder.encode(order)
-            case _:
-                value = self._encoder.encode(order)
-        return Sample(number, order.customer_id.encode(), value, headers)
-
-    def _kind(self, number: int) -> str:
+    def _kinds(self, numbers: Integers) -> list[str]:
+        """What is wrong with each, empty for those that are valid."""
         if self._request.scenario == "reference":
-            return "hopeless" if number == REFERENCE_FAILURE else "valid"
+            return ["hopeless" if number == REFERENCE_FAILURE else "" for number in numbers.tolist()]
+        count = self._request.count
+        shares = (self._request.invalid_share, self._request.transient_share, self._request.malformed_share)
+        bounds = list(accumulate(round(share * count) for share in shares))
         # Numbers times a stride that shares no factor with the count, modulo the count, are all places once.
-        place = (self._phase + number * self._stride) % self._request.count
-        for kind, share in (
-            ("invalid", self._request.invalid_share),
-            ("transient", self._request.transient_share),
-            ("malformed", self._request.malformed_share),
-        ):
-            faults = round(share * self._request.count)
-            if place < faults:
-                return kind
-            place -= faults
-        return "valid"
+        places = (self._phase + numbers * self._stride) % count
+        return [(*_KINDS, "")[kind] for kind in np.searchsorted(bounds, places, "right").tolist()]
+
+
+def _draw(seed: int, what: str, count: int) -> Drawn:
+    """Five rows of so many numbers, always the same for this seed."""
+    entropy = hashlib.blake2b(f"{seed}/{what}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(entropy, "big"))).random((5, count))
 
 
 def _stride(count: int) -> int:
@@ -151,20 +169,27 @@ def _stride(count: int) -> int:
     return stride
 
 
-def _invalid(order: Order, fault: float) -> Order:
-    faults: tuple[dict[str, object], ...] = (
-        {"price_cents": -order.price_cents},
-        {"price_cents": 0},
-        {"price_cents": 100_000_00 + order.price_cents},
-        {"product": ""},
-        {"created_at_ms": order.created_at_ms + 3_600_000},
-    )
-    return _replace(order, faults[int(fault * len(faults))])
+def _break_a_rule(orders: OrderColumns, index: int, fault: str) -> None:
+    match fault:
+        case "a negative price":
+            orders.prices_cents[index] *= -1
+        case "no price":
+            orders.prices_cents[index] = 0
+        case "a price above the limit":
+            orders.prices_cents[index] += 100_000_00
+        case "no product":
+            orders.products[index] = ""
+        case "from the future":
+            orders.created_at_ms[index] += 3_600_000
 
 
-def _replace(order: Order, changes: dict[str, object]) -> Order:
-    fields = {name: getattr(order, name) for name in Order.__slots__}
-    return Order(**(fields | changes))
+def _asking_for(kind: str, fault: float) -> Headers:
+    """The headers that ask the handler to fail."""
+    if kind == "transient":
+        return ((TRANSIENT_FAILURES, str(1 + int(fault * 3)).encode()),)
+    if kind == "hopeless":
+        return ((TRANSIENT_FAILURES, str(NEVER_WORKS).encode()), (FAULT_REASON, REFERENCE_REASON.encode()))
+    return ()
 
 
 def _malformed(value: bytes, fault: float) -> bytes:

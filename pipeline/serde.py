@@ -18,8 +18,8 @@ import numpy as np
 from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
-from pipeline.avro import CENTS_LIMIT, Names, OrderPlan, Schema, UnresolvableError, plan_order
-from pipeline.columns import OrderColumns, Values, joined, read_columns
+from pipeline.avro import Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
+from pipeline.columns import OrderColumns, Values, joined, read_columns, write_columns
 from pipeline.errors import SettingsError, UndecodableError
 from pipeline.records import Order
 
@@ -57,6 +57,9 @@ class OrderEncoder(Protocol):
 
     def encode(self, order: Order) -> bytes:
         """The bytes."""
+
+    def encode_many(self, orders: OrderColumns) -> list[bytes]:
+        """The bytes of each, the same as `encode` makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +164,20 @@ class OrderCodec:
     def encode(self, order: Order, version: int = LATEST_VERSION) -> bytes:
         """The order in single-object encoding."""
         writer = self._writer(version)
-        return writer.encode(order, SINGLE_OBJECT_MARK + writer.fingerprint)
+        return writer.encode(order, writer.frame)
+
+    def encode_many(self, orders: OrderColumns, version: int = LATEST_VERSION) -> list[bytes]:
+        """The orders in single-object encoding."""
+        writer = self._writer(version)
+        return writer.encode_many(orders, writer.frame)
 
     def encode_confluent(self, order: Order, schema_id: int, version: int = LATEST_VERSION) -> bytes:
         """The order in Confluent's framing; `schema_id` is what the registry calls this version."""
-        return self._writer(version).encode(order, CONFLUENT_MARK + schema_id.to_bytes(4, "big"))
+        return self._writer(version).encode(order, _confluent_frame(schema_id))
+
+    def encode_many_confluent(self, orders: OrderColumns, schema_id: int, version: int = LATEST_VERSION) -> list[bytes]:
+        """The orders in Confluent's framing."""
+        return self._writer(version).encode_many(orders, _confluent_frame(schema_id))
 
     def encoder_for(self, topic: str) -> OrderEncoder:
         """What writes orders to this topic: in Confluent's framing where there is a registry, which is told the schema.
@@ -239,8 +251,8 @@ class OrderCodec:
         writer = self._writers.get(version)
         if writer is None:
             schema = self._store.version(version)
-            writer = _OrderWriter(schema)
-            _check_writable(writer, plan_order(schema.parsed, schema.names, self._store.latest.parsed), version)
+            writer = _OrderWriter(schema, plan_order(schema.parsed, schema.names, self._store.latest.parsed))
+            _check_writable(writer, version)
             self._writers[version] = writer
         return writer
 
@@ -295,6 +307,13 @@ class _ConfluentEncoder:
     def encode(self, order: Order) -> bytes:
         return self.codec.encode_confluent(order, self.schema_id)
 
+    def encode_many(self, orders: OrderColumns) -> list[bytes]:
+        return self.codec.encode_many_confluent(orders, self.schema_id)
+
+
+def _confluent_frame(schema_id: int) -> bytes:
+    return CONFLUENT_MARK + schema_id.to_bytes(4, "big")
+
 
 def _beginning(value: bytes) -> str:
     return f"0x{value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()}"
@@ -303,8 +322,9 @@ def _beginning(value: bytes) -> str:
 class _OrderWriter:
     """Writes orders in one version of our schema."""
 
-    def __init__(self, schema: WriterSchema) -> None:
-        self.fingerprint = schema.fingerprint()
+    def __init__(self, schema: WriterSchema, plan: OrderPlan) -> None:
+        self.frame = SINGLE_OBJECT_MARK + schema.fingerprint()
+        self.plan = plan
         # Without logical types fastavro takes the integers that we hold, and makes no Decimal and datetime of them.
         self._schema = parse_schema(_without_logical_types(json.loads(schema.text)))
 
@@ -314,11 +334,16 @@ class _OrderWriter:
         schemaless_writer(out, self._schema, _datum(order))
         return out.getvalue()
 
+    def encode_many(self, orders: OrderColumns, frame: bytes) -> list[bytes]:
+        if self.plan.kinds is None:
+            return [self.encode(orders.order(index), frame) for index in range(len(orders))]
+        return write_columns(self.plan, orders, frame)
 
-def _check_writable(writer: _OrderWriter, plan: OrderPlan, version: int) -> None:
+
+def _check_writable(writer: _OrderWriter, version: int) -> None:
     """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent."""
     try:
-        same = plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
+        same = writer.plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
     except (*_SCHEMA_FAULTS, UndecodableError) as error:
         raise SettingsError(f"orders cannot be written as order.v{version}.avsc: {error}") from error
     if not same:
@@ -342,10 +367,3 @@ def _datum(order: Order) -> dict[str, Any]:
         "created_at": order.created_at_ms,
         "region": order.region,
     }
-
-
-def decimal_bytes(cents: int) -> bytes:
-    """Whole cents as an Avro decimal of scale 2: the shortest two's complement, big-endian."""
-    if not -CENTS_LIMIT < cents < CENTS_LIMIT:
-        raise ValueError(f"{cents} cents do not fit decimal(12, 2)")
-    return cents.to_bytes((cents if cents >= 0 else ~cents).bit_length() // 8 + 1, "big", signed=True)

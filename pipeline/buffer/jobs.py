@@ -130,14 +130,15 @@ class SqliteJobStore:
         """See JobStore."""
         with atomic(self._connection, self._path) as connection:
             opened = connection.execute(
-                "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running'", (send_window, job_id)
-            ).rowcount
-            if opened:
+                "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running' RETURNING kind",
+                (send_window, job_id),
+            ).fetchone()
+            if opened == ("replay",):
                 connection.executemany(
                     "UPDATE job_items SET state = 'sending' WHERE replay_id = ?", [(each,) for each in sending]
                 )
             reached("worker: window not committed")
-        return bool(opened)
+        return opened is not None
 
     def close_window(
         self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int

@@ -38,16 +38,16 @@ class Incoming:
 
 @dataclass(slots=True)
 class ReaderByHand:
-    """Gives what `next_batch` was set to, once."""
+    """Gives what it was given, once."""
 
-    next_batch: list[Incoming] = field(default_factory=list)
+    fetched: list[Fetched] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
 
-    def read_partitions(self, _: int, __: float) -> tuple[list[Fetched], list[Gap]]:
-        """The records by partition."""
+    def give(self, records: Iterable[Incoming]) -> None:
+        """What is to be read next."""
         by_partition: defaultdict[int, list[Message]] = defaultdict(list)
-        for each in self.next_batch:
+        for each in records:
             message = Message(
                 topic=ORDERS.topic,
                 partition=each.partition,
@@ -59,8 +59,12 @@ class ReaderByHand:
             )
             self.ends[each.partition] += 1
             by_partition[each.partition].append(message)
-        self.next_batch = []
-        return [Fetched(messages) for messages in by_partition.values()], []
+        self.fetched = [Fetched(messages) for messages in by_partition.values()]
+
+    def read_partitions(self, _: int, __: float) -> tuple[list[Fetched], list[Gap]]:
+        """The records by partition."""
+        fetched, self.fetched = self.fetched, []
+        return fetched, []
 
     def watermarks(self, _: str, partition: int) -> tuple[int, int]:
         """All that was given."""
@@ -141,7 +145,7 @@ class FlowInProcess:
 
     def round(self, records: Sequence[Incoming] = (), pass_ms: int = 100) -> None:
         """One round with these records; time passes after it."""
-        self.reader.next_batch = list(records)
+        self.reader.give(records)
         self.flow.round(self.reader)  # type: ignore[arg-type]
         self.now_ms += pass_ms
 

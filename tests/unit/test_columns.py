@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -169,3 +171,41 @@ def test_parts_are_joined_in_the_order_of_their_places():
     whole = CODEC.decode_many(values)
     assert whole.places.tolist() == list(range(7))
     assert len(joined([])) == 0
+
+
+def columns_of(many: list[Order]) -> OrderColumns:
+    return OrderColumns(
+        np.arange(len(many)),
+        [order.order_id for order in many],
+        [order.customer_id for order in many],
+        [order.product for order in many],
+        np.array([order.price_cents for order in many], np.int64),
+        np.array([order.created_at_ms for order in many], np.int64),
+        [order.region for order in many],
+    )
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@given(many=st.lists(orders, max_size=30))
+@settings(deadline=None)
+def test_what_is_written_at_once_is_what_each_would_be_written_to(many, version):
+    columns = columns_of(many)
+    assert CODEC.encode_many(columns, version) == [CODEC.encode(order, version) for order in many]
+    confluent = [CODEC.encode_confluent(order, 258, version) for order in many]
+    assert CODEC.encode_many_confluent(columns, 258, version) == confluent
+
+
+@pytest.mark.parametrize("cents", [10**12, -(10**12)])
+def test_a_price_that_fits_no_decimal_is_refused_among_many_too(cents):
+    with pytest.raises(ValueError, match="do not fit"):
+        CODEC.encode_many(columns_of([ORDER, replace(ORDER, price_cents=cents)]))
+
+
+def test_orders_of_a_schema_that_is_not_flat_are_written_at_once_too(tmp_path):
+    optional = json.loads(STORE.version(2).text)
+    for each in optional["fields"]:
+        if each["name"] == "product":
+            each["type"] = ["null", "string"]
+    (tmp_path / "order.v2.avsc").write_text(json.dumps(optional))
+    codec = OrderCodec(SchemaStore(tmp_path))
+    assert codec.encode_many(columns_of([ORDER, EMPTY_ORDER])) == [codec.encode(ORDER), codec.encode(EMPTY_ORDER)]

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.avro import decimal_bytes
 from pipeline.errors import RegistryUnavailableError, SettingsError, UndecodableError
 from pipeline.records import Order
-from pipeline.serde import OrderCodec, SchemaStore, decimal_bytes
+from pipeline.serde import OrderCodec, SchemaStore
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 STORE = SchemaStore(SCHEMAS)
