@@ -21,11 +21,15 @@ demo: $(VENV)/installed ## the reference scenario on the console: 20 orders, one
 kafka: $(VENV)/installed ## Apache Kafka and a schema registry to play with, until Ctrl-C; BROKERS=3 for three brokers
 	@$(BIN)/python -m scripts.local --brokers $(BROKERS)
 
+# The long ones first, so that no core is left over with one of them in the end.
+LONG_ONES := tests/chaos tests/pipeline tests/registry tests/browser
+TESTS := $(LONG_ONES) $(filter-out $(LONG_ONES), $(patsubst %/, %, $(wildcard tests/*/)))
+
 test: setup-test ## everything: lint, types, unit, contract, app and browser tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" $(TESTS)
 	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/installed-dev ## lint, format and types only
