@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -97,6 +98,13 @@ class KafkaCluster:
             self.stop_broker(broker)
         self._run(broker)
         self._wait_until_up(broker)
+
+    def wipe(self) -> None:
+        """Ends the brokers, forgets all they had, and runs them again: another cluster at the same addresses."""
+        self.stop()
+        for broker in self.brokers:
+            shutil.rmtree(self._broker_folder(broker))
+        self.start()
 
     @property
     def brokers(self) -> range:

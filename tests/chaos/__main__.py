@@ -7,8 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.local.cluster import KafkaCluster
-from tests.chaos.harness import Chaos
+from tests.chaos.harness import Chaos, surroundings
+
+DISK_MB = 2000
 
 
 def main(arguments: list[str]) -> int:
@@ -20,15 +21,14 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="orderpulse-chaos-") as folder,
-        KafkaCluster(Path(folder, "kafka")) as kafka,
+        surroundings(Path(folder), DISK_MB) as around,
     ):
-        result = Chaos(Path(folder), kafka, asked.seed, lambda text: print(text, flush=True)).run(
-            asked.faults, asked.rate
-        )
+        result = Chaos(around, asked.seed, lambda text: print(text, flush=True)).run(asked.faults, asked.rate)
     for kind, count in result.faults.items():
         print(f"{count:5}  {kind}")
-    print(f"{result.records:,} records in {result.took_s:.0f} s, each there once:", end=" ")
-    print(f"{result.orders:,} orders, {result.dead_letters:,} dead letters")
+    account = result.account
+    print(f"{account.records:,} records in {result.took_s:.0f} s, each there once:", end=" ")
+    print(f"{account.orders:,} orders, {account.dead_letters:,} dead letters; {result.replays:,} replays sent once")
     return 0
 
 

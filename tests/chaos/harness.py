@@ -1,35 +1,41 @@
 """Faults of many kinds, one after another by a seeded schedule, against a pipeline on Apache Kafka under load.
 
-An outsider writes and counts. When the last fault is over, the buffer must agree with its count, and `check` with both.
+An outsider writes and counts, and asks for replays. When the last fault is over, the buffer must agree with its count,
+and `check` with both.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import sqlite3
-import threading
 import time
-import uuid
-from collections.abc import Callable
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.buffer import DeadLetterFilter, open_buffer
+from pipeline.clock import wall_clock_ms
 from pipeline.kafka import ClusterView
-from pipeline.settings import PROJECT_DIR
+from pipeline.requests import request_replay
 from pipeline.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
-from tests.support.order_writer import Kind, OrderWriter
+from tests.chaos.faults import SESSION_MS, Faults, Surroundings, copy_of_settings_files
+from tests.support.kafkas import PARTITIONS
+from tests.support.order_writer import Account, Kind, OrderWriter
 from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.small_disk import SmallDisk
+from tests.support.tcp_proxy import TcpProxy
 
-ROLES = (("processor", 0), ("processor", 1), ("collector", 0), ("worker", 0))
 FAULTY: dict[int, Kind] = {7: "invalid", 23: "malformed", 41: "transient", 42: "transient", 80: "invalid"}
-SESSION_MS = 6000
-PAUSE_S = SESSION_MS / 1000 + 2
-LOCKED_S = 11.0  # longer than a role waits for another writer
-SETTLE_S = 180.0
+REPLAYED_AT_ONCE = 20
+SETTLE_S = 120.0
+ANSWER_MS = 10_000
+"""A half-open connection is found out by an answer that does not come; librdkafka's default is a minute."""
+SELDOM = frozenset(
+    {"lock the buffer", "pause a role past its session", "make the orders topic anew", "wipe the broker"}
+)
+"""They take long, so they come once and then a third as often as others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,142 +43,112 @@ class Result:
     """What a run did and how it ended."""
 
     faults: dict[str, int]
-    records: int
-    orders: int
-    dead_letters: int
+    account: Account
+    replays: int
     took_s: float
 
 
-class Chaos:
-    """One run in a folder of its own. `say` is told each fault as it happens."""
+@contextmanager
+def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
+    """A pipeline's settings, a broker behind a proxy, and a disk of its own."""
+    rules, schemas = copy_of_settings_files(folder)
+    data_dir = folder / "data"
+    data_dir.mkdir()
+    with TcpProxy() as proxy:
+        # Whoever asks the broker where to go is sent through the proxy.
+        properties = {
+            "advertised.listeners": f"PLAINTEXT://{proxy.address}",
+            "num.partitions": str(PARTITIONS),
+        }
+        with KafkaCluster(folder / "kafka", properties=properties) as kafka, SmallDisk(data_dir, disk_mb) as disk:
+            proxy.target_port = int(kafka.bootstrap_servers.rpartition(":")[2])
+            pipeline = RunningPipeline(
+                data_dir,
+                bootstrap_servers=proxy.address,
+                processors=2,
+                rules_file=str(rules),
+                schemas_dir=str(schemas),
+                kafka_config={"session.timeout.ms": SESSION_MS, "socket.timeout.ms": ANSWER_MS},
+            )
+            try:
+                yield Surroundings(pipeline, kafka, proxy, disk, rules, schemas)
+            finally:
+                pipeline.end()
 
-    def __init__(self, folder: Path, kafka: KafkaCluster, seed: int, say: Callable[[str], None]) -> None:
-        name = f"chaos-{uuid.uuid4().hex[:8]}"
-        self._kafka = kafka
+
+class Chaos:
+    """One run. `say` is told each fault as it happens."""
+
+    def __init__(self, around: Surroundings, seed: int, say: Callable[[str], None]) -> None:
+        self._pipeline = around.pipeline
+        self._around = around
         self._draw = random.Random(seed)
         self._say = say
-        self._pause = threading.Event()
-        self._rules = folder / "rules.toml"
-        self._rules.write_text((PROJECT_DIR / "rules.toml").read_text())
-        data_dir = folder / "data"
-        data_dir.mkdir()
-        self.pipeline = RunningPipeline(
-            data_dir,
-            bootstrap_servers=kafka.bootstrap_servers,
-            orders_topic=name,
-            dlq_topics=f"{name}-dlq",
-            group_id=name,
-            topic_partitions=6,
-            processors=2,
-            rules_file=str(self._rules),
-            kafka_config={"session.timeout.ms": SESSION_MS},
-        )
-        self._faults: dict[str, Callable[[], None]] = {
-            "kill a role": self._kill_a_role,
-            "pause a role past its session": self._pause_a_role,
-            "kill the supervisor": self._kill_the_supervisor,
-            "restart the broker": self._restart_the_broker,
-            "lock the buffer": self._lock_the_buffer,
-            "break the rules file": self._break_the_rules_file,
-        }
+        self._replays = 0
 
     def run(self, faults: int, rate_per_s: int) -> Result:
         """Plays so many faults under that load. Raises AssertionError when anything was lost, doubled or is stuck."""
         began_s = time.monotonic()
-        played = dict.fromkeys(self._faults, 0)
-        ClusterView(self.pipeline.settings, self.pipeline.cluster).ensure_topic(self.pipeline.settings.orders_topic)
-        self.pipeline.up()
+        played: Counter[str] = Counter()
+        ClusterView(self._pipeline.settings, self._pipeline.cluster).ensure_topic(self._pipeline.settings.orders_topic)
+        self._pipeline.up()
         try:
-            with OrderWriter(self.pipeline, rate_per_s, FAULTY) as writer:
-                for number in range(1, faults + 1):
-                    # Every kind once first, so that a short run has met them all.
-                    kinds = list(self._faults)
-                    kind = kinds[number - 1] if number <= len(kinds) else self._draw.choice(kinds)
+            with OrderWriter(self._pipeline, rate_per_s, FAULTY) as writer:
+                around = Faults(self._around, writer, self._draw, lambda: self._settle(writer.account), self._say)
+                for number, kind in enumerate(self._schedule(list(around.kinds), faults), 1):
                     self._say(f"{number}: {kind}")
-                    self._faults[kind]()
+                    around.play(kind)
                     played[kind] += 1
-                    self._pause.wait(self._draw.uniform(0.2, 2.0))
-            self._hold_against(writer)
+                    self._replay_some()
+                    around.wait(self._draw.uniform(0.1, 1.0))
+            self._settle(writer.account)
+            self._hold_against(writer.account)
         except AssertionError as error:
             error.add_note(self._last_words())
             raise
-        finally:
-            self.pipeline.end()
-        account = writer.account
-        return Result(played, account.records, account.orders, account.dead_letters, time.monotonic() - began_s)
+        return Result(dict(played), writer.account, self._replays, time.monotonic() - began_s)
 
-    def _hold_against(self, writer: OrderWriter) -> None:
-        account = writer.account
-        with self.pipeline.reader() as reader:
-            wait_for(f"all {account.records} records", lambda: self.pipeline.settled() >= account.records, SETTLE_S)
+    def _schedule(self, kinds: list[str], faults: int) -> list[str]:
+        """Every kind once first, in an order of its own, so that a short run has met them all."""
+        first = self._draw.sample(kinds, len(kinds))
+        weights = [1 if kind in SELDOM else 3 for kind in kinds]
+        return [*first, *self._draw.choices(kinds, weights, k=max(0, faults - len(first)))][:faults]
+
+    def _replay_some(self) -> None:
+        """Asks for a replay of dead letters that will fail again."""
+        settings = self._pipeline.settings
+        with self._pipeline.reader() as reader:
+            letters = reader.dead_letters(DeadLetterFilter(statuses=("open",)), limit=REPLAYED_AT_ONCE)
+        if letters:
+            which = DeadLetterFilter(ids=tuple(letter.id for letter in letters))
+            with open_buffer(settings.database_file) as buffer:
+                request_replay(settings, buffer, wall_clock_ms, which, "chaos", force=True)
+            self._replays += len(letters)
+
+    def _settle(self, account: Account) -> None:
+        """Waits until all that was written and replayed has come to its end."""
+        with self._pipeline.reader() as reader:
+            wanted = account.records + self._replays
+            wait_for(f"all {wanted} records", lambda: self._pipeline.settled() >= wanted, SETTLE_S)
+            wait_for("an empty outbox", lambda: reader.outbox_count() == reader.parked_count() == 0)
+            wait_for("the end of the replays", lambda: reader.unfinished_job() is None)
+
+    def _hold_against(self, account: Account) -> None:
+        with self._pipeline.reader() as reader:
             totals = reader.totals()
-            wait_for("an empty outbox", lambda: reader.outbox_count() == 0)
-            assert reader.parked_count() == 0
-        found = (totals.orders, totals.revenue_cents, totals.dead_letters)
-        assert found == (account.orders, account.revenue_cents, account.dead_letters)
-        checked = self.pipeline.command("check", deadline_s=SETTLE_S)
+            [sent] = reader._rows("SELECT count(*) FROM job_items WHERE state = 'dead_again'").rows[0]
+        found = (totals.orders, totals.revenue_cents, totals.dead_letters, sent)
+        wanted = (account.orders, account.revenue_cents, account.dead_letters + self._replays, self._replays)
+        assert found == wanted
+        checked = self._pipeline.command("check", deadline_s=SETTLE_S)
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
     def _last_words(self) -> str:
         roles = [
             f"{role.role}-{role.instance} {role.state}: {role.detail} {role.figures}"
-            for role in read_roles(self.pipeline.data_dir)
+            for role in read_roles(self._pipeline.data_dir)
         ]
-        return "\n".join([*roles, f"{self.pipeline.settled()} settled", *self.pipeline.log().splitlines()[-40:]])
-
-    # -- the faults; each is over when it returns, but for what the pipeline has to do about it
-
-    def _kill_a_role(self) -> None:
-        self._signal(self._pid_of(*self._draw.choice(ROLES)), signal.SIGKILL)
-
-    def _pause_a_role(self) -> None:
-        pid = self._pid_of(*self._draw.choice(ROLES))
-        self._signal(pid, signal.SIGSTOP)
-        try:
-            self._pause.wait(PAUSE_S)
-        finally:
-            self._signal(pid, signal.SIGCONT)
-
-    def _kill_the_supervisor(self) -> None:
-        pids = [self._pid_of(*role) for role in ROLES]
-        self._signal(self._pid_of("up", 0), signal.SIGKILL)
-        wait_for("the end of its roles", lambda: not any(_alive(pid) for pid in pids))
-        self.pipeline.start("up")
-        wait_for("its successor", lambda: not set(pids) & {self._pid_of(*role) for role in ROLES})
-
-    def _restart_the_broker(self) -> None:
-        self._kafka.restart(1)
-
-    def _lock_the_buffer(self) -> None:
-        with closing(sqlite3.connect(self.pipeline.settings.database_file, isolation_level=None, timeout=30)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            self._pause.wait(LOCKED_S)
-            other.execute("ROLLBACK")
-
-    def _break_the_rules_file(self) -> None:
-        whole = self._rules.read_text()
-        self._rules.write_text("price_min = [")
-        self._pause.wait(2.0)
-        self._rules.write_text(whole)
-
-    def _pid_of(self, role: str, instance: int) -> int:
-        def found() -> int:
-            for status in read_roles(self.pipeline.data_dir):
-                if (status.role, status.instance) == (role, instance) and _alive(status.pid):
-                    return status.pid
-            return 0
-
-        return wait_for(f"{role}-{instance}", found)
-
-    def _signal(self, pid: int, number: signal.Signals) -> None:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            self._say(f"process {pid} was gone already")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+        with self._pipeline.reader() as reader:
+            jobs = [str(job) for job in reader.jobs() if job.failed or job.state != "done"]
+        settled = f"{self._pipeline.settled()} settled, {self._replays} replays asked for"
+        return "\n".join([*roles, settled, *jobs, *self._pipeline.log().splitlines()[-40:]])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -45,7 +47,9 @@ class OrderWriter:
     def __init__(self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None) -> None:
         self._topic = pipeline.settings.orders_topic
         self._codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
+        self._pipeline = pipeline
         self._sender = Sender(pipeline.settings, pipeline.cluster)
+        self._writing = threading.Lock()
         self._rate_per_s = rate_per_s
         self._faults = faults or {}
         self._numbers = itertools.count(1)
@@ -76,6 +80,16 @@ class OrderWriter:
             self._confirm()
         self._sender.close()
 
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Writes nothing meanwhile; all that was written is confirmed. What is due is made up for afterwards."""
+        with self._writing:
+            self._confirm()
+            self._sender.close()
+            yield
+            # To a topic that was made anew a producer of the old one may not write on.
+            self._sender = Sender(self._pipeline.settings, self._pipeline.cluster)
+
     def _confirm(self) -> None:
         assert self._sender.flush(60.0) == 0
         assert self.errors == []
@@ -83,11 +97,12 @@ class OrderWriter:
     def _write(self) -> None:
         began_s, written = time.monotonic(), 0
         while not self._stop.wait(TICK_S):
-            due = int((time.monotonic() - began_s) * self._rate_per_s)
-            for number in itertools.islice(self._numbers, due - written):
-                self._send(number)
-            written = max(written, due)
-            self._sender.poll()
+            with self._writing:
+                due = int((time.monotonic() - began_s) * self._rate_per_s)
+                for number in itertools.islice(self._numbers, due - written):
+                    self._send(number)
+                written = max(written, due)
+                self._sender.poll()
 
     def _send(self, number: int) -> None:
         kind = self._faults.get(number % 100, "valid")

@@ -1,0 +1,201 @@
+"""The faults, each over when its function returns, but for what the pipeline has to do about it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.settings import PROJECT_DIR
+from pipeline.statusboard import read_roles
+from scripts.local.cluster import KafkaCluster
+from tests.support.kafkas import make_anew
+from tests.support.order_writer import OrderWriter
+from tests.support.running_pipeline import RunningPipeline, alive, wait_for
+from tests.support.small_disk import SmallDisk
+from tests.support.tcp_proxy import TcpProxy
+
+ROLES = (("processor", 0), ("processor", 1), ("collector", 0), ("worker", 0))
+SESSION_MS = 6000
+PAUSE_S = SESSION_MS / 1000 + 2
+LOCKED_S = 11.0  # longer than a role waits for another writer
+BROKEN_FILE_S = 2.0
+LINE_DOWN_S = 3.0
+DELAY_S = 0.3
+DELAYED_S = 4.0
+FULL_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a pipeline under test depends on, where it can be hurt."""
+
+    pipeline: RunningPipeline
+    kafka: KafkaCluster
+    proxy: TcpProxy
+    disk: SmallDisk
+    rules: Path
+    schemas: Path
+
+
+class Faults:
+    """All kinds of faults. `settle` waits until everything that was written is in the buffer."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        writer: OrderWriter,
+        draw: random.Random,
+        settle: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._around = around
+        self._pipeline = around.pipeline
+        self._writer = writer
+        self._draw = draw
+        self._settle = settle
+        self._say = say
+        self._pause = threading.Event()
+        self.kinds: dict[str, Callable[[], None]] = {
+            "kill a role": self._kill_a_role,
+            "pause a role past its session": self._pause_a_role,
+            "kill the supervisor": self._kill_the_supervisor,
+            "restart the broker": self._restart_the_broker,
+            "lock the buffer": self._lock_the_buffer,
+            "break the rules file": self._break_the_rules_file,
+            "break a schema and kill a role": self._break_a_schema,
+            "cut the connections": self._cut_the_connections,
+            "hold what the connections carry": self._hold_the_connections,
+            "delay what the connections carry": self._delay_the_connections,
+            "leave the connections half-open": self._leave_half_open,
+            "fill the disk": self._fill_the_disk,
+            "make the orders topic anew": self._make_the_topic_anew,
+            "wipe the broker": self._wipe_the_broker,
+        }
+
+    def play(self, kind: str) -> None:
+        """Has it happen."""
+        self.kinds[kind]()
+
+    def wait(self, seconds: float) -> None:
+        """Lets the pipeline go on for so long."""
+        self._pause.wait(seconds)
+
+    # -- processes
+
+    def _kill_a_role(self) -> None:
+        self._signal(self._pid_of(*self._draw.choice(ROLES)), signal.SIGKILL)
+
+    def _pause_a_role(self) -> None:
+        pid = self._pid_of(*self._draw.choice(ROLES))
+        self._signal(pid, signal.SIGSTOP)
+        try:
+            self.wait(PAUSE_S)
+        finally:
+            self._signal(pid, signal.SIGCONT)
+
+    def _kill_the_supervisor(self) -> None:
+        pids = [self._pid_of(*role) for role in ROLES]
+        self._signal(self._pid_of("up", 0), signal.SIGKILL)
+        wait_for("the end of its roles", lambda: not any(alive(pid) for pid in pids))
+        self._pipeline.start("up")
+        wait_for("its successor", lambda: not set(pids) & {self._pid_of(*role) for role in ROLES})
+
+    def _pid_of(self, role: str, instance: int) -> int:
+        def found() -> int:
+            for status in read_roles(self._pipeline.data_dir):
+                if (status.role, status.instance) == (role, instance) and alive(status.pid):
+                    return status.pid
+            return 0
+
+        return wait_for(f"{role}-{instance}", found)
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            self._say(f"process {pid} was gone already")
+
+    # -- files
+
+    def _lock_the_buffer(self) -> None:
+        database = self._pipeline.settings.database_file
+        with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.wait(LOCKED_S)
+            other.execute("ROLLBACK")
+
+    def _break_the_rules_file(self) -> None:
+        with _broken(self._around.rules):
+            self.wait(BROKEN_FILE_S)
+
+    def _break_a_schema(self) -> None:
+        with _broken(self._around.schemas / "order.v2.avsc"):
+            self._kill_a_role()
+            self.wait(BROKEN_FILE_S)
+
+    def _fill_the_disk(self) -> None:
+        self._around.disk.fill()
+        self.wait(FULL_S)
+        self._around.disk.free()
+
+    # -- connections
+
+    def _cut_the_connections(self) -> None:
+        self._around.proxy.cut()
+        self.wait(LINE_DOWN_S)
+        self._around.proxy.mend()
+
+    def _hold_the_connections(self) -> None:
+        self._around.proxy.hold()
+        self.wait(LINE_DOWN_S)
+        self._around.proxy.mend()
+
+    def _delay_the_connections(self) -> None:
+        self._around.proxy.delay_s = DELAY_S
+        self.wait(DELAYED_S)
+        self._around.proxy.mend()
+
+    def _leave_half_open(self) -> None:
+        self._around.proxy.half_open()
+
+    # -- the broker; what it forgets must have been read before, or nobody could say what was lost
+
+    def _restart_the_broker(self) -> None:
+        self._around.kafka.restart(1)
+
+    def _make_the_topic_anew(self) -> None:
+        with self._writer.pausing():
+            self._settle()
+            make_anew(self._pipeline.cluster, self._pipeline.settings.orders_topic)
+
+    def _wipe_the_broker(self) -> None:
+        with self._writer.pausing():
+            self._settle()
+            self._around.kafka.wipe()
+
+
+@contextmanager
+def _broken(file: Path) -> Iterator[None]:
+    whole = file.read_bytes()
+    file.write_text("= [")
+    try:
+        yield
+    finally:
+        file.write_bytes(whole)
+
+
+def copy_of_settings_files(folder: Path) -> tuple[Path, Path]:
+    """A rules file and a schemas folder that may be broken."""
+    rules = folder / "rules.toml"
+    shutil.copy(PROJECT_DIR / "rules.toml", rules)
+    schemas = folder / "schemas"
+    shutil.copytree(PROJECT_DIR / "schemas", schemas)
+    return rules, schemas
