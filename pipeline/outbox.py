@@ -78,8 +78,14 @@ class OutboxDrain:
             return
         while self._fresh and len(self._in_flight) < IN_FLIGHT:
             self._send(self._fresh.popleft())
-        if not self._fresh and self.waiting > len(self._in_flight) < IN_FLIGHT:
-            for row in self._flow.outbox(self._refs(), IN_FLIGHT, self._in_flight):
+        if not self._fresh and len(self._in_flight) < IN_FLIGHT and self._clock() >= self._not_before_ms:
+            self._send_others()
+
+    def _send_others(self) -> None:
+        """Sends rows that were not at hand, the oldest first."""
+        known = self._in_flight.union(self._confirmed)
+        if self.waiting > len(known):
+            for row in self._flow.outbox(self._refs(), IN_FLIGHT, known):
                 self._send(row)
 
     def _count(self) -> None:
