@@ -118,6 +118,7 @@ def latency(place: Place) -> Iterator[Line]:
 
 def idle(place: Place) -> Iterator[Line]:
     """What all roles together take of one core while nothing happens."""
+    make_topic(place.servers, "idle")
     data, settings = place.data("idle"), place.settings("idle")
     with (
         Role("processor", data, settings) as one,
@@ -126,19 +127,23 @@ def idle(place: Place) -> Iterator[Line]:
     ):
         buffer = Buffer(data)
         roles = (one, two, three)
-        wait_until(lambda: buffer.file.exists() and len(buffer.reader.partitions().rows) == PARTITIONS)
+        wait_until(lambda: len(buffer.next_offsets()) == PARTITIONS)
         wait_until(lambda: _cpu_over(roles, 1.0) < SETTLED_S, limit_s=120)
         spent_s = _cpu_over(roles, IDLE_S)
     yield _at_most("idle, % of one core", spent_s / IDLE_S * 100, 2)
 
 
 def sending(place: Place) -> Iterator[Line]:
-    """Sample orders through a job, and dead letters there and back."""
+    """Sample orders through a job."""
     count = min(place.orders, 500_000)
     data, settings = place.data("produce"), place.settings("produced")
     make_topic(place.servers, "produced")
-    with Role("worker", data, settings):
+    with Role("worker", data, settings) as role:
+        wait_until(lambda: Buffer(data).file.exists())
+        before_s = role.cpu_s()
         _command(data, settings, "produce", "--count", str(count))
+        cpu_us = (role.cpu_s() - before_s) / count * 1e6
+    yield Line("one sample order, µs CPU", f"{cpu_us:.1f}")
     yield _at_least("sample orders produced, /s", _job_rate(Buffer(data), "done"), 100_000, "{:,.0f}")
 
 
@@ -149,21 +154,24 @@ def dead_letters(place: Place) -> Iterator[Line]:
     place.fill("letters", Load(letters, invalid_share=1.0))
     buffer = Buffer(data)
     with Role("processor", data, settings) as role:
-        rate = rate_until(letters, lambda: _processed_offsets(buffer), [role])
+        rate = rate_until(letters, lambda: sum(buffer.next_offsets()), [role])
         wait_until(lambda: buffer.reader.outbox_count() == 0)
     yield Line("nothing but dead letters, records/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
     with Role("collector", data, settings) as role:
         rate = rate_until(letters, buffer.dead_letters, [role])
+    yield Line("one dead letter collected, µs CPU", f"{rate.cpu_us:.1f}")
     yield _at_least("dead letters collected, /s", rate.per_s, 20_000, "{:,.0f}")
 
     rules = place.folder / "loose-rules.toml"
     rules.write_text(LOOSE_RULES)
     loose = settings | {"RULES_FILE": str(rules)}
-    with Role("processor", data, loose), Role("worker", data, loose):
-        began = time.monotonic()
+    with Role("processor", data, loose) as one, Role("worker", data, loose) as two:
+        began, before_s = time.monotonic(), one.cpu_s() + two.cpu_s()
         _command(data, loose, "replay", "--all", "--no-wait")
         wait_until(lambda: buffer.reader.status_counts().get("recovered", 0) == letters)
         per_s = letters / (time.monotonic() - began)
+        cpu_us = (one.cpu_s() + two.cpu_s() - before_s) / letters * 1e6
+    yield Line("one replay with its outcome, µs CPU, start of the roles included", f"{cpu_us:.1f}")
     yield _at_least("dead letters replayed with outcome, /s", per_s, 10_000, "{:,.0f}")
 
 
@@ -234,13 +242,6 @@ def _job_rate(buffer: Buffer, state: str) -> float:
     return job.done / (job.finished_at_ms - job.started_at_ms) * 1000
 
 
-def _processed_offsets(buffer: Buffer) -> int:
-    if not buffer.file.exists():
-        return 0
-    partitions = buffer.reader.partitions()
-    return sum(partitions.column("next_offset"))
-
-
 def _cpu_over(roles: Sequence[Role], seconds: float) -> float:
     """CPU time that roles take within so many seconds."""
     before, end = sum(role.cpu_s() for role in roles), time.monotonic() + seconds
@@ -252,7 +253,7 @@ def _latencies(place: Place, per_s: float) -> tuple[float, float]:
     data, settings = place.data(f"latency-{per_s:.0f}"), place.settings("orders")
     with Role("processor", data, settings):
         buffer = Buffer(data)
-        wait_until(lambda: buffer.file.exists() and len(buffer.reader.partitions().rows) == PARTITIONS)
+        wait_until(lambda: len(buffer.next_offsets()) == PARTITIONS)
         before = buffer.orders()
         source = subprocess.Popen([sys.executable, "-m", "bench.orders", place.servers, str(per_s), str(LATENCY_S)])
         wait_until(lambda: buffer.orders() > before)

@@ -102,3 +102,11 @@ class Buffer:
         with suppress(BufferUnavailableError):
             return self.reader.totals().dead_letters
         return 0
+
+    def next_offsets(self) -> list[int]:
+        """Where each partition of the orders topic that a processor has taken over is to be read on."""
+        with suppress(BufferUnavailableError):
+            partitions = self.reader.partitions()
+            roles, offsets = partitions.column("role"), partitions.column("next_offset")
+            return [offset for role, offset in zip(roles, offsets, strict=True) if role == "processor"]
+        return []

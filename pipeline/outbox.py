@@ -76,21 +76,24 @@ class OutboxDrain:
             self.waiting = max(0, self.waiting - len(self._confirmed))
             self._confirmed = []
         self._count()
-        # 2. What is not on its way yet is sent.
-        some_wait = self._fresh or self.waiting > len(self._in_flight)
-        may_try = is_due(self._clock(), self._failed_at_ms, self._wait_ms)
-        if some_wait and may_try and len(self._in_flight) < IN_FLIGHT:
+        # 2. What is not on its way yet is sent: first what is at hand, then what must be read back.
+        if self._may_send() and (self._fresh or self.waiting > len(self._in_flight)):
             reached("processor: before dead letters are sent")
-            self._send_what_waits()
+            while self._fresh and len(self._in_flight) < IN_FLIGHT:
+                self._send(self._fresh.popleft())
+            if self._may_send() and not self._fresh:
+                self._send_others()
             reached("processor: dead letters handed over")
 
-    def _send_what_waits(self) -> None:
-        """First what is at hand, then what must be read back."""
-        while self._fresh and len(self._in_flight) < IN_FLIGHT:
-            self._send(self._fresh.popleft())
-        if not self._fresh and self.waiting > len(self._in_flight) < IN_FLIGHT:
-            # What was confirmed while others were sent is still in the outbox, too.
-            for row in self._flow.outbox(self._refs(), IN_FLIGHT, self._in_flight.union(self._confirmed)):
+    def _may_send(self) -> bool:
+        return len(self._in_flight) < IN_FLIGHT and is_due(self._clock(), self._failed_at_ms, self._wait_ms)
+
+    def _send_others(self) -> None:
+        """Sends rows that were not at hand, the oldest first."""
+        # What was confirmed while others were sent is still in the outbox, too.
+        known = self._in_flight.union(self._confirmed)
+        if self.waiting > len(known):
+            for row in self._flow.outbox(self._refs(), IN_FLIGHT, known):
                 self._send(row)
 
     def _count(self) -> None:

@@ -65,7 +65,7 @@ class SqliteDeadLetterStore:
             # 1. The guard: nobody else has read these partitions on.
             advance(connection, advances)
             # 2. What was not known yet; triggers keep counts and groups with it.
-            new = sum(_collect_one(connection, row, now_ms) for row in rows)
+            new = _collect_unknown(connection, rows, now_ms)
             # 3. The figures over time.
             if new:
                 count_seconds_and_minutes(connection, now_ms, dead_letters=new)
@@ -83,22 +83,44 @@ class SqliteDeadLetterStore:
             ).rowcount
 
 
-def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int) -> int:
-    if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (row.dead_letter_id,)).fetchone():
-        return 0
+def _collect_unknown(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+    """Inserts the rows that are not there yet; returns how many."""
+    ids = json.dumps([row.dead_letter_id for row in rows])
+    known = {
+        name
+        for (name,) in connection.execute(
+            "SELECT dead_letter_id FROM dead_letters WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
+        )
+    }
+    groups: set[str] = set()
+    new = 0
+    for row in rows:
+        if row.dead_letter_id not in known:
+            known.add(row.dead_letter_id)
+            if row.fingerprint not in groups:
+                groups.add(row.fingerprint)
+                _make_group(connection, row)
+            _collect_one(connection, row, now_ms)
+            new += 1
+    return new
+
+
+def _make_group(connection: sqlite3.Connection, row: DeadLetterRow) -> None:
     connection.execute(
         "INSERT INTO dead_letter_groups (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (row.fingerprint, row.error_class, row.title, row.source_topic, row.failed_at_ms, row.failed_at_ms),
     )
-    replay_of, replays = _life_before(connection, row.replay_of)
+
+
+def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int) -> None:
+    replay_of, replays = _life_before(connection, row.replay_of) if row.replay_of is not None else (None, 0)
     connection.execute(_INSERT, _values(row, replay_of, replays, now_ms))
     if replay_of is not None:
         _note_failed_replay(connection, replay_of, row.replay_id, now_ms)
-    return 1
 
 
-def _life_before(connection: sqlite3.Connection, replay_of: str | None) -> tuple[int | None, int]:
+def _life_before(connection: sqlite3.Connection, replay_of: str) -> tuple[int | None, int]:
     """The dead letter whose replay failed again, and how often that record was replayed."""
     found = connection.execute("SELECT id, replays FROM dead_letters WHERE dead_letter_id = ?", (replay_of,)).fetchone()
     return found if found is not None else (None, 0)

@@ -112,7 +112,9 @@ def _oldest_first(headers: Headers) -> list[Dialect]:
 
     Each appends its headers, so the newest ends last. One that prepends stands first whether it came first or last.
     """
-    spans = {dialect.name: span for dialect in DIALECTS if (span := dialect.span(headers))}
+    names = {name for name, _ in headers}
+    heard = [dialect for dialect in DIALECTS if not dialect.marks.isdisjoint(names)]
+    spans = {dialect.name: span for dialect in heard if (span := dialect.span(headers))}
     spoken = sorted((dialect for dialect in DIALECTS if dialect.name in spans), key=lambda each: spans[each.name][0])
     if len(spoken) < 2:
         return spoken

@@ -100,6 +100,16 @@ def test_dead_letters_that_were_not_taken_are_sent_again_from_the_outbox(tmp_pat
     assert SqliteStore(tmp_path).table("outbox") == []
 
 
+@pytest.mark.parametrize("answer", ["", "no"])
+def test_a_dead_letter_that_is_answered_while_it_is_sent_is_sent_once(tmp_path, answer):
+    with processing(tmp_path) as processor:
+        sends = []
+        processor.sender.at_once, processor.sender.answer = True, answer
+        processor.sender.on_send = lambda: sends.append(1)
+        processor.round([incoming(1, None, "is no order", 0)])
+        assert len(sends) == 1
+
+
 def test_a_dead_letter_is_in_the_outbox_before_it_is_sent(tmp_path):
     with processing(tmp_path) as processor:
         processor.sender.on_send = lambda: stored.append(len(SqliteStore(tmp_path).table("outbox")))

@@ -91,6 +91,8 @@ class SenderByHand:
     sent: list[Headers] = field(default_factory=list)
     answer: str | None = ""
     """What `poll` says of all that waits: empty confirms, text refuses, None leaves it waiting."""
+    at_once: bool = False
+    """Whether the answer comes while sending, as it does for what cannot even be queued."""
     on_send: Callable[[], None] = lambda: None
 
     def send(
@@ -99,6 +101,8 @@ class SenderByHand:
         """Takes a record."""
         self.on_send()
         self.waiting.append((tuple(headers), done))
+        if self.at_once:
+            self.poll()
 
     def poll(self) -> None:
         """Answers for all that waits."""
