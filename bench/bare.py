@@ -1,7 +1,8 @@
 """The limit to compare with: the shortest loop that gets the same rows into SQLite, as fast as we know to write it.
 
-It consumes, decodes many at once and inserts, in batches of the same size with the same pragmas; it has no rules, no
-index, no figures, no retries, no guard. Run as `python -m bench.bare SERVERS TOPIC ORDERS DATABASE`.
+It consumes, decodes many at once and inserts, in batches of the same size with the same pragmas and a larger page
+cache; it has no rules, no index, no figures, no retries, no guard. Run as
+`python -m bench.bare SERVERS TOPIC ORDERS DATABASE`.
 """
 
 from __future__ import annotations

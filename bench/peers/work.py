@@ -1,7 +1,7 @@
 """What every peer does with an order: decode, the shipped rules, row, figures and offsets, exactly once, in SQLite.
 
-The tables have the same columns, keys and indexes as the buffer's, the pragmas are the same, and a batch is one
-transaction, so that what differs is the framework and its way to hand out records.
+The tables have the same columns, keys and indexes as the buffer's, the pragmas are the same but for a larger page
+cache, and a batch is one transaction, so that what differs is the framework and its way to hand out records.
 """
 
 from __future__ import annotations
