@@ -33,15 +33,19 @@ def download_popover(kind: ChartKind, window: Window, zone: str) -> None:
         ) as popover,
         shown_errors(),
     ):
+        place = st.empty()
 
         def make() -> tuple[bytes, ...]:
+            # In the place of the buttons of before: nobody presses one whose file is about to go.
+            place.caption("Making the files…")
             spec = export_specification(kind, kind_table(kind, overview(window, zone)), window, zone)
             return tuple(format_.convert(spec) for format_ in FORMATS)
 
         files = kept_files(f"files_{kind.name}", window, bool(popover.open), make)
         if files is not None:
-            for format_, content in zip(FORMATS, files, strict=True):
-                _offer(kind, format_, content)
+            with place.container():
+                for format_, content in zip(FORMATS, files, strict=True):
+                    _offer(kind, format_, content)
 
 
 def _offer(kind: ChartKind, format_: _Format, content: bytes) -> None:

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.context import now_ms, reader, settings, viewer_zone
 from dashboard.formats import number, size
@@ -53,13 +54,13 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         st.caption(format_.explanation)
         # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have
         # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
-        files = kept_files(
-            file_key, (rows, filter_, format_), bool(popover.open), partial(_make, rows, filter_, format_)
-        )
+        place = st.empty()
+        wanted = (rows, filter_, format_)
+        files = kept_files(file_key, wanted, bool(popover.open), partial(_make, place, *wanted))
         if files is None:
             return
         [content] = files
-        st.download_button(
+        place.download_button(
             f"Save {label} ({size(len(content))})",
             data=content,
             file_name=_file_name(rows, format_.suffix),
@@ -72,10 +73,11 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         )
 
 
-def _make(entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
-    with st.spinner("Writing the file…"):
-        out = BytesIO()
-        export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
+def _make(place: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
+    # In the place of the button of before: nobody presses one whose file is about to go.
+    place.caption("Writing the file…")
+    out = BytesIO()
+    export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
     return (out.getvalue(),)
 
 

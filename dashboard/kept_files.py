@@ -13,7 +13,10 @@ import streamlit as st
 
 from dashboard.context import now_ms
 
+FRESH_MS = 60_000
+"""Files that were made so long ago are made anew when their popover is opened again."""
 KEPT_MS = 10_000
+"""How soon somebody opens a popover again and presses at once."""
 
 
 @dataclass(slots=True)
@@ -21,11 +24,13 @@ class _Kept:
     wanted: object
     contents: tuple[bytes, ...]
     made_at_ms: int
-    closed: bool = False
+    closed_at_ms: int | None = None
 
-    @property
-    def old(self) -> bool:
-        return self.closed and now_ms() - self.made_at_ms > KEPT_MS
+    def old(self, now_ms: int, is_open: bool) -> bool:
+        """Whether it is neither what an open popover offers nor what one that was closed just now did."""
+        if self.closed_at_ms is not None:
+            return now_ms - self.closed_at_ms > KEPT_MS
+        return not is_open and now_ms - self.made_at_ms > FRESH_MS
 
 
 def kept_files(
@@ -35,15 +40,18 @@ def kept_files(
 
     They are those of the moment at which it was opened, as long as they are the `wanted` ones.
     """
+    now = now_ms()
     kept: _Kept | None = st.session_state.get(key)
-    if kept is not None and (kept.wanted != wanted or kept.old):
+    if kept is not None and (kept.wanted != wanted or kept.old(now, is_open)):
         kept = None
     if is_open:
-        kept = kept or _Kept(wanted, make(), now_ms())
+        kept = kept or _Kept(wanted, make(), now)
+        kept.closed_at_ms = None
     if kept is None:
         forget_files(key)
         return None
-    kept.closed = not is_open
+    if not is_open and kept.closed_at_ms is None:
+        kept.closed_at_ms = now
     st.session_state[key] = kept
     return kept.contents
 

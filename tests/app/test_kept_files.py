@@ -48,18 +48,24 @@ def test_nothing_is_made_before_it_is_opened_and_then_it_stays_as_it_was(app):
 
 def test_who_opens_it_again_at_once_finds_the_files_of_before(app):
     assert offered(app, open=True) == "(b'file 0',)"
-    assert offered(app, open=False, now_ms=1000) == "(b'file 0',)"
-    assert offered(app, open=True, now_ms=2000) == "(b'file 0',)"
+    assert offered(app, open=False, now_ms=30_000) == "(b'file 0',)"
+    assert offered(app, open=True, now_ms=39_000) == "(b'file 0',)"
 
 
 def test_later_they_are_made_anew_and_a_closed_one_keeps_nothing(app):
     offered(app, open=True)
     offered(app, open=False, now_ms=1000)
-    assert offered(app, now_ms=11_000) == "None"
+    assert offered(app, now_ms=11_001) == "None"
     assert "files" not in app.session_state
     assert offered(app, open=True) == "(b'file 1',)"
     offered(app, open=False, now_ms=12_000)
     assert offered(app, open=True, now_ms=30_000) == "(b'file 2',)"
+
+
+def test_one_that_was_open_for_long_keeps_nothing_when_it_is_closed(app):
+    offered(app, open=True)
+    assert offered(app, open=False, now_ms=60_001) == "None"
+    assert offered(app, open=True, now_ms=60_002) == "(b'file 1',)"
 
 
 def test_another_window_wants_other_files(app):
