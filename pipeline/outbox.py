@@ -64,6 +64,9 @@ class OutboxDrain:
             reached("processor: outbox emptied")
             self.waiting = max(0, self.waiting - len(self._confirmed))
             self._confirmed = []
+            if not self._in_flight:
+                # Some may have been of partitions that went meanwhile: what is left of ours would be forgotten.
+                self._counted = False
         if not self._counted:
             self.waiting = self._flow.outbox_size(self._refs())
             self._counted = True
