@@ -37,9 +37,11 @@ from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.orderpulse import REPLAY_ID
+from pipeline.instances import member_name
 from pipeline.judge import Judge, class_of, is_transient, stacktrace_of
-from pipeline.kafka import ClusterView, Fetched, Gap, GroupReader, IdentityWatch, OwnersWatch, Sender, find_cluster
+from pipeline.kafka import ClusterView, Fetched, Gap, GroupReader, IdentityWatch, Sender, find_cluster
 from pipeline.outbox import OutboxDrain
+from pipeline.owners import OwnersWatch
 from pipeline.records import Order, Position, Record, TopicIdentity
 from pipeline.retries import Backoff, ParkedIndex, backoff_of
 from pipeline.rules import RulesFile
@@ -67,12 +69,14 @@ def run_processor(
     settings: Settings,
     judge: Judge,
     rules_file: RulesFile,
-    instance_id: str,
+    instance: int,
     clock: Clock,
+    steady_clock: Clock,
     stop: StopSignal,
     status: StatusWriter,
 ) -> None:
-    """Processes orders until asked to stop."""
+    """Processes orders until asked to stop. `steady_clock` is one that nobody sets."""
+    member = member_name(settings.data_dir, instance)
     backoff = backoff_of(settings, random.Random().random)
 
     def session() -> None:
@@ -86,11 +90,11 @@ def run_processor(
             identities = view.identities([settings.orders_topic])
             sender = Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS)
             watch = IdentityWatch(settings, view, identities)
-            owners = OwnersWatch(settings, view, instance_id)
             flow = _Flow(
                 settings, buffer, judge, rules_file, backoff, sender, identities[settings.orders_topic], clock, status
             )
-            reader = GroupReader(settings, cluster, instance_id, flow.assigned, flow.revoked)
+            reader = GroupReader(settings, cluster, member, flow.assigned, flow.revoked)
+            owners = OwnersWatch(settings, view, instance, reader.session_ms, clock, steady_clock)
             try:
                 while not stop.is_set():
                     watch.check()

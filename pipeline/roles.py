@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.collector import run_collector
 from pipeline.handlers import load_handler
-from pipeline.instances import first_free_instance, member_name, told_instance
+from pipeline.instances import first_free_instance, told_instance
 from pipeline.judge import Judge
 from pipeline.kafka import DemoBroker, check_kafka_config
 from pipeline.metrics import serve_metrics
@@ -88,8 +88,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)
-        member = member_name(settings.data_dir, instance)
-        run_processor(settings, judge, rules_file, member, wall_clock_ms, stop, status)
+        run_processor(settings, judge, rules_file, instance, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:

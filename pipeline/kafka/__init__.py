@@ -11,7 +11,7 @@ from pipeline.kafka.messages import Fetched
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
 from pipeline.kafka.sender import Delivery, Sender
 from pipeline.kafka.topics import ClusterView
-from pipeline.kafka.watches import IdentityWatch, OwnersWatch
+from pipeline.kafka.watches import IdentityWatch
 
 __all__ = [
     "BROKER_FILE",
@@ -24,7 +24,6 @@ __all__ = [
     "Gap",
     "GroupReader",
     "IdentityWatch",
-    "OwnersWatch",
     "PartitionReader",
     "Reader",
     "Sender",

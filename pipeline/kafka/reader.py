@@ -174,6 +174,8 @@ class GroupReader(Reader):
             # Because of its limit `quick_returns`, its sessions have to be short.
             membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
         super().__init__(settings, cluster, settings.group_id, **membership)
+        self.session_ms = int(membership["session.timeout.ms"])
+        """How long Kafka waits for a member that says nothing before it deals out its partitions."""
         self._assigned = assigned
         self._revoked = revoked
         self._topic = settings.orders_topic

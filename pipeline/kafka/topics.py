@@ -63,11 +63,6 @@ class ClusterView:
         cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
         return {topic: TopicIdentity(cluster_id, topic, self._topic_id(topic)) for topic in topics}
 
-    def group(self, group_id: str) -> Any:
-        """What the broker knows of a consumer group: its state and its members with their partitions."""
-        describe = partial(self._admin.describe_consumer_groups, [group_id], request_timeout=ANSWER_S)
-        return self._ask(Asked("Describe", group_id), lambda: describe()[group_id])
-
     def _topic_id(self, topic: str) -> str:
         describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
         return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)

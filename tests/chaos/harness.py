@@ -92,20 +92,16 @@ class Chaos:
         played: Counter[str] = Counter()
         ClusterView(self._pipeline.settings, self._pipeline.cluster).ensure_topic(self._pipeline.settings.orders_topic)
         self._pipeline.up()
-        try:
-            with OrderWriter(self._pipeline, rate_per_s, FAULTY) as writer:
-                around = Faults(self._around, writer, self._draw, lambda: self._settle(writer.account), self._say)
-                for number, kind in enumerate(self._schedule(list(around.kinds), faults), 1):
-                    self._say(f"{number}: {kind}")
-                    around.play(kind)
-                    played[kind] += 1
-                    self._replay_some()
-                    around.wait(self._draw.uniform(0.1, 1.0))
-            self._settle(writer.account)
-            self._hold_against(writer.account)
-        except AssertionError as error:
-            error.add_note(self._last_words())
-            raise
+        with OrderWriter(self._pipeline, rate_per_s, FAULTY) as writer:
+            around = Faults(self._around, writer, self._draw, lambda: self._settle(writer.account), self._say)
+            for number, kind in enumerate(self._schedule(list(around.kinds), faults), 1):
+                self._say(f"{number}: {kind}")
+                around.play(kind)
+                played[kind] += 1
+                self._replay_some()
+                around.wait(self._draw.uniform(0.1, 1.0))
+        self._settle(writer.account)
+        self._hold_against(writer.account)
         return Result(dict(played), writer.account, self._replays, time.monotonic() - began_s)
 
     def _schedule(self, kinds: list[str], faults: int) -> list[str]:
@@ -127,11 +123,16 @@ class Chaos:
 
     def _settle(self, account: Account) -> None:
         """Waits until all that was written and replayed has come to its end."""
-        with self._pipeline.reader() as reader:
-            wanted = account.records + self._replays
-            wait_for(f"all {wanted} records", lambda: self._pipeline.settled() >= wanted, SETTLE_S)
-            wait_for("an empty outbox", lambda: reader.outbox_count() == reader.parked_count() == 0)
-            wait_for("the end of the replays", lambda: reader.unfinished_job() is None)
+        wanted = account.records + self._replays
+        try:
+            with self._pipeline.reader() as reader:
+                wait_for(f"all {wanted} records", lambda: self._pipeline.settled() >= wanted, SETTLE_S)
+                wait_for("an empty outbox", lambda: reader.outbox_count() == reader.parked_count() == 0)
+                wait_for("the end of the replays", lambda: reader.unfinished_job() is None)
+        except AssertionError as error:
+            # Now: with the writer's next records nobody could tell what is missing.
+            error.add_note(f"{account}\n{self._last_words()}")
+            raise
 
     def _hold_against(self, account: Account) -> None:
         with self._pipeline.reader() as reader:
@@ -149,6 +150,7 @@ class Chaos:
             for role in read_roles(self._pipeline.data_dir)
         ]
         with self._pipeline.reader() as reader:
-            jobs = [str(job) for job in reader.jobs() if job.failed or job.state != "done"]
-        settled = f"{self._pipeline.settled()} settled, {self._replays} replays asked for"
+            totals = reader.totals()
+            jobs = [str(job) for job in reader.jobs() if job.dead_again != job.total]
+        settled = f"{totals}, {self._replays} replays asked for"
         return "\n".join([*roles, settled, *jobs, *self._pipeline.log().splitlines()[-40:]])

@@ -265,7 +265,7 @@ def test_partitions_that_are_added_are_read_within_seconds(group):
         group.settings.orders_topic
     ].result(10)
     everything = set(range(PARTITIONS + 2))
-    wait_for("the new ones' owners", lambda: set().union(*owned(group).values()) == everything, deadline_s=30)
+    wait_for("the new ones' owners", lambda: set().union(*owned(group).values()) == everything)
 
 
 def test_status_tells_the_lag_and_rate_of_all_processors(group):

@@ -1,0 +1,97 @@
+"""`up` keeps the roles alive, shows what fails again and again, and leaves no process behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from dashboard.autostart import Guardian
+from pipeline.settings import PROJECT_DIR
+from pipeline.statusboard import read_roles
+from tests.support.running_pipeline import RunningPipeline, alive, wait_for
+
+END_WITHIN_S = 10.0
+
+
+def pids(pipeline: RunningPipeline) -> set[int]:
+    """All processes of a pipeline that runs."""
+    return {role.pid for role in read_roles(pipeline.data_dir) if role.state != "stopped"}
+
+
+def test_a_role_that_dies_again_and_again_is_tried_ever_more_slowly_and_shown_as_failing_until_it_works(
+    pipeline_with, tmp_path
+):
+    schemas = tmp_path / "schemas"
+    shutil.copytree(PROJECT_DIR / "schemas", schemas)
+    whole = (schemas / "order.v2.avsc").read_text()
+    (schemas / "order.v2.avsc").write_text("{")
+    pipeline = pipeline_with(schemas_dir=str(schemas))
+    pipeline.start("up")
+    waits = [f"processor-0 ended (exit code 1); starting it again in {wait} s" for wait in ("0.5", "1.0", "2.0")]
+    wait_for("three deaths", lambda: all(each in pipeline.log() for each in waits))
+    assert pipeline.role("processor").state == "failing"
+    assert "order.v2.avsc cannot be used" in pipeline.role("processor").detail
+    assert pipeline.role("up").state == "failing"
+    assert "processor-0 ended (exit code 1)" in pipeline.role("up").detail
+    (schemas / "order.v2.avsc").write_text(whole)
+    pipeline.wait_until_running()
+
+
+def test_nothing_is_left_when_the_terminal_is_closed(pipeline_with):
+    pipeline = pipeline_with()
+    screen, terminal = os.openpty()
+    # A shell that stays, as one does at which somebody has typed the command.
+    shell = subprocess.Popen(
+        ["setsid", "--ctty", "sh", "-c", f"{sys.executable} -m pipeline up; true"],
+        cwd=PROJECT_DIR,
+        env=pipeline.environment,
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+    pipeline.wait_until_running()
+    running = pids(pipeline)
+    assert len(running) == 5
+    os.close(screen)
+    shell.wait(END_WITHIN_S)
+    wait_for("the end of all", lambda: not any(alive(pid) for pid in running))
+
+
+def test_a_second_pipeline_on_a_data_folder_says_that_one_runs_and_leaves_it_alone(pipeline):
+    before = pids(pipeline)
+    second = pipeline.command("up")
+    assert second.returncode == 1
+    assert "a pipeline runs on" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert pids(pipeline) == before
+    assert all(alive(pid) for pid in before)
+
+
+def test_two_apps_on_a_data_folder_share_one_pipeline_and_either_goes_on_without_the_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
+    pipeline = RunningPipeline(tmp_path)
+    apps = [Guardian(tmp_path) for _ in range(2)]
+    for app in apps:
+        app.start()
+    try:
+        pipeline.wait_until_running()
+        wait_for("one of them to stand back", lambda: len(started_by(apps)) == 1)
+        before = pids(pipeline)
+        [(owner, process)] = started_by(apps)
+        assert process.pid in before
+        owner.end()
+        apps.remove(owner)
+        wait_for("the other's pipeline", lambda: pids(pipeline) and not pids(pipeline) & before)
+        pipeline.wait_until_running()
+        assert not any(alive(pid) for pid in before)
+    finally:
+        for app in apps:
+            app.end()
+
+
+def started_by(apps: list[Guardian]) -> list[tuple[Guardian, subprocess.Popen[bytes]]]:
+    """The apps whose pipeline runs."""
+    return [(app, app._process) for app in apps if app._process is not None and app._process.poll() is None]
