@@ -57,6 +57,8 @@ class OrderWriter:
         self._thread = threading.Thread(target=self._write, name="order-writer")
         self.account = Account()
         self.errors: list[str] = []
+        self.slowest_confirmation_s = 0.0
+        """How long Kafka took at most to confirm a record; may be set to 0 to begin anew."""
 
     def __enter__(self) -> Self:
         if self._rate_per_s:
@@ -113,7 +115,10 @@ class OrderWriter:
             value = value[:-2]
         headers: Headers = ((TRANSIENT_FAILURES, b"2"),) if kind == "transient" else ()
 
+        sent_s = time.monotonic()
+
         def confirmed(delivery: Delivery) -> None:
+            self.slowest_confirmation_s = max(self.slowest_confirmation_s, time.monotonic() - sent_s)
             if delivery.error:
                 self.errors.append(delivery.error)
             elif kind in ("invalid", "malformed"):
