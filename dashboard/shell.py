@@ -44,13 +44,14 @@ def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
             st.switch_page(page, query_params=query)
 
 
-def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = ()) -> None:
+def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), longest_wait_ms: int = 60_000) -> None:
     """Draws a part of the page now and again at every refresh, and the sidebar's job with it.
 
-    One a page: each costs the server a run of its own. `places` are containers outside of it that `render` draws in.
+    One a page: each costs the server a run of its own. `places` are containers outside of it that `render` draws in;
+    `longest_wait_ms` is for what people wait for with their eyes on it.
     """
     st.session_state[_LIVE] = True
-    refresh_ms = settings().refresh_ms
+    refresh_ms = min(settings().refresh_ms, longest_wait_ms)
     draw_job = job_drawer()
 
     @st.fragment(run_every=refresh_ms / 1000 if refresh_ms else None)

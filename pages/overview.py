@@ -15,6 +15,7 @@ from pipeline.errors import OrderPulseError
 
 begin_page("Overview", ":material/monitoring:")
 ZONE = str(viewer_zone())
+FIRST_ORDERS_WITHIN_MS = 250
 
 
 def empty() -> None:
@@ -71,4 +72,4 @@ if ready():
     )
     full(WINDOWS[chosen])
 else:
-    live(empty)
+    live(empty, longest_wait_ms=FIRST_ORDERS_WITHIN_MS)

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
     sys.exit(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
 
-from pipeline import commands, roles
 from pipeline.errors import OrderPulseError
-from pipeline.settings import load_settings, prepare_data_dir
+from pipeline.settings import Settings, load_settings, prepare_data_dir, unknown_variables
 
 ROLE_HELP = {
     "up": "starts and supervises all roles, and the demo cluster where no Kafka is set",
@@ -20,6 +19,7 @@ ROLE_HELP = {
     "collector": "collects dead letters of any dialect",
     "worker": "produces, replays, watches",
 }
+REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         settings = load_settings()
-        commands.warn_of_unknown_variables()
+        _warn_of_unknown_variables()
         if options.needs_folder:
             prepare_data_dir(settings)
         return int(options.run(settings, options))
@@ -42,20 +42,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _warn_of_unknown_variables() -> None:
+    for name in unknown_variables():
+        print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
+
+
+# `up` and the roles are started with the app and again after a death, and people wait for them meanwhile: a process
+# imports what its command needs and no more.
+
+
+def _run_role(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.roles import run_role
+
+    return run_role(settings, options)
+
+
+def _run_command(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.commands import COMMANDS
+
+    return COMMANDS[options.command](settings, options)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="python -m pipeline", description="Live order analytics and a dead-letter workbench for Kafka."
     )
-    top.set_defaults(needs_folder=True)
-    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
+    top.set_defaults(needs_folder=True, run=_run_command)
+    subparsers = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for role, text in ROLE_HELP.items():
         command = subparsers.add_parser(role, help=text, description=text.capitalize())
         command.add_argument(
             "--instance", type=int, metavar="N", help="which of several (default: the first number that is free)"
         )
         command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
-        command.set_defaults(run=roles.run_role, role=role)
+        command.set_defaults(run=_run_role, role=role)
     _add_produce(subparsers)
     _add_replay(subparsers)
     _add_reports(subparsers)
@@ -80,7 +101,6 @@ def _add_produce(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="`reference`: 20 orders, of which order 15 fails for good",
     )
     _add_wait(command)
-    command.set_defaults(run=commands.produce)
 
 
 def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,12 +111,11 @@ def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     which.add_argument("--all", action="store_true", help="all that are open")
     which.add_argument("--id", type=int, nargs="+", metavar="ID", dest="ids", help="these")
     which.add_argument("--group", type=_utf8, metavar="FINGERPRINT", help="the open ones of a group")
-    which.add_argument("--status", choices=commands.REPLAYABLE, help="those with this status")
+    which.add_argument("--status", choices=REPLAYABLE, help="those with this status")
     command.add_argument("--rate", type=float, default=0.0, metavar="R", help="records a second (default 0: no limit)")
     command.add_argument("--dry-run", action="store_true", help="only list what would be sent")
     command.add_argument("--force", action="store_true", help="also those that were replayed as often as is allowed")
     _add_wait(command)
-    command.set_defaults(run=commands.replay)
 
 
 def _utf8(text: str) -> str:
@@ -115,7 +134,7 @@ def _add_wait(command: argparse.ArgumentParser) -> None:
 def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     status = subparsers.add_parser("status", help="roles, lag, rates, totals", description="Tells how all goes.")
     status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(run=commands.status, needs_folder=False)
+    status.set_defaults(needs_folder=False)
 
     export = subparsers.add_parser(
         "export", help="writes everything to a file", description="Writes all rows to a file."
@@ -123,34 +142,33 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument("what", choices=("orders", "dead-letters"))
     export.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
-    export.set_defaults(run=commands.export, needs_folder=False)
+    export.set_defaults(needs_folder=False)
 
     text = "whether a role is well: exit 0 when it is, 1 with one line that says why not"
     health = subparsers.add_parser("health", help=text, description=f"Tells {text}.")
     health.add_argument("role", choices=tuple(ROLE_HELP))
     health.add_argument("--instance", type=int, metavar="N", help="which of several (default: all on this host)")
-    health.set_defaults(run=commands.health, needs_folder=False)
+    health.set_defaults(needs_folder=False)
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
     check.add_argument("--repair", action="store_true", help="make the figures true first; prints each change")
-    check.set_defaults(run=commands.check, needs_folder=False)
+    check.set_defaults(needs_folder=False)
 
     text = "copies the buffer to a new file while everything runs"
     backup = subparsers.add_parser("backup", help=text, description=f"{text.capitalize()}.")
     backup.add_argument("file", metavar="FILE", help="a file that is not there yet")
-    backup.set_defaults(run=commands.backup, needs_folder=False)
+    backup.set_defaults(needs_folder=False)
 
     text = "puts a backup in the buffer's place"
     restore = subparsers.add_parser(
         "restore", help=text, description=f"{text.capitalize()}; the replaced one is kept under a dated name."
     )
     restore.add_argument("file", metavar="FILE", help="what `backup` wrote")
-    restore.set_defaults(run=commands.restore)
 
     text = "every setting, its value and where it came from"
     config = subparsers.add_parser("config", help=text, description=f"Shows {text}; secrets are masked.")
-    config.set_defaults(run=commands.config, needs_folder=False)
+    config.set_defaults(needs_folder=False)
 
 
 if __name__ == "__main__":

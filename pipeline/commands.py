@@ -24,23 +24,16 @@ from pipeline.health import raise_unless_well
 from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.kafka_check import compare_with_kafka
 from pipeline.requests import ProduceRequest
-from pipeline.settings import Settings, describe, unknown_variables
+from pipeline.settings import Settings, describe
 from pipeline.statusboard import RoleStatus, read_roles
 from pipeline.supervisor import is_running, sole_owner
 
 log = logging.getLogger(__name__)
 
-REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
 ENDED = ("done", "failed", "cancelled")
 PROGRESS_EVERY_S = 0.2
 NOT_COMPARED = 3
 """Exit code of `check` where the buffer agrees with itself and Kafka could not be asked."""
-
-
-def warn_of_unknown_variables() -> None:
-    """Names environment variables that look like settings and are none."""
-    for name in unknown_variables():
-        print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
 
 
 # -- jobs
@@ -308,3 +301,17 @@ def config(settings: Settings, options: argparse.Namespace) -> int:
 
 
 Command = Callable[[Settings, argparse.Namespace], int]
+
+
+COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
+    "produce": produce,
+    "replay": replay,
+    "status": status,
+    "export": export,
+    "health": health,
+    "check": check,
+    "backup": backup,
+    "restore": restore,
+    "config": config,
+}
+"""By the name that is typed."""

@@ -97,6 +97,8 @@ class _Worker:
         view = ClusterView(self._settings, cluster)
         watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
         sender = Sender(self._settings, cluster)
+        # While the topics are looked up and the processor is waited for.
+        sender.connect()
         try:
             run = self._job_run(job, cluster, view, sender)
             while not run.step(STEP_S):

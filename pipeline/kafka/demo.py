@@ -8,10 +8,8 @@ import os
 import uuid
 from pathlib import Path
 
-from confluent_kafka import Producer
-
-from pipeline.kafka.client import ANSWER_S, answered
 from pipeline.kafka.cluster import BROKER_FILE, Cluster
+from pipeline.kafka.mock_cluster import MockCluster
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +26,6 @@ DEMO_LIMITS = {
     "cluster_tools": "Groups and brokers cannot be listed or described (ListGroups, DescribeCluster).",
     "topic_ids": "Tells no topic ids.",
     "offsets_by_time": "Finds no offsets by time.",
-    "quick_joins": "Takes about 3 s for the first join of a consumer group.",
     "quick_returns": "Keeps a dead member's partitions until its session ends, though one of its name has come back.",
 }
 """What the demo cluster cannot do (librdkafka's mock cluster), by name, in the words that the app shows."""
@@ -42,10 +39,8 @@ class DemoBroker:
 
     def __init__(self, data_dir: Path) -> None:
         self._file = data_dir / BROKER_FILE
-        # bootstrap.servers is replaced by the library, but without one it warns.
-        self._host = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "127.0.0.1:1", "log_level": 0})
-        brokers = answered("starting the demo cluster", self._host.list_topics, timeout=ANSWER_S).brokers.values()
-        addresses = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+        self._mock = MockCluster()
+        addresses = self._mock.bootstrap_servers
         self.cluster = Cluster(addresses, f"demo-{uuid.uuid4().hex[:12]}")
         told = {"bootstrap_servers": addresses, "cluster_id": self.cluster.demo_id, "pid": os.getpid()}
         waiting = self._file.with_suffix(f".{os.getpid()}")
@@ -59,3 +54,4 @@ class DemoBroker:
                 self._file.unlink()
         except FileNotFoundError:
             log.debug("the address of the demo cluster was gone already")
+        self._mock.close()

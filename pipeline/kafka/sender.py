@@ -33,8 +33,8 @@ class Delivery:
 class Sender:
     """Sends records, idempotently, and reports each one's confirmation from inside `poll` and `flush`.
 
-    Connects with the first record. `message_timeout_ms` 0 keeps trying for ever. Raises KafkaUnavailableError when
-    the brokers turn us away as a whole; what is not confirmed then may be in Kafka or not.
+    Connects with the first record, unless told to before. `message_timeout_ms` 0 keeps trying for ever. Raises
+    KafkaUnavailableError when the brokers turn us away as a whole; what is not confirmed then may be in Kafka or not.
     """
 
     def __init__(self, settings: Settings, cluster: Cluster, message_timeout_ms: int = 0) -> None:
@@ -50,6 +50,11 @@ class Sender:
         self._producer: Producer | None = None
         self._may_not_write = False
 
+    def connect(self) -> None:
+        """Connects now, so that the first record need not wait for it."""
+        # The library asks for its producer id at once, finds no connection yet, and asks again after half a second.
+        self._connected()
+
     def send(
         self,
         topic: str,
@@ -63,11 +68,9 @@ class Sender:
         """Queues one record; waits while the queue is full. `timestamp_ms` 0 is now."""
         options: dict[str, Any] = {} if partition is None else {"partition": partition}
         while True:
-            if self._producer is None:
-                self._producer = new_client(Producer, self._settings, self._config)
-                self._may_not_write = False
+            producer = self._connected()
             try:
-                self._producer.produce(
+                producer.produce(
                     topic,
                     key=key,
                     value=value,
@@ -108,6 +111,12 @@ class Sender:
         """Gives up what is not confirmed."""
         if self._producer is not None:
             _end(self._producer)
+
+    def _connected(self) -> Producer:
+        if self._producer is None:
+            self._producer = new_client(Producer, self._settings, self._config)
+            self._may_not_write = False
+        return self._producer
 
     def _give_up(self, producer: Producer, error: KafkaException) -> None:
         """Ends a producer that has failed for good; the next record makes another one."""

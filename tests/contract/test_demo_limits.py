@@ -18,7 +18,6 @@ from tests.support.running_pipeline import wait_for
 
 ANSWER_S = 1.0
 """Long enough for a broker in this very process."""
-FIRST_JOIN_S = 2.5
 KEPT_BYTES = 5_000_000
 
 
@@ -92,11 +91,6 @@ def finds_no_offsets_by_time(demo: Demo) -> None:
     assert found.offset == -1
 
 
-def makes_the_first_member_wait(demo: Demo) -> None:
-    demo.make_topic()
-    assert seconds_to_join(demo, "a") >= FIRST_JOIN_S
-
-
 def gives_nothing_back_before_the_session_ends(demo: Demo) -> None:
     demo.make_topic()
     first_s = seconds_to_join(demo, "a")
@@ -111,7 +105,6 @@ PROOFS: dict[str, Callable[[Demo], None]] = {
     "cluster_tools": lists_no_groups_and_describes_no_cluster,
     "topic_ids": tells_no_topic_ids,
     "offsets_by_time": finds_no_offsets_by_time,
-    "quick_joins": makes_the_first_member_wait,
     "quick_returns": gives_nothing_back_before_the_session_ends,
 }
 
