@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -84,7 +84,7 @@ def connect_writer(
     """
     with translated_errors(path):
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
-        try:
+        with closed_in_trouble(connection):
             # Looked at before anything is set: a file that is not ours stays as it is.
             _layout_of(connection, path)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -98,9 +98,6 @@ def connect_writer(
             connection.execute("PRAGMA wal_autocheckpoint = 8000")
             connection.execute("PRAGMA foreign_keys = ON")
             _bring_up_to_date(connection, path)
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
 
@@ -116,20 +113,26 @@ def connect_reader(path: Path, older: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
         )
-        try:
+        with closed_in_trouble(connection):
             connection.execute("PRAGMA cache_size = -16000")
             version = _layout_of(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        if version == 0 or (version < LAYOUT_VERSION and not older):
-            connection.close()
-            raise BufferUnavailableError(
-                f"the buffer {path} is being made"
-                if version == 0
-                else f"the buffer {path} has layout {version}; the pipeline brings it to {LAYOUT_VERSION} at its start"
-            )
+            if version == 0 or (version < LAYOUT_VERSION and not older):
+                raise BufferUnavailableError(
+                    f"the buffer {path} is being made"
+                    if version == 0
+                    else f"the buffer {path} has layout {version}; "
+                    f"the pipeline brings it to {LAYOUT_VERSION} at its start"
+                )
         return connection
+
+
+@contextmanager
+def closed_in_trouble(connection: sqlite3.Connection) -> Iterator[None]:
+    """Closes the connection when what is done with it meanwhile raises, whatever it is."""
+    with ExitStack() as in_trouble:
+        in_trouble.callback(connection.close)
+        yield
+        in_trouble.pop_all()
 
 
 @contextmanager
@@ -140,10 +143,9 @@ def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conne
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
+        finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pipeline.buffer.connection import connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
@@ -448,12 +448,9 @@ class Reader:
     def _borrowed(self) -> Iterator[sqlite3.Connection]:
         """A connection that nobody else uses meanwhile; there come to be as many as threads ever read at once."""
         opened = self._take()
-        try:
+        # After any trouble the next query begins with a connection of its own.
+        with closed_in_trouble(opened.connection):
             yield opened.connection
-        except BaseException:
-            # Whatever it was, the next query begins with a connection of its own.
-            opened.connection.close()
-            raise
         with self._lock:
             self._idle.append(opened)
 

@@ -7,14 +7,13 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from scripts.local.fetch import kafka_jars
-from scripts.local.process import JavaProcess, LocalServiceError, free_ports, run_java
+from scripts.local.process import JavaProcess, LocalService, LocalServiceError, free_ports, run_java
 from scripts.local.server_properties import (
     PLAINTEXT,
     BrokerPorts,
@@ -33,7 +32,7 @@ HEAP_OF_MANY_MB = 320
 _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 
 
-class KafkaCluster:
+class KafkaCluster(LocalService):
     """Brokers 1 to `brokers`; `with KafkaCluster(folder) as kafka` starts them and stops them.
 
     `properties` override those of server.properties, for every broker. Data, settings and logs are in `folder`, and
@@ -143,19 +142,6 @@ class KafkaCluster:
             pair = self.security.authority.client(user)
             config |= {"ssl.key.location": str(pair.key_file), "ssl.certificate.location": str(pair.certificate_file)}
         return config
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _format(self) -> None:
         # Kafka's ids are 16 bytes in 22 letters; this one does not begin with a dash, which would be an option.

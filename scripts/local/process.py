@@ -9,9 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import SystemRandom
+from types import TracebackType
+from typing import Self
 
 LEASH = Path(__file__).with_name("leash.py")
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
@@ -23,6 +27,30 @@ LOG_TAIL_LINES = 15
 
 class LocalServiceError(Exception):
     """A local service could not be fetched or started, or ended by itself. One line, but for the tail of its log."""
+
+
+class LocalService(ABC):
+    """`with` starts it and ends it, also where it comes up only in part."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it and waits until it answers. Raises LocalServiceError."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends what was started of it."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as in_trouble:
+            in_trouble.callback(self.stop)
+            self.start()
+            in_trouble.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 class JavaProcess:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from scripts.local.fetch import registry_home
-from scripts.local.process import JavaProcess, free_ports
+from scripts.local.process import JavaProcess, LocalService, free_ports
 
 START_S = 90.0
 STOP_S = 15.0
@@ -19,7 +17,7 @@ CONNECTIONS = {"initial-size": 1, "min-size": 1, "max-size": 10}
 """Of its pools to the database in its own memory; it opens 20 of each at once if it is let."""
 
 
-class ApicurioRegistry:
+class ApicurioRegistry(LocalService):
     """One registry; `with ApicurioRegistry(folder) as registry` starts and stops it.
 
     Its log is in `folder`. Stopped, it has forgotten every schema. Start it from a thread that outlives it.
@@ -76,16 +74,3 @@ class ApicurioRegistry:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             return False
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -176,12 +176,12 @@ def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_wit
         assert queued.returncode == 0, queued.stderr
         wait_for("some orders", lambda: _orders(pipeline) > 100)
         _fill(filler, leave_bytes=9_000_000)
-        wait_for("the alert before it", lambda: "disk-full" in _firing(pipeline))
+        wait_for("the alert before it", lambda: "disk-full" in pipeline.firing())
         _fill(filler)
         wait_for("the complaint", lambda: "full" in pipeline.role("processor").detail)
         filler.unlink()
         wait_for("every order", lambda: _orders(pipeline) == 3000)
-        wait_for("the end of the alert", lambda: "disk-full" not in _firing(pipeline))
+        wait_for("the end of the alert", lambda: "disk-full" not in pipeline.firing())
     finally:
         pipeline.end()
         subprocess.run(["umount", str(pipeline.data_dir)], check=True)
@@ -196,14 +196,6 @@ def _fill(path, leave_bytes: int = 0) -> None:
             except OSError as error:
                 assert error.errno == errno.ENOSPC  # noqa: PT017 - somebody else took the last page
                 return
-
-
-def _firing(pipeline: RunningPipeline) -> set[str]:
-    with pipeline.reader() as reader:
-        alerts = reader.alerts(10)
-    return {
-        rule for rule, state in zip(alerts.column("rule"), alerts.column("state"), strict=True) if state == "firing"
-    }
 
 
 def _orders(pipeline: RunningPipeline) -> int:

@@ -206,21 +206,14 @@ def test_a_broker_that_is_away_is_complained_and_alerted_of_until_it_is_back(gro
     def details() -> list[str]:
         return [role.detail for role in group.running() if role.role in ("processor", "collector")]
 
-    def firing() -> set[str]:
-        with group.reader() as reader:
-            rows = reader.alerts(10)
-        return {
-            rule for rule, state in zip(rows.column("rule"), rows.column("state"), strict=True) if state == "firing"
-        }
-
     apache_kafka.stop_broker(1)
     try:
         wait_for("both complain", lambda: len([said for said in details() if "does not answer" in said]) == 2)
-        wait_for("an alert of each", lambda: firing() >= alerts)
+        wait_for("an alert of each", lambda: group.firing() >= alerts)
     finally:
         apache_kafka.restart(1)
     wait_for("neither complains", lambda: details() == ["", ""], deadline_s=20)
-    wait_for("no alert", lambda: not firing() & alerts)
+    wait_for("no alert", lambda: not group.firing() & alerts)
 
 
 HALF_MOVED = """

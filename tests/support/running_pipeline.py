@@ -132,6 +132,14 @@ class RunningPipeline:
         with Reader(self.settings.database_file, limit_ms=30_000) as reader:
             yield reader
 
+    def firing(self) -> set[str]:
+        """The rules whose alerts fire."""
+        with self.reader() as reader:
+            alerts = reader.alerts(10)
+        return {
+            rule for rule, state in zip(alerts.column("rule"), alerts.column("state"), strict=True) if state == "firing"
+        }
+
     def settled(self) -> int:
         """Orders and dead letters in the buffer."""
         with self.reader() as reader:
