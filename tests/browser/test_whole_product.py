@@ -24,6 +24,7 @@ from pipeline.settings import PROJECT_DIR, load_settings
 from pipeline.statusboard import read_roles
 from pipeline.supervisor import is_running
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
+from tests.support.running_pipeline import alive
 
 pytestmark = pytest.mark.browser
 PAGES = ("Overview", "Orders", "Dead letters", "Jobs", "Pipeline", "Alerts")
@@ -223,15 +224,8 @@ def test_no_process_stays_when_the_app_is_killed(page: Page, app: StartApp) -> N
     wait_until("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
     pids = [role.pid for role in read_roles(folder)]
     os.kill(running.pid, signal.SIGKILL)
-    wait_until("the end of every process", lambda: not any(_alive(pid) for pid in pids))
+    wait_until("the end of every process", lambda: not any(alive(pid) for pid in pids))
     assert not is_running(folder)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def _queue_reference(app: App) -> None:

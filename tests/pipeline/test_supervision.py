@@ -6,18 +6,53 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+
+import pytest
 
 from dashboard.autostart import Guardian
 from pipeline.settings import PROJECT_DIR
 from pipeline.statusboard import read_roles
+from tests.support.kafkas import on_clusters
 from tests.support.running_pipeline import RunningPipeline, alive, wait_for
 
-END_WITHIN_S = 10.0
+BACK_WITHIN_S = 2.0
+END_WITHIN_S = 5.0
 
 
 def pids(pipeline: RunningPipeline) -> set[int]:
     """All processes of a pipeline that runs."""
     return {role.pid for role in read_roles(pipeline.data_dir) if role.state != "stopped"}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("name", ["broker", "processor", "collector", "worker"])
+def test_a_role_that_dies_is_back_within_two_seconds(pipeline, name):
+    dead = pipeline.role(name).pid
+    began_s = time.monotonic()
+    pipeline.kill(name)
+    wait_for(f"the {name}'s word", lambda: pipeline.role(name).pid != dead)
+    assert time.monotonic() - began_s < BACK_WITHIN_S
+    wait_for("its work", lambda: any(role.role == name and role.pid != dead for role in pipeline.running()))
+
+
+@pytest.mark.alone
+@on_clusters("durability")
+def test_sigterm_ends_everything_within_five_seconds_and_leaves_nothing_half_done(pipeline):
+    queued = pipeline.command("produce", "--count", "20000", "--invalid-share", "0.1", "--no-wait")
+    assert queued.returncode == 0, queued.stderr
+    wait_for("the flow", lambda: pipeline.settled() > 500)
+    running = pids(pipeline)
+    began_s = time.monotonic()
+    pipeline.started("up").terminate()
+    assert pipeline.started("up").wait(END_WITHIN_S) == 0
+    assert time.monotonic() - began_s < END_WITHIN_S
+    assert not any(alive(pid) for pid in running)
+    assert {role.state for role in read_roles(pipeline.data_dir)} == {"stopped"}
+    assert "ending it" not in pipeline.log()
+    pipeline.up()
+    wait_for("the job's end", lambda: pipeline.settled() == 20_000)
+    assert pipeline.command("check").returncode == 0
 
 
 def test_a_role_that_dies_again_and_again_is_tried_ever_more_slowly_and_shown_as_failing_until_it_works(

@@ -53,6 +53,7 @@ class RunningPipeline:
         for name, value in settings.items():
             self.environment[f"ORDERPULSE_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._latest: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts `python -m pipeline …` in the background; it ends with us."""
@@ -67,7 +68,12 @@ class RunningPipeline:
         )
         log.close()
         self._processes.append(process)
+        self._latest[arguments[0]] = process
         return process
+
+    def started(self, command: str) -> subprocess.Popen[bytes]:
+        """The process that was started last with this command."""
+        return self._latest[command]
 
     def command(self, *arguments: str, deadline_s: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
         """Runs `python -m pipeline …` to its end."""
