@@ -47,7 +47,7 @@ soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: doe
 	$(BIN)/python -m scripts.soak
 
 BENCH ?=
-bench: $(VENV)/installed-dev $(VENV)-bench/installed ## measures beside the bare loop and other frameworks on Apache Kafka; BENCH=--full
+bench: setup-test $(VENV)-bench/installed ## measures beside the bare loop and other frameworks on Apache Kafka; BENCH=--full
 	@$(BIN)/python -m scripts.local.fetch
 	@$(BIN)/python -m bench $(BENCH)
 

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cold import first_figure_s
 from bench.growth import grow
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import Buffer, Rate, Role, rate_until
@@ -183,6 +184,16 @@ def growth(place: Place) -> Iterator[Line]:
     )
     yield _at_least("insert rate when big / at first", found.first_us / found.last_us, 0.80, "{:.0%}")
     yield _at_most("bytes on disk an order", found.bytes_an_order, 160)
+    yield Line(
+        "what a refresh of the Overview asks, ms",
+        f"{found.small_overview_ms:.1f} at 100,000, {found.big_overview_ms:.1f} at {found.rows / 1e6:,.0f} million",
+    )
+    yield _at_most("Overview when big / at 100,000", found.big_overview_ms / found.small_overview_ms, 1.5)
+
+
+def cold_start(place: Place) -> Iterator[Line]:
+    """From `make run` on an empty data folder until the first figure is on the page, the button pressed at once."""
+    yield _at_most("cold start to the first figure, s", first_figure_s(place.data("cold")), 5)
 
 
 def several(place: Place) -> Iterator[Line]:
@@ -308,5 +319,6 @@ MEASURES = {
         sending,
         dead_letters,
         growth,
+        cold_start,
     )
 }

@@ -94,7 +94,7 @@ def has_records() -> bool:
 
 def overview(window: Window, zone: str) -> Overview:
     """Everything on the overview, times as clocks in `zone` show them."""
-    return snapshots().get(("overview", window, zone), lambda source: _overview(source, window, zone))
+    return snapshots().get(("overview", window, zone), lambda source: overview_of(source, window, zone))
 
 
 def newest_job() -> JobView | None:
@@ -106,7 +106,8 @@ def _newest_job(source: Reader) -> JobView | None:
     return source.unfinished_job() or next(iter(source.jobs(1)), None)
 
 
-def _overview(source: Reader, window: Window, zone: str) -> Overview:
+def overview_of(source: Reader, window: Window, zone: str) -> Overview:
+    """The same, asked of a buffer now."""
     totals = source.totals()
     products = source.product_totals(TOP_PRODUCTS)
     return Overview(
