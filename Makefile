@@ -48,7 +48,6 @@ soak: $(VENV)/installed-dev ## 24 simulated hours of load with retention on: doe
 
 BENCH ?=
 bench: setup-test $(VENV)-bench/installed ## measures beside the bare loop and other frameworks on Apache Kafka; BENCH=--full
-	@$(BIN)/python -m scripts.local.fetch
 	@$(BIN)/python -m bench $(BENCH)
 
 FAULTS ?= 300

@@ -21,7 +21,7 @@ END_WITHIN_S = 15
 
 
 def first_figure_s(data_dir: Path) -> float:
-    """Seconds from starting the app as `make run` does; somebody opens it and presses the button as soon as it shows."""
+    """Seconds from starting the app as `make run` does until the first figure; the button is pressed when it shows."""
     [port] = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     with sync_playwright() as playwright:

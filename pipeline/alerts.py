@@ -40,17 +40,20 @@ class AlertWatch:
         self._in_trouble_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
         self._under_way: list[tuple[int, Future[str]]] = []
+        # Whoever was here before ended between noting an alert and telling people, or while it told them.
+        for untold in watch.untold():
+            self._tell(untold.alert_id, _ended(untold.message) if untold.over else untold.message)
 
     def check(self, now_ms: int) -> None:
         """Fires and resolves alerts, and notes which messages have gone out."""
         findings = [*self._dead_letter_rate(now_ms), *self._disk(), *self._roles(now_ms)]
         reached("worker: before an alert is noted")
         for found in findings:
-            alert_id = self._watch.fire(found.rule, found.value, found.threshold, found.message, now_ms)
+            alert_id = self._watch.fire(found.rule, found.value, found.threshold, found.message, now_ms, self._tells)
             self._tell(alert_id, found.message)
         for rule, message in self._watch.firing():
             if rule not in {found.rule for found in findings}:
-                self._tell(self._watch.resolve(rule, now_ms), f"over: {message}")
+                self._tell(self._watch.resolve(rule, now_ms, self._tells), _ended(message))
         reached("worker: alert noted")
         self._note_what_went_out()
 
@@ -94,14 +97,24 @@ class AlertWatch:
         self._messenger.shutdown(wait=True)
         self._note_what_went_out()
 
+    @property
+    def _tells(self) -> bool:
+        return bool(self._settings.alert_urls)
+
     def _tell(self, alert_id: int | None, message: str) -> None:
-        if alert_id is not None and self._settings.alert_urls:
+        if alert_id is not None and self._tells:
             self._under_way.append((alert_id, self._messenger.submit(_notify, self._settings.alert_urls, message)))
 
     def _note_what_went_out(self) -> None:
         for alert_id, message in [each for each in self._under_way if each[1].done()]:
+            reached("worker: before a message is noted")
             self._watch.noticed(alert_id, message.result())
+            reached("worker: message noted")
         self._under_way = [each for each in self._under_way if not each[1].done()]
+
+
+def _ended(message: str) -> str:
+    return f"over: {message}"
 
 
 def disk_used(settings: Settings) -> tuple[float, int]:

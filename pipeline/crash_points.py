@@ -55,6 +55,8 @@ POINTS = (
     "worker: job ended",
     "worker: before an alert is noted",
     "worker: alert noted",
+    "worker: before a message is noted",
+    "worker: message noted",
     "worker: before old seconds go",
     "worker: old seconds gone",
     "worker: before old rows go",

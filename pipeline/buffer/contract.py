@@ -331,20 +331,37 @@ class AlertWindow:
     dead_letters: int
 
 
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An alert that people are to be told of: that it began or, if `over`, that it ended."""
+
+    alert_id: int
+    message: str
+    over: bool
+
+
 class WatchStore(Protocol):
     """Alerts, events and upkeep."""
 
     def window(self, from_ms: int) -> AlertWindow:
         """Orders processed and dead letters collected since `from_ms`."""
 
-    def fire(self, rule: str, value: float, threshold: float, message: str, now_ms: int) -> int | None:
-        """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one."""
+    def fire(
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+    ) -> int | None:
+        """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one.
+
+        `tell`: there are people to be told, which `untold` remembers until `noticed` says what became of it.
+        """
 
     def firing(self) -> list[tuple[str, str]]:
         """The rules whose alerts fire, each with its message."""
 
-    def resolve(self, rule: str, now_ms: int) -> int | None:
-        """Ends the alert that fires; returns its id, None when none did."""
+    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
+        """Ends the alert that fires; returns its id, None when none did. `tell` as with `fire`."""
+
+    def untold(self) -> list[Untold]:
+        """Alerts whose beginning or end people are still to be told, oldest first."""
 
     def noticed(self, alert_id: int, notice: str) -> None:
         """Notes whether people were told."""

@@ -285,7 +285,7 @@ CREATE TABLE alerts (
     value         REAL NOT NULL,                -- worst share, or seconds of trouble, seen while firing
     threshold     REAL NOT NULL,
     message       TEXT NOT NULL,
-    notice        TEXT                          -- NULL: nobody to tell; else 'sent' or why it could not be sent
+    notice        TEXT                          -- NULL: nobody to tell; else 'to be sent', 'sent' or why not
 );
 CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
 

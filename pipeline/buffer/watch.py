@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.buffer.connection import atomic, translated_errors
-from pipeline.buffer.contract import AlertWindow
+from pipeline.buffer.contract import AlertWindow, Untold
 
+TO_BE_SENT = "to be sent"
+"""An alert's notice until people are told, or until it is known why not."""
 EVENTS_KEPT = 1000
 SECONDS_AT_ONCE = 2000
 
@@ -30,7 +32,9 @@ class SqliteWatchStore:
             ).fetchone()
         return AlertWindow(*row)
 
-    def fire(self, rule: str, value: float, threshold: float, message: str, now_ms: int) -> int | None:
+    def fire(
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+    ) -> int | None:
         """See WatchStore."""
         with atomic(self._connection, self._path) as connection:
             firing = connection.execute(
@@ -40,9 +44,9 @@ class SqliteWatchStore:
             if firing:
                 return None
             (alert_id,) = connection.execute(
-                "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message) "
-                "VALUES (?, 'firing', ?, ?, ?, ?) RETURNING id",
-                (rule, now_ms, value, threshold, message),
+                "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message, notice) "
+                "VALUES (?, 'firing', ?, ?, ?, ?, ?) RETURNING id",
+                (rule, now_ms, value, threshold, message, TO_BE_SENT if tell else None),
             ).fetchone()
             return int(alert_id)
 
@@ -51,7 +55,7 @@ class SqliteWatchStore:
         with translated_errors(self._path):
             return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
 
-    def resolve(self, rule: str, now_ms: int) -> int | None:
+    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """See WatchStore."""
         with translated_errors(self._path):
             firing = self._connection.execute(
@@ -61,9 +65,18 @@ class SqliteWatchStore:
             return None
         with atomic(self._connection, self._path) as connection:
             connection.execute(
-                "UPDATE alerts SET state = 'resolved', ended_at_ms = ? WHERE id = ?", (now_ms, firing[0])
+                "UPDATE alerts SET state = 'resolved', ended_at_ms = ?, notice = coalesce(?, notice) WHERE id = ?",
+                (now_ms, TO_BE_SENT if tell else None, firing[0]),
             )
         return int(firing[0])
+
+    def untold(self) -> list[Untold]:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, message, state = 'resolved' FROM alerts WHERE notice = ? ORDER BY id", (TO_BE_SENT,)
+            ).fetchall()
+        return [Untold(alert_id, message, bool(over)) for alert_id, message, over in rows]
 
     def noticed(self, alert_id: int, notice: str) -> None:
         """See WatchStore."""

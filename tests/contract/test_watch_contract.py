@@ -1,6 +1,7 @@
 """What the buffer promises about alerts, events and upkeep."""
 
 from pipeline.buffer import AlertWindow
+from pipeline.buffer.contract import Untold
 from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_letter, processor
 
 
@@ -57,6 +58,20 @@ def test_an_alert_notes_whether_people_were_told(buffer, store):
     buffer.watch.noticed(buffer.watch.fire("rule", 1, 1, "", NOW_MS), "sent")
     buffer.watch.fire("other", 1, 1, "", NOW_MS)
     assert {row["rule"]: row["notice"] for row in store.table("alerts")} == {"rule": "sent", "other": None}
+
+
+def test_who_is_to_be_told_of_a_beginning_or_an_end_stays_untold_until_that_is_noted(buffer):
+    told = buffer.watch.fire("told", 1, 1, "bad", NOW_MS, tell=True)
+    untold = buffer.watch.fire("untold", 1, 1, "worse", NOW_MS, tell=True)
+    buffer.watch.fire("nobody to tell", 1, 1, "", NOW_MS)
+    buffer.watch.noticed(told, "sent")
+    assert buffer.watch.untold() == [Untold(untold, "worse", False)]
+    buffer.watch.resolve("told", NOW_MS, tell=True)
+    buffer.watch.resolve("nobody to tell", NOW_MS)
+    assert buffer.watch.untold() == [Untold(told, "bad", True), Untold(untold, "worse", False)]
+    buffer.watch.noticed(told, "not sent to json")
+    buffer.watch.noticed(untold, "sent")
+    assert buffer.watch.untold() == []
 
 
 def test_the_newest_thousand_events_are_kept(buffer, store):

@@ -27,6 +27,7 @@ from tests.support.kafkas import PARTITIONS, QUICK_FETCHES, own_names
 from tests.support.kept_roles import KeptRoles
 from tests.support.order_writer import Kind, OrderWriter
 from tests.support.running_pipeline import RunningPipeline
+from tests.support.told_people import ToldPeople
 
 ROLES = ("processor", "collector", "worker")
 FAULTY: dict[int, Kind] = {
@@ -148,7 +149,9 @@ class Outsider:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, apache_kafka: KafkaCluster) -> Iterator[KeptRoles]:
+def kept(
+    tmp_path_factory: pytest.TempPathFactory, apache_kafka: KafkaCluster, people: ToldPeople
+) -> Iterator[KeptRoles]:
     """The roles, alive."""
     data_dir = tmp_path_factory.mktemp("crash-points")
     pipeline = RunningPipeline(
@@ -159,10 +162,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory, apache_kafka: KafkaCluster) -
         retry_cap_ms=200,
         replay_limit=1000,
         kafka_config=QUICK_FETCHES,
+        alert_urls=people.url,
         **own_names(),
     )
     yield KeptRoles(pipeline, data_dir / "die-at", ROLES)
     pipeline.end()
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[ToldPeople]:
+    """Who is told of alerts."""
+    with ToldPeople() as people:
+        yield people
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +189,7 @@ def outsider(kept: KeptRoles) -> Iterator[Outsider]:
 
 @pytest.mark.parametrize("points", ROUNDS)
 def test_whoever_dies_at_a_durable_step_loses_and_doubles_nothing(
-    kept: KeptRoles, outsider: Outsider, points: tuple[tuple[str, ...], ...]
+    kept: KeptRoles, outsider: Outsider, people: ToldPeople, points: tuple[tuple[str, ...], ...]
 ) -> None:
     for role, its_points in zip(ROLES, points, strict=True):
         have_die(kept, outsider, role, its_points)
@@ -187,6 +198,8 @@ def test_whoever_dies_at_a_durable_step_loses_and_doubles_nothing(
     for role in ROLES:
         kept.wait_for(f"the {role}'s deaths", lambda role=role: kept.has_died(role))
     kept.wait_for("the end of all that was asked for", outsider.settled)
+    if any("message" in point for point in points[ROLES.index("worker")]):
+        kept.wait_for("the message", lambda: f"over: before {points[ROLES.index('worker')][0]}" in people.messages)
     outsider.assert_nothing_is_lost_or_doubled()
 
 
@@ -198,6 +211,10 @@ def have_die(kept: KeptRoles, outsider: Outsider, role: str, points: tuple[str, 
         kept.end(role)
     if any("gap" in point for point in points):
         outsider.leave_a_gap(settings.orders_topic if role == "processor" else settings.own_dlq_topic)
+    if any("message" in point for point in points):
+        with open_buffer(settings.database_file) as buffer:
+            # What nobody finds is over at once, and people are told so.
+            buffer.watch.fire("a test", 1, 1, f"before {points[0]}", wall_clock_ms())
     if any("old rows" in point for point in points):
         kept.pipeline.environment["ORDERPULSE_ORDERS_KEPT_DAYS"] = str(KEPT_S / 86_400)
     kept.die_at(role, [each for point in points for each in (*COMES_AFTER.get(point, ()), point)])

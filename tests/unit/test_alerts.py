@@ -10,9 +10,12 @@ import pytest
 
 from pipeline.alerts import AlertWatch, disk_used
 from pipeline.buffer import Buffer, open_buffer
+from pipeline.buffer.reads import Reader
 from pipeline.settings import Settings, load_settings
 from pipeline.statusboard import StatusWriter
+from scripts.local.process import free_ports
 from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_letter, processor
+from tests.support.told_people import ToldPeople
 
 
 @pytest.fixture
@@ -103,6 +106,41 @@ def test_an_alert_of_a_worker_before_this_one_is_ended_too(watch, buffer):
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS - 60_000)
     watch.check(NOW_MS)
     assert firing(buffer) == {}
+
+
+def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
+    role = Role(settings.data_dir, "processor")
+    with ToldPeople() as people:
+        watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch)
+        for second in range(0, 31, 10):
+            role.say(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
+            watch.check(NOW_MS + second * 1000)
+        role.say(NOW_MS + 31_000, "running")
+        watch.check(NOW_MS + 31_000)
+        watch.close()
+    message = "processor-0: Kafka does not answer (for 30 s or more)"
+    assert people.messages == [message, f"over: {message}"]
+    assert buffer.watch.untold() == []
+
+
+def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settings, buffer):
+    ended = buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    buffer.watch.noticed(ended, "sent")
+    buffer.watch.resolve("disk-full", NOW_MS, tell=True)
+    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, tell=True)
+    with ToldPeople() as people:
+        AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch).close()
+    assert people.messages == ["over: almost full", "processor-7: waits"]
+    assert buffer.watch.untold() == []
+
+
+def test_an_address_that_does_not_take_the_message_is_named_by_its_kind_only(settings, buffer):
+    buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    [port] = free_ports(1)
+    urls = (f"json://user:secret@127.0.0.1:{port}/",)
+    AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch).close()
+    with Reader(settings.database_file) as reader:
+        assert reader.alerts(1).column("notice") == ["not sent to json"]
 
 
 def test_a_disk_that_runs_full_fires_before_nothing_can_be_written(settings, buffer):

@@ -10,7 +10,7 @@ CREATE TABLE alerts (
     value         REAL NOT NULL,                -- worst share, or seconds of trouble, seen while firing
     threshold     REAL NOT NULL,
     message       TEXT NOT NULL,
-    notice        TEXT                          -- NULL: nobody to tell; else 'sent' or why it could not be sent
+    notice        TEXT                          -- NULL: nobody to tell; else 'to be sent', 'sent' or why not
 );
 INSERT INTO "alerts" VALUES(1,'dead_letter_rate','resolved',1767268550000,1767268600000,0.12,0.05,'12% of the last 50 records failed',NULL);
 INSERT INTO "alerts" VALUES(2,'dead_letter_rate','firing',1767268740000,NULL,0.09,0.05,'9% of the last 120 records failed','told 1 of 1');
