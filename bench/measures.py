@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bench.growth import grow
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import Buffer, Rate, Role, rate_until
 from bench.waiting import wait_until
+from pipeline.statusboard import read_roles
 
 PEERS_PYTHON = Path(".venv-bench/bin/python")
 PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}
@@ -27,6 +28,7 @@ LATENCY_S = 15
 TURNS = 2
 SETTLED_S = 0.1
 """CPU time in a second at which roles have started and nothing is left to do."""
+HELD_AT_MOST_MS = 200_000
 LOOSE_RULES = "required = []\nprice_min = 0\nprice_max = 1000000\nmax_ahead_s = 600\n"
 
 
@@ -49,7 +51,6 @@ class Place:
         self.orders = orders
         self.rows = rows
         self.top_per_s = 0.0
-        self.top_cpu_us = 0.0
 
     def settings(self, topic: str, **more: str) -> dict[str, str]:
         """Settings of a pipeline on one topic."""
@@ -79,7 +80,7 @@ def catch_up(place: Place) -> Iterator[Line]:
         ours.append(_processed(place, topic, f"catch-up-{turn}", count))
         limits.append(_asked([sys.executable, "-m", "bench.bare"], place, topic, count))
     rate, limit = max(ours, key=lambda each: each.per_s), max(limits, key=lambda each: each["per_s"])
-    place.top_per_s, place.top_cpu_us = rate.per_s, rate.cpu_us
+    place.top_per_s = rate.per_s
     yield Line("catch-up, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
     yield Line("bare loop, orders/s", f"{limit['per_s']:,.0f} ({limit['cpu_us']:.1f} µs CPU each)")
     yield _at_least("catch-up / bare loop", rate.per_s / limit["per_s"], 0.60, "{:.0%}")
@@ -202,14 +203,16 @@ def several(place: Place) -> Iterator[Line]:
     The model: each order costs `write` in the one writer and the rest of its CPU time elsewhere; n processors with a
     core for every thread do 1 / max(write, rest / n).
     """
-    topic, count = "catch-up", place.orders
-    data, settings = place.data("two"), place.settings(topic)
-    with Role("processor", data, settings) as one, Role("processor", data, settings, 1) as two:
-        rate = rate_until(count, Buffer(data).orders, [one, two])
-    yield Line("two processors, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
-    yield Line("two processors / one", f"{rate.per_s / place.top_per_s:.0%}")
-    write_us = grow(place.folder / "writer.db", min(count, 500_000)).last_us
-    rest_us = max(0.0, place.top_cpu_us - write_us)
+    ones, twos = [], []
+    for turn in range(TURNS):
+        ones.append(_beside_each_other(place, f"one-{turn}", 1))
+        twos.append(_beside_each_other(place, f"two-{turn}", 2))
+    one, two = max(ones, key=lambda each: each.per_s), max(twos, key=lambda each: each.per_s)
+    yield Line("one processor that has its partitions, orders/s", f"{one.per_s:,.0f} ({one.cpu_us:.1f} µs CPU each)")
+    yield Line("two processors that have theirs, orders/s", f"{two.per_s:,.0f} ({two.cpu_us:.1f} µs CPU each)")
+    yield Line("two processors / one", f"{two.per_s / one.per_s:.0%}")
+    write_us = grow(place.folder / "writer.db", min(place.orders, 500_000)).last_us
+    rest_us = max(0.0, one.cpu_us - write_us)
     yield Line("of one order, µs CPU", f"{write_us:.1f} in the writer, {rest_us:.1f} elsewhere")
     for processors in (1, 2, 3):
         per_s = 1e6 / max(write_us, rest_us / processors)
@@ -223,6 +226,26 @@ def _processed(place: Place, topic: str, name: str, until: int, **settings: str)
     data, asked = place.data(name), place.settings(topic, **settings)
     with Role("processor", data, asked) as role, Role("collector", data, asked):
         return rate_until(until, Buffer(data).orders, [role])
+
+
+def _beside_each_other(place: Place, topic: str, processors: int) -> Rate:
+    """A backlog that comes to be while they are held, each with its partitions: joining a group takes seconds."""
+    make_topic(place.servers, topic)
+    data = place.data(topic)
+    settings = place.settings(topic, KAFKA_CONFIG=json.dumps({"session.timeout.ms": HELD_AT_MOST_MS}))
+    with ExitStack() as running:
+        roles = [running.enter_context(Role("processor", data, settings, each)) for each in range(processors)]
+        wait_until(lambda: _partitions_of_each(data) == [PARTITIONS // processors] * processors)
+        for role in roles:
+            role.hold()
+        fill(place.servers, Load(place.orders), topic)
+        for role in roles:
+            role.go_on()
+        return rate_until(place.orders, Buffer(data).orders, roles)
+
+
+def _partitions_of_each(data: Path) -> list[int]:
+    return [len(status.figures.get("partitions", {})) for status in read_roles(data)]
 
 
 def _asked(command: list[str], place: Place, topic: str, count: int) -> dict[str, float]:

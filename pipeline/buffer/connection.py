@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from pipeline.buffer.turns import turn
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
@@ -17,8 +18,13 @@ LAYOUT_VERSION = 1
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
+CHECKPOINT_PAGES = 1000
+"""With so many pages in the write-ahead log, 8 MB, a commit writes them back and the log begins anew. A small commit
+writes ten pages however few its orders are, so that a slow flow fills any log; a catch-up takes as long with 64 MB."""
+WAL_REUSED_BYTES = 2 * CHECKPOINT_PAGES * PAGE_BYTES
+"""What a longer write-ahead log is cut to when it begins anew: room for a checkpoint's pages and a big batch."""
 WAL_KEPT_BYTES = 64_000_000
-"""A write-ahead log that has grown beyond this, because of a long reader, shrinks to it once it is written back."""
+"""A write-ahead log that a long reader has made longer than this is emptied as soon as that is possible."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READER_STEPS = 20_000  # virtual machine steps between two looks at a reader's time limit: well under 1 ms
 
@@ -91,11 +97,11 @@ def connect_writer(
             # Both only for a file that is still empty: what is pruned can be given back a few pages at a time.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_REUSED_BYTES}")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             # Rows and index entries go to where the last ones went: more than this is not looked at again soon.
             connection.execute("PRAGMA cache_size = -16000")
-            connection.execute("PRAGMA wal_autocheckpoint = 8000")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             connection.execute("PRAGMA foreign_keys = ON")
             _bring_up_to_date(connection, path)
         return connection
@@ -137,8 +143,8 @@ def closed_in_trouble(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One write transaction: all of it is committed, or nothing. Waits for other writers, up to the busy timeout."""
-    with translated_errors(path):
+    """One write transaction: all of it is committed, or nothing. Waits for other writers, in turn with them."""
+    with translated_errors(path), turn(path, BUSY_TIMEOUT_S):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from pipeline.buffer import open_buffer
-from pipeline.buffer.connection import LAYOUT_VERSION, PAGE_BYTES
+from pipeline.buffer.connection import CHECKPOINT_PAGES, LAYOUT_VERSION, PAGE_BYTES, WAL_REUSED_BYTES
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 from tests.support.buffer_rows import NOW_MS, accept, batch, order_row, processor
 
@@ -138,3 +138,31 @@ def test_a_replaced_buffer_is_not_taken_for_the_one_that_was_opened(tmp_path):
 def test_an_offset_that_does_not_fit_into_a_record_id_is_refused(offset):
     with pytest.raises(UsageError, match=str(offset)):
         order_row(1, offset)
+
+
+def test_a_slow_flow_reuses_a_short_log(tmp_path):
+    path = tmp_path / "slow.db"
+    with open_buffer(path) as buffer, open_buffer(path, "FULL") as worker:
+        places = [processor(buffer, number) for number in range(4)]
+        lengths = set()
+        for number in range(1200):
+            accept(buffer, places[number % 4], number // 4, 1, now_ms=NOW_MS + number * 20)
+            worker.watch.event("worker", "info", "hello", NOW_MS)
+            lengths.add(buffer.upkeep.wal_bytes())
+    assert 0.9 * CHECKPOINT_PAGES * PAGE_BYTES < max(lengths) < 1.1 * CHECKPOINT_PAGES * PAGE_BYTES
+
+
+def test_a_log_that_a_long_read_made_longer_is_cut_when_the_flow_goes_on(tmp_path):
+    path = tmp_path / "read.db"
+    with open_buffer(path) as buffer, closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        place, offset = processor(buffer), 0
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM totals").fetchone()
+        while buffer.upkeep.wal_bytes() <= 2 * WAL_REUSED_BYTES:
+            accept(buffer, place, offset, 20_000)
+            offset += 20_000
+        reader.execute("COMMIT")
+        # The first one writes the log back, the second begins it anew.
+        accept(buffer, place, offset, 1)
+        accept(buffer, place, offset + 1, 1)
+        assert buffer.upkeep.wal_bytes() == WAL_REUSED_BYTES

@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from pipeline.buffer import open_buffer
+from pipeline.buffer.connection import PAGE_BYTES
 from pipeline.headers.orderpulse import TRANSIENT_FAILURES
 from pipeline.records import Order
 from pipeline.requests import ProduceRequest
@@ -26,10 +27,10 @@ PARTITIONS = (0, 1, 2, 3)
 ORDERS = 4000
 
 
-def batch(first: int, transient: int = 0, invalid: int = 0) -> list[Incoming]:
+def batch(first: int, transient: int = 0, invalid: int = 0, orders: int = ORDERS) -> list[Incoming]:
     """Orders of as many customers; of each hundred, some fail once and some break a rule."""
     made = []
-    for number in range(first, first + ORDERS):
+    for number in range(first, first + orders):
         of_hundred = number % 100
         price_cents = 0 if of_hundred < invalid else 100 + number % 7
         fails = invalid <= of_hundred < invalid + transient
@@ -70,6 +71,21 @@ def test_a_batch_takes_few_statements_and_few_calls(
     assert len(executed) <= statements
     assert found["call"] / ORDERS <= calls
     assert found["c_call"] / ORDERS <= c_calls
+
+
+@pytest.mark.parametrize(("orders", "pages"), [(1, 11.2), (10, 37)])
+def test_a_small_batch_writes_few_pages(tmp_path, orders, pages):
+    batches = 30
+    with open_buffer(SqliteStore(tmp_path).path) as buffer, closing(FlowInProcess(buffer, PARTITIONS)) as processor:
+        for first in range(0, 5 * ORDERS, ORDERS):
+            processor.round(batch(first))
+            processor.run_dry()
+        # Each page that a commit changes goes into the write-ahead log as a whole.
+        assert buffer.upkeep.empty_wal(0)
+        for number in range(batches):
+            processor.round(batch(5 * ORDERS + number * orders, orders=orders))
+        written = buffer.upkeep.wal_bytes() / PAGE_BYTES / batches
+    assert written <= pages
 
 
 def test_a_sample_order_takes_few_calls():
