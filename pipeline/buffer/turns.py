@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import BufferUnavailableError
@@ -49,14 +49,13 @@ def _lock(file: Path, path: Path, until: float) -> int:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise BufferUnavailableError(f"the buffer {path} cannot be used: {file}: {error.strerror}") from error
-    try:
+    with ExitStack() as in_trouble:
+        in_trouble.callback(os.close, descriptor)
         while not _locked(descriptor):
             if time.monotonic() > until:
                 raise BufferUnavailableError(f"the buffer {path} is locked by another process of OrderPulse")
             _NEVER.wait(LOOK_EVERY_S)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        in_trouble.pop_all()
     return descriptor
 
 
