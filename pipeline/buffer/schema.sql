@@ -179,7 +179,6 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
-CREATE INDEX dead_letters_by_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
 -- What may be pruned, oldest first.
 CREATE INDEX dead_letters_settled ON dead_letters (status_at_ms)

@@ -20,20 +20,20 @@ EXCEPTION_MESSAGE = "__connect.errors.exception.message"
 EXCEPTION_STACKTRACE = "__connect.errors.exception.stacktrace"
 
 
-def read(headers: ByName) -> Failure:
-    """Connect appends: the first place is the origin, the last of everything else is the newest failure."""
-    return Failure(dialect="kafka-connect", **told(headers))
+def read(headers: ByName, dialect: str = "kafka-connect", **more: Any) -> Failure:
+    """Connect appends: the first place is the origin, the last of everything else is the newest failure.
 
-
-def told(headers: ByName) -> dict[str, Any]:
-    """The fields of a Failure that these headers tell of."""
-    return {
+    A `dialect` that builds on these headers adds what it tells `more`.
+    """
+    return Failure(
+        dialect=dialect,
         **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
-        "error_class": as_text(headers.last(EXCEPTION_CLASS)),
-        "message": as_text(headers.last(EXCEPTION_MESSAGE)),
-        "stacktrace": as_text(headers.last(EXCEPTION_STACKTRACE)),
-        "stage": as_text(headers.last(STAGE)),
-    }
+        error_class=as_text(headers.last(EXCEPTION_CLASS)),
+        message=as_text(headers.last(EXCEPTION_MESSAGE)),
+        stacktrace=as_text(headers.last(EXCEPTION_STACKTRACE)),
+        stage=as_text(headers.last(STAGE)),
+        **more,
+    )
 
 
 DIALECT = Dialect(

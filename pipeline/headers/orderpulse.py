@@ -37,9 +37,9 @@ STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeseria
 
 def read(headers: ByName) -> Failure:
     """A record that failed again carries our headers twice: the first place is the origin, the last the newest."""
-    return Failure(
+    return kafka_connect.read(
+        headers,
         dialect="orderpulse",
-        **kafka_connect.told(headers),
         attempts=as_number(headers.last(ATTEMPTS)),
         rule=as_text(headers.last(RULE)),
         first_failed_at_ms=as_timestamp_ms(headers.first(FIRST_FAILED_AT_MS)),

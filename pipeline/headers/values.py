@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, KeysView
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.records import Headers
 
 _MAX_DIGITS = 19
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
+
+_PLACES = ("source_topic", "source_partition", "source_offset", "newest_topic", "newest_partition", "newest_offset")
+_Read = Callable[[bytes | None], Any]
+_T = TypeVar("_T")
+_OfPlace = tuple[_T, _T, _T]
+"""Something for topic, partition and offset each."""
 
 LAST_TIMESTAMP_MS = 253_370_764_799_999
 """The end of the year 9998, in every time zone: what says to be later is no time but a mistake."""
@@ -122,11 +128,7 @@ def text_places(
     headers: ByName, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
 ) -> dict[str, Any]:
     """The same where each has several names."""
-    return {
-        **_first_and_last("topic", as_text, headers, topic),
-        **_first_and_last("partition", as_partition, headers, partition),
-        **_first_and_last("offset", as_number, headers, offset),
-    }
+    return _places(headers, (topic, partition, offset), (as_text, as_partition, as_number))
 
 
 def binary_places(
@@ -137,18 +139,14 @@ def binary_places(
     timestamp: tuple[str, ...],
 ) -> dict[str, Any]:
     """The same for Spring, where the partition is an int32, offset and timestamp are int64, all big-endian."""
-    return {
-        **_first_and_last("topic", as_text, headers, topic),
-        **_first_and_last("partition", as_int32, headers, partition),
-        **_first_and_last("offset", as_int64, headers, offset),
-        "source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp)),
-    }
+    places = _places(headers, (topic, partition, offset), (as_text, as_int32, as_int64))
+    return places | {"source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp))}
 
 
-def _first_and_last(
-    what: str, read: Callable[[bytes | None], Any], headers: ByName, names: tuple[str, ...]
-) -> dict[str, Any]:
-    first, last = headers.first(*names), headers.last(*names)
-    source = read(first)
-    # Nearly always it is one header, and reading it once will do.
-    return {f"source_{what}": source, f"newest_{what}": source if last is first else read(last)}
+def _places(headers: ByName, names: _OfPlace[tuple[str, ...]], read: _OfPlace[_Read]) -> dict[str, Any]:
+    first = [headers.first(*each) for each in names]
+    last = [headers.last(*each) for each in names]
+    source = [read_one(value) for read_one, value in zip(read, first, strict=True)]
+    # Nearly always they are the same headers, and reading them once will do.
+    newest = source if last == first else [read_one(value) for read_one, value in zip(read, last, strict=True)]
+    return dict(zip(_PLACES, (*source, *newest), strict=True))

@@ -364,7 +364,6 @@ CREATE INDEX outbox_by_record ON outbox (record_id);
 CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
-CREATE INDEX dead_letters_by_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letters (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
