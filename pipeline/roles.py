@@ -81,9 +81,7 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
-    # so long for the interpreter's lock; with this the two share it evenly.
-    sys.setswitchinterval(SWITCH_S)
+    _take_turns()
     handler = load_handler(settings.handler)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
@@ -92,6 +90,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
+    _take_turns()
     run_collector(settings, _codec(settings), wall_clock_ms, stop, status)
 
 
@@ -111,6 +110,12 @@ _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {
     "collector": _collector,
     "worker": _worker,
 }
+
+
+def _take_turns() -> None:
+    # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
+    # so long for the interpreter's lock; with this the two share it evenly.
+    sys.setswitchinterval(SWITCH_S)
 
 
 def _collect_garbage_rarely() -> None:
