@@ -25,7 +25,7 @@ from pipeline.settings import Settings
 from pipeline.statusboard import StatusWriter
 from pipeline.throughput import Throughput
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 4000
 IDLE_WAIT_S = 0.5
 TELL_EVERY_MS = 250
 LOOK_FOR_TOPICS_EVERY_MS = 5000

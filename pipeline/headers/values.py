@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, KeysView
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, KeysView, Sequence
+from typing import Any
 
 from pipeline.records import Headers
 
@@ -12,10 +12,6 @@ _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
 _PLACES = ("source_topic", "source_partition", "source_offset", "newest_topic", "newest_partition", "newest_offset")
-_Read = Callable[[bytes | None], Any]
-_T = TypeVar("_T")
-_OfPlace = tuple[_T, _T, _T]
-"""Something for topic, partition and offset each."""
 
 LAST_TIMESTAMP_MS = 253_370_764_799_999
 """The end of the year 9998, in every time zone: what says to be later is no time but a mistake."""
@@ -143,10 +139,13 @@ def binary_places(
     return places | {"source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp))}
 
 
-def _places(headers: ByName, names: _OfPlace[tuple[str, ...]], read: _OfPlace[_Read]) -> dict[str, Any]:
+def _places(
+    headers: ByName, names: Sequence[tuple[str, ...]], readers: Sequence[Callable[[bytes | None], Any]]
+) -> dict[str, Any]:
+    """`names` and `readers` for topic, partition and offset."""
     first = [headers.first(*each) for each in names]
     last = [headers.last(*each) for each in names]
-    source = [read_one(value) for read_one, value in zip(read, first, strict=True)]
+    source = [read(value) for read, value in zip(readers, first, strict=True)]
     # Nearly always they are the same headers, and reading them once will do.
-    newest = source if last == first else [read_one(value) for read_one, value in zip(read, last, strict=True)]
+    newest = source if last == first else [read(value) for read, value in zip(readers, last, strict=True)]
     return dict(zip(_PLACES, (*source, *newest), strict=True))
