@@ -1,13 +1,12 @@
-"""Writes the processor's batches one after another; big ones while the next records are already read and decoded.
+"""Writes a role's batches one after another; big ones while the next records are already read and decoded.
 
 SQLite works without the interpreter's lock, so on two cores that takes the time of the slower half, not the sum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-
-from pipeline.buffer import Batch, FlowStore
 
 BIG_RECORDS = 500
 """From here on a thread pays; below, what came is in the buffer before anything else is done, for latency."""
@@ -16,27 +15,24 @@ BIG_RECORDS = 500
 class BatchWriter:
     """At most one batch is being written. Until `finish` nobody else may use the buffer's connection."""
 
-    def __init__(self, flow: FlowStore) -> None:
-        self._flow = flow
+    def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "batch-writer")
-        self._under_way: Future[None] | None = None
+        self._under_way: Future[object] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a batch is being written, or was since `finish` was called last."""
         return self._under_way is not None
 
-    def write(self, batch: Batch, records: int) -> None:
-        """Writes a batch that `records` new records caused, or begins to. The one before must be finished.
+    def write(self, commit: Callable[[], object], records: int) -> None:
+        """Has `commit` write a batch that `records` new records caused, or begins to. The one before must be finished.
 
-        Raises StaleWriterError, as `finish` does for a batch that is written meanwhile.
+        Raises what `commit` raises, as `finish` does for a batch that is written meanwhile.
         """
-        if batch.empty:
-            return
         if records < BIG_RECORDS:
-            self._flow.commit(batch)
+            commit()
         else:
-            self._under_way = self._thread.submit(self._flow.commit, batch)
+            self._under_way = self._thread.submit(commit)
 
     def wait(self) -> None:
         """Waits for the batch that is being written, whatever becomes of it: `finish` will tell."""

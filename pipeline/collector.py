@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from pipeline.batch_writer import BatchWriter
 from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_id
 from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.crash_points import reached
@@ -23,7 +25,7 @@ from pipeline.settings import Settings
 from pipeline.statusboard import StatusWriter
 from pipeline.throughput import Throughput
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 4000
 IDLE_WAIT_S = 0.5
 TELL_EVERY_MS = 250
 LOOK_FOR_TOPICS_EVERY_MS = 5000
@@ -52,9 +54,11 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
                         buffer.check_file()
                         collection.round()
                         if collection.found_topics():
-                            return  # the next session reads them too
+                            break  # the next session reads them too
+                    collection.finish()
                 finally:
                     watch.close()
+                    collection.close()
 
     keep_going(session, status, clock, stop)
 
@@ -72,6 +76,8 @@ def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str,
 
 @dataclass(slots=True)
 class _Place:
+    """A partition; `next_offset` is after the last record that is in the buffer."""
+
     ref: int
     identity: TopicIdentity
     next_offset: int
@@ -97,6 +103,8 @@ class _Collection:
         self._view = view
         self._clock = clock
         self._status = status
+        self._writer = BatchWriter()
+        self._written: dict[tuple[str, int], int] = {}
         self._places: dict[tuple[str, int], _Place] = {}
         self._topics: dict[str, int] = {}
         self._told: dict[tuple[str, int], int] = {}
@@ -123,21 +131,45 @@ class _Collection:
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
         # 1. Read what has come.
-        records, gaps = self._reader.read(BATCH_RECORDS, IDLE_WAIT_S)
+        records, gaps = self._reader.read(BATCH_RECORDS, 0 if self._writer.busy else IDLE_WAIT_S)
+        # 2. Understand it, whatever dialect it speaks. The round before may still be on its way into the buffer.
+        now_ms = self._clock()
+        rows = self._rows(records)
+        # 3. By now it is there, or its failure ends this session.
+        self._conclude()
+        # 4. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
+        if records:
+            self._written = _ends(records)
+            self._writer.write(partial(self._collect, self._advances(), rows, now_ms), len(records))
+        # 5. A small batch is in the buffer at once; a big one is concluded in the next round.
+        if gaps or not self._writer.busy:
+            self._conclude()
+        # 6. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
-        # 2. Understand it, whatever dialect it speaks.
-        now_ms = self._clock()
-        rows = [self._row(record) for record in records]
-        # 3. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
-        advances = self._advances(records)
-        if advances:
-            reached("collector: before dead letters are collected")
-            self._buffer.dead_letters.collect(advances, rows, now_ms)
-            reached("collector: dead letters collected")
-        # 4. Say how it goes.
+        # 7. Say how it goes.
         self._throughput.add(len(records))
         self._tell()
+
+    def _conclude(self) -> None:
+        """What follows from a batch that is in the buffer. Raises what writing it raised."""
+        self._writer.finish()
+        for key, next_offset in self._written.items():
+            self._places[key].next_offset = next_offset
+        self._written = {}
+
+    def finish(self) -> None:
+        """Waits until all is written. Raises what writing raised."""
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Ends writing; what is being written is written to its end."""
+        self._writer.close()
+
+    def _collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> None:
+        reached("collector: before dead letters are collected")
+        self._buffer.dead_letters.collect(advances, rows, now_ms)
+        reached("collector: dead letters collected")
 
     def found_topics(self) -> bool:
         """Whether topics or partitions have come that match; looks every five seconds."""
@@ -146,20 +178,16 @@ class _Collection:
         self._looked_at_ms = self._clock()
         return matching_topics(self._settings, self._view.partitions()) != self._topics
 
-    def _row(self, record: Record) -> DeadLetterRow:
-        place = self._places[record.position.topic, record.position.partition]
-        return dead_letter_row(record, place.ref, place.identity, self._codec)
+    def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
+        rows = []
+        for record, order in zip(records, orders_in(records, self._codec), strict=True):
+            place = self._places[record.position.topic, record.position.partition]
+            rows.append(dead_letter_row(record, place.ref, place.identity, order))
+        return rows
 
-    def _advances(self, records: Iterable[Record]) -> list[Advance]:
-        ends: dict[tuple[str, int], int] = {}
-        for record in records:
-            ends[record.position.topic, record.position.partition] = record.position.offset + 1
-        advances = []
-        for key, next_offset in ends.items():
-            place = self._places[key]
-            advances.append(Advance(place.ref, place.next_offset, next_offset))
-            place.next_offset = next_offset
-        return advances
+    def _advances(self) -> list[Advance]:
+        places = ((self._places[key], next_offset) for key, next_offset in self._written.items())
+        return [Advance(place.ref, place.next_offset, next_offset) for place, next_offset in places]
 
     def _skip(self, gap: Gap) -> None:
         place = self._places[gap.topic, gap.partition]
@@ -199,11 +227,34 @@ class _Collection:
         return {"lag": lag, "rate_per_s": self._throughput.per_s(), "topics": sorted(self._topics)}
 
 
-def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: OrderCodec) -> DeadLetterRow:
+def _ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
+    """The offset after the last record of each partition."""
+    places = [record.position for record in records]
+    return {(place.topic, place.partition): place.offset + 1 for place in places}
+
+
+def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None]:
+    """The order in each record; None where the value is none.
+
+    Raises RegistryUnavailableError when the registry cannot say whether it is one: written down without it, a dead
+    letter would never get its columns.
+    """
+    orders = codec.decode_many([record.value for record in records])
+    found = {place: orders.order(index) for index, place in enumerate(orders.places.tolist())}
+    return [found.get(place) or _order_in(record, codec) for place, record in enumerate(records)]
+
+
+def _order_in(record: Record, codec: OrderCodec) -> Order | None:
+    try:
+        return codec.decode(record.value)
+    except UndecodableError:
+        return None
+
+
+def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
     """What a dead letter tells. A record without any known header is one too.
 
-    A value that is no order leaves the order's columns NULL. Raises RegistryUnavailableError when the registry cannot
-    say whether it is one: written down without them, it would never get them.
+    Without an order, the order's columns are NULL.
     """
     failure = read_failure(record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
@@ -228,7 +279,7 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, codec: Or
         source_partition=failure.source_partition,
         source_offset=failure.source_offset,
         source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms),
-        order=_order_in(record, codec),
+        order=order,
         error_class=failure.error_class,
         stacktrace=failure.stacktrace,
         rule=failure.rule,
@@ -247,7 +298,8 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
     those that do not name one are told apart by their own place.
     """
-    if failure.dead_letter_id:
+    # No id of ours has a NUL, and the buffer could not look for it: JSON's texts end there in SQLite.
+    if failure.dead_letter_id and "\0" not in failure.dead_letter_id:
         return failure.dead_letter_id
     newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
     if None in newest:
@@ -257,10 +309,3 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     # A recreated source topic has the same positions again, but hardly the same bytes there.
     digest.update(repr((record.key, record.value)).encode())
     return digest.hexdigest()
-
-
-def _order_in(record: Record, codec: OrderCodec) -> Order | None:
-    try:
-        return codec.decode(record.value)
-    except UndecodableError:
-        return None

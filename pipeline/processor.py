@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -197,7 +198,7 @@ class _Flow:
         self._partitions: dict[int, _Partition] = {}
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
-        self._writer = BatchWriter(buffer.flow)
+        self._writer = BatchWriter()
         self._written = Batch(0)
         self._tried_at_ms = 0
         self._paused = False
@@ -227,7 +228,8 @@ class _Flow:
         if self._writer.busy:
             self._conclude(reader)
         # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
-        self._writer.write(batch, many)
+        if not batch.empty:
+            self._writer.write(partial(self._buffer.flow.commit, batch), many)
         self._written = batch
         # 7. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:

@@ -85,9 +85,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     from pipeline.processor import run_processor
     from pipeline.rules import RulesFile
 
-    # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
-    # so long for the interpreter's lock; with this the two share it evenly.
-    sys.setswitchinterval(SWITCH_S)
+    _take_turns()
     handler = load_handler(settings.handler)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
@@ -98,6 +96,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.collector import run_collector
 
+    _take_turns()
     run_collector(settings, _codec(settings), wall_clock_ms, stop, status)
 
 
@@ -126,6 +125,12 @@ _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {
     "collector": _collector,
     "worker": _worker,
 }
+
+
+def _take_turns() -> None:
+    # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
+    # so long for the interpreter's lock; with this the two share it evenly.
+    sys.setswitchinterval(SWITCH_S)
 
 
 def _collect_garbage_rarely() -> None:

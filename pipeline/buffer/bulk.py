@@ -14,15 +14,22 @@ from typing import Any
 ROWS_AT_ONCE = (1000, 100, 10, 1)
 """1,000 rows leave the lock free for 2 ms at a time."""
 
+MOST_ARGUMENTS = 32_766
+"""SQLite takes no more in one statement."""
+
 
 class BulkInsert:
-    """`INSERT INTO table VALUES …` for any number of rows of so many cells, with `rest` after the values."""
+    """`INSERT INTO table VALUES …` for any number of rows of so many cells, with `rest` after the values.
+
+    `table` may be followed by the names of its columns.
+    """
 
     def __init__(self, table: str, cells: int, rest: str = "") -> None:
         self._cells = cells
         row = f"({', '.join('?' * cells)})"
         self._statements = [
-            (rows * cells, f"INSERT INTO {table} VALUES {', '.join([row] * rows)} {rest}") for rows in ROWS_AT_ONCE
+            (rows * cells, f"INSERT INTO {table} VALUES {', '.join([row] * rows)} {rest}")
+            for rows in (min(rows, MOST_ARGUMENTS // cells) for rows in ROWS_AT_ONCE)
         ]
 
     def insert(self, connection: sqlite3.Connection, rows: Iterable[Iterable[Any]]) -> None:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from pipeline.buffer.bulk import BulkInsert
 from pipeline.buffer.connection import atomic
 from pipeline.buffer.contract import Advance, DeadLetterRow
 from pipeline.buffer.flow import advance, count_seconds_and_minutes, set_outcome
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
 
-_COLUMNS = (
+_TOLD = (
+    "record_id",
+    "dead_letter_id",
     "topic",
     "partition",
-    '"offset"',
+    "offset",
     "source_topic",
     "source_partition",
     "source_offset",
     "source_timestamp_ms",
     "key",
     "value",
-    "headers",
-    "order_id",
-    "customer_id",
-    "product",
-    "price_cents",
-    "created_at_ms",
     "error_class",
     "reason",
     "stacktrace",
@@ -42,14 +41,29 @@ _COLUMNS = (
     "timestamp_ms",
     "first_failed_at_ms",
     "failed_at_ms",
-    "received_at_ms",
-    "status_at_ms",
-    "replay_of",
-    "replays",
-    "dead_letter_id",
-    "record_id",
 )
-_INSERT = f"INSERT INTO dead_letters ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+"""Columns that a DeadLetterRow has as they are."""
+_ORDER = ("order_id", "customer_id", "product", "price_cents", "created_at_ms")
+_OTHERS = ("id", "replay_of", "replays", "headers", "received_at_ms", "status_at_ms")
+_COLUMNS = (*_TOLD, *_ORDER, *_OTHERS)
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+_told, _of_order = attrgetter(*_TOLD), attrgetter(*_ORDER)
+_NO_ORDER = (None,) * len(_ORDER)
+_ROWS = BulkInsert(f"dead_letters ({_NAMES})", len(_COLUMNS))
+_GROUPS = BulkInsert(
+    "dead_letter_groups (fingerprint, error_class, title, source_topic, total, open, first_seen_ms, last_seen_ms)",
+    8,
+    "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
+    "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
+    "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
+)
+
+
+class _Life(NamedTuple):
+    """A dead letter's key, and how often its record was replayed so far."""
+
+    id: int
+    replays: int
 
 
 class SqliteDeadLetterStore:
@@ -64,13 +78,18 @@ class SqliteDeadLetterStore:
         with atomic(self._connection, self._path) as connection:
             # 1. The guard: nobody else has read these partitions on.
             advance(connection, advances)
-            # 2. What was not known yet; triggers keep counts and groups with it.
-            new = _collect_unknown(connection, rows, now_ms)
-            # 3. The figures over time.
+            # 2. What was not known yet.
+            lives = _known_lives(connection, rows)
+            new = _insert_unknown(connection, rows, lives, now_ms)
+            # 3. The figures that count it.
             if new:
-                count_seconds_and_minutes(connection, now_ms, dead_letters=new)
+                _count(connection, new, now_ms)
+            # 4. What it says of replays.
+            failed = [(lives[row.replay_of].id, row.replay_id) for row in new if row.replay_of in lives]
+            if failed:
+                _note_failed_replays(connection, failed, now_ms)
             reached("collector: dead letters not committed")
-        return new
+        return len(new)
 
     def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
         """See DeadLetterStore."""
@@ -83,98 +102,77 @@ class SqliteDeadLetterStore:
             ).rowcount
 
 
-def _collect_unknown(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
-    """Inserts the rows that are not there yet; returns how many."""
-    ids = json.dumps([row.dead_letter_id for row in rows])
-    known = {
-        name
-        for (name,) in connection.execute(
-            "SELECT dead_letter_id FROM dead_letters WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
-        )
-    }
-    groups: set[str] = set()
-    new = 0
+def _known_lives(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow]) -> dict[str | None, _Life]:
+    """Those dead letters that these rows are, or are replays of, that are there already."""
+    names = {row.dead_letter_id for row in rows} | {row.replay_of for row in rows if row.replay_of is not None}
+    found = connection.execute(
+        "SELECT dead_letter_id, id, replays FROM dead_letters WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(names)),),
+    )
+    return {name: _Life(*life) for name, *life in found}
+
+
+def _insert_unknown(
+    connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], lives: dict[str | None, _Life], now_ms: int
+) -> list[DeadLetterRow]:
+    """Inserts the rows that are not there yet, each linked to the life before it; returns them and adds to `lives`."""
+    (last_id,) = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'dead_letters'").fetchone()
+    new: list[DeadLetterRow] = []
+    cells: list[tuple[object, ...]] = []
     for row in rows:
-        if row.dead_letter_id not in known:
-            known.add(row.dead_letter_id)
-            if row.fingerprint not in groups:
-                groups.add(row.fingerprint)
-                _make_group(connection, row)
-            _collect_one(connection, row, now_ms)
-            new += 1
+        if row.dead_letter_id in lives:
+            continue
+        before = lives.get(row.replay_of)
+        life = lives[row.dead_letter_id] = _Life((last_id or 0) + len(new) + 1, before.replays if before else 0)
+        order = _NO_ORDER if row.order is None else _of_order(row.order)
+        others = (life.id, before and before.id, life.replays, headers_to_json(row.headers), now_ms, now_ms)
+        cells.append((*_told(row), *order, *others))
+        new.append(row)
+    _ROWS.insert(connection, cells)
     return new
 
 
-def _make_group(connection: sqlite3.Connection, row: DeadLetterRow) -> None:
+def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
+    count_seconds_and_minutes(connection, now_ms, dead_letters=len(new))
+    connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     connection.execute(
-        "INSERT INTO dead_letter_groups (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (row.fingerprint, row.error_class, row.title, row.source_topic, row.failed_at_ms, row.failed_at_ms),
+        "INSERT INTO dead_letter_counts VALUES ('open', ?) "
+        "ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
+        (len(new),),
     )
+    groups: defaultdict[str, list[DeadLetterRow]] = defaultdict(list)
+    for row in new:
+        groups[row.fingerprint].append(row)
+    _GROUPS.insert(connection, map(_group, groups.values()))
 
 
-def _collect_one(connection: sqlite3.Connection, row: DeadLetterRow, now_ms: int) -> None:
-    replay_of, replays = _life_before(connection, row.replay_of) if row.replay_of is not None else (None, 0)
-    connection.execute(_INSERT, _values(row, replay_of, replays, now_ms))
-    if replay_of is not None:
-        _note_failed_replay(connection, replay_of, row.replay_id, now_ms)
+def _group(alike: Sequence[DeadLetterRow]) -> tuple[object, ...]:
+    first, times = alike[0], [row.failed_at_ms for row in alike]
+    named = (first.fingerprint, first.error_class, first.title, first.source_topic)
+    return (*named, len(alike), len(alike), min(times), max(times))
 
 
-def _life_before(connection: sqlite3.Connection, replay_of: str) -> tuple[int | None, int]:
-    """The dead letter whose replay failed again, and how often that record was replayed."""
-    found = connection.execute("SELECT id, replays FROM dead_letters WHERE dead_letter_id = ?", (replay_of,)).fetchone()
-    return found if found is not None else (None, 0)
+def _note_failed_replays(connection: sqlite3.Connection, failed: Sequence[tuple[int, str | None]], now_ms: int) -> None:
+    """Whoever failed them told nobody but the dead-letter topic: an application of its own, or we before a crash.
+
+    `failed`: dead letters that failed again, and in which replay. A replay whose outcome is known already stays as it
+    is, and so does a later replay of the same dead letter. Without a replay's id, whatever was sent is meant.
+    """
+    untold = connection.execute(
+        "SELECT DISTINCT dead_letter_id FROM job_items "
+        "WHERE dead_letter_id IN (SELECT value FROM json_each(?)) AND state IN ('sending', 'sent')",
+        (json.dumps([dead_letter for dead_letter, _ in failed]),),
+    ).fetchall()
+    for dead_letter, replay_id in failed:
+        if (dead_letter,) in untold:
+            _note_failed_replay(connection, dead_letter, replay_id, now_ms)
 
 
 def _note_failed_replay(connection: sqlite3.Connection, dead_letter: int, replay_id: str | None, now_ms: int) -> None:
-    """Whoever failed it told nobody but the dead-letter topic: an application of its own, or we before a crash.
-
-    A replay whose outcome is known already stays as it is, and so does a later replay of the same dead letter. Without
-    a `replay_id`, whatever was sent is meant.
-    """
-    failed = connection.execute(
+    changed = connection.execute(
         "UPDATE job_items SET state = 'dead_again' "
         "WHERE dead_letter_id = ? AND replay_id = coalesce(?, replay_id) AND state IN ('sending', 'sent')",
         (dead_letter, replay_id),
     ).rowcount
-    if failed:
+    if changed:
         set_outcome(connection, dead_letter, "dead_again", now_ms)
-
-
-def _values(row: DeadLetterRow, replay_of: int | None, replays: int, now_ms: int) -> tuple[object, ...]:
-    order = row.order
-    return (
-        row.topic,
-        row.partition,
-        row.offset,
-        row.source_topic,
-        row.source_partition,
-        row.source_offset,
-        row.source_timestamp_ms,
-        row.key,
-        row.value,
-        headers_to_json(row.headers),
-        order and order.order_id,
-        order and order.customer_id,
-        order and order.product,
-        order and order.price_cents,
-        order and order.created_at_ms,
-        row.error_class,
-        row.reason,
-        row.stacktrace,
-        row.rule,
-        row.stage,
-        row.consumer_group,
-        row.attempts,
-        row.dialect,
-        row.fingerprint,
-        row.timestamp_ms,
-        row.first_failed_at_ms,
-        row.failed_at_ms,
-        now_ms,
-        now_ms,
-        replay_of,
-        replays,
-        row.dead_letter_id,
-        row.record_id,
-    )

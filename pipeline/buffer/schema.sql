@@ -179,13 +179,13 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
-CREATE INDEX dead_letters_by_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
 -- What may be pruned, oldest first.
 CREATE INDEX dead_letters_settled ON dead_letters (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
 
--- Failures that look alike. `total` and `open` are kept by the triggers below, and count rows that are there.
+-- Failures that look alike. `total` and `open` count rows that are there. Here and in the counts by status, the collector
+-- adds those of a batch at once, and the triggers below follow each dead letter from then on.
 CREATE TABLE dead_letter_groups (
     fingerprint   TEXT PRIMARY KEY,
     error_class   TEXT,
@@ -198,17 +198,6 @@ CREATE TABLE dead_letter_groups (
 );
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
 
-CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letters BEGIN
-    UPDATE totals SET dead_letters = dead_letters + 1;
-    UPDATE dead_letter_groups
-       SET total = total + 1,
-           open = open + (new.status = 'open'),
-           last_seen_ms = max(last_seen_ms, new.failed_at_ms),
-           first_seen_ms = min(first_seen_ms, new.failed_at_ms)
-     WHERE fingerprint = new.fingerprint;
-    INSERT INTO dead_letter_counts VALUES (new.status, 1)
-        ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + 1;
-END;
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')

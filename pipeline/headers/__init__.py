@@ -28,6 +28,7 @@ from pipeline.headers.orderpulse import (
     replay_id_of,
 )
 from pipeline.headers.smallrye import original_key_and_value
+from pipeline.headers.values import ByName, as_text
 from pipeline.records import Failure, Headers
 
 __all__ = [
@@ -61,8 +62,11 @@ DIALECTS: tuple[Dialect, ...] = (
     nservicebus.DIALECT,
 )
 NO_DIALECT = "none"
+_OF_REPLAYS = (REPLAY_ID, REPLAY_OF)
 
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
+_BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
+_SPEAKERS = {mark: dialect.name for dialect in DIALECTS for mark in dialect.marks}
 _NUMBERS = {name: read for dialect in DIALECTS for name, read in dialect.numbers.items()}
 
 
@@ -72,9 +76,12 @@ def read_failure(headers: Headers) -> Failure:
     A record that failed in several programs in turn carries the headers of all: the oldest names the origin, the newest
     tells of the failure.
     """
-    by_age = [dialect.read(headers) for dialect in _oldest_first(headers)]
-    failure = _with_origin(by_age[-1], by_age) if by_age else Failure(dialect=NO_DIALECT)
-    return dataclasses.replace(failure, replay_id=replay_id_of(headers), replay_of=last_text(headers, REPLAY_OF))
+    by_name = ByName(headers)
+    failure = _newest_with_origin(_oldest_first(by_name), by_name)
+    if not by_name.names.isdisjoint(_OF_REPLAYS):
+        replay_id, replay_of = as_text(by_name.last(REPLAY_ID)), as_text(by_name.last(REPLAY_OF))
+        return dataclasses.replace(failure, replay_id=replay_id, replay_of=replay_of)
+    return failure
 
 
 def source_timestamp_ms_of(failure: Failure, timestamp_ms: int) -> int | None:
@@ -107,30 +114,33 @@ def binary_number_of(name: str, value: bytes | None) -> int | None:
     return read(value) if read else None
 
 
-def _oldest_first(headers: Headers) -> list[Dialect]:
+def _oldest_first(headers: ByName) -> list[Dialect]:
     """The dialects spoken, the first to fail first.
 
     Each appends its headers, so the newest ends last. One that prepends stands first whether it came first or last.
     """
-    names = {name for name, _ in headers}
-    heard = [dialect for dialect in DIALECTS if not dialect.marks.isdisjoint(names)]
-    spans = {dialect.name: span for dialect in heard if (span := dialect.span(headers))}
-    spoken = sorted((dialect for dialect in DIALECTS if dialect.name in spans), key=lambda each: spans[each.name][0])
+    # Where each ends; they are in the order of where they begin.
+    ends = {
+        speaker: place
+        for place, (name, _) in enumerate(headers.in_order)
+        if (speaker := _SPEAKERS.get(name)) is not None
+    }
+    spoken = [_BY_NAME[name] for name in ends if _BY_NAME[name].needed <= headers.names]
     if len(spoken) < 2:
         return spoken
-    newest = max(spoken, key=lambda each: spans[each.name][1])
+    newest = max(spoken, key=lambda each: ends[each.name])
     prepending = next((each for each in spoken if each.prepends), newest)
-    if prepending is not newest and _failed_after(prepending, newest, spans[newest.name][1], headers):
+    if prepending is not newest and _failed_after(prepending, newest, ends[newest.name], headers):
         newest = prepending
     return [each for each in spoken if each is not newest] + [newest]
 
 
-def _failed_after(prepending: Dialect, other: Dialect, end: int, headers: Headers) -> bool:
+def _failed_after(prepending: Dialect, other: Dialect, end: int, headers: ByName) -> bool:
     """Whether the one that prepends came last: a replay or a higher offset of the same partition tells.
 
     `end` is the place of the other's last header. When nothing tells, the other one is taken for the newest.
     """
-    replayed_at = [place for place, (name, _) in enumerate(headers) if name == REPLAY_ID]
+    replayed_at = [place for place, (name, _) in enumerate(headers.in_order) if name == REPLAY_ID]
     if replayed_at:
         return replayed_at[-1] > end
     late, early = prepending.read(headers), other.read(headers)
@@ -140,9 +150,17 @@ def _failed_after(prepending: Dialect, other: Dialect, end: int, headers: Header
     return same and (late.newest_offset or 0) > (early.newest_offset or 0)
 
 
-def _with_origin(newest: Failure, by_age: list[Failure]) -> Failure:
+def _newest_with_origin(spoken: list[Dialect], headers: ByName) -> Failure:
     """The newest failure with the place of the oldest one. The four fields are of one dialect, never mixed."""
+    if not spoken:
+        return Failure(dialect=NO_DIALECT)
+    newest = spoken[-1].read(headers)
+    by_age = [newest if each.name == spoken[-1].same_places_as else each.read(headers) for each in spoken[:-1]] + [
+        newest
+    ]
     origin = next((failure for failure in by_age if failure.source_topic), by_age[0])
+    if origin is newest:
+        return newest
     return dataclasses.replace(
         newest,
         source_topic=origin.source_topic,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_partition, first, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_number, as_partition
+from pipeline.records import Failure
 
 PARTITION = "original_partition"
 OFFSET = "original_offset"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The first place is the origin, the last the newest failure."""
     return Failure(
         dialect="arroyo",
-        source_partition=as_partition(first(headers, PARTITION)),
-        source_offset=as_number(first(headers, OFFSET)),
-        newest_partition=as_partition(last(headers, PARTITION)),
-        newest_offset=as_number(last(headers, OFFSET)),
+        source_partition=as_partition(headers.first(PARTITION)),
+        source_offset=as_number(headers.first(OFFSET)),
+        newest_partition=as_partition(headers.last(PARTITION)),
+        newest_offset=as_number(headers.last(OFFSET)),
     )
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+from json.encoder import encode_basestring as quoted
 
 from pipeline.records import Headers
 
 NO_HEADERS = "[]"
-_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def headers_to_json(headers: Headers) -> str:
     """A JSON array of [name, value]: text where the bytes are UTF-8, null, or {"base64": "…"}."""
-    if not headers:
-        return NO_HEADERS
-    return _encoded([[name, _shown(value)] for name, value in headers])
+    try:
+        # Nearly always all of them are text. By hand: an encoder takes twice as long over a list of lists.
+        shown = [f"[{quoted(name)}, {quoted(value.decode())}]" for name, value in headers]  # type: ignore[union-attr]
+    except (AttributeError, UnicodeDecodeError):
+        shown = [f"[{quoted(name)}, {_shown(value)}]" for name, value in headers]
+    return f"[{', '.join(shown)}]"
 
 
 def headers_from_json(text: str) -> Headers:
@@ -25,13 +28,13 @@ def headers_from_json(text: str) -> Headers:
     return tuple((name, _raw(shown)) for name, shown in json.loads(text))
 
 
-def _shown(value: bytes | None) -> str | dict[str, str] | None:
+def _shown(value: bytes | None) -> str:
     if value is None:
-        return None
+        return "null"
     try:
-        return value.decode()
+        return quoted(value.decode())
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
+        return f'{{"base64": "{base64.b64encode(value).decode()}"}}'
 
 
 def _raw(shown: str | dict[str, str] | None) -> bytes | None:

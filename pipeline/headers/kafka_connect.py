@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_text, decimal_text_places, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_text, decimal_text_places
+from pipeline.records import Failure
 
 TOPIC = "__connect.errors.topic"
 PARTITION = "__connect.errors.partition"
@@ -18,15 +20,19 @@ EXCEPTION_MESSAGE = "__connect.errors.exception.message"
 EXCEPTION_STACKTRACE = "__connect.errors.exception.stacktrace"
 
 
-def read(headers: Headers) -> Failure:
-    """Connect appends: the first place is the origin, the last of everything else is the newest failure."""
+def read(headers: ByName, dialect: str = "kafka-connect", **more: Any) -> Failure:
+    """Connect appends: the first place is the origin, the last of everything else is the newest failure.
+
+    A `dialect` that builds on these headers adds what it tells `more`.
+    """
     return Failure(
-        dialect="kafka-connect",
+        dialect=dialect,
         **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
-        error_class=as_text(last(headers, EXCEPTION_CLASS)),
-        message=as_text(last(headers, EXCEPTION_MESSAGE)),
-        stacktrace=as_text(last(headers, EXCEPTION_STACKTRACE)),
-        stage=as_text(last(headers, STAGE)),
+        error_class=as_text(headers.last(EXCEPTION_CLASS)),
+        message=as_text(headers.last(EXCEPTION_MESSAGE)),
+        stacktrace=as_text(headers.last(EXCEPTION_STACKTRACE)),
+        stage=as_text(headers.last(STAGE)),
+        **more,
     )
 
 

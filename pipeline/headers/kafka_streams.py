@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_text, decimal_text_places, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_text, decimal_text_places
+from pipeline.records import Failure
 
 TOPIC = "__streams.errors.topic"
 PARTITION = "__streams.errors.partition"
@@ -14,14 +14,14 @@ MESSAGE = "__streams.errors.message"
 STACKTRACE = "__streams.errors.stacktrace"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The first place is the origin, the last the newest failure."""
     return Failure(
         dialect="kafka-streams",
         **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
-        error_class=as_text(last(headers, EXCEPTION)),
-        message=as_text(last(headers, MESSAGE)),
-        stacktrace=as_text(last(headers, STACKTRACE)),
+        error_class=as_text(headers.last(EXCEPTION)),
+        message=as_text(headers.last(MESSAGE)),
+        stacktrace=as_text(headers.last(STACKTRACE)),
     )
 
 

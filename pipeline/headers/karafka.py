@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_text, decimal_text_places, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_number, as_text, decimal_text_places
+from pipeline.records import Failure
 
 TOPIC = "source_topic"
 PARTITION = "source_partition"
@@ -14,13 +14,13 @@ ATTEMPTS = "source_attempts"
 TRACE_ID = "source_trace_id"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The first place is the origin, the last the newest failure."""
     return Failure(
         dialect="karafka",
         **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
-        attempts=as_number(last(headers, ATTEMPTS)),
-        consumer_group=as_text(last(headers, CONSUMER_GROUP)),
+        attempts=as_number(headers.last(ATTEMPTS)),
+        consumer_group=as_text(headers.last(CONSUMER_GROUP)),
     )
 
 

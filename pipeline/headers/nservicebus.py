@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_text, first, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_text
+from pipeline.records import Failure
 
 FAILED_QUEUE = "NServiceBus.FailedQ"
 EXCEPTION = "NServiceBus.ExceptionInfo.ExceptionType"
@@ -14,15 +14,15 @@ SOURCE = "NServiceBus.ExceptionInfo.Source"
 STACKTRACE = "NServiceBus.ExceptionInfo.StackTrace"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The failed queue stands for the topic."""
     return Failure(
         dialect="nservicebus",
-        source_topic=as_text(first(headers, FAILED_QUEUE)),
-        newest_topic=as_text(last(headers, FAILED_QUEUE)),
-        error_class=as_text(last(headers, EXCEPTION)) or as_text(last(headers, INNER_EXCEPTION)),
-        message=as_text(last(headers, MESSAGE)),
-        stacktrace=as_text(last(headers, STACKTRACE)),
+        source_topic=as_text(headers.first(FAILED_QUEUE)),
+        newest_topic=as_text(headers.last(FAILED_QUEUE)),
+        error_class=as_text(headers.last(EXCEPTION)) or as_text(headers.last(INNER_EXCEPTION)),
+        message=as_text(headers.last(MESSAGE)),
+        stacktrace=as_text(headers.last(STACKTRACE)),
     )
 
 

@@ -5,13 +5,12 @@ Also what our producer and replays add to a record.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 
 from pipeline.headers import kafka_connect
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_text, as_timestamp_ms, first, last
+from pipeline.headers.values import ByName, as_number, as_text, as_timestamp_ms, last
 from pipeline.records import Failure, Headers, Position, TopicIdentity
 
 ATTEMPTS = "orderpulse.attempts"
@@ -36,20 +35,22 @@ STACKTRACE_LIMIT = 16_000
 STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """A record that failed again carries our headers twice: the first place is the origin, the last the newest."""
-    return dataclasses.replace(
-        kafka_connect.read(headers),
+    return kafka_connect.read(
+        headers,
         dialect="orderpulse",
-        attempts=as_number(last(headers, ATTEMPTS)),
-        rule=as_text(last(headers, RULE)),
-        first_failed_at_ms=as_timestamp_ms(first(headers, FIRST_FAILED_AT_MS)),
-        failed_at_ms=as_timestamp_ms(last(headers, FAILED_AT_MS)),
-        dead_letter_id=as_text(last(headers, DEAD_LETTER_ID)),
+        attempts=as_number(headers.last(ATTEMPTS)),
+        rule=as_text(headers.last(RULE)),
+        first_failed_at_ms=as_timestamp_ms(headers.first(FIRST_FAILED_AT_MS)),
+        failed_at_ms=as_timestamp_ms(headers.last(FAILED_AT_MS)),
+        dead_letter_id=as_text(headers.last(DEAD_LETTER_ID)),
     )
 
 
-DIALECT = Dialect("orderpulse", frozenset({DEAD_LETTER_ID}), read, keeps_timestamp=True)
+DIALECT = Dialect(
+    "orderpulse", frozenset({DEAD_LETTER_ID}), read, keeps_timestamp=True, same_places_as=kafka_connect.DIALECT.name
+)
 
 
 def last_text(headers: Headers, name: str) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_number, as_text, decimal_text_places, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_number, as_text, decimal_text_places
+from pipeline.records import Failure
 
 TOPIC = "__dlq.errors.topic"
 PARTITION = "__dlq.errors.partition"
@@ -14,14 +14,14 @@ DELIVERY_COUNT = "__dlq.errors.delivery.count"
 MESSAGE = "__dlq.errors.message"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The broker knows no exception, only how often it delivered the record and what it was told."""
     return Failure(
         dialect="share-group",
         **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
-        message=as_text(last(headers, MESSAGE)),
-        attempts=as_number(last(headers, DELIVERY_COUNT)),
-        consumer_group=as_text(last(headers, GROUP)),
+        message=as_text(headers.last(MESSAGE)),
+        attempts=as_number(headers.last(DELIVERY_COUNT)),
+        consumer_group=as_text(headers.last(GROUP)),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import as_int32, as_int64, as_text, binary_places, last
-from pipeline.records import Failure, Headers
+from pipeline.headers.values import ByName, as_int32, as_int64, as_text, binary_places
+from pipeline.records import Failure
 
 TOPIC = "x-original-topic"
 PARTITION = "x-original-partition"
@@ -16,14 +16,14 @@ MESSAGE = "x-exception-message"
 STACKTRACE = "x-exception-stacktrace"
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """The first place is the origin, the last the newest failure."""
     return Failure(
         dialect="spring-cloud-stream",
         **binary_places(headers, (TOPIC,), (PARTITION,), (OFFSET,), (TIMESTAMP,)),
-        error_class=as_text(last(headers, EXCEPTION)),
-        message=as_text(last(headers, MESSAGE)),
-        stacktrace=as_text(last(headers, STACKTRACE)),
+        error_class=as_text(headers.last(EXCEPTION)),
+        message=as_text(headers.last(MESSAGE)),
+        stacktrace=as_text(headers.last(STACKTRACE)),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.values import (
+    ByName,
     as_big_endian,
     as_big_integer,
     as_int32,
@@ -16,10 +17,8 @@ from pipeline.headers.values import (
     as_text,
     as_timestamp_big_integer,
     binary_places,
-    first,
-    last,
 )
-from pipeline.records import Failure, Headers
+from pipeline.records import Failure
 
 # What Spring wraps every exception of a listener in: it says nothing about the cause.
 _WRAPPERS = frozenset(
@@ -57,27 +56,27 @@ def _attempts(value: bytes | None) -> int | None:
     return as_big_endian(value, 4, 1)
 
 
-def read(headers: Headers) -> Failure:
+def read(headers: ByName) -> Failure:
     """Places are binary, texts are UTF-8. A value and a key that fail have names of their own: the newer one counts."""
     failure = Failure(
         dialect="spring-kafka",
         **binary_places(headers, TOPIC, PARTITION, OFFSET, TIMESTAMP),
         error_class=_error_class(headers),
-        message=as_text(last(headers, *MESSAGE, *KEY_MESSAGE)),
-        stacktrace=as_text(last(headers, *STACKTRACE, *KEY_STACKTRACE)),
-        attempts=_attempts(last(headers, ATTEMPTS)),
-        consumer_group=as_text(last(headers, *CONSUMER_GROUP)),
+        message=as_text(headers.last(*MESSAGE, *KEY_MESSAGE)),
+        stacktrace=as_text(headers.last(*STACKTRACE, *KEY_STACKTRACE)),
+        attempts=_attempts(headers.last(ATTEMPTS)),
+        consumer_group=as_text(headers.last(*CONSUMER_GROUP)),
         # The time of the failure plus the delay before the next attempt; a dead-letter topic has no delay.
-        failed_at_ms=as_timestamp_big_integer(last(headers, BACKOFF_TIMESTAMP)),
+        failed_at_ms=as_timestamp_big_integer(headers.last(BACKOFF_TIMESTAMP)),
     )
     if failure.source_timestamp_ms is None:
-        return replace(failure, source_timestamp_ms=as_timestamp_big_integer(first(headers, FIRST_TIMESTAMP)))
+        return replace(failure, source_timestamp_ms=as_timestamp_big_integer(headers.first(FIRST_TIMESTAMP)))
     return failure
 
 
-def _error_class(headers: Headers) -> str | None:
-    thrown = as_text(last(headers, *EXCEPTION, *KEY_EXCEPTION))
-    cause = as_text(last(headers, *CAUSE))
+def _error_class(headers: ByName) -> str | None:
+    thrown = as_text(headers.last(*EXCEPTION, *KEY_EXCEPTION))
+    cause = as_text(headers.last(*CAUSE))
     return cause if cause and (thrown is None or thrown in _WRAPPERS) else thrown
 
 

@@ -1,4 +1,4 @@
-"""Counts the work that orders cause, which no busy machine changes: a slow-down of the hot path fails here.
+"""Counts the work that orders and dead letters cause, which no busy machine changes: a slow-down fails here.
 
 Limits are a fifth above what was counted when they were written. Who makes it slower on purpose raises them on purpose;
 who makes it faster lowers them.
@@ -21,10 +21,12 @@ from pipeline.requests import ProduceRequest
 from pipeline.samples import SampleOrders
 from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS
+from tests.support.collection_in_process import CollectionInProcess, LettersByHand, our_headers
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
 PARTITIONS = (0, 1, 2, 3)
 ORDERS = 4000
+LETTERS = 2000
 
 
 def batch(first: int, transient: int = 0, invalid: int = 0, orders: int = ORDERS) -> list[Incoming]:
@@ -86,6 +88,27 @@ def test_a_small_batch_writes_few_pages(tmp_path, orders, pages):
             processor.round(batch(5 * ORDERS + number * orders, orders=orders))
         written = buffer.upkeep.wal_bytes() / PAGE_BYTES / batches
     assert written <= pages
+
+
+def test_a_dead_letter_takes_few_statements_and_few_calls(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.batch_writer.BIG_RECORDS", 2 * LETTERS)
+    monkeypatch.setattr("pipeline.collector.BATCH_RECORDS", LETTERS)
+    reader = LettersByHand()
+    for number in range(2 * LETTERS):
+        order = Order(f"ORD-{number:08}", f"C{number}", f"product {number % 15}", 0, NOW_MS)
+        reader.give(f"C{number}".encode(), CODEC.encode(order), our_headers(number), number % len(PARTITIONS))
+    with (
+        open_buffer(SqliteStore(tmp_path).path) as buffer,
+        closing(CollectionInProcess(buffer, reader, len(PARTITIONS))) as collector,
+    ):
+        collector.collection.round()
+        executed: list[str] = []
+        buffer.dead_letters._connection.set_trace_callback(executed.append)
+        found = counted(collector.collection.round)
+    assert len(SqliteStore(tmp_path).table("dead_letters")) == 2 * LETTERS
+    assert len(executed) <= 31
+    assert found["call"] / LETTERS <= 93
+    assert found["c_call"] / LETTERS <= 134
 
 
 def test_a_sample_order_takes_few_calls():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.avro import FIRST_MS, LAST_MS
 from pipeline.buffer import Advance, Parked, open_buffer, record_id
-from pipeline.collector import dead_letter_row
+from pipeline.collector import dead_letter_row, orders_in
 from pipeline.errors import RegistryUnavailableError, TransientError, UndecodableError
 from pipeline.fingerprints import TITLE_LIMIT, fingerprint
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
@@ -182,7 +182,7 @@ def test_a_dead_letter_is_in_the_buffer_with_every_byte(collection, headers, key
     offset = offsets[0]
     record = Record(Position("orders-dlq", 0, offset), timestamp_ms, key, value, headers, readable)
     try:
-        row = dead_letter_row(record, place.ref, IDENTITY, CODEC)
+        row = dead_letter_row(record, place.ref, IDENTITY, *orders_in([record], CODEC))
     except RegistryUnavailableError:
         return
     new = buffer.dead_letters.collect([Advance(place.ref, offset, offset + 1)], [row], NOW_MS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.buffer.bulk import BulkInsert
+from pipeline.buffer.bulk import MOST_ARGUMENTS, BulkInsert
 
 PAIRS = BulkInsert("pairs", 2)
 
@@ -30,3 +30,13 @@ def test_rows_of_any_number_are_stored_in_their_order(rows):
 def test_no_row_is_left_out_between_statements_of_different_sizes(count):
     rows = [(number, str(number)) for number in range(count)]
     assert stored(rows) == rows
+
+
+def test_a_statement_never_has_more_arguments_than_sqlite_takes():
+    cells = 40
+    rows = [(number, *["x"] * (cells - 1)) for number in range(2345)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, MOST_ARGUMENTS)
+        connection.execute(f"CREATE TABLE wide ({', '.join(f'c{cell}' for cell in range(cells))})")
+        BulkInsert("wide", cells).insert(connection, rows)
+        assert connection.execute("SELECT * FROM wide ORDER BY rowid").fetchall() == rows

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.fingerprints import TITLE_LIMIT, fingerprint
+from pipeline.fingerprints import TITLE_LIMIT, _taken_out, fingerprint, without_varying_parts
 
 maybe_text = st.none() | st.text(max_size=20)
 
@@ -95,6 +95,19 @@ def test_any_reason_has_a_fingerprint_and_a_short_title_that_stay(
 @given(st.integers(-(10**30), 10**30), st.integers(0, 10**12), st.uuids())
 def test_no_number_or_uuid_splits_a_group(price: int, offset: int, trace: object) -> None:
     assert group(f"orders[0] offset {offset}: {price} in {trace}") == group(f"orders[0] offset 1: 2 in {trace}")
+
+
+PIECES = (
+    ["0", "1", "9", "12", "00000000", "٣", "²", "_", "é", "a", "A", "f", "x", "AB", "deadbeef1", "0x", "1x", "0X", "7b"]
+    + [" ", "-", ".", ",", ":", "@", "[", "]", "] offset ", "'", '"', "orders", "T03:04:05", "2026-01-02", "ORD-1"]
+    + ["3f2504e0-4f89-11d3-9a0c-0305e82c3301", "<n>", "<place>: "]
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_what_is_remembered_of_a_shape_is_what_the_reason_itself_would_give(reason: str) -> None:
+    assert without_varying_parts(reason) == _taken_out.__wrapped__(reason)
 
 
 @pytest.mark.parametrize("piece", ["1", "a", "0x", "'", '"', "-", "A-1", "1,", "[0]", "a[1] offset ", "f", " ", "é"])

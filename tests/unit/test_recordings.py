@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import DeadLetterRow
-from pipeline.collector import dead_letter_row
+from pipeline.collector import dead_letter_row, orders_in
 from pipeline.headers import (
     DIALECTS,
     failure_headers,
@@ -127,7 +127,7 @@ FAILED_AT_MS = {
 
 
 def row_of(record: Record) -> DeadLetterRow:
-    return dead_letter_row(record, 1, TopicIdentity("cluster", record.position.topic), CODEC)
+    return dead_letter_row(record, 1, TopicIdentity("cluster", record.position.topic), *orders_in([record], CODEC))
 
 
 def with_headers(name: str, headers: Headers) -> Record:

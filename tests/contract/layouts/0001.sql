@@ -364,21 +364,9 @@ CREATE INDEX outbox_by_record ON outbox (record_id);
 CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
-CREATE INDEX dead_letters_by_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letters (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
-CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letters BEGIN
-    UPDATE totals SET dead_letters = dead_letters + 1;
-    UPDATE dead_letter_groups
-       SET total = total + 1,
-           open = open + (new.status = 'open'),
-           last_seen_ms = max(last_seen_ms, new.failed_at_ms),
-           first_seen_ms = min(first_seen_ms, new.failed_at_ms)
-     WHERE fingerprint = new.fingerprint;
-    INSERT INTO dead_letter_counts VALUES (new.status, 1)
-        ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + 1;
-END;
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')

@@ -1,0 +1,122 @@
+"""The collector's rounds without Kafka: dead letters are handed to it, and so is the time. The buffer is a real one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.buffer import Buffer
+from pipeline.collector import _Collection
+from pipeline.headers import failure_headers
+from pipeline.kafka import Gap
+from pipeline.records import Headers, Position, Record, TopicIdentity
+from pipeline.settings import Settings
+from tests.support.buffer_rows import DEAD, NOW_MS
+from tests.support.flow_in_process import CODEC
+
+
+def our_headers(offset: int, dead_letter_id: str | None = None) -> Headers:
+    """What a dead letter of ours has, of the order at this offset."""
+    return failure_headers(
+        Position("orders", 0, offset),
+        stage="VALUE_CONVERTER",
+        class_name="pipeline.handlers:accept",
+        exception_class="pipeline.errors.RuleBrokenError",
+        message=f"orders[0] offset {offset}: price 0.00 is below the minimum 0.01 (rule price)",
+        stacktrace="",
+        attempts=1,
+        first_failed_at_ms=NOW_MS,
+        failed_at_ms=NOW_MS + offset,
+        rule="price",
+        dead_letter_id=dead_letter_id or f"{offset:032x}",
+    )
+
+
+@dataclass(slots=True)
+class LettersByHand:
+    """Gives what it was given, once; offsets are dealt out in the order of giving."""
+
+    waiting: list[Record] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    told: dict[tuple[str, int], int] = field(default_factory=dict)
+    sought: list[tuple[str, int, int]] = field(default_factory=list)
+    trouble: str = ""
+
+    def give(
+        self, key: bytes | None, value: bytes | None, headers: Headers, partition: int = 0, topic: str = DEAD.topic
+    ) -> None:
+        """One more dead letter to be read."""
+        offset = self.ends[topic, partition]
+        self.ends[topic, partition] += 1
+        self.waiting.append(Record(Position(topic, partition, offset), NOW_MS, key, value, headers))
+
+    def read(self, max_records: int, _: float) -> tuple[list[Record], list[Gap]]:
+        """The next records, and the gaps once all are read."""
+        taken, self.waiting = self.waiting[:max_records], self.waiting[max_records:]
+        gaps: list[Gap] = []
+        if not self.waiting:
+            gaps, self.gaps = self.gaps, gaps
+        return taken, gaps
+
+    def watermarks(self, _: str, __: int) -> tuple[int, int]:
+        """Nothing is gone when a partition is taken on."""
+        return 0, 0
+
+    def known_high(self, topic: str, partition: int) -> int:
+        """All that was given."""
+        return self.ends[topic, partition]
+
+    def assign(self, topic: str, partition: int, next_offset: int) -> None:
+        """Reading goes on at this offset."""
+        self.waiting = [
+            each
+            for each in self.waiting
+            if (each.position.topic, each.position.partition) != (topic, partition)
+            or each.position.offset >= next_offset
+        ]
+
+    def seek(self, topic: str, partition: int, next_offset: int) -> None:
+        """Notes it."""
+        self.sought.append((topic, partition, next_offset))
+
+    def tell_kafka(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Notes it."""
+        self.told = dict(next_offsets)
+
+
+class _Silent:
+    def say(self, *_: object) -> None:
+        """Nobody listens."""
+
+
+class CollectionInProcess:
+    """A collector of some partitions of a topic, round by round."""
+
+    def __init__(
+        self, buffer: Buffer, reader: LettersByHand, partitions: int = 2, identity: TopicIdentity = DEAD
+    ) -> None:
+        self.now_ms = NOW_MS
+        self.reader = reader
+        self.collection = _Collection(
+            Settings(),
+            buffer,
+            CODEC,
+            reader,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            lambda: self.now_ms,
+            _Silent(),  # type: ignore[arg-type]
+        )
+        self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})
+
+    def run_dry(self) -> None:
+        """Rounds until all that was given is in the buffer and Kafka is told so."""
+        while self.reader.waiting or self.reader.gaps:
+            self.collection.round()
+        self.now_ms += 1000
+        self.collection.round()
+
+    def close(self) -> None:
+        """Ends the collector."""
+        self.collection.close()
