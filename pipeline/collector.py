@@ -31,8 +31,10 @@ TELL_EVERY_MS = 250
 LOOK_FOR_TOPICS_EVERY_MS = 5000
 
 
-def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: StopSignal, status: StatusWriter) -> None:
-    """Collects dead letters until asked to stop."""
+def run_collector(
+    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+) -> None:
+    """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
     def session() -> None:
         codec.recheck_registry()
@@ -46,7 +48,7 @@ def run_collector(settings: Settings, codec: OrderCodec, clock: Clock, stop: Sto
             identities = view.identities(list(topics))
             watch = IdentityWatch(settings, view, identities)
             with PartitionReader(settings, cluster, f"{settings.group_id}-collector") as reader:
-                collection = _Collection(settings, buffer, codec, reader, view, clock, status)
+                collection = _Collection(settings, buffer, codec, reader, view, clock, steady_clock, status)
                 try:
                     collection.take_on(topics, identities)
                     while not stop.is_set():
@@ -94,6 +96,7 @@ class _Collection:
         reader: PartitionReader,
         view: ClusterView,
         clock: Clock,
+        steady_clock: Clock,
         status: StatusWriter,
     ) -> None:
         self._settings = settings
@@ -103,7 +106,7 @@ class _Collection:
         self._view = view
         self._clock = clock
         self._status = status
-        self._writer = BatchWriter()
+        self._writer = BatchWriter(steady_clock)
         self._written: dict[tuple[str, int], int] = {}
         self._places: dict[tuple[str, int], _Place] = {}
         self._topics: dict[str, int] = {}
@@ -212,7 +215,7 @@ class _Collection:
             self._reader.tell_kafka(places)
             reached("collector: Kafka told")
             self._told = places
-        self._status.say("running", self._reader.trouble or self._missing(), self._figures())
+        self._status.say("running", self._reader.trouble or self._writer.trouble or self._missing(), self._figures())
 
     def _missing(self) -> str:
         missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())

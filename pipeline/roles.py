@@ -97,7 +97,7 @@ def _collector(settings: Settings, instance: int, stop: StopSignal, status: Stat
     from pipeline.collector import run_collector
 
     _take_turns()
-    run_collector(settings, _codec(settings), wall_clock_ms, stop, status)
+    run_collector(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the tests need beside Python: a chromium to drive, kcat as a Kafka client that nobody here wrote, Java and Maven
-# to run Apache Kafka itself, and openssl for its certificates.
+# to run Apache Kafka itself, openssl for its certificates, and strace, which makes a disk slow.
 set -eu
 
 java_is_new_enough() {
@@ -10,7 +10,7 @@ java_is_new_enough() {
 }
 
 missing=""
-for program in chromium kcat openssl; do
+for program in chromium kcat openssl strace; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 command -v mvn >/dev/null 2>&1 || missing="$missing maven"

@@ -47,8 +47,8 @@ records = st.tuples(st.sampled_from([None, b"", b"a", b"b", b"c"]), st.sampled_f
 def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, at_hand):
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr("pipeline.batch_writer.BIG_RECORDS", big)
-        patch.setattr("pipeline.processor.BIG_RECORDS", big)
-        patch.setattr("pipeline.processor.ROWS_AT_HAND", at_hand)
+        patch.setattr("pipeline.attempts.BIG_RECORDS", big)
+        patch.setattr("pipeline.attempts.ROWS_AT_HAND", at_hand)
         numbered, wanted, failed = 0, {}, 0
         with processing(Path(folder)) as processor:
             for batch in batches:

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pipeline.kafka import Sender
 from pipeline.processor import BATCH_RECORDS
 from pipeline.statusboard import read_roles
+from tests.support.kafkas import own_names
 from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.slow_disk import slow_disk
 
 FLOOD = 40_000
 MAX_PARKED = 3000
@@ -95,5 +97,27 @@ def test_a_flood_of_records_that_all_fail_is_slowed_down_and_loses_nothing(
     assert sorted(looks.took_s)[len(looks.took_s) * 9 // 10] < PAGE_S
     role = wait_for("an end of the pause", lambda: not pipeline.role("processor").detail and pipeline.role("processor"))
     assert role.state == "running"
+    checked = pipeline.command("check", deadline_s=120)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_slow_disk_slows_the_flow_which_says_so_and_recovers_by_itself(
+    pipeline_with: Callable[..., RunningPipeline], apache_kafka
+) -> None:
+    pipeline = pipeline_with(
+        bootstrap_servers=apache_kafka.bootstrap_servers, topic_partitions=4, alert_trouble_s=3, **own_names()
+    )
+    pipeline.up()
+    slowed = [pipeline.role(name).pid for name in ("processor", "collector")]
+    alert = "trouble of processor-0"
+    with looks_at(pipeline) as looks:
+        with slow_disk(slowed, delay_ms=20):
+            queued = pipeline.command("produce", "--count", "60000", "--invalid-share", "0.01", "--no-wait")
+            assert queued.returncode == 0, queued.stderr
+            wait_for("the reason", lambda: any("its disk is slow" in detail for detail in looks.details))
+            wait_for("an alert of it", lambda: alert in pipeline.firing())
+        wait_for("every record", lambda: pipeline.settled() == 60_000)
+        wait_for("the end of the alert", lambda: alert not in pipeline.firing())
+    assert sorted(looks.took_s)[len(looks.took_s) * 9 // 10] < PAGE_S
     checked = pipeline.command("check", deadline_s=120)
     assert checked.returncode == 0, checked.stdout + checked.stderr

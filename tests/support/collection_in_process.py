@@ -106,6 +106,7 @@ class CollectionInProcess:
             reader,  # type: ignore[arg-type]
             None,  # type: ignore[arg-type]
             lambda: self.now_ms,
+            lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type]
         )
         self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})

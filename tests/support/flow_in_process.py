@@ -138,6 +138,7 @@ class FlowInProcess:
             self.sender,
             identity,
             self.clock,
+            self.clock,
             _Silent(),  # type: ignore[arg-type]
         )
         for partition in partitions:

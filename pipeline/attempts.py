@@ -1,0 +1,309 @@
+"""Attempts at records, new ones and parked ones: each is judged, and what it comes to is noted in the round's batch.
+
+Nothing of it is true before the batch is in the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+import numpy as np
+
+from pipeline.batch_writer import BIG_RECORDS, BatchWriter
+from pipeline.buffer import (
+    Advance,
+    Batch,
+    FlowStore,
+    Generation,
+    OrderBlock,
+    OrderRow,
+    OutboxRow,
+    Parked,
+    ReplayOutcome,
+    offset_of,
+    record_id,
+    ref_of,
+)
+from pipeline.clock import is_due
+from pipeline.columns import Flags, Integers, OrderColumns
+from pipeline.errors import RecordError, StaleWriterError
+from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
+from pipeline.headers.orderpulse import REPLAY_ID
+from pipeline.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.kafka import Fetched
+from pipeline.records import Order, Position, Record, TopicIdentity
+from pipeline.retries import Backoff, ParkedIndex
+from pipeline.settings import Settings
+
+BATCH_RETRIES = 2000
+GATHER_RETRIES_MS = 250
+ROWS_AT_HAND = 5000
+_HEADERS_OF_OURS = frozenset({REPLAY_ID})
+"""A record with one of these has an effect beyond its order."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+
+    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
+    """
+
+    ref: int
+    number: int
+    next_offset: int
+    stored_offset: int
+    generations: dict[int, Generation]
+    parked: ParkedIndex = field(default_factory=ParkedIndex)
+    at_hand: dict[int, Parked] = field(default_factory=dict)
+    """Rows of parked records as the buffer has them, so that most need not be read back: that takes half a retry."""
+
+    def keep(self, row: Parked) -> None:
+        """Has a parked record's row at hand, if there is room."""
+        if len(self.at_hand) < ROWS_AT_HAND:
+            self.at_hand[row.record_id] = row
+
+    def take(self, identifiers: Iterable[int]) -> tuple[list[Parked], list[int]]:
+        """The rows that are at hand, and which are not. They are at hand no more."""
+        rows = {identifier: self.at_hand.pop(identifier, None) for identifier in identifiers}
+        return [row for row in rows.values() if row], [identifier for identifier, row in rows.items() if row is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Records as they look before anything is judged.
+
+    `found[i]` says which of `orders` record i is, if it is a valid one, else it is -1. `plain` are the records with a
+    valid order that the handler need not see.
+    """
+
+    records: Fetched
+    orders: OrderColumns
+    found: Integers
+    plain: Flags
+
+    def valid_order(self, place: int) -> Order | None:
+        """The valid order that this record is."""
+        index = int(self.found[place])
+        return None if index < 0 else self.orders.order(index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The `number`-th attempt at a record; `identity` is that of the topic it came from."""
+
+    record_id: int
+    record: Record
+    number: int
+    first_failed_at_ms: int
+    identity: TopicIdentity
+
+
+class Attempts:
+    """Judges, for the partitions that are ours. Which those are is its owner's to say."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        backoff: Backoff,
+        flow: FlowStore,
+        writer: BatchWriter,
+        identity: TopicIdentity,
+    ) -> None:
+        self.partitions: dict[int, Partition] = {}
+        self._settings = settings
+        self._judge = judge
+        self._backoff = backoff
+        self._flow = flow
+        self._writer = writer
+        self._identity = identity
+        self._tried_at_ms = 0
+
+    def look_at(self, records: Fetched) -> Glance:
+        """Finds the valid orders, which changes nothing here."""
+        orders, valid = self._judge.look_at(records.values())
+        found = np.full(len(records), -1, np.int64)
+        found[orders.places[valid]] = np.flatnonzero(valid)
+        plain = found >= 0
+        names = self._judge.headers_looked_at
+        plain &= False if names is None else np.array(records.without_headers(names | _HEADERS_OF_OURS), np.bool_)
+        return Glance(records, orders, found, plain)
+
+    def try_new(self, batch: Batch, glance: Glance) -> int:
+        """Judges new records of a partition that is ours; returns how many there were."""
+        partition = self.partitions.get(glance.records.partition)
+        if partition is None:
+            return 0  # taken away while we were reading
+        records = glance.records.since(partition.next_offset)
+        if not len(records):
+            return 0
+        if records is not glance.records:
+            glance = self.look_at(records)
+        offsets = records.offsets()
+        batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
+        partition.next_offset = offsets[-1] + 1
+        accepted = glance.plain
+        if partition.parked.held_keys or not accepted.all():
+            accepted = self._judge_some(batch, partition, glance)
+        orders = glance.orders.where(accepted[glance.orders.places])
+        if len(orders):
+            first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
+            if len(orders) < len(records):
+                offsets = [offsets[place] for place in orders.places.tolist()]
+            batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
+        return len(records)
+
+    def _judge_some(self, batch: Batch, partition: Partition, glance: Glance) -> Flags:
+        """Judges what is not plain, in the order of offsets; returns which of the plain records are accepted.
+
+        A record whose key is held up waits, whatever it is.
+        """
+        keys, plain, held = glance.records.keys(), glance.plain.tolist(), partition.parked.held_keys
+        # No key is held up but those that are already, and those of what is judged here.
+        judged = {key for key, is_plain in zip(keys, plain, strict=True) if not is_plain}
+        accepted = glance.plain.copy()
+        for place in [place for place, key in enumerate(keys) if key in judged or key in held]:
+            if keys[place] in held:
+                self._park_behind(batch, partition, glance.records.record(place))
+                accepted[place] = False
+            elif not plain[place]:
+                self._judge_one(batch, partition, glance.records.record(place), glance.valid_order(place))
+        return accepted
+
+    def _park_behind(self, batch: Batch, partition: Partition, record: Record) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        row = Parked(identifier, record.timestamp_ms, record.key, record.value, record.headers, 0, None)
+        batch.parked.append(row)
+        partition.parked.add(identifier, record.key, 0)
+        partition.keep(row)
+
+    def _judge_one(self, batch: Batch, partition: Partition, record: Record, valid: Order | None) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        attempt = _Attempt(identifier, record, 1, batch.now_ms, self._identity)
+        parked = self._settle(batch, attempt, valid)
+        if parked is not None:
+            partition.parked.add(identifier, record.key, parked.due_at_ms or 0)
+            partition.keep(parked)
+
+    def try_due(self, batch: Batch, records: int) -> None:
+        """Judges the parked records that are due, beside so many new ones."""
+        # Beside many new records, retries are gathered: each is a row far from the others', and many a page share one.
+        if records >= BIG_RECORDS and not is_due(batch.now_ms, self._tried_at_ms, GATHER_RETRIES_MS):
+            return
+        self._tried_at_ms = batch.now_ms
+        for partition in self.partitions.values():
+            taken = partition.parked.take_due(batch.now_ms, BATCH_RETRIES)
+            left = BATCH_RETRIES
+            while taken:
+                successors = self._retry_all(batch, partition, taken)
+                left -= len(taken)
+                taken = successors
+                if left <= 0:
+                    for identifier in taken:
+                        partition.parked.postpone(identifier, batch.now_ms)
+                    break
+
+    def _retry_all(self, batch: Batch, partition: Partition, taken: list[int]) -> list[int]:
+        """Tries parked records; returns those of the same keys that waited for their end."""
+        loaded = self._load(partition, taken)
+        orders, valid = self._judge.look_at([parked.value for parked in loaded])
+        places = orders.places.tolist()
+        order_at = {places[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+        successors = [self._retry(batch, partition, parked, order_at.get(place)) for place, parked in enumerate(loaded)]
+        return [successor for successor in successors if successor is not None]
+
+    def _load(self, partition: Partition, identifiers: list[int]) -> list[Parked]:
+        rows, missing = partition.take(identifiers)
+        if missing:
+            self._writer.wait()
+            rows += self._flow.load_parked(missing)
+            if len(rows) != len(identifiers):
+                raise StaleWriterError("parked records were settled by another processor: beginning anew")
+        return sorted(rows, key=attrgetter("record_id"))
+
+    def _retry(self, batch: Batch, partition: Partition, parked: Parked, valid: Order | None) -> int | None:
+        """Tries a parked record; returns the one of the same key that waited for its end."""
+        generation = partition.generations[ref_of(parked.record_id)]
+        place = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
+        record = Record(place, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+        batch.taken.append((parked.record_id, parked.attempts))
+        first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
+        attempt = _Attempt(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
+        again = self._settle(batch, attempt, valid)
+        if again is not None:
+            partition.parked.postpone(again.record_id, again.due_at_ms or 0)
+            partition.keep(again)
+            return None
+        batch.settled.append(parked.record_id)
+        return partition.parked.settle(parked.record_id)
+
+    def _settle(self, batch: Batch, attempt: _Attempt, valid: Order | None) -> Parked | None:
+        """Judges one record and notes the effect; returns it as it is parked, if so."""
+        verdict = self._judge.judge(attempt.record, attempt.number, valid)
+        try:
+            if isinstance(verdict, Order):
+                batch.orders.append(OrderRow(attempt.record_id, verdict, attempt.number))
+                _note_outcome(batch, attempt.record, recovered=True)
+                return None
+            return self._note_failure(batch, attempt, verdict)
+        finally:
+            # The stack of a failure leads to this frame. As long as the frame leads to the failure, too, only the
+            # garbage collector frees them, and with them the whole batch.
+            del verdict
+
+    def _note_failure(self, batch: Batch, attempt: _Attempt, error: RecordError) -> Parked | None:
+        delay_ms = self._backoff.delay_ms(attempt.number) if is_transient(error) else None
+        if delay_ms is None:
+            batch.outbox.append(_dead_letter(self._settings, attempt, error, batch.now_ms))
+            _note_outcome(batch, attempt.record, recovered=False)
+            return None
+        batch.failed_attempts += 1
+        parked = _parked(attempt, error, batch.now_ms + delay_ms)
+        batch.parked.append(parked)
+        return parked
+
+
+def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:
+    replay_id = replay_id_of(record.headers) if record.headers else None
+    if replay_id is not None:
+        batch.outcomes.append(ReplayOutcome(replay_id, "recovered" if recovered else "dead_again"))
+
+
+def _parked(attempt: _Attempt, error: RecordError, due_at_ms: int) -> Parked:
+    record = attempt.record
+    return Parked(
+        attempt.record_id,
+        record.timestamp_ms,
+        record.key,
+        record.value,
+        record.headers,
+        attempt.number,
+        due_at_ms,
+        attempt.first_failed_at_ms,
+        class_of(error),
+        error.reason,
+    )
+
+
+def _dead_letter(settings: Settings, attempt: _Attempt, error: RecordError, now_ms: int) -> OutboxRow:
+    record, position = attempt.record, attempt.record.position
+    dead_letter_id = dead_letter_id_of(attempt.identity, position.partition, position.offset)
+    headers = failure_headers(
+        position,
+        stage="TASK_PUT" if error.rule == "handler" else "VALUE_CONVERTER",
+        class_name=settings.handler,
+        exception_class=class_of(error),
+        message=error.reason,
+        stacktrace=stacktrace_of(error),
+        attempts=attempt.number,
+        first_failed_at_ms=attempt.first_failed_at_ms,
+        failed_at_ms=now_ms,
+        rule=error.rule,
+        dead_letter_id=dead_letter_id,
+    )
+    return OutboxRow(
+        dead_letter_id, attempt.record_id, record.timestamp_ms, record.key, record.value, (*record.headers, *headers)
+    )
