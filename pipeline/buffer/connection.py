@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from pipeline.buffer.turns import turn
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
@@ -139,8 +140,8 @@ def connect_reader(path: Path, older: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One write transaction: all of it is committed, or nothing. Waits for other writers, up to the busy timeout."""
-    with translated_errors(path):
+    """One write transaction: all of it is committed, or nothing. Waits for other writers, in turn with them."""
+    with translated_errors(path), turn(path, BUSY_TIMEOUT_S):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.buffer.connection import connect_reader, connect_writer, translated_errors
+from pipeline.buffer.turns import LOCK_SUFFIXES
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 PAGES_AT_ONCE = 1024
@@ -113,7 +114,7 @@ def _fold_log_in(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", "-wal", "-shm", "-journal", *LOCK_SUFFIXES):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from pipeline.buffer.connection import (
+    BUSY_TIMEOUT_S,
     OFFSET_BITS,
     WAL_KEPT_BYTES,
     atomic,
@@ -16,6 +17,7 @@ from pipeline.buffer.connection import (
 )
 from pipeline.buffer.contract import Pruned, Retention, Role
 from pipeline.buffer.flow import MINUTE_MS
+from pipeline.buffer.turns import turn
 from pipeline.headers.orderpulse import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
@@ -84,7 +86,8 @@ class SqliteUpkeepStore:
                 return 0
             before = self._pragma("page_count")
             # A page for each time that the next row is asked for; `execute` asks once where there are no columns.
-            self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
+            with turn(self._path, BUSY_TIMEOUT_S):
+                self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
             return (before - self._pragma("page_count")) * self._pragma("page_size")
 
     def wal_bytes(self) -> int:

@@ -1,0 +1,68 @@
+"""Lets processes that write take turns, in the order in which they come.
+
+SQLite has those that wait try again after pauses of up to 100 ms, and whoever has just written is there first again.
+And while another one writes, a log that is being written back cannot begin anew: two that wrote all the time let it
+grow to 90 MB. A turn ends when both are done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import BufferUnavailableError
+
+LOCK_SUFFIXES = ("-next", "-turn")
+LOOK_EVERY_S = 0.0005
+_NEVER = threading.Event()
+
+
+@contextmanager
+def turn(path: Path, patience_s: float) -> Iterator[None]:
+    """Waits for our turn to write to this buffer, which others wait for until the block is left.
+
+    What is true in the buffer hangs on SQLite's own lock alone; this only orders who asks for it. The kernel gives back
+    what a process that dies has locked. Raises BufferUnavailableError when it takes longer than `patience_s`.
+    """
+    until = time.monotonic() + patience_s
+    next_file, turn_file = (path.with_name(path.name + suffix) for suffix in LOCK_SUFFIXES)
+    # Whoever has just written and comes again finds the one who stands here before it.
+    next_lock = _lock(next_file, path, until)
+    try:
+        turn_lock = _lock(turn_file, path, until)
+    finally:
+        os.close(next_lock)
+    try:
+        yield
+    finally:
+        os.close(turn_lock)
+
+
+def _lock(file: Path, path: Path, until: float) -> int:
+    """The descriptor of the locked file; closing it gives the lock back."""
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise BufferUnavailableError(f"the buffer {path} cannot be used: {file}: {error.strerror}") from error
+    try:
+        while not _locked(descriptor):
+            if time.monotonic() > until:
+                raise BufferUnavailableError(f"the buffer {path} is locked by another process of OrderPulse")
+            _NEVER.wait(LOOK_EVERY_S)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Several writers: each gets its turn, and none holds the others up by dying."""
+
+import fcntl
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline.buffer import open_buffer
+from pipeline.buffer.connection import atomic
+from pipeline.buffer.turns import LOCK_SUFFIXES, turn
+from pipeline.errors import BufferUnavailableError
+
+PATIENCE_S = 60
+TAKES_A_TURN = """
+import pathlib, sys
+from pipeline.buffer.turns import turn
+with turn(pathlib.Path(sys.argv[1]), 60):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def somebody_is_next(path):
+    """Whether somebody stands before the turn."""
+    with path.with_name(path.name + LOCK_SUFFIXES[0]).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_who_waits_comes_before_who_has_just_written(tmp_path):
+    path, order = tmp_path / "orderpulse.db", []
+
+    def other():
+        with turn(path, PATIENCE_S):
+            order.append("other")
+
+    with ThreadPoolExecutor(1) as pool:
+        with turn(path, PATIENCE_S):
+            order.append("first")
+            waiting = pool.submit(other)
+            while not somebody_is_next(path):
+                threading.Event().wait(0.001)
+        with turn(path, PATIENCE_S):
+            order.append("again")
+        waiting.result()
+    assert order == ["first", "other", "again"]
+
+
+def test_a_process_that_is_killed_in_its_turn_holds_up_nobody(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKES_A_TURN, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"mine\n"
+        with pytest.raises(BufferUnavailableError, match="another process"), turn(path, 0.01):
+            pass
+        process.send_signal(signal.SIGKILL)
+        with turn(path, PATIENCE_S):
+            pass
+
+
+def test_who_fails_in_its_turn_gives_it_back(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    with pytest.raises(ZeroDivisionError), turn(path, PATIENCE_S):
+        raise ZeroDivisionError
+    with turn(path, 0):
+        pass
+
+
+def test_a_transaction_is_a_turn_to_its_end(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    with (
+        open_buffer(path) as buffer,
+        atomic(buffer._connection, path),
+        pytest.raises(BufferUnavailableError, match="another process"),
+        turn(path, 0),
+    ):
+        pass
+    with turn(path, 0):
+        pass
