@@ -14,7 +14,7 @@ from pipeline.jobs import JobRun
 from pipeline.pace import Pace
 from pipeline.sending import Courier, Outgoing
 
-WINDOW_RECORDS = 500
+WINDOW_RECORDS = 2000
 
 
 class ReplayRun(JobRun):

@@ -314,7 +314,10 @@ class JobStore(Protocol):
         """
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
-        """The next planned replays; dead letters without a source topic go to `default_topic`."""
+        """The next planned replays, fewer than `limit` when they are large.
+
+        Dead letters without a source topic go to `default_topic`.
+        """
 
     def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
         """Replays of a window that was never closed: sent or not, only the topic knows."""
