@@ -73,7 +73,9 @@ def test_a_batch_takes_few_statements_and_few_calls(
 
 
 def test_a_sample_order_takes_few_calls():
-    samples = SampleOrders(ProduceRequest(count=ORDERS, transient_share=0.05), 1, "request", CODEC, lambda: NOW_MS)
+    samples = SampleOrders(
+        ProduceRequest(count=ORDERS, transient_share=0.05), 1, "request", "orders", CODEC, lambda: NOW_MS
+    )
     found = counted(lambda: list(samples.between(1, ORDERS)))
     assert found["call"] / ORDERS <= 12.5
     assert found["c_call"] / ORDERS <= 7.7
