@@ -15,7 +15,7 @@ from pipeline.pace import Pace
 from pipeline.records import Outgoing
 from pipeline.sending import Courier
 
-WINDOW_RECORDS = 2000
+WINDOW_RECORDS = 5000
 
 
 class ReplayRun(JobRun):
