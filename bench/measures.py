@@ -168,12 +168,14 @@ def dead_letters(place: Place) -> Iterator[Line]:
     rules.write_text(LOOSE_RULES)
     loose = settings | {"RULES_FILE": str(rules)}
     with Role("processor", data, loose) as one, Role("worker", data, loose) as two:
-        began, before_s = time.monotonic(), one.cpu_s() + two.cpu_s()
+        wait_until(lambda: _cpu_over((one, two), 1.0) < SETTLED_S, limit_s=120)
+        before_s = one.cpu_s() + two.cpu_s()
         _command(data, loose, "replay", "--all", "--no-wait")
         wait_until(lambda: buffer.reader.status_counts().get("recovered", 0) == letters)
-        per_s = letters / (time.monotonic() - began)
+        # From the moment at which it was asked for, so that putting all of them into the ledger counts as well.
+        per_s = letters / (time.time() - buffer.reader.jobs(1)[0].created_at_ms / 1000)
         cpu_us = (one.cpu_s() + two.cpu_s() - before_s) / letters * 1e6
-    yield Line("one replay with its outcome, µs CPU, start of the roles included", f"{cpu_us:.1f}")
+    yield Line("one replay with its outcome, µs CPU", f"{cpu_us:.1f}")
     yield _at_least("dead letters replayed with outcome, /s", per_s, 10_000, "{:,.0f}")
 
 

@@ -10,10 +10,15 @@ from typing import Any
 from pipeline.buffer import Buffer, Job, Sent
 from pipeline.clock import Clock
 from pipeline.crash_points import reached
-from pipeline.sending import Courier, Outcome, Outgoing, window_json
+from pipeline.records import Outgoing
+from pipeline.sending import Courier, Outcome, window_json
 
 RATE_WINDOW_S = 0.1
 """With a rate asked for, a window holds what is due in that time, so that records flow instead of coming in bursts."""
+
+
+Window = tuple[list[Outgoing], dict[str, Any]]
+"""Records to send at once, and what the window's text must tell of them."""
 
 
 class JobRun(ABC):
@@ -30,6 +35,7 @@ class JobRun(ABC):
         self._rate_per_s = rate_per_s
         self._open_window = job.send_window
         self._under_way = False
+        self._prepared: Window | None = None
         self._found_before = Outcome([], {})
         self._began_at_ms = self._now_ms = clock()
         self._handed_over = 0
@@ -46,8 +52,8 @@ class JobRun(ABC):
         """The records of a window that was opened with this text."""
 
     @abstractmethod
-    def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:
-        """Up to `limit` records more, none at the end of the job, and what the window's text must tell of them."""
+    def next_window(self, limit: int) -> Window:
+        """Up to `limit` records more than there were, none at the end of the job."""
 
     @abstractmethod
     def room(self) -> int:
@@ -57,6 +63,8 @@ class JobRun(ABC):
         """Goes one step on, within about `wait_s`; true when the job has ended."""
         # 1. A window is under way: close it when everything in it is confirmed or refused.
         if self._under_way:
+            # What comes next is made while Kafka has its work with this one.
+            self._prepare()
             outcome = self._courier.poll(wait_s)
             if outcome is not None:
                 self._close(outcome)
@@ -66,11 +74,11 @@ class JobRun(ABC):
             self._resume(json.loads(self._open_window))
             return False
         # 3. The next records, as many as rate and flow allow.
-        limit = self._allowed()
-        self.idle = limit == 0
-        if self.idle:
+        self._prepare()
+        self.idle = self._prepared is None
+        if self._prepared is None:
             return False
-        records, told = self.next_window(limit)
+        (records, told), self._prepared = self._prepared, None
         if not records:
             self._finish("failed" if self._failed and not self._done else "done")
             return True
@@ -88,6 +96,10 @@ class JobRun(ABC):
         self._under_way = True
         self._handed_over += len(records)
         return False
+
+    def _prepare(self) -> None:
+        if self._prepared is None and (limit := self._allowed()):
+            self._prepared = self.next_window(limit)
 
     def _resume(self, told: Mapping[str, Any]) -> None:
         records = self.window_of(told)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from pipeline.buffer import FlowStore, OutboxRow
 from pipeline.clock import Clock, is_due
@@ -107,11 +106,18 @@ class OutboxDrain:
 
     def _send(self, row: OutboxRow) -> None:
         self._in_flight.add(row.dead_letter_id)
-        done = partial(self._done, row.dead_letter_id)
-        self._sender.send(self._topic, row.key, row.value, row.headers, done, timestamp_ms=row.timestamp_ms)
+        self._sender.send(
+            self._topic,
+            row.key,
+            row.value,
+            row.headers,
+            self._done,
+            timestamp_ms=row.timestamp_ms,
+            send_id=row.dead_letter_id,
+        )
 
-    def _done(self, dead_letter_id: str, delivery: Delivery) -> None:
-        self._in_flight.discard(dead_letter_id)
+    def _done(self, delivery: Delivery) -> None:
+        self._in_flight.discard(delivery.send_id)
         if delivery.error:
             # The row stays; all that waits is tried again together, ever more slowly.
             self._note(f"{self._topic}: {delivery.error}")
@@ -119,7 +125,7 @@ class OutboxDrain:
             self._failed_at_ms = self._clock()
             self._fresh.clear()
         else:
-            self._confirmed.append(dead_letter_id)
+            self._confirmed.append(delivery.send_id)
             self.error, self._wait_ms = "", 0
 
     def _note(self, error: str) -> None:

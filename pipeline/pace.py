@@ -33,12 +33,15 @@ class Pace:
         """Whether what goes to the orders topic has to wait for the processor."""
         return self._settings.demo and self._settings.sends_orders
 
-    def orders(self, ends: Mapping[int, int]) -> int:
-        """Records that may go to the orders topic, whose partitions are known to end at `ends`; 0: wait."""
+    def orders(self, ends: Mapping[int, int], under_way: int) -> int:
+        """Records that may go to the orders topic; 0: wait.
+
+        Its partitions are known to end at `ends`, with so many records `under_way` beyond.
+        """
         if not self.limited:
             return WINDOW_RECORDS
         reached: dict[str, int] = {}
-        waiting = 0
+        waiting = under_way
         for status in self._speaking("processor"):
             waiting += int(status.figures.get("outbox", 0))
             for name, partition in status.figures.get("partitions", {}).items():

@@ -8,11 +8,12 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Job
 from pipeline.clock import Clock
-from pipeline.jobs import JobRun
+from pipeline.jobs import JobRun, Window
 from pipeline.pace import Pace
+from pipeline.records import Outgoing
 from pipeline.requests import ProduceRequest
 from pipeline.samples import SAMPLE, SampleOrders
-from pipeline.sending import Courier, Outgoing
+from pipeline.sending import Courier
 from pipeline.serde import OrderCodec
 
 
@@ -32,22 +33,20 @@ class ProduceRun(JobRun):
         self._pace = pace
         self._topic = topic
         self._count = request.count
-        self._samples = SampleOrders(request, job.id, job.request_id, codec.encoder_for(topic), clock)
+        self._next = job.done + job.failed + 1
+        self._samples = SampleOrders(request, job.id, job.request_id, topic, codec.encoder_for(topic), clock)
 
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""
         self._courier.describe([self._topic])
-        return self._pace.orders(self._courier.end_of(self._topic))
+        return self._pace.orders(self._courier.end_of(self._topic), self._courier.under_way)
 
-    def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:
-        """The samples after those that are counted."""
-        first = self._done + self._failed + 1
-        told = {"first": first, "last": min(self._count, first + limit - 1)}
+    def next_window(self, limit: int) -> Window:
+        """The samples after those that are counted or under way."""
+        told = {"first": self._next, "last": min(self._count, self._next + limit - 1)}
         return self.window_of(told), told
 
     def window_of(self, told: Mapping[str, Any]) -> list[Outgoing]:
         """The samples number `first` to `last`."""
-        return [
-            Outgoing(self._samples.send_id(sample.number), self._topic, sample.key, sample.value, sample.headers)
-            for sample in self._samples.between(told["first"], told["last"])
-        ]
+        self._next = told["last"] + 1
+        return list(self._samples.between(told["first"], told["last"]))

@@ -10,11 +10,12 @@ from pipeline.buffer import Buffer, Job, ReplayItem
 from pipeline.clock import Clock
 from pipeline.headers import original_key_and_value, replay_headers, why_not_replayed
 from pipeline.headers.orderpulse import REPLAY_ID
-from pipeline.jobs import JobRun
+from pipeline.jobs import JobRun, Window
 from pipeline.pace import Pace
-from pipeline.sending import Courier, Outgoing
+from pipeline.records import Outgoing
+from pipeline.sending import Courier
 
-WINDOW_RECORDS = 500
+WINDOW_RECORDS = 5000
 
 
 class ReplayRun(JobRun):
@@ -33,9 +34,10 @@ class ReplayRun(JobRun):
         """As many as the demo cluster can hold until the processor has read them."""
         if self._pace.limited:
             self._courier.describe([self._default_topic])
-        return min(WINDOW_RECORDS, self._pace.orders(self._courier.end_of(self._default_topic)))
+        ends = self._courier.end_of(self._default_topic)
+        return min(WINDOW_RECORDS, self._pace.orders(ends, self._courier.under_way))
 
-    def next_window(self, limit: int) -> tuple[list[Outgoing], dict[str, Any]]:
+    def next_window(self, limit: int) -> Window:
         """The next planned items of the ledger."""
         return self._outgoing(self._buffer.jobs.planned_items(self.job.id, self._default_topic, limit)), {}
 

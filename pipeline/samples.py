@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.clock import Clock
 from pipeline.columns import Integers, OrderColumns
 from pipeline.headers.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
-from pipeline.records import Headers
+from pipeline.records import Headers, Outgoing
 from pipeline.requests import ProduceRequest
 from pipeline.serde import CONFLUENT_MARK, OrderEncoder
 
@@ -74,56 +73,43 @@ _KINDS = ("invalid", "transient", "malformed")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample record. `number` counts from 1."""
-
-    number: int
-    key: bytes
-    value: bytes
-    headers: Headers
-
-
 class SampleOrders:
     """All records of one produce request."""
 
     def __init__(
-        self, request: ProduceRequest, job_id: int, request_id: str, encoder: OrderEncoder, clock: Clock
+        self, request: ProduceRequest, job_id: int, request_id: str, topic: str, encoder: OrderEncoder, clock: Clock
     ) -> None:
         self._request = request
         self._job_id = job_id
         self._request_id = request_id
+        self._topic = topic
         self._encoder = encoder
         self._clock = clock
         self._phase = int(_draw(request.seed, "phase", 1)[0, 0] * request.count)
         self._stride = _stride(request.count)
 
-    def between(self, first: int, last: int) -> Iterator[Sample]:
-        """The samples number `first` to `last`, made at this moment."""
+    def between(self, first: int, last: int) -> Iterator[Outgoing]:
+        """The samples number `first` to `last`, counted from 1, made at this moment."""
         for chunk in range((first - 1) // CHUNK, (last - 1) // CHUNK + 1):
             # A chunk is drawn by itself and whole, so that a job can go on in the middle.
             begin = chunk * CHUNK + 1
             numbers = np.arange(max(first, begin), min(last, begin + CHUNK - 1) + 1)
             yield from self._samples(numbers, _draw(self._request.seed, str(chunk), CHUNK)[:, numbers - begin])
 
-    def send_id(self, number: int) -> str:
-        """What the header `orderpulse.sample` of that record carries."""
-        return f"{self._request_id}:{number}"
-
-    def _samples(self, numbers: Integers, drawn: Drawn) -> Iterator[Sample]:
+    def _samples(self, numbers: Integers, drawn: Drawn) -> Iterable[Outgoing]:
         kinds, faults = self._kinds(numbers), drawn[4]
         orders = self._orders(numbers, drawn)
         for index in [index for index, kind in enumerate(kinds) if kind == "invalid"]:
             _break_a_rule(orders, index, _FAULTS[int(faults[index] * len(_FAULTS))])
         values = self._encoder.encode_many(orders)
-        for index, (number, kind) in enumerate(zip(numbers.tolist(), kinds, strict=True)):
-            value = values[index]
-            headers: Headers = ((SAMPLE, self.send_id(number).encode()),)
-            if kind == "malformed":
-                value = _malformed(value, float(faults[index]))
-            elif kind:
-                headers += _asking_for(kind, float(faults[index]))
-            yield Sample(number, orders.customer_ids[index].encode(), value, headers)
+        send_ids = [f"{self._request_id}:{number}" for number in numbers.tolist()]
+        headers: list[Headers] = [((SAMPLE, send_id.encode()),) for send_id in send_ids]
+        for index in [index for index, kind in enumerate(kinds) if kind]:
+            if kinds[index] == "malformed":
+                values[index] = _malformed(values[index], float(faults[index]))
+            else:
+                headers[index] += _asking_for(kinds[index], float(faults[index]))
+        return map(Outgoing, send_ids, repeat(self._topic), map(str.encode, orders.customer_ids), values, headers)
 
     def _orders(self, numbers: Integers, drawn: Drawn) -> OrderColumns:
         products = np.searchsorted(_PRODUCTS, drawn[0], "right")

@@ -9,30 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from pipeline.buffer import Sent
 from pipeline.errors import KafkaUnavailableError
 from pipeline.headers.orderpulse import last_text
 from pipeline.kafka import Cluster, ClusterView, Delivery, Sender, ends, records_since
-from pipeline.records import Headers, TopicIdentity
+from pipeline.records import Outgoing, TopicIdentity
 from pipeline.settings import Settings
 
 CLUSTER_REPLACED = "the cluster or topic was replaced while this was being sent; look at it and send it again"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to send. `send_id` is in its headers too, which is how it is found again."""
-
-    send_id: str
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    partition: int | None = None
-    refused: str = ""
-    """Why it must not be sent, if so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +38,9 @@ class Courier:
         self._sender = sender
         self._ends: dict[str, dict[int, int]] = {}
         self._identities: dict[str, TopicIdentity] = {}
-        self._waiting: set[str] = set()
+        self._waiting = 0
+        self.under_way = 0
+        """Records of a window that were handed over and whose places are not known yet."""
         self._sent: list[Sent] = []
         self._errors: dict[str, str] = {}
 
@@ -92,29 +79,38 @@ class Courier:
 
     def begin(self, records: Sequence[Outgoing]) -> None:
         """Hands a window to Kafka; `describe` was told of its topics and its answer is in the buffer."""
-        self._sent = []
-        homeless = [record for record in records if record.topic not in self._ends]
-        self._errors = {record.send_id: f"the topic {record.topic} is not there" for record in homeless}
-        self._errors |= {record.send_id: record.refused for record in records if record.refused}
-        records = [record for record in records if record.send_id not in self._errors]
-        self._waiting = {record.send_id for record in records}
-        for record in records:
+        self._sent, self._errors = [], {}
+        fit = [record for record in records if not self._why_not(record)]
+        self._waiting = self.under_way = len(fit)
+        for record in fit:
             # A partition that the topic does not have (any more) leaves the choice to the key.
-            known = record.partition is not None and record.partition in self._ends[record.topic]
+            partition = record.partition if record.partition in self._ends[record.topic] else None
             self._sender.send(
                 record.topic,
                 record.key,
                 record.value,
                 record.headers,
-                partial(self._done, record.send_id),
-                record.partition if known else None,
+                self._done,
+                partition,
+                send_id=record.send_id,
             )
+
+    def _why_not(self, record: Outgoing) -> str:
+        why_not = record.refused or ("" if record.topic in self._ends else f"the topic {record.topic} is not there")
+        if why_not:
+            self._errors[record.send_id] = why_not
+        return why_not
 
     def poll(self, timeout_s: float) -> Outcome | None:
         """Waits for confirmations; the outcome once there is one for every record."""
         if self._waiting:
             self._sender.poll(timeout_s)
-        return None if self._waiting else Outcome(self._sent, self._errors)
+        if self._waiting:
+            return None
+        for _, topic, partition, offset in self._sent:
+            self._ends[topic][partition] = max(self._ends[topic].get(partition, 0), offset + 1)
+        self.under_way = 0
+        return Outcome(self._sent, self._errors)
 
     def end_of(self, topic: str) -> Mapping[int, int]:
         """The offset after the newest record that we know of, by partition; empty for a topic not described yet."""
@@ -142,14 +138,13 @@ class Courier:
                     sent.setdefault(send_id, Sent(send_id, topic, place.partition, place.offset))
         return Outcome(list(sent.values()), {send_id: why for send_id, why in errors.items() if send_id not in sent})
 
-    def _done(self, send_id: str, delivery: Delivery) -> None:
-        self._waiting.discard(send_id)
-        if delivery.error:
-            self._errors[send_id] = delivery.error
-            return
-        known = self._ends[delivery.topic]
-        known[delivery.partition] = max(known.get(delivery.partition, 0), delivery.offset + 1)
-        self._sent.append(Sent(send_id, delivery.topic, delivery.partition, delivery.offset))
+    def _done(self, delivery: Delivery) -> None:
+        send_id, topic, partition, offset, error = delivery
+        self._waiting -= 1
+        if error:
+            self._errors[send_id] = error
+        else:
+            self._sent.append(Sent(send_id, topic, partition, offset))
 
 
 def window_json(described: Mapping[str, object], **more: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.columns import OrderColumns
@@ -211,8 +211,7 @@ class ReplayPreview:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A confirmed delivery: where the record with this send id stands."""
 
     send_id: str
@@ -314,7 +313,10 @@ class JobStore(Protocol):
         """
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
-        """The next planned replays; dead letters without a source topic go to `default_topic`."""
+        """The next planned replays, fewer than `limit` when they are large.
+
+        Dead letters without a source topic go to `default_topic`.
+        """
 
     def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
         """Replays of a window that was never closed: sent or not, only the topic knows."""

@@ -108,8 +108,8 @@ class SqliteFlowStore:
             # 4. What failed for good, on its way to the dead-letter topic.
             _fill_outbox(connection, batch.outbox, batch.now_ms)
             # 5. What became of replays.
-            for outcome in batch.outcomes:
-                note_outcome(connection, outcome, batch.now_ms)
+            if batch.outcomes:
+                _note_outcomes(connection, batch.outcomes, batch.now_ms)
             reached("processor: batch not committed")
         reached("processor: batch committed")
         self._orders.committed()
@@ -183,28 +183,41 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
             )
 
 
-def note_outcome(connection: sqlite3.Connection, outcome: ReplayOutcome, now_ms: int) -> None:
-    """Sets a replay's item and its dead letter to what became of them; of an unknown replay there is nothing to set."""
-    found = connection.execute(
-        "UPDATE job_items SET state = ? WHERE replay_id = ? RETURNING dead_letter_id",
-        (outcome.state, outcome.replay_id),
-    ).fetchone()
-    if found is not None:
-        set_outcome(connection, found[0], outcome.state, now_ms)
+def _note_outcomes(connection: sqlite3.Connection, outcomes: Iterable[ReplayOutcome], now_ms: int) -> None:
+    """Sets items of the ledger and their dead letters to what became of them; an unknown replay has none."""
+    # SQLite takes a text in JSON only up to a NUL: another's id could be taken for one of ours, which have none.
+    states = {each.replay_id: each.state for each in outcomes if "\0" not in each.replay_id}
+    found = dict(
+        connection.execute(
+            "UPDATE job_items SET state = value FROM json_each(?) WHERE replay_id = key "
+            "RETURNING replay_id, dead_letter_id",
+            (json.dumps(states),),
+        )
+    )
+    # Of several replays of a dead letter the last one counts.
+    _set_outcomes(connection, {found[name]: state for name, state in states.items() if name in found}, now_ms)
 
 
 def set_outcome(
     connection: sqlite3.Connection, dead_letter: int, state: Literal["recovered", "dead_again"], now_ms: int
 ) -> None:
     """Sets a dead letter to what became of its replay; one that is on its way again takes it as what to go back to."""
+    _set_outcomes(connection, {dead_letter: state}, now_ms)
+
+
+def _set_outcomes(connection: sqlite3.Connection, states: dict[int, str], now_ms: int) -> None:
     again = connection.execute(
-        "UPDATE job_items SET status_before = ? WHERE dead_letter_id = ? AND state IN ('planned', 'sending')",
-        (state, dead_letter),
-    ).rowcount
-    if not again:
-        connection.execute(
-            "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id = ?", (state, now_ms, dead_letter)
-        )
+        "UPDATE job_items SET status_before = value FROM json_each(?) "
+        "WHERE dead_letter_id = CAST(key AS INTEGER) AND state IN ('planned', 'sending') RETURNING dead_letter_id",
+        (json.dumps(states),),
+    ).fetchall()
+    for (dead_letter,) in again:
+        del states[dead_letter]
+    connection.execute(
+        "UPDATE dead_letters SET status = told.value, status_at_ms = ? FROM json_each(?) AS told "
+        "WHERE dead_letters.id = CAST(told.key AS INTEGER)",
+        (now_ms, json.dumps(states)),
+    )
 
 
 def count_seconds_and_minutes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +18,8 @@ from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
 _JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
+WINDOW_BYTES = 16_000_000
+"""What is sent at once is held in memory, however large the records are."""
 _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
 
 
@@ -134,8 +138,9 @@ class SqliteJobStore:
                 (send_window, job_id),
             ).fetchone()
             if opened == ("replay",):
-                connection.executemany(
-                    "UPDATE job_items SET state = 'sending' WHERE replay_id = ?", [(each,) for each in sending]
+                connection.execute(
+                    "UPDATE job_items SET state = 'sending' WHERE replay_id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(sending)),),
                 )
             reached("worker: window not committed")
         return opened is not None
@@ -148,10 +153,9 @@ class SqliteJobStore:
             connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
                 # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
-                for each in sent:
-                    _note_sent(connection, each, now_ms)
-                for replay_id, error in errors.items():
-                    _note_error(connection, replay_id, error, now_ms)
+                _note_sent(connection, sent, now_ms)
+                if errors:
+                    _note_errors(connection, errors, now_ms)
             else:
                 connection.execute(
                     "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
@@ -160,11 +164,11 @@ class SqliteJobStore:
 
     def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
         """See JobStore."""
-        return self._items(job_id, "planned", default_topic, limit)
+        return self._items(job_id, "planned", default_topic, limit, WINDOW_BYTES)
 
     def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
         """See JobStore."""
-        return self._items(job_id, "sending", default_topic, -1)
+        return self._items(job_id, "sending", default_topic, -1, math.inf)
 
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
         """See JobStore."""
@@ -174,16 +178,23 @@ class SqliteJobStore:
             reached("worker: end not committed")
         reached("worker: job ended")
 
-    def _items(self, job_id: int, state: str, default_topic: str, limit: int) -> list[ReplayItem]:
+    def _items(self, job_id: int, state: str, default_topic: str, limit: int, most_bytes: float) -> list[ReplayItem]:
+        items: list[ReplayItem] = []
         with translated_errors(self._path):
             rows = self._connection.execute(
-                "SELECT dead_letters.id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
+                "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
                 "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "
-                "FROM job_items JOIN dead_letters ON dead_letters.id = job_items.dead_letter_id "
-                "WHERE job_id = ? AND job_items.state = ? ORDER BY dead_letters.id LIMIT ?",
+                "FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
+                # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
+                "WHERE job_id = ? AND state = ? ORDER BY job_items.dead_letter_id LIMIT ?",
                 (default_topic, job_id, state, limit),
-            ).fetchall()
-        return [ReplayItem(*with_headers(row, 7)) for row in rows]
+            )
+            for row in rows:
+                items.append(ReplayItem(*with_headers(row, 7)))
+                most_bytes -= sum(len(part) for part in row[5:] if part)
+                if most_bytes <= 0:
+                    break
+        return items
 
 
 def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
@@ -217,52 +228,49 @@ def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Argume
     return where, arguments
 
 
-def _note_sent(connection: sqlite3.Connection, sent: Sent, now_ms: int) -> None:
+def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int) -> None:
+    """Where each stands now, and that it does."""
+    # 1. The processor may have been faster: its outcome stays, and the dead letter may be on its way again by now.
     connection.execute(
-        'UPDATE job_items SET topic = ?, partition = ?, "offset" = ? WHERE replay_id = ?',
-        (sent.topic, sent.partition, sent.offset, sent.send_id),
+        "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id IN (SELECT dead_letter_id "
+        "FROM job_items WHERE replay_id IN (SELECT value FROM json_each(?)) AND state = 'sending')",
+        (now_ms, json.dumps([each.send_id for each in sent])),
     )
-    # The processor may have been faster: its outcome stays, and the dead letter may be on its way again by now.
-    found = connection.execute(
-        "UPDATE job_items SET state = 'sent' WHERE replay_id = ? AND state = 'sending' RETURNING dead_letter_id",
-        (sent.send_id,),
-    ).fetchone()
-    if found is not None:
-        connection.execute(
-            "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id = ?", (now_ms, found[0])
-        )
-
-
-def _note_error(connection: sqlite3.Connection, replay_id: str, error: str, now_ms: int) -> None:
-    found = connection.execute(
-        "UPDATE job_items SET state = 'failed', error = ? WHERE replay_id = ? AND state = 'sending' "
-        "RETURNING dead_letter_id, status_before",
-        (error, replay_id),
-    ).fetchone()
-    if found is not None:
-        dead_letter, status_before = found
-        _go_back(connection, dead_letter, status_before, now_ms)
-
-
-def _go_back(connection: sqlite3.Connection, dead_letter: int, status_before: str, now_ms: int) -> None:
-    """It was not sent: as if nobody had asked."""
+    # 2. The place is noted in either case.
     connection.execute(
-        "UPDATE dead_letters SET status = ?, status_at_ms = ?, replays = replays - 1 "
-        "WHERE id = ? AND status = 'replaying'",
-        (status_before, now_ms, dead_letter),
+        'UPDATE job_items SET topic = value ->> 1, partition = value ->> 2, "offset" = value ->> 3, '
+        "state = iif(state = 'sending', 'sent', state) FROM json_each(?) WHERE replay_id = value ->> 0",
+        (json.dumps([(each.send_id, each.topic, each.partition, each.offset) for each in sent]),),
+    )
+
+
+def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms: int) -> None:
+    """What could not be sent, by replay id, and why."""
+    told = json.dumps(errors)
+    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", told, now_ms)
+    connection.execute(
+        "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
+        "WHERE replay_id = key AND state = 'sending'",
+        (told,),
+    )
+
+
+def _go_back(connection: sqlite3.Connection, which: str, argument: object, now_ms: int) -> None:
+    """The dead letters of these items were not sent: as if nobody had asked."""
+    connection.execute(
+        # The plus keeps SQLite from going through all that are being replayed.
+        "UPDATE dead_letters SET status = status_before, status_at_ms = ?, replays = replays - 1 "
+        f"FROM (SELECT dead_letter_id AS item_of, status_before FROM job_items WHERE {which}) "
+        "WHERE id = item_of AND +status = 'replaying'",
+        (now_ms, argument),
     )
 
 
 def _finish(connection: sqlite3.Connection, job_id: int, state: str, now_ms: int, error: str) -> None:
     if connection.execute("SELECT 1 FROM job_items WHERE job_id = ? AND state = 'sending'", (job_id,)).fetchone():
         raise UsageError(f"job {job_id} has records under way: its window must be closed first")
-    planned = connection.execute(
-        "UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned' "
-        "RETURNING dead_letter_id, status_before",
-        (job_id,),
-    ).fetchall()
-    for dead_letter, status_before in planned:
-        _go_back(connection, dead_letter, status_before, now_ms)
+    _go_back(connection, "job_id = ? AND state = 'planned'", job_id, now_ms)
+    connection.execute("UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned'", (job_id,))
     connection.execute(
         "UPDATE jobs SET state = ?, finished_at_ms = ?, error = ?, send_window = NULL WHERE id = ?",
         (state, now_ms, error or None, job_id),

@@ -110,7 +110,7 @@ def replay_headers(headers: Headers, replay_id: str, replay_of: str) -> Headers:
 
     `replay_of` is the id of the dead letter that is replayed. Of repeated replays the last counts.
     """
-    kept = tuple((name, value) for name, value in headers if name not in STRIPPED_ON_REPLAY)
+    kept = [header for header in headers if header[0] not in STRIPPED_ON_REPLAY]
     return (*kept, (REPLAY_ID, _encoded(replay_id)), (REPLAY_OF, _encoded(replay_of)))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -20,10 +19,13 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of one record that was sent. `error` empty: confirmed by all in-sync replicas at `offset`."""
+class Delivery(NamedTuple):
+    """What became of one record that was sent. `error` empty: confirmed by all in-sync replicas at `offset`.
 
+    `send_id` is what `send` was told. A tuple, which is made in a third of a frozen dataclass's time.
+    """
+
+    send_id: str
     topic: str
     partition: int
     offset: int
@@ -64,25 +66,28 @@ class Sender:
         done: Callable[[Delivery], None],
         partition: int | None = None,
         timestamp_ms: int = 0,
+        send_id: str = "",
     ) -> None:
         """Queues one record; waits while the queue is full. `timestamp_ms` 0 is now."""
-        options: dict[str, Any] = {} if partition is None else {"partition": partition}
+        anywhere = -1  # the library's sign that the key decides
         while True:
             producer = self._connected()
             try:
+                # By position: the library takes names at twice the price.
                 producer.produce(
                     topic,
-                    key=key,
-                    value=value,
-                    headers=list(headers),
-                    on_delivery=partial(self._report, topic, done),
-                    timestamp=max(timestamp_ms, 0),
-                    **options,
+                    value,
+                    key,
+                    anywhere if partition is None else partition,
+                    partial(self._report, topic, send_id, done),
+                    None,
+                    max(timestamp_ms, 0),
+                    list(headers),
                 )
             except BufferError:
                 self.poll(0.1)
             except KafkaException as error:
-                done(Delivery(topic, -1, -1, self._error_of(topic, error.args[0])))
+                done(Delivery(send_id, topic, -1, -1, self._error_of(topic, error.args[0])))
                 return
             else:
                 return
@@ -129,12 +134,15 @@ class Sender:
         self._trouble.clear()
         _end(producer)
 
-    def _report(self, topic: str, done: Callable[[Delivery], None], error: KafkaError | None, message: Message) -> None:
+    def _report(
+        self, topic: str, send_id: str, done: Callable[[Delivery], None], error: KafkaError | None, message: Message
+    ) -> None:
         if error is not None:
-            done(Delivery(topic, message.partition() or 0, -1, self._error_of(topic, error)))
+            done(Delivery(send_id, topic, message.partition() or 0, -1, self._error_of(topic, error)))
             return
-        self._trouble.clear()
-        done(Delivery(message.topic() or "", message.partition() or 0, message.offset() or 0, ""))
+        if self._trouble.last:
+            self._trouble.clear()
+        done(Delivery(send_id, topic, message.partition() or 0, message.offset() or 0, ""))
 
     def _error_of(self, topic: str, error: KafkaError) -> str:
         asked = Asked("Write", topic)

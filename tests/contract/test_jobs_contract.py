@@ -202,6 +202,32 @@ def test_items_tell_what_to_send_and_where(buffer):
     assert [item.dead_letter_id for item in buffer.jobs.planned_items(job_id, "orders", 2)] == [1, 2]
 
 
+def test_large_records_come_in_smaller_windows(buffer, monkeypatch):
+    monkeypatch.setattr("pipeline.buffer.jobs.WINDOW_BYTES", 2500)
+    place = collector(buffer)
+    collect(buffer, place, 0, *(dead_letter(place.ref, number, value=bytes(1000)) for number in range(5)))
+    job_id, first = start(buffer)
+    assert len(first) == 3, "the one that makes it too large is the last one"
+    buffer.jobs.open_window(job_id, "{}", first)
+    assert len(buffer.jobs.planned_items(job_id, "orders", 1000)) == 2
+    assert [item.replay_id for item in buffer.jobs.sending_items(job_id, "orders")] == first
+
+
+def test_of_two_outcomes_of_a_dead_letter_in_one_batch_the_later_counts(buffer, store):
+    collect_many(buffer, 1)
+    names = []
+    for number, which in enumerate((ALL, DeadLetterFilter(statuses=("replayed",)))):
+        job_id, (replay_id,) = start(buffer, which, None, f"click {number}")
+        buffer.jobs.open_window(job_id, "{}", [replay_id])
+        close(buffer, job_id, replay_id)
+        buffer.jobs.finish(job_id, "done", NOW_MS)
+        names.append(replay_id)
+    outcomes = [ReplayOutcome(names[0], "recovered"), ReplayOutcome(names[1], "dead_again")]
+    buffer.flow.commit(Batch(NOW_MS + 9, outcomes=outcomes))
+    assert statuses(store) == ["dead_again"]
+    assert sorted(row["state"] for row in store.table("job_items")) == ["dead_again", "recovered"]
+
+
 def test_a_window_is_written_down_before_and_after_it_is_sent(buffer, store):
     collect_many(buffer, 3)
     job_id, (first, second, third) = start(buffer)
@@ -293,11 +319,12 @@ def test_a_record_that_arrived_although_its_delivery_failed_is_recovered(buffer,
     assert (job.done, job.failed) == (1, 0)
 
 
-def test_the_outcome_of_an_unknown_replay_changes_nothing(buffer, store):
+@pytest.mark.parametrize("name", ["somebody else's", "click-1\0", '"', ""])
+def test_the_outcome_of_an_unknown_replay_changes_nothing(buffer, store, name):
     collect_many(buffer, 1)
     queue(buffer)
     before = store.dump()
-    settle(buffer, "somebody else's", "recovered")
+    settle(buffer, name, "recovered")
     assert store.dump() == before
 
 

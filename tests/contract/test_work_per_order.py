@@ -6,21 +6,34 @@ who makes it faster lowers them.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import Message
 
-from pipeline.buffer import open_buffer
+from pipeline import pace, replay
+from pipeline.buffer import Batch, Buffer, DeadLetterFilter, ReplayOutcome, open_buffer
 from pipeline.buffer.connection import PAGE_BYTES
 from pipeline.headers.orderpulse import TRANSIENT_FAILURES
+from pipeline.jobs import JobRun
+from pipeline.kafka import Cluster, ClusterView, Sender
+from pipeline.producer import ProduceRun
 from pipeline.records import Order
+from pipeline.replay import ReplayRun
 from pipeline.requests import ProduceRequest
 from pipeline.samples import SampleOrders
+from pipeline.sending import Courier
+from pipeline.settings import load_settings
 from tests.contract.conftest import SqliteStore
-from tests.support.buffer_rows import NOW_MS
+from tests.support.buffer_rows import NOW_MS, collect_many
+from tests.support.buffer_rows import ORDERS as TOPIC
 from tests.support.collection_in_process import CollectionInProcess, LettersByHand, our_headers
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
@@ -40,6 +53,64 @@ def batch(first: int, transient: int = 0, invalid: int = 0, orders: int = ORDERS
         headers = ((TRANSIENT_FAILURES, b"1"),) if fails else ()
         made.append(Incoming(f"C{number}".encode(), CODEC.encode(order), headers, number % len(PARTITIONS)))
     return made
+
+
+class ProducerByHand:
+    """Confirms whatever it has taken when it is asked."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[None, Message], None]] = []
+        self.confirmed = 0
+
+    def produce(self, *record: Any) -> None:
+        """Takes a record."""
+        self.waiting.append(record[4])
+
+    def poll(self, _: float) -> None:
+        """Confirms all."""
+        for report in self.waiting:
+            report(None, Message(topic=TOPIC.topic, partition=0, offset=self.confirmed))
+            self.confirmed += 1
+        self.waiting = []
+
+
+class CountedConnection:
+    """Counts statements, and not what triggers do: for each row that they see, SQLite's trace tells the whole again."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.statements = 0
+
+    def execute(self, *arguments: Any) -> Any:
+        """Executes a statement."""
+        self.statements += 1
+        return self._connection.execute(*arguments)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one is open."""
+        return self._connection.in_transaction
+
+
+def courier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Courier:
+    """One that knows the orders topic and has no Kafka behind it."""
+    producer = ProducerByHand()
+    monkeypatch.setattr("pipeline.kafka.sender.new_client", lambda *_: producer)
+    settings, cluster = load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), Cluster("nowhere:1")
+    made = Courier(settings, cluster, cast("ClusterView", None), Sender(settings, cluster))
+    made._ends, made._identities = {TOPIC.topic: {0: 0}}, {TOPIC.topic: TOPIC}
+    return made
+
+
+def counted_job(run: JobRun, buffer: Buffer) -> tuple[Counter[str], int]:
+    """Calls and statements of a job from its first window to its end."""
+    connection = buffer.jobs._connection = CountedConnection(buffer.jobs._connection)
+
+    def to_its_end() -> None:
+        while not run.step(0.0):
+            pass
+
+    return counted(to_its_end), connection.statements
 
 
 def counted(work: Callable[[], None]) -> Counter[str]:
@@ -112,7 +183,43 @@ def test_a_dead_letter_takes_few_statements_and_few_calls(tmp_path, monkeypatch)
 
 
 def test_a_sample_order_takes_few_calls():
-    samples = SampleOrders(ProduceRequest(count=ORDERS, transient_share=0.05), 1, "request", CODEC, lambda: NOW_MS)
+    request = ProduceRequest(count=ORDERS, transient_share=0.05)
+    samples = SampleOrders(request, 1, "request", "orders", CODEC, lambda: NOW_MS)
     found = counted(lambda: list(samples.between(1, ORDERS)))
-    assert found["call"] / ORDERS <= 12.5
+    assert found["call"] / ORDERS <= 10.1
     assert found["c_call"] / ORDERS <= 7.7
+
+
+def test_sample_orders_take_few_statements_a_window_and_few_calls_each(tmp_path, monkeypatch):
+    count = 2 * pace.WINDOW_RECORDS
+    with open_buffer(SqliteStore(tmp_path).path) as buffer:
+        params = json.dumps(asdict(ProduceRequest(count=count)))
+        buffer.jobs.queue_produce(params, count, "me", "request", NOW_MS)
+        job = buffer.jobs.next_job(NOW_MS)
+        sending = courier(tmp_path, monkeypatch)
+        steady = pace.Pace(load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), lambda: NOW_MS)
+        run = ProduceRun(job, buffer, sending, steady, TOPIC.topic, CODEC, lambda: NOW_MS)
+        found, statements = counted_job(run, buffer)
+        assert (buffer.jobs.get(job.id).state, buffer.jobs.get(job.id).done) == ("done", count)
+    assert statements <= 26
+    assert found["call"] / count <= 18.4
+    assert found["c_call"] / count <= 18.5
+
+
+def test_replays_and_their_outcomes_take_few_statements_a_window_and_few_calls_each(tmp_path, monkeypatch):
+    count = 2 * replay.WINDOW_RECORDS
+    with open_buffer(SqliteStore(tmp_path).path) as buffer:
+        collect_many(buffer, count)
+        job_id = buffer.jobs.queue_replay('{"rate": 0}', DeadLetterFilter(), 3, "me", "request", NOW_MS)
+        job = buffer.jobs.next_job(NOW_MS)
+        names = [item.replay_id for item in buffer.jobs.planned_items(job_id, TOPIC.topic, count)]
+        sending = courier(tmp_path, monkeypatch)
+        steady = pace.Pace(load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), lambda: NOW_MS)
+        found, statements = counted_job(ReplayRun(job, buffer, sending, steady, TOPIC.topic, lambda: NOW_MS), buffer)
+        assert (buffer.jobs.get(job_id).state, buffer.jobs.get(job_id).done) == ("done", count)
+        connection = buffer.flow._connection = CountedConnection(buffer.flow._connection)
+        buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(name, "recovered") for name in names]))
+    assert statements <= 35
+    assert found["call"] / count <= 34.8
+    assert found["c_call"] / count <= 31.2
+    assert connection.statements <= 6

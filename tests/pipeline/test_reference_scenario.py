@@ -36,6 +36,7 @@ def test_nineteen_succeed_and_order_15_is_dead_lettered_after_three_retries_two_
         ProduceRequest(20, scenario="reference"),
         1,
         "x",
+        "orders",
         OrderCodec(SchemaStore(pipeline.settings.schemas_dir)),
         lambda: 0,
     ).between(15, 15)

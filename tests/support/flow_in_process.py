@@ -87,7 +87,7 @@ class ReaderByHand:
 class SenderByHand:
     """Holds what is sent until it is told to confirm or to refuse it."""
 
-    waiting: list[tuple[Headers, Callable[[Delivery], None]]] = field(default_factory=list)
+    waiting: list[tuple[str, Headers, Callable[[Delivery], None]]] = field(default_factory=list)
     sent: list[Headers] = field(default_factory=list)
     answer: str | None = ""
     """What `poll` says of all that waits: empty confirms, text refuses, None leaves it waiting."""
@@ -96,11 +96,18 @@ class SenderByHand:
     on_send: Callable[[], None] = lambda: None
 
     def send(
-        self, topic: str, key: Any, value: Any, headers: Iterable[Any], done: Callable[[Delivery], None], **_: Any
+        self,
+        topic: str,
+        key: Any,
+        value: Any,
+        headers: Iterable[Any],
+        done: Callable[[Delivery], None],
+        send_id: str,
+        **_: Any,
     ) -> None:
         """Takes a record."""
         self.on_send()
-        self.waiting.append((tuple(headers), done))
+        self.waiting.append((send_id, tuple(headers), done))
         if self.at_once:
             self.poll()
 
@@ -109,10 +116,10 @@ class SenderByHand:
         if self.answer is None:
             return
         waiting, self.waiting = self.waiting, []
-        for headers, done in waiting:
+        for send_id, headers, done in waiting:
             if not self.answer:
                 self.sent.append(headers)
-            done(Delivery("orders-dlq", 0, len(self.sent), self.answer))
+            done(Delivery(send_id, "orders-dlq", 0, len(self.sent), self.answer))
 
 
 class _Silent:

@@ -15,7 +15,7 @@ NOW_MS = 1_790_000_000_000
 
 
 def samples(job_id=7, **request):
-    return SampleOrders(ProduceRequest(**request), job_id, "request", CODEC, lambda: NOW_MS)
+    return SampleOrders(ProduceRequest(**request), job_id, "request", "orders", CODEC, lambda: NOW_MS)
 
 
 def kinds(request):
@@ -79,9 +79,9 @@ def test_few_customers_order_much():
 
 
 def test_the_key_is_the_customer_and_every_record_carries_its_send_id():
-    for sample in samples(count=5).between(1, 5):
+    for number, sample in enumerate(samples(count=5).between(1, 5), 1):
         assert sample.key.decode() == CODEC.decode(sample.value).customer_id
-        assert last_text(sample.headers, SAMPLE) == f"request:{sample.number}"
+        assert last_text(sample.headers, SAMPLE) == sample.send_id == f"request:{number}"
 
 
 def test_order_ids_are_unique_across_jobs():
@@ -91,7 +91,7 @@ def test_order_ids_are_unique_across_jobs():
 
 def test_in_the_reference_scenario_only_order_15_fails_and_for_good():
     made = list(samples(count=20, scenario="reference").between(1, 20))
-    failing = [sample.number for sample in made if last_text(sample.headers, TRANSIENT_FAILURES)]
-    assert failing == [15]
+    failing = [sample.send_id for sample in made if last_text(sample.headers, TRANSIENT_FAILURES)]
+    assert failing == ["request:15"]
     assert last_text(made[14].headers, FAULT_REASON) == REFERENCE_REASON
     assert len({sample.key for sample in made}) == 20
