@@ -55,9 +55,12 @@ class OutboxDrain:
         """These rows were written to the outbox."""
         # What is still to be counted is read back as well: it may be of a partition that is another's by now.
         if self._counted:
+            all_at_hand = self.waiting == len(self._fresh) + len(self._in_flight) + len(self._confirmed)
             self.waiting += len(rows)
-            # What is at hand need not be read back, which takes longer than all else that is done for it.
-            self._fresh.extend(rows[: FRESH_ROWS - len(self._fresh)])
+            # What is at hand need not be read back, which takes longer than all else that is done for it. None of it
+            # may go before an older one that has to be read: they could be of one key.
+            if all_at_hand:
+                self._fresh.extend(rows[: FRESH_ROWS - len(self._fresh)])
 
     @property
     def busy(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.buffer import Batch, OutboxRow, open_buffer, record_id
 from pipeline.clock import wall_clock_ms
 from pipeline.kafka import Sender
-from pipeline.outbox import OutboxDrain
+from pipeline.outbox import FRESH_ROWS, OutboxDrain
 from pipeline.records import TopicIdentity
 from tests.support.kafkas import Kafka, on_kafka
 from tests.support.running_pipeline import wait_for
@@ -33,3 +33,28 @@ def test_what_is_confirmed_of_a_partition_that_went_is_not_taken_for_one_of_thos
 
         wait_for("an empty outbox", emptied, 15.0)
         assert [record.value for record in kafka.read_all(2)] == [b"v", b"v"]
+
+
+@on_kafka()
+def test_dead_letters_of_a_key_come_to_the_topic_in_their_order_however_many_wait(kafka: Kafka, tmp_path):
+    topic, many = kafka.make_topic(), FRESH_ROWS * 2 + 10
+    with open_buffer(tmp_path / "orderpulse.db") as buffer:
+        place = buffer.flow.assign("processor", TopicIdentity("cluster", "orders", ""), 0, 0, 1)
+        sender = Sender(kafka.settings, kafka.cluster)
+        drain = OutboxDrain(buffer.flow, sender, topic, lambda: [place.ref], wall_clock_ms)
+        drain.pump()
+        for first in range(0, many, many // 2):
+            rows = [
+                OutboxRow(f"{number}", record_id(place.ref, number), 1, b"k", b"%d" % number, ())
+                for number in range(first, first + many // 2)
+            ]
+            buffer.flow.commit(Batch(1, outbox=rows))
+            drain.added(rows)
+            drain.pump()
+
+        def emptied() -> bool:
+            drain.pump()
+            return buffer.flow.outbox_size([place.ref]) == 0
+
+        wait_for("an empty outbox", emptied, 30.0)
+        assert [int(record.value) for record in kafka.read_all(many)] == list(range(many))
