@@ -12,18 +12,25 @@ from pipeline.clock import Clock
 
 BIG_RECORDS = 500
 """From here on a thread pays; below, what came is in the buffer before anything else is done, for latency."""
-
-
+FEWEST_RECORDS = 50
+LONG_MS = 1000
+"""Others wait for their turn meanwhile: a batch that took longer has the next ones be smaller."""
+SHORT_MS = 250
 SLOW_MS = 2000
 """A batch takes a tenth of a second where nothing is wrong."""
 TOLD_FOR_MS = 10_000
+SAY_EVERY_S = 0.25
 
 
 class BatchWriter:
     """At most one batch is being written. Until `finish` nobody else may use the buffer's connection."""
 
-    def __init__(self, steady_clock: Clock) -> None:
+    def __init__(self, most_records: int, steady_clock: Clock) -> None:
+        self.records_at_once = most_records
+        """How many records the next batch should have at most."""
+        self._most_records = most_records
         self._steady_clock = steady_clock
+        self._began_at_ms = 0
         self._took_ms = 0
         self._slow_at_ms = 0
         self._thread = ThreadPoolExecutor(1, "batch-writer")
@@ -34,40 +41,40 @@ class BatchWriter:
         """Whether a batch is being written, or was since `finish` was called last."""
         return self._under_way is not None
 
+    @property
+    def trouble(self) -> str:
+        """That writing is slow, or was a moment ago; empty when it was not."""
+        now_ms = self._steady_clock()
+        under_way = self._under_way is not None and not self._under_way.done()
+        if under_way and now_ms - self._began_at_ms >= SLOW_MS:
+            took = f"a batch has taken {(now_ms - self._began_at_ms) / 1000:.0f} s so far"
+        elif self._slow_at_ms and now_ms - self._slow_at_ms <= TOLD_FOR_MS:
+            took = f"a batch took {self._took_ms / 1000:.1f} s"
+        else:
+            return ""
+        return f"writing to the buffer is slow, {took}: its disk is slow, or another program holds it up"
+
     def write(self, commit: Callable[[], object], records: int) -> None:
         """Has `commit` write a batch that `records` new records caused, or begins to. The one before must be finished.
 
         Raises what `commit` raises, as `finish` does for a batch that is written meanwhile.
         """
+        self._began_at_ms = self._steady_clock()
         if records < BIG_RECORDS:
-            self._timed(commit)
+            self._timed(commit, records)
         else:
-            self._under_way = self._thread.submit(self._timed, commit)
-
-    @property
-    def trouble(self) -> str:
-        """That writing was slow a moment ago; empty when it was not."""
-        if not self._slow_at_ms or self._steady_clock() - self._slow_at_ms > TOLD_FOR_MS:
-            return ""
-        return (
-            f"writing to the buffer is slow, a batch took {self._took_ms / 1000:.1f} s: its disk is slow, or another "
-            "program holds it up"
-        )
-
-    def _timed(self, commit: Callable[[], object]) -> None:
-        began_ms = self._steady_clock()
-        commit()
-        ended_ms = self._steady_clock()
-        if ended_ms - began_ms >= SLOW_MS:
-            self._took_ms, self._slow_at_ms = ended_ms - began_ms, ended_ms
+            self._under_way = self._thread.submit(self._timed, commit, records)
 
     def wait(self) -> None:
         """Waits for the batch that is being written, whatever becomes of it: `finish` will tell."""
         if self._under_way is not None:
             wait([self._under_way])
 
-    def finish(self) -> None:
-        """Waits for the batch that is being written and raises what that raised."""
+    def finish(self, say: Callable[[], None] = lambda: None) -> None:
+        """Waits for the batch that is being written and raises what that raised. `say` is called while that lasts."""
+        if self._under_way is not None:
+            while not wait([self._under_way], SAY_EVERY_S).done:
+                say()
         under_way, self._under_way = self._under_way, None
         if under_way is not None:
             under_way.result()
@@ -75,3 +82,14 @@ class BatchWriter:
     def close(self) -> None:
         """Ends the thread, after the batch that it may be writing."""
         self._thread.shutdown()
+
+    def _timed(self, commit: Callable[[], object], records: int) -> None:
+        commit()
+        ended_ms = self._steady_clock()
+        took_ms = ended_ms - self._began_at_ms
+        if took_ms >= SLOW_MS:
+            self._took_ms, self._slow_at_ms = took_ms, ended_ms
+        if took_ms > LONG_MS:
+            self.records_at_once = max(FEWEST_RECORDS, min(self.records_at_once, records * LONG_MS // took_ms))
+        elif took_ms < SHORT_MS:
+            self.records_at_once = min(self._most_records, self.records_at_once * 2)

@@ -106,7 +106,7 @@ class _Collection:
         self._view = view
         self._clock = clock
         self._status = status
-        self._writer = BatchWriter(steady_clock)
+        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
         self._written: dict[tuple[str, int], int] = {}
         self._places: dict[tuple[str, int], _Place] = {}
         self._topics: dict[str, int] = {}
@@ -134,7 +134,7 @@ class _Collection:
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
         # 1. Read what has come.
-        records, gaps = self._reader.read(BATCH_RECORDS, 0 if self._writer.busy else IDLE_WAIT_S)
+        records, gaps = self._reader.read(self._writer.records_at_once, 0 if self._writer.busy else IDLE_WAIT_S)
         # 2. Understand it, whatever dialect it speaks. The round before may still be on its way into the buffer.
         now_ms = self._clock()
         rows = self._rows(records)
@@ -156,7 +156,7 @@ class _Collection:
 
     def _conclude(self) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
-        self._writer.finish()
+        self._writer.finish(self._tell)
         for key, next_offset in self._written.items():
             self._places[key].next_offset = next_offset
         self._written = {}

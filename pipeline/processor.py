@@ -123,7 +123,7 @@ class _Flow:
         self._status = status
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
-        self._writer = BatchWriter(steady_clock)
+        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
         self._attempts = Attempts(settings, judge, backoff, buffer.flow, self._writer, identity)
         self._partitions = self._attempts.partitions
         self._written = Batch(0)
@@ -136,7 +136,7 @@ class _Flow:
     def round(self, reader: GroupReader) -> None:
         """One round: everything the records caused is written at once, or not at all."""
         # 1. Read what has come; partitions are dealt out and taken away in here, between two transactions.
-        fetched, gaps = reader.read_partitions(BATCH_RECORDS, self._wait_s())
+        fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
         glances = [self._attempts.look_at(records) for records in fetched]
         # 3. Pass over what Kafka no longer has, from where the buffer stands.
@@ -163,7 +163,7 @@ class _Flow:
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
-        self._writer.finish()
+        self._writer.finish(lambda: self._tell(reader))
         written, self._written = self._written, Batch(0)
         stored = {advance.ref: advance.next_offset for advance in written.advances}
         for partition in self._partitions.values():

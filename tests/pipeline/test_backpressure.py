@@ -111,7 +111,7 @@ def test_a_slow_disk_slows_the_flow_which_says_so_and_recovers_by_itself(
     slowed = [pipeline.role(name).pid for name in ("processor", "collector")]
     alert = "trouble of processor-0"
     with looks_at(pipeline) as looks:
-        with slow_disk(slowed, delay_ms=20):
+        with slow_disk(slowed, delay_ms=5):
             queued = pipeline.command("produce", "--count", "60000", "--invalid-share", "0.01", "--no-wait")
             assert queued.returncode == 0, queued.stderr
             wait_for("the reason", lambda: any("its disk is slow" in detail for detail in looks.details))
