@@ -14,7 +14,7 @@ from tests.support.kafkas import own_names
 from tests.support.running_pipeline import RunningPipeline, wait_for
 from tests.support.slow_disk import slow_disk
 
-FLOOD = 40_000
+FLOOD = 100_000
 MAX_PARKED = 3000
 PAGE_S = 1.0
 LOOK_EVERY_S = 0.05
