@@ -27,17 +27,20 @@ class JobRun(ABC):
     send_id_header: str
     """The header that carries a record's send id."""
 
-    def __init__(self, job: Job, buffer: Buffer, courier: Courier, clock: Clock, rate_per_s: float) -> None:
+    def __init__(
+        self, job: Job, buffer: Buffer, courier: Courier, clock: Clock, steady_clock: Clock, rate_per_s: float
+    ) -> None:
         self.job = job
         self._buffer = buffer
         self._courier = courier
         self._clock = clock
+        self._steady_clock = steady_clock
         self._rate_per_s = rate_per_s
         self._open_window = job.send_window
         self._under_way = False
         self._prepared: Window | None = None
         self._found_before = Outcome([], {})
-        self._began_at_ms = self._now_ms = clock()
+        self._began_at_ms = steady_clock()
         self._handed_over = 0
         self._failed = job.failed
         self._done = job.done
@@ -128,11 +131,7 @@ class JobRun(ABC):
 
     def _allowed(self) -> int:
         room = self.room()
-        now_ms = self._clock()
-        if now_ms < self._now_ms:
-            # The clock was set back: the rate goes on.
-            self._began_at_ms -= self._now_ms - now_ms
-        self._now_ms = now_ms
+        now_ms = self._steady_clock()
         self.detail = "" if room else "waiting for the processor to keep up"
         if not self._rate_per_s:
             return room

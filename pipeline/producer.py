@@ -26,10 +26,18 @@ class ProduceRun(JobRun):
     send_id_header = SAMPLE
 
     def __init__(
-        self, job: Job, buffer: Buffer, courier: Courier, pace: Pace, topic: str, codec: OrderCodec, clock: Clock
+        self,
+        job: Job,
+        buffer: Buffer,
+        courier: Courier,
+        pace: Pace,
+        topic: str,
+        codec: OrderCodec,
+        clock: Clock,
+        steady_clock: Clock,
     ) -> None:
         request = ProduceRequest(**json.loads(job.params))
-        super().__init__(job, buffer, courier, clock, request.rate)
+        super().__init__(job, buffer, courier, clock, steady_clock, request.rate)
         self._pace = pace
         self._topic = topic
         self._count = request.count

@@ -24,9 +24,16 @@ class ReplayRun(JobRun):
     send_id_header = REPLAY_ID
 
     def __init__(
-        self, job: Job, buffer: Buffer, courier: Courier, pace: Pace, default_topic: str, clock: Clock
+        self,
+        job: Job,
+        buffer: Buffer,
+        courier: Courier,
+        pace: Pace,
+        default_topic: str,
+        clock: Clock,
+        steady_clock: Clock,
     ) -> None:
-        super().__init__(job, buffer, courier, clock, json.loads(job.params)["rate"])
+        super().__init__(job, buffer, courier, clock, steady_clock, json.loads(job.params)["rate"])
         self._pace = pace
         self._default_topic = default_topic
 

@@ -105,7 +105,7 @@ def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
     from pipeline.worker import run_worker
 
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, _codec(settings), wall_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _codec(settings: Settings) -> OrderCodec:

@@ -28,13 +28,15 @@ STEP_S = 0.05
 UPKEEP_EVERY_MS = 1000
 
 
-def run_worker(settings: Settings, codec: OrderCodec, clock: Clock, stop: StopSignal, status: StatusWriter) -> None:
-    """Runs jobs until asked to stop."""
+def run_worker(
+    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+) -> None:
+    """Runs jobs until asked to stop. `steady_clock` is one that nobody sets."""
 
     def session() -> None:
         # FULL: what the ledger says was sent, or not yet, must survive a power cut.
         with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
-            worker = _Worker(settings, codec, buffer, clock, stop, status)
+            worker = _Worker(settings, codec, buffer, clock, steady_clock, stop, status)
             try:
                 worker.run()
             finally:
@@ -65,6 +67,7 @@ class _Worker:
         codec: OrderCodec,
         buffer: Buffer,
         clock: Clock,
+        steady_clock: Clock,
         stop: StopSignal,
         status: StatusWriter,
     ) -> None:
@@ -72,6 +75,7 @@ class _Worker:
         self._codec = codec
         self._buffer = buffer
         self._clock = clock
+        self._steady_clock = steady_clock
         self._stop = stop
         self._status = status
         self._alerts = AlertWatch(settings, buffer.watch)
@@ -127,8 +131,8 @@ class _Worker:
         pace = Pace(self._settings, self._clock)
         topic = self._settings.orders_topic
         if job.kind == "produce":
-            return ProduceRun(job, self._buffer, courier, pace, topic, self._codec, self._clock)
-        return ReplayRun(job, self._buffer, courier, pace, topic, self._clock)
+            return ProduceRun(job, self._buffer, courier, pace, topic, self._codec, self._clock, self._steady_clock)
+        return ReplayRun(job, self._buffer, courier, pace, topic, self._clock, self._steady_clock)
 
     def _upkeep(self, job: Job | None, detail: str = "") -> None:
         now_ms = self._clock()

@@ -198,7 +198,7 @@ def test_sample_orders_take_few_statements_a_window_and_few_calls_each(tmp_path,
         job = buffer.jobs.next_job(NOW_MS)
         sending = courier(tmp_path, monkeypatch)
         steady = pace.Pace(load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), lambda: NOW_MS)
-        run = ProduceRun(job, buffer, sending, steady, TOPIC.topic, CODEC, lambda: NOW_MS)
+        run = ProduceRun(job, buffer, sending, steady, TOPIC.topic, CODEC, lambda: NOW_MS, lambda: NOW_MS)
         found, statements = counted_job(run, buffer)
         assert (buffer.jobs.get(job.id).state, buffer.jobs.get(job.id).done) == ("done", count)
     assert statements <= 26
@@ -215,7 +215,9 @@ def test_replays_and_their_outcomes_take_few_statements_a_window_and_few_calls_e
         names = [item.replay_id for item in buffer.jobs.planned_items(job_id, TOPIC.topic, count)]
         sending = courier(tmp_path, monkeypatch)
         steady = pace.Pace(load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), lambda: NOW_MS)
-        found, statements = counted_job(ReplayRun(job, buffer, sending, steady, TOPIC.topic, lambda: NOW_MS), buffer)
+        found, statements = counted_job(
+            ReplayRun(job, buffer, sending, steady, TOPIC.topic, lambda: NOW_MS, lambda: NOW_MS), buffer
+        )
         assert (buffer.jobs.get(job_id).state, buffer.jobs.get(job_id).done) == ("done", count)
         connection = buffer.flow._connection = CountedConnection(buffer.flow._connection)
         buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(name, "recovered") for name in names]))
