@@ -40,8 +40,8 @@ from pipeline.settings import Settings
 BATCH_RETRIES = 2000
 GATHER_RETRIES_MS = 250
 ROWS_AT_HAND = 5000
-_HEADERS_OF_OURS = frozenset({REPLAY_ID})
-"""A record with one of these has an effect beyond its order."""
+_OF_A_REPLAY = frozenset({REPLAY_ID})
+"""A record with this header has an effect beyond its order: the replay's outcome."""
 
 
 @dataclass(slots=True)
@@ -76,13 +76,14 @@ class Glance:
     """Records as they look before anything is judged.
 
     `found[i]` says which of `orders` record i is, if it is a valid one, else it is -1. `plain` are the records with a
-    valid order that the handler need not see.
+    valid order that the handler need not see. `replays` has the replay's id of those plain ones that have one.
     """
 
     records: Fetched
     orders: OrderColumns
     found: Integers
     plain: Flags
+    replays: dict[int, str]
 
     def valid_order(self, place: int) -> Order | None:
         """The valid order that this record is."""
@@ -127,10 +128,14 @@ class Attempts:
         orders, valid = self._judge.look_at(records.values())
         found = np.full(len(records), -1, np.int64)
         found[orders.places[valid]] = np.flatnonzero(valid)
-        plain = found >= 0
+        is_valid = found >= 0
         names = self._judge.headers_looked_at
-        plain &= False if names is None else np.array(records.without_headers(names | _HEADERS_OF_OURS), np.bool_)
-        return Glance(records, orders, found, plain)
+        if names is None:
+            return Glance(records, orders, found, np.zeros(len(records), np.bool_), {})
+        clear = np.array(records.without_headers(names | _OF_A_REPLAY), np.bool_)
+        replays = _only_replayed(records, np.flatnonzero(is_valid & ~clear).tolist(), names)
+        clear[list(replays)] = True
+        return Glance(records, orders, found, is_valid & clear, replays)
 
     def try_new(self, batch: Batch, glance: Glance) -> int:
         """Judges new records of a partition that is ours; returns how many there were."""
@@ -154,6 +159,9 @@ class Attempts:
             if len(orders) < len(records):
                 offsets = [offsets[place] for place in orders.places.tolist()]
             batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
+        for place, replay_id in glance.replays.items():
+            if accepted[place]:
+                batch.outcomes.append(ReplayOutcome(replay_id, "recovered"))
         return len(records)
 
     def _judge_some(self, batch: Batch, partition: Partition, glance: Glance) -> Flags:
@@ -264,6 +272,18 @@ class Attempts:
         parked = _parked(attempt, error, batch.now_ms + delay_ms)
         batch.parked.append(parked)
         return parked
+
+
+def _only_replayed(records: Fetched, places: Iterable[int], names: frozenset[str]) -> dict[int, str]:
+    """Those of these records that a replay sent and that have none of the headers `names`, with the replay's id."""
+    replays = {}
+    for place in places:
+        headers = records.headers(place)
+        if headers is not None and names.isdisjoint([name for name, _ in headers]):
+            replay_id = replay_id_of(tuple(headers))
+            if replay_id is not None:
+                replays[place] = replay_id
+    return replays
 
 
 def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:

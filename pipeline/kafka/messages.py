@@ -56,6 +56,10 @@ class Fetched:
             for headers in self._headers
         ]
 
+    def headers(self, index: int) -> Headers | None:
+        """The headers of one; None where they cannot be read."""
+        return self._headers[index]
+
     def record(self, index: int) -> Record:
         """One of them whole."""
         return to_record(self._messages[index], self._headers[index])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer import Batch, open_buffer
-from pipeline.headers.orderpulse import DEAD_LETTER_ID, TRANSIENT_FAILURES, last_text
+from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
+from pipeline.headers.orderpulse import DEAD_LETTER_ID, REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.records import Order
 from tests.contract.conftest import SqliteStore
-from tests.support.buffer_rows import NOW_MS, outbox_row
+from tests.support.buffer_rows import NOW_MS, collect_many, outbox_row
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
 KINDS = ("plain", "plain", "plain", "fails once", "fails twice", "fails for good", "breaks a rule", "is no order")
@@ -73,6 +74,38 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
             if key is not None:
                 times[partition, key].append(row["processed_at_ms"])
         assert all(each == sorted(each) for each in times.values())
+
+
+@pytest.mark.parametrize("big", [1, 1000], ids=["written in a thread", "written at once"])
+@given(batches=st.lists(st.lists(records, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_every_replayed_record_has_its_outcome_however_it_is_judged(batches, big):
+    many = sum(map(len, batches))
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr("pipeline.batch_writer.BIG_RECORDS", big)
+        store, wanted = SqliteStore(Path(folder)), {}
+        with open_buffer(store.path) as buffer:
+            collect_many(buffer, many)
+            job_id = buffer.jobs.queue_replay('{"rate": 0}', DeadLetterFilter(), 3, "me", "click", NOW_MS)
+            replay_ids = [item.replay_id for item in buffer.jobs.planned_items(job_id, "orders", many)]
+            buffer.jobs.next_job(NOW_MS)
+            buffer.jobs.open_window(job_id, "{}", replay_ids)
+        with processing(Path(folder)) as processor:
+            for batch in batches:
+                made = []
+                for key, kind, partition in batch:
+                    replay_id = replay_ids[len(wanted)]
+                    plain = incoming(len(wanted), key, kind, partition)
+                    # An order that nobody replays beside each, of a key of its own.
+                    made += [replace(plain, headers=(*plain.headers, (REPLAY_ID, replay_id.encode())))]
+                    made += [incoming(1000 + len(wanted), b"%d" % len(wanted), "plain", partition)]
+                    failing = kind in ("fails for good", "breaks a rule", "is no order")
+                    wanted[replay_id] = "dead_again" if failing else "recovered"
+                processor.round(made, pass_ms=700)
+            processor.run_dry()
+        assert {item["replay_id"]: item["state"] for item in store.table("job_items")} == wanted
+        statuses = [row["status"] for row in sorted(store.table("dead_letters"), key=lambda row: row["id"])]
+        assert statuses == list(wanted.values())
 
 
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
