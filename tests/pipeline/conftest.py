@@ -12,7 +12,7 @@ from tests.support.kafkas import PARTITIONS, own_names
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, TlsKafka
 
-USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger lagging changing".split()}
+USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger onlooker lagging changing".split()}
 """One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 
 

@@ -230,6 +230,21 @@ def test_a_right_to_write_another_topic_does_not_hide_which_one_is_missing(secur
     assert pipeline.log().count("dead letters wait in the outbox") == 1
 
 
+def test_a_job_that_may_write_nothing_fails_with_the_right_that_is_missing(secured_kafka, pipeline_with):
+    settings = secured_kafka.settings("SASL_PLAINTEXT", "onlooker", "PLAIN")
+    orders = settings["orders_topic"]
+    secured_kafka.make_topics(orders)
+    secured_kafka.allow("onlooker", orders, "", "Read")
+    secured_kafka.allow("onlooker", "", f"{settings['group_id']}-look", "Read")
+    pipeline = pipeline_with(**settings)
+    pipeline.start("worker")
+    produced = pipeline.command("produce", "--count", "3")
+    assert produced.returncode == 1
+    assert f"Write on topic {orders}" in produced.stdout + produced.stderr
+    secured_kafka.allow("onlooker", orders, "", "Write")
+    assert pipeline.command("produce", "--count", "3").returncode == 0
+
+
 def test_a_dead_letter_topic_that_is_hidden_or_not_there_is_named(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SASL_PLAINTEXT", "stranger", "PLAIN", roles="collector,worker")
     settings["dlq_topics"] = unique("payments-dlt")
