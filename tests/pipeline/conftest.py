@@ -12,7 +12,8 @@ from tests.support.kafkas import PARTITIONS, own_names
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, TlsKafka
 
-USERS = {name: f"{name}-S3cret" for name in "late roles workbench reader guest stranger onlooker lagging changing".split()}
+NAMES = "late roles workbench reader guest stranger onlooker lagging changing"
+USERS = {name: f"{name}-S3cret" for name in NAMES.split()}
 """One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -23,16 +24,18 @@ class KeptRoles:
         self._folder = folder
         folder.mkdir()
         pipeline.environment[FOLDER_VARIABLE] = str(folder)
+        self._deaths = Counter[str]()
         self._processes: dict[str, subprocess.Popen[bytes]] = {role: pipeline.start(role) for role in roles}
 
     def die_at(self, role: str, points: Iterable[str]) -> None:
         """Has a role die at each of these points, one after the other."""
-        (self._folder / role).write_text("\n".join(points))
+        told = list(points)
+        self._deaths[role] = -len(told)
+        (self._folder / role).write_text("\n".join(told))
 
     def has_died(self, role: str) -> bool:
-        """Whether a role has died at all the points that it was told."""
-        told = self._folder / role
-        return not (told.exists() and told.read_text())
+        """Whether a role has died at all the points that it was told, and lives again."""
+        return self._deaths[role] == 0
 
     def end(self, role: str) -> None:
         """Ends a role politely."""
@@ -57,4 +60,5 @@ class KeptRoles:
     def _look_after(self, role: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             assert process.returncode == -signal.SIGKILL, self.pipeline.log(role)
+            self._deaths[role] += 1
             self._processes[role] = self.pipeline.start(role)
