@@ -44,7 +44,7 @@ class Load:
     """What is simulated. A batch is what a processor writes at once; its size is rate times `batch_every_ms`."""
 
     hours: int = 24
-    rate: int = 50
+    rate: int = 500
     kept_hours: int = 1
     dead_letter_share: float = 0.01
     batch_every_ms: int = 5000
