@@ -29,7 +29,14 @@ PRAGMAS = ("page_size = 8192", "journal_mode = WAL", "synchronous = NORMAL", "ca
 def main(servers: str, topic: str, orders: int, database: str) -> None:
     """Reads `orders` orders and prints how long that took from the first batch on."""
     consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "bare", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        {
+            "bootstrap.servers": servers,
+            "group.id": "bare",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            # By default it looks again after a second when its queue was full.
+            "fetch.queue.backoff.ms": 20,
+        }
     )
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SESSION_MS = 10_000
 STATISTICS_MS = 2000
+QUEUE_FULL_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Reader:
         config.setdefault("statistics.interval.ms", STATISTICS_MS)
         # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
         config.setdefault("queued.max.messages.kbytes", 16_384)
+        # When so much waits, the library looks again after a second by default: the queue is empty long before.
+        config.setdefault("fetch.queue.backoff.ms", QUEUE_FULL_MS)
         self._consumer = new_client(Consumer, settings, config | more)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:

@@ -316,7 +316,7 @@ INSERT INTO "retries" VALUES(1099511627818,1767268799000,X'4330303432',X'0000000
 INSERT INTO "retries" VALUES(1099511627819,1767268799000,X'4330303037',X'000000000000000000000000','[]',2,NULL,1767268798000,'TransientError','the payment service does not answer');
 INSERT INTO "retries" VALUES(1099511627820,1767268799000,X'4330303434',X'000000000000000000000000','[]',3,1767268844000,1767268798000,'TransientError','the payment service does not answer');
 ANALYZE "sqlite_master";
-INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_order_id','10000000 10000 1');
+INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_order_id','10000000 4000 1');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_created_at','10000000 10');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_product','10000000 100000 1');
 CREATE TABLE topics (
@@ -339,7 +339,7 @@ CREATE TABLE totals (
     pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO "totals" VALUES(1,40,502004,10,0,0,0);
-CREATE INDEX order_rows_by_order_id ON order_rows (record_id >> 14, order_id);
+CREATE INDEX order_rows_by_order_id ON order_rows (record_id >> 12, order_id);
 CREATE INDEX order_rows_by_created_at ON order_rows (created_at_ms);
 CREATE INDEX order_rows_by_product ON order_rows (product_ref, created_at_ms);
 CREATE VIEW orders AS
