@@ -6,30 +6,23 @@ A test that needs what the demo cluster cannot do names it, from DEMO_LIMITS: `o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.errors import KafkaUnavailableError, SettingsError, TopicChangedError
+from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
     ClusterView,
-    DemoBroker,
     Gap,
-    GroupReader,
-    IdentityWatch,
     PartitionReader,
     Sender,
     ends,
-    find_cluster,
     records_since,
 )
-from pipeline.records import Record
-from pipeline.settings import load_settings
-from tests.support.kafkas import PARTITIONS, Kafka, Sent, make_anew, on_kafka, read
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.kafkas import PARTITIONS, Kafka, Sent, make_anew, on_kafka, read, values
+from tests.support.running_pipeline import wait_for
 
 # Of Kafka's own UtilsTest: keys with the murmur2 hash that Java gives them.
 JAVA_MURMUR2 = {
@@ -44,10 +37,6 @@ JAVA_MURMUR2 = {
 
 def java_partition(key: bytes) -> int:
     return (JAVA_MURMUR2[key] & 0x7FFFFFFF) % PARTITIONS
-
-
-def values(records: list[Record]) -> list[bytes | None]:
-    return [record.value for record in records]
 
 
 @pytest.fixture
@@ -335,253 +324,6 @@ def test_lag_tools_show_what_kafka_was_told(kafka, reader, apache_kafka):
         return next((line.split()[1:6] for line in shown.splitlines() if kafka.topic in line), [])
 
     wait_for("the group's lag", lambda: lag() == [kafka.topic, "0", "4", "9", "5"])
-
-
-# -- GroupReader
-
-
-class Member:
-    """A member of the group, with what it was given and what it has read."""
-
-    def __init__(self, kafka: Kafka, name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> None:
-        self.owned: set[int] = set()
-        self.revoked: list[int] = []
-        self.records: list[Record] = []
-        self._begin_at = begin_at
-        self.reader = GroupReader(kafka.settings, kafka.cluster, name, self._assigned, self._revoked)
-
-    def step(self) -> None:
-        records, gaps = self.reader.read(1000, 0.05)
-        assert gaps == []
-        self.records += records
-
-    def _assigned(self, reader: GroupReader, partition: int) -> int:
-        self.owned.add(partition)
-        return self._begin_at(partition)
-
-    def _revoked(self, partition: int) -> None:
-        self.owned.discard(partition)
-        self.revoked.append(partition)
-
-
-@pytest.fixture
-def join(kafka: Kafka) -> Iterator[Callable[..., Member]]:
-    kafka.make_topic()
-    joined: list[Member] = []
-
-    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> Member:
-        joined.append(Member(kafka, name, begin_at))
-        return joined[-1]
-
-    yield member
-    for each in joined:
-        each.reader.close()
-
-
-def until(what: str, condition: Callable[[], bool], *members: Member) -> None:
-    """Lets the members read until the condition holds."""
-
-    def stepped() -> bool:
-        for member in members:
-            member.step()
-        return condition()
-
-    wait_for(what, stepped)
-
-
-@on_kafka()
-def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, join):
-    kafka.send(*(Sent(b"%d" % number, partition=number % PARTITIONS) for number in range(40)))
-    buffer = {0: 3, 1: 0, 2: 10, 3: 9}
-    with PartitionReader(kafka.settings, kafka.cluster, kafka.settings.group_id) as other:
-        other.tell_kafka({(kafka.topic, partition): 6 for partition in range(PARTITIONS)})
-        member = join("a", buffer.__getitem__)
-        until("the records", lambda: len(member.records) >= 18, member)
-    assert member.owned == set(range(PARTITIONS))
-    for partition, first in buffer.items():
-        offsets = [record.position.offset for record in member.records if record.position.partition == partition]
-        assert offsets == list(range(first, 10))
-
-    member.reader.pause()
-    kafka.send(Sent(b"while paused", partition=0))
-    for _ in range(10):
-        member.step()
-    assert len(member.records) == 18
-    member.reader.resume()
-    until("the record", lambda: len(member.records) == 19, member)
-
-
-@on_kafka()
-def test_a_second_member_takes_over_half_and_the_first_keeps_reading_the_rest(kafka, join):
-    offsets = dict.fromkeys(range(PARTITIONS), 0)
-    kafka.send(*(Sent(b"before", partition=partition) for partition in range(PARTITIONS)))
-    first = join("a", offsets.__getitem__)
-    until("the first member's records", lambda: len(first.records) == PARTITIONS, first)
-    offsets = dict.fromkeys(range(PARTITIONS), 1)
-
-    second = join("b", offsets.__getitem__)
-    until("an even share", lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2, first, second)
-    # Cooperative: only what moved was taken away.
-    assert sorted(first.revoked) == sorted(second.owned)
-    assert first.owned | second.owned == set(range(PARTITIONS))
-
-    kafka.send(*(Sent(b"after", partition=partition) for partition in range(PARTITIONS)))
-    until("every record", lambda: len(first.records) + len(second.records) == PARTITIONS * 2, first, second)
-    assert {record.position.partition for record in second.records} == second.owned
-    assert {record.value for record in second.records} == {b"after"}
-
-
-@on_kafka("quick_returns")
-def test_a_member_that_died_gets_its_partitions_back_at_once_under_its_name(kafka, join):
-    dead = join("a")
-    until("its partitions", lambda: len(dead.owned) == PARTITIONS, dead)
-    back = join("a")
-    until("its partitions again", lambda: len(back.owned) == PARTITIONS, back)
-    with pytest.raises(KafkaUnavailableError, match="reading: .*[Ff]enced"):
-        until("the end of the dead one", lambda: False, dead)
-
-
-@on_kafka()
-@pytest.mark.parametrize("read_some", [GroupReader.read, GroupReader.read_partitions])
-def test_what_fails_on_assignment_is_raised_by_whatever_reads(kafka, join, read_some):
-    def fail(partition: int) -> int:
-        raise ArithmeticError(f"no offset for {partition}")
-
-    kafka.send(Sent(b"not to be seen", partition=0))
-    member = join("a", fail)
-    with pytest.raises(ArithmeticError, match="no offset for"):
-        wait_for("the failure", lambda: any(read_some(member.reader, 100, 0.05)))
-
-
-@on_kafka()
-def test_records_by_partition_are_the_records_one_by_one(kafka, join):
-    headers = (("trace", b"1"),)
-    kafka.send(*(Sent(b"%d" % n, b"k%d" % n, headers if n % 2 else (), n % PARTITIONS) for n in range(40)))
-    member = join("a")
-    found: dict[int, list[Record]] = {}
-
-    def all_read() -> bool:
-        fetched, gaps = member.reader.read_partitions(1000, 0.05)
-        assert gaps == []
-        for part in fetched:
-            records = [part.record(index) for index in range(len(part))]
-            assert {record.position.partition for record in records} == {part.partition}
-            assert part.offsets() == [record.position.offset for record in records]
-            assert part.keys() == [record.key for record in records]
-            assert part.values() == values(records)
-            assert part.without_headers(frozenset({"trace"})) == [not record.headers for record in records]
-            middle = part.offsets()[0] + 1
-            assert part.since(middle).offsets() == [offset for offset in part.offsets() if offset >= middle]
-            found.setdefault(part.partition, []).extend(records)
-        return sum(map(len, found.values())) >= 40
-
-    wait_for("every record", all_read)
-    for partition, records in found.items():
-        assert values(records) == [b"%d" % number for number in range(partition, 40, PARTITIONS)]
-
-
-# -- IdentityWatch
-
-
-def change_of(watch: IdentityWatch) -> str:
-    """What the watch says, once it has noticed a change."""
-
-    def noticed() -> str:
-        try:
-            watch.check()
-        except TopicChangedError as error:
-            return str(error)
-        return ""
-
-    return wait_for("the change", noticed)
-
-
-@on_kafka("topic_ids")
-def test_a_topic_that_was_made_anew_is_noticed(kafka):
-    kafka.make_topic()
-    view = kafka.view()
-    watch = IdentityWatch(kafka.settings, view, view.identities([kafka.topic]))
-    watch.check()
-    make_anew(kafka.cluster, kafka.topic)
-    assert change_of(watch) == f"topic {kafka.topic} was made anew"
-    watch.close()
-
-
-def test_another_demo_cluster_is_noticed(tmp_path):
-    settings = load_settings(data_dir=tmp_path, bootstrap_servers="")
-    first = DemoBroker(tmp_path)
-    view = ClusterView(settings, first.cluster)
-    view.ensure_topic("orders")
-    before = view.identities(["orders"])
-    watch = IdentityWatch(settings, view, before)
-    watch.check()
-    second = DemoBroker(tmp_path)
-    assert change_of(watch) == "the demo cluster is another one"
-    assert ClusterView(settings, second.cluster).identities(["orders"]) != before
-    watch.close()
-    # The first one's end does not take away the second one's address.
-    first.close()
-    assert find_cluster(settings) == second.cluster
-    second.close()
-    with pytest.raises(KafkaUnavailableError, match="the demo cluster is not running"):
-        find_cluster(settings)
-
-
-# -- without a broker
-
-
-def test_without_a_broker_every_call_says_what_it_was_doing(tmp_path, free_port):
-    settings = load_settings(data_dir=tmp_path, bootstrap_servers=f"127.0.0.1:{free_port}")
-    cluster = find_cluster(settings)
-    view = ClusterView(settings, cluster)
-    calls: dict[str, Callable[[], object]] = {
-        "listing the topics": view.partitions,
-        "looking up orders, more": lambda: ClusterView(settings, cluster).identities(["orders", "more"]),
-        "asking for the offsets of orders[0]": lambda: ends(settings, cluster, "orders", 1),
-        "asking for the offsets of orders[3]": lambda: next(records_since(settings, cluster, "orders", {3: 0})),
-    }
-    with ThreadPoolExecutor(len(calls)) as pool:
-        answers = {doing: pool.submit(call) for doing, call in calls.items()}
-    for doing, answer in answers.items():
-        said = answer.exception()
-        assert isinstance(said, KafkaUnavailableError), doing
-        assert str(said).startswith(f"{doing}: ")
-        assert "Kafka does not answer" in str(said)
-
-
-def test_without_a_broker_a_reader_and_a_sender_say_what_troubles_them(tmp_path, free_port):
-    settings = load_settings(data_dir=tmp_path, bootstrap_servers=f"127.0.0.1:{free_port}")
-    sender = Sender(settings, find_cluster(settings), message_timeout_ms=500)
-    told: list[str] = []
-    sender.send("orders", None, b"x", (), lambda delivery: told.append(delivery.error))
-    with PartitionReader(settings, find_cluster(settings), "group") as reader:
-        reader.assign("orders", 0, 0)
-        wait_for("the reader's trouble", lambda: reader.read(1, 0.1) == ([], []) and reader.trouble)
-        assert "Kafka does not answer" in reader.trouble
-    assert sender.flush(10.0) == 0
-    assert len(told) == 1
-    assert "timed out" in told[0]
-    assert "Kafka does not answer" in sender.trouble
-
-
-def test_a_broker_that_ends_while_records_are_listed_is_an_error_not_a_wait_without_end(tmp_path):
-    running = RunningPipeline(tmp_path, kafka_config={"queued.min.messages": 1, "fetch.message.max.bytes": 1000})
-    running.start("broker")
-    wait_for("the demo cluster", lambda: (tmp_path / "broker.json").exists())
-    running.send(*((b"key", bytes(500), ()) for _ in range(5000)))
-    [place] = [partition for partition, end in ends(running.settings, running.cluster, "orders", 4).items() if end]
-    records = records_since(running.settings, running.cluster, "orders", {place: 0})
-    next(records)
-    running.kill("broker")
-    with pytest.raises(KafkaUnavailableError, match="reading orders: Kafka does not answer"):
-        list(records)
-    running.end()
-
-
-def test_properties_that_the_guarantees_depend_on_are_refused(tmp_path):
-    settings = load_settings(data_dir=tmp_path, bootstrap_servers="127.0.0.1:1", kafka_config={"acks": "1"})
-    with pytest.raises(SettingsError, match="must not set acks"):
-        Sender(settings, find_cluster(settings))
 
 
 # -- what only Apache Kafka can be asked to do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,11 @@ class Sent:
     headers: Headers = ()
     partition: int | None = None
     timestamp_ms: int = 0
+
+
+def values(records: Iterable[Record]) -> list[bytes | None]:
+    """The value of each."""
+    return [record.value for record in records]
 
 
 def read(reader: Reader, count: int) -> list[Record]:

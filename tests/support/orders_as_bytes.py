@@ -1,0 +1,81 @@
+"""An order, schemas that differ from ours, and what other programs write with them."""
+
+from __future__ import annotations
+
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+
+from pipeline.errors import RegistryUnavailableError, UndecodableError
+from pipeline.records import Order
+from pipeline.serde import OrderCodec, SchemaStore
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+STORE = SchemaStore(SCHEMAS)
+LOCAL = OrderCodec(STORE)
+ORDER = Order("ORD-1", "CUST-7", "Café au lait", 1299, 1_700_000_000_000, "north")
+V2: dict[str, Any] = json.loads(STORE.version(2).text)
+FRAME = b"\x00\x00\x00\x00\x07"
+
+
+class Registry:
+    """What a registry says that knows one schema, as id 7, and the schemas that it refers to."""
+
+    def __init__(self, schema: Any, *referenced: Any) -> None:
+        self.texts = tuple(each if isinstance(each, str) else json.dumps(each) for each in (*referenced, schema))
+        self.asked: list[int] = []
+
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        self.asked.append(schema_id)
+        return self.texts if schema_id == 7 else None
+
+
+class RegistryThatIsAway:
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        raise RegistryUnavailableError("connection refused")
+
+
+def codec_knowing(schema: Any, *referenced: Any) -> OrderCodec:
+    return OrderCodec(STORE, Registry(schema, *referenced))
+
+
+def written(schema: dict[str, Any], datum: dict[str, Any]) -> bytes:
+    """The datum as another program writes it, logical types and all."""
+    out = io.BytesIO(FRAME)
+    out.seek(len(FRAME))
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), datum)
+    return out.getvalue()
+
+
+def datum(**changes: Any) -> dict[str, Any]:
+    return {
+        "order_id": "ORD-1",
+        "customer_id": "CUST-7",
+        "product": "Café au lait",
+        "price": Decimal("12.99"),
+        "created_at": 1_700_000_000_000,
+        "region": "north",
+    } | changes
+
+
+def with_field(name: str, /, **changes: Any) -> dict[str, Any]:
+    """Version 2 with one field changed."""
+    fields = [field | changes if field["name"] == name else field for field in V2["fields"]]
+    return V2 | {"fields": fields}
+
+
+def with_extra_field(kind: Any) -> dict[str, Any]:
+    """Version 2 with a field in front that no order has."""
+    return V2 | {"fields": [{"name": "extra", "type": kind}, *V2["fields"]]}
+
+
+def reason_for(value: bytes | None, codec: OrderCodec = LOCAL) -> str:
+    with pytest.raises(UndecodableError) as caught:
+        codec.decode(value)
+    assert caught.value.rule == "avro"
+    return caught.value.reason
