@@ -44,17 +44,16 @@ def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
             st.switch_page(page, query_params=query)
 
 
-def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), longest_wait_ms: int = 60_000) -> None:
+def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), longest_wait_ms: int | None = None) -> None:
     """Draws a part of the page now and again at every refresh, and the sidebar's job with it.
 
     One a page: each costs the server a run of its own. `places` are containers outside of it that `render` draws in;
-    `longest_wait_ms` is for what people wait for with their eyes on it.
+    `longest_wait_ms` is for what people wait for with their eyes on it, and shortens the refresh of the settings.
     """
     st.session_state[_LIVE] = True
-    refresh_ms = min(settings().refresh_ms, longest_wait_ms)
     draw_job = job_drawer()
 
-    @st.fragment(run_every=refresh_ms / 1000 if refresh_ms else None)
+    @st.fragment(run_every=refresh_every_s(settings().refresh_ms, longest_wait_ms))
     def tick() -> None:
         drawn = False
         with shown_errors():
@@ -68,6 +67,12 @@ def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), long
         draw_job()
 
     tick()
+
+
+def refresh_every_s(refresh_ms: int, longest_wait_ms: int | None = None) -> float | None:
+    """Seconds between two refreshes; None where the settings ask for none."""
+    shortened_ms = refresh_ms if longest_wait_ms is None else min(refresh_ms, longest_wait_ms)
+    return shortened_ms / 1000 or None
 
 
 def end_page() -> None:

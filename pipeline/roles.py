@@ -85,7 +85,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     from pipeline.processor import run_processor
     from pipeline.rules import RulesFile
 
-    _take_turns()
+    _share_the_interpreter()
     handler = load_handler(settings.handler)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
@@ -96,7 +96,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.collector import run_collector
 
-    _take_turns()
+    _share_the_interpreter()
     run_collector(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
@@ -127,7 +127,7 @@ _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {
 }
 
 
-def _take_turns() -> None:
+def _share_the_interpreter() -> None:
     # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
     # so long for the interpreter's lock; with this the two share it evenly.
     sys.setswitchinterval(SWITCH_S)

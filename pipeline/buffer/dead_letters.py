@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from pipeline.buffer.bulk import BulkInsert
 from pipeline.buffer.connection import atomic
 from pipeline.buffer.contract import Advance, DeadLetterRow
-from pipeline.buffer.flow import advance, count_seconds_and_minutes, set_outcome
+from pipeline.buffer.flow import advance, count_seconds_and_minutes, set_outcomes
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
 
@@ -158,21 +158,11 @@ def _note_failed_replays(connection: sqlite3.Connection, failed: Sequence[tuple[
     `failed`: dead letters that failed again, and in which replay. A replay whose outcome is known already stays as it
     is, and so does a later replay of the same dead letter. Without a replay's id, whatever was sent is meant.
     """
-    untold = connection.execute(
-        "SELECT DISTINCT dead_letter_id FROM job_items "
-        "WHERE dead_letter_id IN (SELECT value FROM json_each(?)) AND state IN ('sending', 'sent')",
-        (json.dumps([dead_letter for dead_letter, _ in failed]),),
-    ).fetchall()
-    for dead_letter, replay_id in failed:
-        if (dead_letter,) in untold:
-            _note_failed_replay(connection, dead_letter, replay_id, now_ms)
-
-
-def _note_failed_replay(connection: sqlite3.Connection, dead_letter: int, replay_id: str | None, now_ms: int) -> None:
+    # SQLite takes a text in JSON only up to a NUL, and no replay of ours has one.
+    told = json.dumps([each for each in failed if "\0" not in (each[1] or "")])
     changed = connection.execute(
-        "UPDATE job_items SET state = 'dead_again' "
-        "WHERE dead_letter_id = ? AND replay_id = coalesce(?, replay_id) AND state IN ('sending', 'sent')",
-        (dead_letter, replay_id),
-    ).rowcount
-    if changed:
-        set_outcome(connection, dead_letter, "dead_again", now_ms)
+        "UPDATE job_items SET state = 'dead_again' FROM json_each(?) WHERE dead_letter_id = value ->> 0 "
+        "AND replay_id = coalesce(value ->> 1, replay_id) AND state IN ('sending', 'sent') RETURNING dead_letter_id",
+        (told,),
+    ).fetchall()
+    set_outcomes(connection, dict.fromkeys((dead_letter for (dead_letter,) in changed), "dead_again"), now_ms)

@@ -195,28 +195,26 @@ def _note_outcomes(connection: sqlite3.Connection, outcomes: Iterable[ReplayOutc
         )
     )
     # Of several replays of a dead letter the last one counts.
-    _set_outcomes(connection, {found[name]: state for name, state in states.items() if name in found}, now_ms)
+    set_outcomes(connection, {found[name]: state for name, state in states.items() if name in found}, now_ms)
 
 
-def set_outcome(
-    connection: sqlite3.Connection, dead_letter: int, state: Literal["recovered", "dead_again"], now_ms: int
+def set_outcomes(
+    connection: sqlite3.Connection, states: dict[int, Literal["recovered", "dead_again"]], now_ms: int
 ) -> None:
-    """Sets a dead letter to what became of its replay; one that is on its way again takes it as what to go back to."""
-    _set_outcomes(connection, {dead_letter: state}, now_ms)
+    """Sets dead letters to what became of their replays; one that is on its way again takes it as what to go back to.
 
-
-def _set_outcomes(connection: sqlite3.Connection, states: dict[int, str], now_ms: int) -> None:
+    `states` has them by the dead letter's id.
+    """
     again = connection.execute(
         "UPDATE job_items SET status_before = value FROM json_each(?) "
         "WHERE dead_letter_id = CAST(key AS INTEGER) AND state IN ('planned', 'sending') RETURNING dead_letter_id",
         (json.dumps(states),),
     ).fetchall()
-    for (dead_letter,) in again:
-        del states[dead_letter]
+    settled = states.keys() - {dead_letter for (dead_letter,) in again}
     connection.execute(
         "UPDATE dead_letters SET status = told.value, status_at_ms = ? FROM json_each(?) AS told "
         "WHERE dead_letters.id = CAST(told.key AS INTEGER)",
-        (now_ms, json.dumps(states)),
+        (now_ms, json.dumps({dead_letter: states[dead_letter] for dead_letter in settled})),
     )
 
 

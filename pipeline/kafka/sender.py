@@ -68,7 +68,10 @@ class Sender:
         timestamp_ms: int = 0,
         send_id: str = "",
     ) -> None:
-        """Queues one record; waits while the queue is full. `timestamp_ms` 0 is now."""
+        """Queues one record; waits while the queue is full. `timestamp_ms` 0 is now.
+
+        `send_id` comes back in the Delivery, so that one `done` can serve many records.
+        """
         anywhere = -1  # the library's sign that the key decides
         while True:
             producer = self._connected()
