@@ -54,7 +54,10 @@ def run_collector(
                     while not stop.is_set():
                         watch.check()
                         buffer.check_file()
-                        collection.round()
+                        if topics:
+                            collection.round()
+                        else:
+                            collection.wait(stop)
                         if collection.found_topics():
                             break  # the next session reads them too
                     collection.finish()
@@ -152,6 +155,11 @@ class _Collection:
             self._skip(gap)
         # 7. Say how it goes.
         self._throughput.add(len(records))
+        self._tell()
+
+    def wait(self, stop: StopSignal) -> None:
+        """Instead of a round while there is no topic to read: reading would only be refused, for the group's sake."""
+        stop.wait(IDLE_WAIT_S)
         self._tell()
 
     def _conclude(self) -> None:

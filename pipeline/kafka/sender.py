@@ -18,6 +18,9 @@ from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
+WAIT_S = 0.1
+"""How long one poll lasts where a record cannot be queued."""
+
 
 class Delivery(NamedTuple):
     """What became of one record that was sent. `error` empty: confirmed by all in-sync replicas at `offset`.
@@ -88,8 +91,12 @@ class Sender:
                     list(headers),
                 )
             except BufferError:
-                self.poll(0.1)
+                self.poll(WAIT_S)
             except KafkaException as error:
+                if error.args[0].code() == KafkaError._FATAL:
+                    # Its producer id was refused before this record came: poll learns why, and gives it up.
+                    self.poll(WAIT_S)
+                    continue
                 done(Delivery(send_id, topic, -1, -1, self._error_of(topic, error.args[0])))
                 return
             else:

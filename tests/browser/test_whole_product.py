@@ -197,15 +197,30 @@ def test_charts_and_tables_are_downloaded_whole_and_readable(page: Page, app: St
 
 def chart_file(page: Page, kind: str) -> bytes:
     """Opens the first chart's menu and takes what its button gives."""
-    page.get_by_role("button", name="Download").first.click()
+    open_menu(page, "Download", f'button:has-text("{kind}")')
     return saved(page, kind)
 
 
 def table_file(page: Page, format_: str) -> bytes:
     """Opens the first table's menu, chooses a format and takes the file."""
-    page.get_by_role("button", name="Export").first.click()
+    open_menu(page, "Export", f'text="{format_}"')
     page.get_by_test_id("stPopoverBody").get_by_text(format_, exact=True).click()
     return saved(page, f"Save {format_}")
+
+
+def open_menu(page: Page, button: str, content: str) -> None:
+    """Presses a popover's button until it is open and shows this.
+
+    Streamlit closes a popover again that was opened before the page's answer to its last closing had come.
+    """
+    menu = page.get_by_test_id("stPopoverBody")
+
+    def is_open() -> bool:
+        if menu.count() == 0:
+            page.get_by_role("button", name=button).first.click()
+        return menu.locator(content).count() > 0
+
+    wait_until(f"{content} in {button}", is_open)
 
 
 def saved(page: Page, button: str) -> bytes:

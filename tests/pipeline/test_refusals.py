@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
+from pipeline.kafka import Delivery, Sender, find_cluster
+from pipeline.settings import PROJECT_DIR, load_settings
+from pipeline.statusboard import RoleStatus
 from tests.pipeline.conftest import USERS
 from tests.support.page import pipeline_page
 from tests.support.running_pipeline import RunningPipeline, wait_for
@@ -103,9 +108,17 @@ def test_a_produce_command_says_what_its_job_waits_for(secured_kafka, pipeline_w
     wait_for("the worker", lambda: pipeline.role("worker"))
     assert pipeline.command("produce", "--count", "1", "--no-wait").returncode == 0
     wait_for("the refusal", lambda: waiting(pipeline, "worker"))
-    with pytest.raises(subprocess.TimeoutExpired) as waits:
-        pipeline.command("produce", "--count", "1", deadline_s=3)
-    [line] = waits.value.stderr.decode().splitlines()
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "produce", "--count", "1"],
+        cwd=PROJECT_DIR,
+        env=pipeline.environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as produce:
+        line = produce.stderr.readline()
+        produce.kill()
+        assert produce.stderr.read() == ""
     assert line.startswith("orderpulse: the worker waits: ")
     assert "refuses the account" in line
     assert WRONG not in line
@@ -245,21 +258,61 @@ def test_a_job_that_may_write_nothing_fails_with_the_right_that_is_missing(secur
     assert pipeline.command("produce", "--count", "3").returncode == 0
 
 
+def test_a_right_that_was_found_missing_before_the_first_record_is_named_too(secured_kafka, tmp_path):
+    settings = load_settings(data_dir=tmp_path, **secured_kafka.settings("SASL_PLAINTEXT", "stranger", "PLAIN"))
+    secured_kafka.make_topics(settings.orders_topic)
+    sender = Sender(settings, find_cluster(settings))
+    sender.connect()
+    wait_for("the end of the producer", lambda: takes_nothing(sender._producer, settings.orders_topic))
+    deliveries: list[Delivery] = []
+    sender.send(settings.orders_topic, b"k", b"v", (), deliveries.append, send_id="first")
+
+    def reported() -> bool:
+        sender.poll()
+        return bool(deliveries)
+
+    wait_for("the report", reported)
+    [delivery] = deliveries
+    assert delivery.send_id == "first"
+    assert f"Write on topic {settings.orders_topic}" in delivery.error
+    sender.close()
+
+
+def takes_nothing(producer: Producer, topic: str) -> bool:
+    """Whether a producer has failed for good, which nobody has asked it about yet."""
+    try:
+        producer.produce(topic, b"before")
+    except KafkaException as error:
+        return error.args[0].code() == KafkaError._FATAL
+    return False
+
+
 def test_a_dead_letter_topic_that_is_hidden_or_not_there_is_named(secured_kafka, pipeline_with):
     settings = secured_kafka.settings("SASL_PLAINTEXT", "stranger", "PLAIN", roles="collector,worker")
     settings["dlq_topics"] = unique("payments-dlt")
     secured_kafka.make_topics(settings["dlq_topics"])
     pipeline = pipeline_with(**settings)
     pipeline.start("collector")
-    wait_for("its name", lambda: settings["dlq_topics"] in (pipeline.role("collector") or _nobody).detail)
+    said = wait_for("its name", lambda: said_by(pipeline, settings["dlq_topics"]))
+    # It is said as long as it is true, not in turn with what else this account may not.
+    began_ms = said.heartbeat_at_ms
+
+    def for_three_seconds() -> bool:
+        now = pipeline.role("collector")
+        assert (now.state, now.detail) == ("running", said.detail)
+        return now.heartbeat_at_ms - began_ms >= 3000
+
+    wait_for("three seconds of it", for_three_seconds)
     secured_kafka.allow("stranger", settings["dlq_topics"], "", "Read")
     secured_kafka.allow("stranger", "", settings["group_id"], "Read")
     wait_for("the collector", lambda: pipeline.role("collector").figures.get("topics") == [settings["dlq_topics"]], 30)
     assert pipeline.role("collector").detail == ""
 
 
-class _nobody:
-    detail = ""
+def said_by(pipeline: RunningPipeline, word: str) -> RoleStatus | None:
+    """The collector's last word, if it has this word in it."""
+    status = pipeline.role("collector")
+    return status if status and word in status.detail else None
 
 
 # -- settings
