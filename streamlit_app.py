@@ -11,9 +11,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     st.stop()
 
 from dashboard.autostart import keep_pipeline_running
-from dashboard.context import ICON, settings
-from dashboard.shell import end_page, enter, go_on_to_wanted_page
-from dashboard.sidebar import sidebar
+from dashboard.configuration import ICON, settings
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 
@@ -25,6 +23,10 @@ except SettingsError as error:
     print(f"orderpulse: {error}", file=sys.stderr)  # noqa: T201 - who started the app looks at the console
     st.error(str(error), icon=":material/error:")
     st.stop()
+
+# The pipeline is starting meanwhile.
+from dashboard.shell import end_page, enter, go_on_to_wanted_page  # noqa: E402
+from dashboard.sidebar import sidebar  # noqa: E402
 
 enter()
 pages = [

@@ -9,26 +9,30 @@ import sqlite3
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import confluent_kafka
 
-from bench.measures import MEASURES, Line, Place
+from bench.measures import MEASURES, Line, Place, Size
 from scripts.local.cluster import KafkaCluster
 
 RESULTS = Path("bench/RESULTS.md")
-QUICK = (500_000, 3_000_000)
-FULL = (2_000_000, 50_000_000)
+QUICK = Size(orders=500_000, many=2_000_000, rows=3_000_000)
+FULL = Size(orders=2_000_000, many=10_000_000, rows=50_000_000)
 
 
 def main(arguments: list[str]) -> int:
     """0 when everything was measured, whether targets are met or not."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--orders", type=int, default=0, help=f"orders to catch up with ({QUICK[0]:,})")
-    parser.add_argument("--full", action="store_true", help=f"{FULL[0]:,} orders, and a buffer of {FULL[1]:,} rows")
+    parser.add_argument("--orders", type=int, default=0, help=f"orders to catch up with ({QUICK.orders:,})")
+    parser.add_argument(
+        "--full", action="store_true", help=f"{FULL.orders:,} orders, and a buffer of {FULL.rows:,} rows"
+    )
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="some of the measurements")
     asked = parser.parse_args(arguments)
-    orders, rows = FULL if asked.full else QUICK
+    size = FULL if asked.full else QUICK
+    size = replace(size, orders=asked.orders or size.orders)
     # Whatever a rate is compared with is measured in the same run.
     wanted = [name for name in MEASURES if name in {"catch-up", *asked.only}]
     lines: list[Line] = []
@@ -36,12 +40,12 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="orderpulse-bench-") as folder,
         KafkaCluster(Path(folder) / "kafka") as kafka,
     ):
-        place = Place(kafka.bootstrap_servers, Path(folder), asked.orders or orders, rows)
+        place = Place(kafka.bootstrap_servers, Path(folder), size)
         for name in wanted:
             for line in MEASURES[name](place):
                 lines.append(line)
                 print(_row(line), flush=True)
-            RESULTS.write_text(_report(asked.orders or orders, lines))
+            RESULTS.write_text(_report(size.orders, lines))
     return 0
 
 

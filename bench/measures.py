@@ -25,6 +25,7 @@ PEERS_PYTHON = Path(".venv-bench/bin/python")
 PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}
 IDLE_S = 20
 LATENCY_S = 15
+QUIET_PER_S = 1000.0
 TURNS = 2
 SETTLED_S = 0.1
 """CPU time in a second at which roles have started and nothing is left to do."""
@@ -42,14 +43,24 @@ class Line:
     met: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many orders to catch up with, how many for the processor's memory, and how many rows a buffer grows to."""
+
+    orders: int
+    many: int
+    rows: int
+
+
 class Place:
     """A Kafka, a folder, and how big the measurements are to be."""
 
-    def __init__(self, servers: str, folder: Path, orders: int, rows: int) -> None:
+    def __init__(self, servers: str, folder: Path, size: Size) -> None:
         self.servers = servers
         self.folder = folder
-        self.orders = orders
-        self.rows = rows
+        self.orders = size.orders
+        self.many = size.many
+        self.rows = size.rows
         self.top_per_s = 0.0
 
     def settings(self, topic: str, **more: str) -> dict[str, str]:
@@ -91,6 +102,21 @@ def catch_up(place: Place) -> Iterator[Line]:
         yield _at_least(f"catch-up / {name}", rate.per_s / peer["per_s"], 10, "{:.1f} x")
 
 
+def memory(place: Place) -> Iterator[Line]:
+    """What a processor holds after a tenth of many orders, and after all of them."""
+    topic, count = "memory", place.many
+    place.fill(topic, Load(count))
+    data, settings = place.data(topic), place.settings(topic)
+    buffer = Buffer(data)
+    with Role("processor", data, settings) as role:
+        early = rate_until(count // 10, buffer.orders, [role])
+        late = rate_until(count, buffer.orders, [role])
+    after = f"{count // 10:,} and {count:,} orders"
+    yield Line(f"processor memory at most, up to {after}, MB", f"{early.memory_mb:.1f}, {late.memory_mb:.1f}")
+    yield _at_most("processor memory over all of them, MB", late.memory_mb, 200)
+    yield Line("catch-up over all of them, orders/s", f"{late.per_s:,.0f} ({late.cpu_us:.1f} µs CPU each)")
+
+
 def failures(place: Place) -> Iterator[Line]:
     """The same with 5 % that fail once (backoff 2 s) and 1 % dead letters, all of them collected meanwhile."""
     topic, count = "failures", place.orders
@@ -110,8 +136,8 @@ def failures(place: Place) -> Iterator[Line]:
 
 def latency(place: Place) -> Iterator[Line]:
     """From an order's creation until a query finds it, at a quiet rate and at half the top rate."""
-    for per_s, goals in ((1000.0, (25, 100)), (place.top_per_s / 2, (None, 500))):
-        make_topic(place.servers, "orders") if per_s == 1000 else None
+    make_topic(place.servers, "orders")
+    for per_s, goals in ((QUIET_PER_S, (25, 100)), (place.top_per_s / 2, (None, 500))):
         p50, p99 = _latencies(place, per_s)
         what = f"created to queryable at {per_s:,.0f}/s"
         yield _at_most(f"{what}, p50 ms", p50, goals[0]) if goals[0] else Line(f"{what}, p50 ms", f"{p50:,.0f}")
@@ -293,13 +319,14 @@ def _latencies(place: Place, per_s: float) -> tuple[float, float]:
         before = buffer.orders()
         source = subprocess.Popen([sys.executable, "-m", "bench.orders", place.servers, str(per_s), str(LATENCY_S)])
         wait_until(lambda: buffer.orders() > before)
-        found = _watched(buffer.file)
+        # Looking takes CPU time as well, of which there is little left at a high rate.
+        found = _watched(buffer.file, look_every_s=0.002 if per_s <= QUIET_PER_S else 0.02)
         source.wait()
     found.sort()
     return statistics.median(found), found[int(len(found) * 0.99)]
 
 
-def _watched(file: Path) -> list[float]:
+def _watched(file: Path, look_every_s: float) -> list[float]:
     """How old orders are when a query first finds them; those of the first second are not counted."""
     ages: list[float] = []
     began = time.time()
@@ -320,7 +347,7 @@ def _watched(file: Path) -> list[float]:
                         ages.extend(now * 1000 - created_at_ms for _, created_at_ms in rows)
             return time.time() - began > LATENCY_S - 2
 
-        wait_until(over, every_s=0.002)
+        wait_until(over, every_s=look_every_s)
     return ages
 
 
@@ -337,6 +364,7 @@ MEASURES = {
     each.__name__.replace("_", "-"): each
     for each in (
         catch_up,
+        memory,
         failures,
         several,
         latency,

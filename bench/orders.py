@@ -97,9 +97,12 @@ def stream(bootstrap_servers: str, per_s: float, seconds: float) -> None:
     while (elapsed := time.perf_counter() - began) < seconds:
         created_at = _zigzag(wall_clock_ms())
         due = int(elapsed * per_s)
+        # All at once, which takes half of the time: what the source takes of the two cores, the pipeline has not.
+        messages = []
         for number in range(sent, due):
             head, tail = templates[number % len(templates)]
-            producer.produce(TOPIC, key=b"C%08x" % number, value=head + created_at + tail)
+            messages.append({"key": b"C%08x" % number, "value": head + created_at + tail})
+        assert producer.produce_batch(TOPIC, messages) == len(messages)
         sent = due
         producer.poll(PACE_S)
     producer.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.context import settings
+from dashboard.configuration import settings
 from pipeline.settings import variable_of
 
 _NOTICE = "notice"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.context import settings
+from dashboard.configuration import settings
 from pipeline.settings import PROJECT_DIR
 from pipeline.supervisor import is_running
 

@@ -1,30 +1,20 @@
-"""What every page needs to know: the settings, the buffer's reader, the time, and how an error is shown."""
+"""What every page needs to know: the buffer's reader, the time, and how an error is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
-from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from dashboard.configuration import settings
 from dashboard.formats import plain
 from pipeline.buffer import Buffer, open_buffer
 from pipeline.buffer.reads import Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError, OrderPulseError
-from pipeline.settings import Settings, load_settings
-
-ICON = Path(__file__).parent / "assets" / "icon.svg"
-"""A file of our own: the browser would fetch a Material icon for its tab from a site on the network."""
-
-
-@st.cache_resource(show_spinner=False)
-def settings() -> Settings:
-    """The settings as the app was started with. Raises SettingsError."""
-    return load_settings()
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,7 +8,8 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.asking import refusal, tell
-from dashboard.context import now_ms, reader, settings, writer
+from dashboard.configuration import settings
+from dashboard.context import now_ms, reader, writer
 from dashboard.letter_filters import STATUS_COLORS, STATUS_LABELS
 from dashboard.letter_table import (
     NEW_CAP,

@@ -11,7 +11,8 @@ from typing import cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.context import now_ms, reader, settings, viewer_zone
+from dashboard.configuration import settings
+from dashboard.context import now_ms, reader, viewer_zone
 from dashboard.formats import number, size
 from dashboard.kept_files import forget_files, has_files, kept_files
 from pipeline.buffer import DeadLetterFilter, OrderFilter

@@ -8,7 +8,8 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.asking import refusal, tell
-from dashboard.context import now_ms, reader, settings, viewer_zone, writer
+from dashboard.configuration import settings
+from dashboard.context import now_ms, reader, viewer_zone, writer
 from dashboard.facts import draw_facts
 from dashboard.formats import moment
 from dashboard.letter_detail import place_of

@@ -9,7 +9,8 @@ import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.context import now_ms, settings, shown_errors, viewer_zone
+from dashboard.configuration import settings
+from dashboard.context import now_ms, shown_errors, viewer_zone
 from dashboard.formats import ago, number, per_second, plain, size
 from dashboard.snapshots import snapshots
 from pipeline.alerts import disk_used

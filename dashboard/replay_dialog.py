@@ -9,7 +9,8 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.asking import requested_by, tell
-from dashboard.context import now_ms, reader, settings, shown_errors, writer
+from dashboard.configuration import settings
+from dashboard.context import now_ms, reader, shown_errors, writer
 from dashboard.letter_table import show_newest
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
 from pipeline.errors import OrderPulseError

@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.autostart import pipeline_trouble
-from dashboard.context import settings, shown_errors
+from dashboard.configuration import settings
+from dashboard.context import shown_errors
 from dashboard.formats import plain
 from dashboard.sidebar import job_drawer
 

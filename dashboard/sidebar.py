@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.context import ICON, now_ms, settings, writer
+from dashboard.configuration import ICON, settings
+from dashboard.context import now_ms, writer
 from dashboard.formats import plain
 from dashboard.snapshots import newest_job
 from pipeline.buffer.reads import JobView

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import streamlit as st
 
-from dashboard.context import now_ms, reader, settings
+from dashboard.configuration import settings
+from dashboard.context import now_ms, reader
 from dashboard.windows import Window, flow_table
 from pipeline.buffer.reads import JobView, Reader, Rows, Totals
 from pipeline.clock import Clock

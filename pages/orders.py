@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.context import settings
+from dashboard.configuration import settings
 from dashboard.exports import table_downloads
 from dashboard.orders import choose_view, draw_orders, filter_card
 from dashboard.shell import begin_page, live

@@ -6,7 +6,8 @@ import streamlit as st
 
 from dashboard.chart_export import download_popover, kind_table
 from dashboard.charts import KINDS, draw
-from dashboard.context import now_ms, settings, viewer_zone
+from dashboard.configuration import settings
+from dashboard.context import now_ms, viewer_zone
 from dashboard.figures import draw_figures
 from dashboard.shell import begin_page, live
 from dashboard.snapshots import has_records, overview

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.context import settings
+from dashboard.configuration import settings
 from dashboard.exports import table_downloads
 from dashboard.pipeline_state import Places, draw_state
 from dashboard.shell import begin_page, live

@@ -21,6 +21,7 @@ from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline, alive, wait_for
 from tests.support.small_disk import SmallDisk
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.wall_clock import WallClock
 
 ROLES = (("processor", 0), ("processor", 1), ("collector", 0), ("worker", 0))
 SESSION_MS = 6000
@@ -31,6 +32,8 @@ LINE_DOWN_S = 3.0
 DELAY_S = 0.3
 DELAYED_S = 4.0
 FULL_S = 3.0
+BEHIND_S, AHEAD_S = 540, 21_600
+"""How far the clock is moved; orders that are further ahead of it than 600 s break a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Surroundings:
     disk: SmallDisk
     rules: Path
     schemas: Path
+    clock: WallClock
 
 
 class Faults:
@@ -76,6 +80,7 @@ class Faults:
             "delay what the connections carry": self._delay_the_connections,
             "leave the connections half-open": self._leave_half_open,
             "fill the disk": self._fill_the_disk,
+            "set the clock": self._set_the_clock,
             "make the orders topic anew": self._make_the_topic_anew,
             "wipe the broker": self._wipe_the_broker,
         }
@@ -145,6 +150,13 @@ class Faults:
         self._around.disk.fill()
         self.wait(FULL_S)
         self._around.disk.free()
+
+    # -- the clock, which stays where it was set, whatever happens next
+
+    def _set_the_clock(self) -> None:
+        ahead_s = self._draw.choice([0, self._draw.uniform(-BEHIND_S, 0), self._draw.uniform(0, AHEAD_S)])
+        self._say(f"the clock is {ahead_s:+.0f} s ahead")
+        self._around.clock.set(ahead_s)
 
     # -- connections
 

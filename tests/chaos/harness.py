@@ -26,6 +26,7 @@ from tests.support.order_writer import Account, Kind, OrderWriter
 from tests.support.running_pipeline import RunningPipeline, wait_for
 from tests.support.small_disk import SmallDisk
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.wall_clock import WallClock
 
 FAULTY: dict[int, Kind] = {7: "invalid", 23: "malformed", 41: "transient", 42: "transient", 80: "invalid"}
 REPLAYED_AT_ONCE = 20
@@ -70,8 +71,9 @@ def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
                 schemas_dir=str(schemas),
                 kafka_config={"session.timeout.ms": SESSION_MS, "socket.timeout.ms": ANSWER_MS},
             )
+            clock = WallClock(folder / "clock", pipeline)
             try:
-                yield Surroundings(pipeline, kafka, proxy, disk, rules, schemas)
+                yield Surroundings(pipeline, kafka, proxy, disk, rules, schemas, clock)
             finally:
                 pipeline.end()
 

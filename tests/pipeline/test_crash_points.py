@@ -17,7 +17,7 @@ from pipeline.clock import wall_clock_ms
 from pipeline.crash_points import POINTS
 from pipeline.headers import replay_id_of
 from pipeline.headers.orderpulse import DEAD_LETTER_ID, last_text
-from pipeline.kafka import records_since
+from pipeline.kafka import ends, records_since
 from pipeline.records import Record
 from pipeline.requests import ProduceRequest, request_produce, request_replay
 from pipeline.samples import SAMPLE
@@ -37,6 +37,8 @@ FAULTY: dict[int, Kind] = {
 }
 FEW, MANY = 60, 700
 """A batch of many is written in a thread of its own."""
+MANY_DEAD = 2500
+"""So many wait for the collector that it reads many at once, however they are spread over the partitions."""
 SAMPLES = 20
 REPLAYED_AT_ONCE = 10
 KEPT_S = 5.0
@@ -104,6 +106,11 @@ class Outsider:
                 and reader.unfinished_job() is None
                 and sum(job.dead_again for job in reader.jobs()) == self.replays
             )
+
+    def dead_letters_sent(self) -> int:
+        """How many were ever written to the dead-letter topic."""
+        settings = self.pipeline.settings
+        return sum(ends(settings, self.pipeline.cluster, settings.own_dlq_topic, PARTITIONS).values())
 
     def assert_nothing_is_lost_or_doubled(self) -> None:
         """Holds the figures, the ledger and both topics against the account."""
@@ -206,9 +213,14 @@ def test_whoever_dies_at_a_durable_step_loses_and_doubles_nothing(
 def have_die(kept: KeptRoles, outsider: Outsider, role: str, points: tuple[str, ...]) -> None:
     """Has a role die at one point after the other, and brings about what leads there."""
     settings = kept.pipeline.settings
-    at_a_start = any(words in point for point in points for words in MET_AT_A_START)
+    many_dead = any("dead letters" in point for point in points) and role == "collector"
+    at_a_start = many_dead or any(words in point for point in points for words in MET_AT_A_START)
     if at_a_start:
         kept.end(role)
+    if many_dead:
+        before = outsider.dead_letters_sent()
+        outsider.writer.write(MANY_DEAD, "malformed")
+        kept.wait_for("the dead letters", lambda: outsider.dead_letters_sent() >= before + MANY_DEAD)
     if any("gap" in point for point in points):
         outsider.leave_a_gap(settings.orders_topic if role == "processor" else settings.own_dlq_topic)
     if any("message" in point for point in points):
