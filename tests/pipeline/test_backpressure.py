@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,8 +58,18 @@ def looks_at(pipeline: RunningPipeline) -> Iterator[Looks]:
         thread.join()
 
 
+@contextmanager
+def held(pid: int) -> Iterator[None]:
+    """A process stands still while the block runs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def flood(pipeline: RunningPipeline, records: int) -> None:
-    """Writes records of which none can be read, as fast as Kafka takes them."""
+    """Writes records of which none can be read."""
     errors: list[str] = []
     sender = Sender(pipeline.settings, pipeline.cluster)
     for number in range(records):
@@ -87,7 +99,9 @@ def test_a_flood_of_records_that_all_fail_is_slowed_down_and_loses_nothing(
     )
     pipeline.up()
     with looks_at(pipeline) as looks:
-        flood(pipeline, FLOOD)
+        # None is read before all of them are there: no machine can be offered more a second.
+        with held(pipeline.role("processor").pid):
+            flood(pipeline, FLOOD)
         wait_for("every dead letter", lambda: pipeline.settled() == FLOOD, deadline_s=120)
         wait_for("an empty outbox", lambda: looks.outboxes[-1] == 0)
         wait_for("the alert", lambda: "dead-letter-rate" in looks.alerts)
