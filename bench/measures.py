@@ -27,6 +27,7 @@ IDLE_S = 20
 LATENCY_S = 15
 QUIET_PER_S = 1000.0
 TURNS = 2
+COLD_STARTS = 3
 SETTLED_S = 0.1
 """CPU time in a second at which roles have started and nothing is left to do."""
 HELD_AT_MOST_MS = 200_000
@@ -222,7 +223,9 @@ def growth(place: Place) -> Iterator[Line]:
 
 def cold_start(place: Place) -> Iterator[Line]:
     """From `make run` on an empty data folder until the first figure is on the page, the button pressed at once."""
-    yield _at_most("cold start to the first figure, s", first_figure_s(place.data("cold")), 5)
+    took_s = [first_figure_s(place.data(f"cold-{turn}")) for turn in range(COLD_STARTS)]
+    each = ", ".join(f"{seconds:.1f}" for seconds in took_s)
+    yield _at_most(f"cold start to the first figure, s, in the middle of {each}", statistics.median(took_s), 5)
 
 
 def several(place: Place) -> Iterator[Line]:

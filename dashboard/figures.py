@@ -70,4 +70,4 @@ def _card(place: DeltaGenerator, label: str, value: str, line: list[float], expl
 
 
 def _line(shown: Overview, column: str) -> list[float]:
-    return [value or 0 for value in shown.flow.column(column).to_pylist()[-SPARK_POINTS:]]
+    return [value or 0 for value in shown.flow.column(column).to_pylist()[-SPARK_POINTS:]] or [0, 0]

@@ -17,10 +17,11 @@ from pipeline.errors import OrderPulseError
 begin_page("Overview", ":material/monitoring:")
 ZONE = str(viewer_zone())
 FIRST_ORDERS_WITHIN_MS = 250
+FIRST_WINDOW = "5 min"
 
 
 def empty() -> None:
-    """What to do where there is nothing to show yet."""
+    """What to do where there is nothing to show yet, and nought in every figure."""
     if has_records():
         st.rerun()
     st.info(
@@ -28,6 +29,8 @@ def empty() -> None:
         + ("." if settings().demo else f", or write to the topic `{settings().orders_topic}`."),
         icon=":material/inbox:",
     )
+    # What draws them takes a second to load, here and in the browser: it is there then when the first orders come.
+    draw_figures(overview(WINDOWS[FIRST_WINDOW], ZONE), now_ms())
 
 
 def full(window: Window) -> None:
@@ -66,7 +69,7 @@ if ready():
     chosen = st.segmented_control(
         "Window",
         list(WINDOWS),
-        default="5 min",
+        default=FIRST_WINDOW,
         required=True,
         key="overview_window",
         label_visibility="collapsed",

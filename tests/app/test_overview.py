@@ -35,6 +35,7 @@ def test_an_empty_buffer_says_what_to_press(open_app: OpenApp, database_file: Pa
     app = open_app()
     assert not app.exception
     assert "Press **Produce orders** in the sidebar" in app.info[0].value
+    assert list(_figures(app).values()) == ["0", "0.00", "–", "0", "0", "0.0/s"]
 
 
 def test_figures_are_those_of_the_buffer(open_app: OpenApp, database_file: Path) -> None:
