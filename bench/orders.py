@@ -1,6 +1,6 @@
 """Fills the orders topic as a busy shop's own programs would: random ids, many customers, no headers of ours.
 
-`python -m bench.orders SERVERS RATE SECONDS` sends orders of this very moment at a steady rate.
+`python -m bench.orders SERVERS TOPIC RATE SECONDS` sends orders of this very moment at a steady rate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pipeline.records import Order
 from pipeline.samples import CATALOGUE, REGIONS
 from pipeline.serde import OrderCodec, SchemaStore
 
-TOPIC = "orders"
 PARTITIONS = 4
 QUEUE_RECORDS = 1_000_000
 PACE_S = 0.001
@@ -37,13 +36,13 @@ class Load:
     seed: int = 1
 
 
-def make_topic(bootstrap_servers: str, topic: str = TOPIC, partitions: int = PARTITIONS) -> None:
+def make_topic(bootstrap_servers: str, topic: str, partitions: int = PARTITIONS) -> None:
     """Makes a topic and waits until it is there."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])[topic].result(30)
 
 
-def fill(bootstrap_servers: str, load: Load, topic: str = TOPIC) -> None:
+def fill(bootstrap_servers: str, load: Load, topic: str) -> None:
     """Sends a load to a topic and waits for every confirmation."""
     producer = Producer(
         {
@@ -88,9 +87,9 @@ def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
         yield order.customer_id.encode(), codec.encode(order), [(TRANSIENT_FAILURES, b"1")] if transient else None
 
 
-def stream(bootstrap_servers: str, per_s: float, seconds: float) -> None:
+def stream(bootstrap_servers: str, topic: str, per_s: float, seconds: float) -> None:
     """Sends orders as they would be made: each says when it was, and leaves at once."""
-    producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1, "partitioner": "murmur2_random"})
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "partitioner": "murmur2_random"})
     # Encoding costs more than sending: only the time is written anew into orders that were encoded before.
     templates = [_split(value) for _, value, _ in _records(Load(1000))]
     began, sent = time.perf_counter(), 0
@@ -102,7 +101,7 @@ def stream(bootstrap_servers: str, per_s: float, seconds: float) -> None:
         for number in range(sent, due):
             head, tail = templates[number % len(templates)]
             messages.append({"key": b"C%08x" % number, "value": head + created_at + tail})
-        assert producer.produce_batch(TOPIC, messages) == len(messages)
+        assert producer.produce_batch(topic, messages) == len(messages)
         sent = due
         producer.poll(PACE_S)
     producer.flush()
@@ -125,4 +124,4 @@ def _zigzag(number: int) -> bytes:
 
 
 if __name__ == "__main__":
-    stream(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))
+    stream(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))
