@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,8 +92,7 @@ class Glance:
         return None if index < 0 else self.orders.order(index)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     """The `number`-th attempt at a record; `identity` is that of the topic it came from."""
 
     record_id: int

@@ -46,8 +46,7 @@ class Advance:
     next_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRow:
+class OrderRow(NamedTuple):
     """An accepted order and its place; `record_id` as made by `buffer.record_id`."""
 
     record_id: int
@@ -63,8 +62,7 @@ class OrderBlock:
     orders: OrderColumns
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(NamedTuple):
     """A record kept for later. `due_at_ms` None: it waits behind an earlier one of its key, untried."""
 
     record_id: int
@@ -88,8 +86,7 @@ class ParkedPlace:
     due_at_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A failed record on its way to the dead-letter topic, headers complete."""
 
     dead_letter_id: str
@@ -100,8 +97,7 @@ class OutboxRow:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayOutcome:
+class ReplayOutcome(NamedTuple):
     """What became of a replayed record."""
 
     replay_id: str
@@ -133,8 +129,7 @@ class Batch:
         return not (self.advances or self.taken or self.parked)
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetterRow:
+class DeadLetterRow(NamedTuple):
     """A dead letter as collected. `None`: its dialect or value does not tell. Times are epoch ms."""
 
     record_id: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from pipeline.headers import (
     arroyo,
     kafka_connect,
@@ -80,7 +78,7 @@ def read_failure(headers: Headers) -> Failure:
     failure = _newest_with_origin(_oldest_first(by_name), by_name)
     if not by_name.names.isdisjoint(_OF_REPLAYS):
         replay_id, replay_of = as_text(by_name.last(REPLAY_ID)), as_text(by_name.last(REPLAY_OF))
-        return dataclasses.replace(failure, replay_id=replay_id, replay_of=replay_of)
+        return failure._replace(replay_id=replay_id, replay_of=replay_of)
     return failure
 
 
@@ -161,8 +159,7 @@ def _newest_with_origin(spoken: list[Dialect], headers: ByName) -> Failure:
     origin = next((failure for failure in by_age if failure.source_topic), by_age[0])
     if origin is newest:
         return newest
-    return dataclasses.replace(
-        newest,
+    return newest._replace(
         source_topic=origin.source_topic,
         source_partition=origin.source_partition,
         source_offset=origin.source_offset,

@@ -5,8 +5,6 @@ Spring appends the original place again at every failure and replaces the except
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.values import (
     ByName,
@@ -70,7 +68,7 @@ def read(headers: ByName) -> Failure:
         failed_at_ms=as_timestamp_big_integer(headers.last(BACKOFF_TIMESTAMP)),
     )
     if failure.source_timestamp_ms is None:
-        return replace(failure, source_timestamp_ms=as_timestamp_big_integer(headers.first(FIRST_TIMESTAMP)))
+        return failure._replace(source_timestamp_ms=as_timestamp_big_integer(headers.first(FIRST_TIMESTAMP)))
     return failure
 
 

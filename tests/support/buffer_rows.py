@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipeline.buffer import (
     Advance,
     Assignment,
@@ -96,7 +94,7 @@ def dead_letter(ref: int, offset: int, name: str | None = None, **fields: object
         source_partition=0,
         source_offset=offset,
     )
-    return replace(row, **fields)  # type: ignore[arg-type]
+    return row._replace(**fields)  # type: ignore[arg-type]
 
 
 def collect(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def int64(number: int) -> bytes:
 
 def told(headers: Headers) -> dict[str, Any]:
     """What the headers tell, without what they do not tell."""
-    return {name: value for name, value in asdict(read_failure(headers)).items() if value is not None}
+    return {name: value for name, value in read_failure(headers)._asdict().items() if value is not None}
 
 
 def spring(topic: bytes, partition: int, offset: int, prefix: str = "kafka_dlt-") -> Headers:
@@ -394,7 +393,7 @@ values = st.one_of(
 def test_no_value_of_any_header_does_more_than_tell_nothing(headers: list[tuple[str, bytes | None]]) -> None:
     failure = read_failure(tuple(headers))
     assert reason_of(failure, None).strip()
-    for name, value in asdict(failure).items():
+    for name, value in failure._asdict().items():
         if name.endswith(("partition", "offset", "attempts", "_ms")):
             assert value is None or 0 <= value < 2**63
         else:

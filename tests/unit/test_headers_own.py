@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,8 +123,7 @@ def test_a_record_that_was_never_replayed_has_no_replay() -> None:
 
 def test_a_replay_that_fails_again_has_its_first_origin_and_its_newest_failure() -> None:
     again = replay_headers(ours(), "r-1", "id-of-417") + ours(900, "price 0.00 is below the minimum 0.01", 5_000)
-    assert read_failure(again) == replace(
-        read_failure(ours(900, "price 0.00 is below the minimum 0.01", 5_000)),
+    assert read_failure(again) == read_failure(ours(900, "price 0.00 is below the minimum 0.01", 5_000))._replace(
         source_offset=417,
         first_failed_at_ms=1_000,
         replay_id="r-1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,7 @@ def row_of(record: Record) -> DeadLetterRow:
 
 
 def with_headers(name: str, headers: Headers) -> Record:
-    return replace(RECORDED[name], headers=headers)
+    return RECORDED[name]._replace(headers=headers)
 
 
 def ours(offset: int = 950) -> Headers:
@@ -307,7 +306,7 @@ def replaced(headers: Headers, place: int, value: bytes | None) -> Headers:
 
 
 def changed(one: Headers, other: Headers) -> set[str]:
-    left, right = asdict(read_failure(one)), asdict(read_failure(other))
+    left, right = read_failure(one)._asdict(), read_failure(other)._asdict()
     return {field for field in left if left[field] != right[field]}
 
 
