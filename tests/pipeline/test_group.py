@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -10,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from pipeline.buffer.turns import LOCK_SUFFIXES
 from pipeline.instances import member_name
 from pipeline.kafka import ClusterView
 from pipeline.statusboard import read_roles
@@ -164,14 +167,31 @@ def test_a_processor_paused_past_its_session_changes_nothing_when_it_wakes_up(gr
         with group.reader() as reader:
             wait_for("a flow", lambda: reader.totals().orders > 500)
         sleeper = pid_of(group, 0)
-        os.kill(sleeper, signal.SIGSTOP)
         try:
+            wait_for("a pause outside of a write", lambda: paused_outside_of_a_write(group, sleeper))
             wait_until_shared(group, {1})
         finally:
             os.kill(sleeper, signal.SIGCONT)
         wait_until_shared(group, {0, 1})
         assert pid_of(group, 0) == sleeper
     assert_all_is_there_once(group, writer)
+
+
+def paused_outside_of_a_write(group, pid):
+    """Stops a process; where it, or another one, was writing just then, lets it go on: who stands still in the middle
+    of a transaction holds up everybody until it goes on, as SQLite has it."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for("the pause", lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    database = group.settings.database_file
+    try:
+        with ExitStack() as locks:
+            for suffix in LOCK_SUFFIXES:
+                file = locks.enter_context(database.with_name(database.name + suffix).open("a"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.kill(pid, signal.SIGCONT)
+        return False
+    return True
 
 
 def test_a_restarted_processor_gets_its_partitions_back_and_nobody_else_s_move(group):
