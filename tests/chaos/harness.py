@@ -142,7 +142,7 @@ class Chaos:
             [sent] = reader._rows("SELECT count(*) FROM job_items WHERE state = 'dead_again'").rows[0]
         found = (totals.orders, totals.revenue_cents, totals.dead_letters, sent)
         wanted = (account.orders, account.revenue_cents, account.dead_letters + self._replays, self._replays)
-        assert found == wanted
+        assert found == wanted, f"orders, cents, dead letters, replays: {found}, not {wanted}"
         checked = self._pipeline.command("check", deadline_s=SETTLE_S)
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
