@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple
 
 import numpy as np
 
@@ -92,7 +91,8 @@ class Glance:
         return None if index < 0 else self.orders.order(index)
 
 
-class _Attempt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Attempt:
     """The `number`-th attempt at a record; `identity` is that of the topic it came from."""
 
     record_id: int

@@ -12,7 +12,8 @@ Headers = tuple[tuple[str, bytes | None], ...]
 """Kafka headers as they came: in order, with repeats, bytes untouched, None for a null value."""
 
 
-class Position(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Position:
     """Where a record stands in Kafka."""
 
     topic: str
@@ -35,7 +36,8 @@ class TopicIdentity:
     topic_id: str = ""
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Record:
     """One record as Kafka gave it. `timestamp_ms` is -1 where the broker has none.
 
     `headers_readable` is false where the client library could not read them: a header's name is not UTF-8.

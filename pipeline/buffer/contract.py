@@ -46,7 +46,8 @@ class Advance:
     next_offset: int
 
 
-class OrderRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OrderRow:
     """An accepted order and its place; `record_id` as made by `buffer.record_id`."""
 
     record_id: int
@@ -62,7 +63,8 @@ class OrderBlock:
     orders: OrderColumns
 
 
-class Parked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Parked:
     """A record kept for later. `due_at_ms` None: it waits behind an earlier one of its key, untried."""
 
     record_id: int
@@ -86,7 +88,8 @@ class ParkedPlace:
     due_at_ms: int | None
 
 
-class OutboxRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
     """A failed record on its way to the dead-letter topic, headers complete."""
 
     dead_letter_id: str
@@ -97,7 +100,8 @@ class OutboxRow(NamedTuple):
     headers: Headers
 
 
-class ReplayOutcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
     """What became of a replayed record."""
 
     replay_id: str

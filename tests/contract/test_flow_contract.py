@@ -251,7 +251,7 @@ def test_parked_records_come_in_offset_order_and_only_of_the_partitions_asked_fo
 def test_a_failed_attempt_keeps_the_record_with_its_new_count_and_due_time(buffer):
     place = processor(buffer)
     park(buffer, place, 0)
-    again = parked(place.ref, 0)._replace(attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
+    again = replace(parked(place.ref, 0), attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
     buffer.flow.commit(Batch(NOW_MS, taken=[(again.record_id, 1)], parked=[again], failed_attempts=1))
     assert buffer.flow.load_parked([again.record_id]) == [again]
 
@@ -285,13 +285,13 @@ def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
     first, second = processor(buffer, 0), processor(buffer, 1)
     for place in (first, second):
         step = batch(place.ref, 0, 3)
-        step.outbox = [outbox_row(place.ref, offset)._replace(headers=HEADERS) for offset in (2, 0, 1)]
+        step.outbox = [replace(outbox_row(place.ref, offset), headers=HEADERS) for offset in (2, 0, 1)]
         buffer.flow.commit(step)
     waiting = buffer.flow.outbox([first.ref], 2)
-    assert waiting == [outbox_row(first.ref, offset)._replace(headers=HEADERS) for offset in (0, 1)]
+    assert waiting == [replace(outbox_row(first.ref, offset), headers=HEADERS) for offset in (0, 1)]
     assert (buffer.flow.outbox_size([first.ref]), buffer.flow.outbox_size([first.ref, second.ref])) == (3, 6)
     buffer.flow.delivered([each.dead_letter_id for each in waiting] + ["unknown"])
-    assert buffer.flow.outbox([first.ref], 10) == [outbox_row(first.ref, 2)._replace(headers=HEADERS)]
+    assert buffer.flow.outbox([first.ref], 10) == [replace(outbox_row(first.ref, 2), headers=HEADERS)]
     assert buffer.flow.outbox_size([second.ref]) == 3
 
 
@@ -299,7 +299,7 @@ def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
 @pytest.mark.parametrize("value", [None, b"", b"\x80"])
 def test_an_outbox_record_keeps_its_key_and_value(buffer, key, value):
     place = processor(buffer)
-    row = outbox_row(place.ref, 0)._replace(key=key, value=value)
+    row = replace(outbox_row(place.ref, 0), key=key, value=value)
     step = batch(place.ref, 0, 1)
     step.outbox = [row]
     buffer.flow.commit(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def row_of(record: Record) -> DeadLetterRow:
 
 
 def with_headers(name: str, headers: Headers) -> Record:
-    return RECORDED[name]._replace(headers=headers)
+    return replace(RECORDED[name], headers=headers)
 
 
 def ours(offset: int = 950) -> Headers:
