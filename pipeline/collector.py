@@ -48,7 +48,7 @@ def run_collector(
             identities = view.identities(list(topics))
             watch = IdentityWatch(settings, view, identities)
             with PartitionReader(settings, cluster, f"{settings.group_id}-collector") as reader:
-                collection = _Collection(settings, buffer, codec, reader, view, clock, steady_clock, status)
+                collection = _Collection(settings, buffer, codec, reader, view, watch, clock, steady_clock, status)
                 try:
                     collection.take_on(topics, identities)
                     while not stop.is_set():
@@ -98,6 +98,7 @@ class _Collection:
         codec: OrderCodec,
         reader: PartitionReader,
         view: ClusterView,
+        watch: IdentityWatch,
         clock: Clock,
         steady_clock: Clock,
         status: StatusWriter,
@@ -107,6 +108,7 @@ class _Collection:
         self._codec = codec
         self._reader = reader
         self._view = view
+        self._watch = watch
         self._clock = clock
         self._status = status
         self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
@@ -143,17 +145,19 @@ class _Collection:
         rows = self._rows(records)
         # 3. By now it is there, or its failure ends this session.
         self._conclude()
-        # 4. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
+        # 4. What was read is of the topics that we take it for, not of one that was made anew meanwhile.
+        self._watch.confirm({record.position.topic for record in records} | {gap.topic for gap in gaps})
+        # 5. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         if records:
             self._written = _ends(records)
             self._writer.write(partial(self._collect, self._advances(), rows, now_ms), len(records))
-        # 5. A small batch is in the buffer at once; a big one is concluded in the next round.
+        # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
         if gaps or not self._writer.busy:
             self._conclude()
-        # 6. Pass over what Kafka no longer has. It comes after what there was to read.
+        # 7. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
-        # 7. Say how it goes.
+        # 8. Say how it goes.
         self._throughput.add(len(records))
         self._tell()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -73,6 +74,7 @@ def run_processor(
                 backoff,
                 sender,
                 identities[settings.orders_topic],
+                partial(watch.confirm, [settings.orders_topic]),
                 clock,
                 steady_clock,
                 status,
@@ -110,6 +112,7 @@ class _Flow:
         backoff: Backoff,
         sender: Sender,
         identity: TopicIdentity,
+        confirm_identity: Callable[[], None],
         clock: Clock,
         steady_clock: Clock,
         status: StatusWriter,
@@ -119,6 +122,7 @@ class _Flow:
         self._rules_file = rules_file
         self._backoff = backoff
         self._identity = identity
+        self._confirm_identity = confirm_identity
         self._clock = clock
         self._status = status
         self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
@@ -142,6 +146,7 @@ class _Flow:
         # 3. Pass over what Kafka no longer has, from where the buffer stands.
         if gaps:
             self._conclude(reader)
+            self._confirm_identity()
         for gap in gaps:
             if gap.partition in self._partitions:
                 self._skip(reader, gap)
@@ -153,11 +158,14 @@ class _Flow:
         # 5. By now the round before is in the buffer, or its failure ends this session.
         if self._writer.busy:
             self._conclude(reader)
-        # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
+        # 6. What was read is of the topic that we take it for, not of one that was made anew meanwhile.
+        if fetched:
+            self._confirm_identity()
+        # 7. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
             self._writer.write(partial(self._buffer.flow.commit, batch), many)
         self._written = batch
-        # 7. A small batch is in the buffer at once; a big one is concluded in the next round.
+        # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
 

@@ -61,9 +61,10 @@ class ClusterView:
         if not topics:
             return {}
         cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
-        return {topic: TopicIdentity(cluster_id, topic, self._topic_id(topic)) for topic in topics}
+        return {topic: TopicIdentity(cluster_id, topic, self.topic_id(topic)) for topic in topics}
 
-    def _topic_id(self, topic: str) -> str:
+    def topic_id(self, topic: str) -> str:
+        """Kafka's own id of a topic. Raises KafkaUnavailableError, also when there is no such topic."""
         describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
         return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
 

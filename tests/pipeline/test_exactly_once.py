@@ -8,6 +8,7 @@ from pipeline.buffer import DeadLetterFilter
 from pipeline.kafka import ClusterView, ends
 from scripts.local.cluster import KafkaCluster
 from tests.support.kafkas import PARTITIONS, make_anew, on_clusters
+from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline, wait_for
 
 COUNT = 6000
@@ -136,6 +137,33 @@ def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_ro
         assert (reader.totals().orders, reader.totals().dead_letters) == (135, 15)
     check = pipeline.command("check")
     assert check.returncode == 0, check.stdout
+
+
+@on_clusters("topic_changes", "topic_ids")
+def test_what_comes_onto_a_topic_as_soon_as_it_is_made_anew_is_there_once(pipeline):
+    # Nothing was read of the old topics, so the client library finds the new ones' first records where it stands.
+    orders, dead_letters = pipeline.settings.orders_topic, pipeline.settings.own_dlq_topic
+    make_anew(pipeline.cluster, orders)
+    with OrderWriter(pipeline, 0) as writer:
+        writer.write(300)
+    make_anew(pipeline.cluster, dead_letters)
+    pipeline.send(*[(b"k", b"no order", ())] * 200, topic=dead_letters)
+
+    wait_for(
+        "both new topics' ends",
+        lambda: (read_of_newest(pipeline, orders), read_of_newest(pipeline, dead_letters)) == (300, 200),
+    )
+    with pipeline.reader() as reader:
+        assert (reader.totals().orders, reader.totals().dead_letters) == (300, 200)
+    check = pipeline.command("check")
+    assert check.returncode == 0, check.stdout
+
+
+def read_of_newest(pipeline: RunningPipeline, topic: str) -> int:
+    """How many records of the topic that has this name now were read."""
+    newest = ClusterView(pipeline.settings, pipeline.cluster).topic_id(topic)
+    with pipeline.reader() as reader:
+        return sum(row[3] for row in reader.partitions().rows if (row[1], row[5]) == (topic, newest))
 
 
 def generations(pipeline: RunningPipeline, topic: str) -> int:

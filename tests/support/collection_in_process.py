@@ -91,6 +91,11 @@ class _Silent:
         """Nobody listens."""
 
 
+class _Unchanged:
+    def confirm(self, _: object) -> None:
+        """The topics are the same ones."""
+
+
 class CollectionInProcess:
     """A collector of some partitions of a topic, round by round."""
 
@@ -105,6 +110,7 @@ class CollectionInProcess:
             CODEC,
             reader,  # type: ignore[arg-type]
             None,  # type: ignore[arg-type]
+            _Unchanged(),  # type: ignore[arg-type]
             lambda: self.now_ms,
             lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type]

@@ -144,6 +144,7 @@ class FlowInProcess:
             backoff,
             self.sender,
             identity,
+            lambda: None,
             self.clock,
             self.clock,
             _Silent(),  # type: ignore[arg-type]

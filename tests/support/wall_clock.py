@@ -21,4 +21,4 @@ class WallClock:
     def set(self, ahead_s: float) -> None:
         """Sets it so much ahead of the true time; below zero: behind it."""
         with self._file.open("r+b") as file:
-            file.write(struct.pack("<q", int(ahead_s * 1e9)))
+            file.write(struct.pack("q", int(ahead_s * 1e9)))

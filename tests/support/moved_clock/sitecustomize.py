@@ -5,17 +5,17 @@ What the C libraries wait for is none of it: no clock that is set holds up those
 
 import mmap
 import os
-import struct
 import time
 
 if "MOVED_CLOCK_FILE" in os.environ:
     with open(os.environ["MOVED_CLOCK_FILE"], "rb") as file:
-        ahead_ns = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # All eight bytes at once: read one by one, they could be half of the old time and half of the new one.
+        ahead_ns = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).cast("q")
     true_time_ns = time.time_ns
 
     def moved_time_ns() -> int:
         """`time.time_ns`, so much ahead as the file says."""
-        return true_time_ns() + int(struct.unpack("<q", ahead_ns)[0])
+        return true_time_ns() + ahead_ns[0]
 
     time.time_ns = moved_time_ns
     time.time = lambda: moved_time_ns() / 1e9
