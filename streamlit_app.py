@@ -10,8 +10,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
     st.stop()
 
-from dashboard.autostart import keep_pipeline_running
-from dashboard.configuration import ICON, settings
+from dashboard.shared.autostart import keep_pipeline_running
+from dashboard.shared.configuration import ICON, settings
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 
@@ -25,8 +25,8 @@ except SettingsError as error:
     st.stop()
 
 # The pipeline is starting meanwhile.
-from dashboard.shell import end_page, enter, go_on_to_wanted_page  # noqa: E402
-from dashboard.sidebar import sidebar  # noqa: E402
+from dashboard.shared.shell import end_page, enter, go_on_to_wanted_page  # noqa: E402
+from dashboard.shared.sidebar import sidebar  # noqa: E402
 
 enter()
 pages = [

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from pipeline.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec, SchemaStore
 
 BATCH_RECORDS = 10_000
 CELLS = 8

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.orders import Load, values
-from dashboard.snapshots import overview_of
-from dashboard.windows import WINDOWS
-from pipeline.buffer import Advance, Batch, OrderBlock, open_buffer, record_id
-from pipeline.buffer.reads import Reader
-from pipeline.columns import OrderColumns
+from dashboard.shared.snapshots import overview_of
+from dashboard.shared.time_ranges import WINDOWS
+from pipeline.buffer import Advance, Batch, OrderBlock, Reader, open_buffer, record_id
+from pipeline.orders.columns import OrderColumns
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import TopicIdentity
-from pipeline.serde import OrderCodec, SchemaStore
 
 BATCH_RECORDS = 10_000
 PARTITIONS = 4

@@ -19,7 +19,7 @@ from bench.growth import grow
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import Buffer, Rate, Role, rate_until
 from bench.waiting import wait_until
-from pipeline.statusboard import read_roles
+from pipeline.running.statusboard import read_roles
 
 PEERS_PYTHON = Path(".venv-bench/bin/python")
 PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}

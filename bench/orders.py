@@ -16,10 +16,10 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.clock import wall_clock_ms
-from pipeline.headers.orderpulse import TRANSIENT_FAILURES
+from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
+from pipeline.orders.samples import CATALOGUE, REGIONS
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.samples import CATALOGUE, REGIONS
-from pipeline.serde import OrderCodec, SchemaStore
 
 PARTITIONS = 4
 QUEUE_RECORDS = 1_000_000

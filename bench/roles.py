@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.waiting import LOOK_EVERY_S, wait_until
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import Reader
 from pipeline.errors import BufferUnavailableError
 
 END_WITHIN_S = 30

@@ -1,1 +1,1 @@
-"""What the pages share: settings and reader, live parts, figures, charts, tables, exports."""
+"""The app: a folder for each page, and what the pages share."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.alerts_state import draw_alerts, draw_rule
-from dashboard.exports import table_downloads
-from dashboard.shell import begin_page, live
+from dashboard.alerts.state import draw_alerts, draw_rule
+from dashboard.shared.exports import table_downloads
+from dashboard.shared.shell import begin_page, live
 
 begin_page("Alerts", ":material/notifications:")
 now = st.container()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.asking import refusal, show_notice
-from dashboard.context import reader
-from dashboard.dead_letters import draw_actions, draw_last_job, watch_letters
-from dashboard.exports import table_downloads
-from dashboard.letter_detail import draw_detail
-from dashboard.letter_filters import filter_card, groups_card
-from dashboard.letter_table import draw_pages, draw_table, selected_ids, take_snapshot
-from dashboard.refreshing import watch, whole_page
-from dashboard.replay_dialog import draw_replay_dialog
-from dashboard.shell import begin_page
+from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_letters
+from dashboard.dead_letters.detail import draw_detail
+from dashboard.dead_letters.filters import filter_card, groups_card
+from dashboard.dead_letters.replay_dialog import draw_replay_dialog
+from dashboard.dead_letters.table import draw_pages, draw_table, selected_ids, take_snapshot
+from dashboard.shared.asking import refusal, show_notice
+from dashboard.shared.context import reader
+from dashboard.shared.exports import table_downloads
+from dashboard.shared.refreshing import watch, whole_page
+from dashboard.shared.shell import begin_page
 
 begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.asking import refusal, show_notice
-from dashboard.exports import table_downloads
-from dashboard.jobs import choose_job, draw_job, watch_jobs
-from dashboard.refreshing import watch, whole_page
-from dashboard.shell import begin_page
+from dashboard.jobs.table import choose_job, draw_job, watch_jobs
+from dashboard.shared.asking import refusal, show_notice
+from dashboard.shared.exports import table_downloads
+from dashboard.shared.refreshing import watch, whole_page
+from dashboard.shared.shell import begin_page
 
 begin_page("Jobs", ":material/checklist:")
 show_notice()

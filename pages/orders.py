@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.configuration import settings
-from dashboard.exports import table_downloads
-from dashboard.orders import choose_view, draw_orders, filter_card
-from dashboard.shell import begin_page, live
-from dashboard.snapshots import totals
+from dashboard.orders.explorer import choose_view, draw_orders, filter_card
+from dashboard.shared.configuration import settings
+from dashboard.shared.exports import table_downloads
+from dashboard.shared.shell import begin_page, live
+from dashboard.shared.snapshots import totals
 from pipeline.errors import OrderPulseError
 
 begin_page("Orders", ":material/receipt_long:")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.chart_export import download_popover, kind_table
-from dashboard.charts import KINDS, draw
-from dashboard.configuration import settings
-from dashboard.context import now_ms, viewer_zone
-from dashboard.figures import draw_figures
-from dashboard.shell import begin_page, live
-from dashboard.snapshots import has_records, overview
-from dashboard.windows import WINDOWS, Window
+from dashboard.overview.chart_export import download_popover, kind_table
+from dashboard.overview.charts import KINDS, draw
+from dashboard.overview.figures import draw_figures
+from dashboard.shared.configuration import settings
+from dashboard.shared.context import now_ms, viewer_zone
+from dashboard.shared.shell import begin_page, live
+from dashboard.shared.snapshots import has_records, overview
+from dashboard.shared.time_ranges import TIME_RANGES, TimeRange
 from pipeline.errors import OrderPulseError
 
 begin_page("Overview", ":material/monitoring:")
 ZONE = str(viewer_zone())
 FIRST_ORDERS_WITHIN_MS = 250
-FIRST_WINDOW = "5 min"
+FIRST_TIME_RANGE = "5 min"
 
 
 def empty() -> None:
@@ -30,10 +30,10 @@ def empty() -> None:
         icon=":material/inbox:",
     )
     # What draws them takes a second to load, here and in the browser: it is there then when the first orders come.
-    draw_figures(overview(WINDOWS[FIRST_WINDOW], ZONE), now_ms())
+    draw_figures(overview(TIME_RANGES[FIRST_TIME_RANGE], ZONE), now_ms())
 
 
-def full(window: Window) -> None:
+def full(time_range: TimeRange) -> None:
     """Figures and charts. What people press stands outside of the live part, which draws into places beside it."""
     places = {}
     figures = st.container(key="figures")
@@ -42,12 +42,12 @@ def full(window: Window) -> None:
             with column.container(border=True):
                 # Not at the right edge: Streamlit's own toolbar appears there above a chart, and would be hit instead.
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"**{KINDS[name].title_in(window)}**", width="content")
-                    download_popover(KINDS[name], window, ZONE)
+                    st.markdown(f"**{KINDS[name].title_in(time_range)}**", width="content")
+                    download_popover(KINDS[name], time_range, ZONE)
                 places[name] = st.container()
 
     def render() -> None:
-        shown = overview(window, ZONE)
+        shown = overview(time_range, ZONE)
         with figures:
             draw_figures(shown, now_ms())
         for name, place in places.items():
@@ -67,13 +67,13 @@ def ready() -> bool:
 
 if ready():
     chosen = st.segmented_control(
-        "Window",
-        list(WINDOWS),
-        default=FIRST_WINDOW,
+        "TimeRange",
+        list(TIME_RANGES),
+        default=FIRST_TIME_RANGE,
         required=True,
         key="overview_window",
         label_visibility="collapsed",
     )
-    full(WINDOWS[chosen])
+    full(TIME_RANGES[chosen])
 else:
     live(empty, longest_wait_ms=FIRST_ORDERS_WITHIN_MS)

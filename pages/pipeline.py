@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.configuration import settings
-from dashboard.exports import table_downloads
-from dashboard.pipeline_state import Places, draw_state
-from dashboard.shell import begin_page, live
+from dashboard.pipeline.state import Places, draw_state
+from dashboard.shared.configuration import settings
+from dashboard.shared.exports import table_downloads
+from dashboard.shared.shell import begin_page, live
 from pipeline.kafka import DEMO_LIMITS
 
 begin_page("Pipeline", ":material/account_tree:")

@@ -13,20 +13,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline import requests
-from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, back_up, open_buffer, recount, repair
+from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, Reader, back_up, open_buffer, recount, repair
 from pipeline.buffer import restore as restore_buffer
-from pipeline.buffer.reads import JobView, Reader
+from pipeline.buffer.views import JobView
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
-from pipeline.health import raise_unless_well
+from pipeline.jobs import requests
 from pipeline.kafka import check_kafka_config, find_cluster
-from pipeline.kafka_check import compare_with_kafka
-from pipeline.requests import ProduceRequest
+from pipeline.orders.samples import ProduceRequest
+from pipeline.running.health import raise_unless_well
+from pipeline.running.statusboard import RoleStatus, read_roles
+from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
-from pipeline.statusboard import RoleStatus, read_roles
-from pipeline.supervisor import is_running, sole_owner
+from pipeline.watching.kafka_check import compare_with_kafka
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from pipeline.buffer.streams import Column, ColumnType, Entity, Row, RowFilter, columns_of, stream
+from pipeline.buffer import columns_of, stream
+from pipeline.buffer.entities import Column, ColumnType, Entity, Row
+from pipeline.buffer.filters import RowFilter
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
-from pipeline.instances import first_free_instance, told_instance
 from pipeline.kafka import DemoBroker, check_kafka_config
+from pipeline.running.instances import first_free_instance, told_instance
+from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
-from pipeline.statusboard import StatusWriter
 
 if TYPE_CHECKING:
-    from pipeline.serde import OrderCodec
+    from pipeline.orders.serde import OrderCodec
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
     check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     if options.role == "up":
-        from pipeline.supervisor import supervise
+        from pipeline.running.supervisor import supervise
 
         _log_to_stderr(settings, "up")
         supervise(settings, wall_clock_ms, steady_clock_ms, stop)
@@ -80,10 +80,10 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    from pipeline.handlers import load_handler
-    from pipeline.judge import Judge
-    from pipeline.processor import run_processor
-    from pipeline.rules import RulesFile
+    from pipeline.orders.handlers import load_handler
+    from pipeline.orders.judge import Judge
+    from pipeline.orders.rules import RulesFile
+    from pipeline.processing.processor import run_processor
 
     _share_the_interpreter()
     handler = load_handler(settings.handler)
@@ -94,26 +94,26 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    from pipeline.collector import run_collector
+    from pipeline.dead_letters.collector import run_collector
 
     _share_the_interpreter()
     run_collector(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    from pipeline.metrics import serve_metrics
-    from pipeline.worker import run_worker
+    from pipeline.jobs.worker import run_worker
+    from pipeline.watching.metrics import serve_metrics
 
     serve_metrics(settings, wall_clock_ms)
     run_worker(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _codec(settings: Settings) -> OrderCodec:
-    from pipeline.serde import OrderCodec, SchemaStore
+    from pipeline.orders.serde import OrderCodec, SchemaStore
 
     if not settings.schema_registry_url:
         return OrderCodec(SchemaStore(settings.schemas_dir), None)
-    from pipeline.registry import RegistryClient
+    from pipeline.kafka.schema_registry import RegistryClient
 
     registry = RegistryClient(settings, wall_clock_ms)
     return OrderCodec(SchemaStore(settings.schemas_dir), registry)

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
 
     # How records are judged
     rules_file: Path = Field(PROJECT_DIR / "rules.toml", description="Validation rules; read again when it changes.")
-    handler: str = Field("pipeline.handlers:accept", description="What is done with a valid order, `module:function`.")
+    handler: str = Field(
+        "pipeline.orders.handlers:accept", description="What is done with a valid order, `module:function`."
+    )
     retry_preset: Literal["exponential", "fixed", "none"] = Field(
         "exponential",
         description="`exponential`: full jitter; `fixed`: 3 retries, 2 s apart; `none`: dead letter at once.",

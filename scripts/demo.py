@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.buffer import DeadLetterFilter
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import DeadLetterFilter, Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.commands import status_report
 from pipeline.settings import PROJECT_DIR, Settings, load_settings

@@ -30,7 +30,7 @@ from pipeline.buffer import (
 )
 from pipeline.records import Order, TopicIdentity
 from pipeline.settings import load_settings
-from pipeline.upkeep import Upkeep
+from pipeline.watching.upkeep import Upkeep
 
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
 HOUR_MS = 3_600_000
@@ -168,9 +168,9 @@ class _Flow:
             raise AssertionError("nothing was open")
         names = [f"{request}-{each}" for each in replayed]
         self._buffer.jobs.next_job(at_ms)
-        self._buffer.jobs.open_window(job, "{}", names)
+        self._buffer.jobs.open_send_window(job, "{}", names)
         sent = [Sent(name, "orders", 0, index) for index, name in enumerate(names)]
-        self._buffer.jobs.close_window(job, len(sent), 0, sent, {}, at_ms)
+        self._buffer.jobs.close_send_window(job, len(sent), 0, sent, {}, at_ms)
         self._buffer.jobs.finish(job, "done", at_ms)
         self._buffer.flow.commit(Batch(at_ms, outcomes=[ReplayOutcome(name, "recovered") for name in names]))
 

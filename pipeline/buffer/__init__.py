@@ -1,7 +1,5 @@
-"""The buffer: the only place that talks to SQLite. Roles write through the contract, the app reads through Reader."""
+"""The buffer: the only place that talks to a database. Roles write through the contract, others read through Reader."""
 
-from pipeline.buffer.accounts import stored_bytes, unaccounted, uncollected, untold_replays
-from pipeline.buffer.connection import offset_of, record_id, ref_of
 from pipeline.buffer.contract import (
     Advance,
     AlertWindow,
@@ -28,10 +26,14 @@ from pipeline.buffer.contract import (
     UpkeepStore,
     WatchStore,
 )
-from pipeline.buffer.copies import back_up, restore
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter, OrderFilter
-from pipeline.buffer.recount import Difference, recount, repair
-from pipeline.buffer.sqlite import open_buffer
+from pipeline.buffer.sqlite.backup import back_up, restore
+from pipeline.buffer.sqlite.buffer import open_buffer
+from pipeline.buffer.sqlite.connection import offset_of, record_id, ref_of
+from pipeline.buffer.sqlite.reader import Reader
+from pipeline.buffer.sqlite.reconcile.figures import Difference, recount, repair
+from pipeline.buffer.sqlite.reconcile.topics import replays_without_outcome, stored_bytes, unaccounted, uncollected
+from pipeline.buffer.sqlite.streams import columns_of, stream
 
 __all__ = [
     "OPEN_STATUSES",
@@ -55,6 +57,7 @@ __all__ = [
     "Parked",
     "ParkedPlace",
     "Pruned",
+    "Reader",
     "ReplayItem",
     "ReplayOutcome",
     "ReplayPreview",
@@ -63,6 +66,7 @@ __all__ = [
     "UpkeepStore",
     "WatchStore",
     "back_up",
+    "columns_of",
     "offset_of",
     "open_buffer",
     "record_id",
@@ -71,7 +75,8 @@ __all__ = [
     "repair",
     "restore",
     "stored_bytes",
+    "stream",
     "unaccounted",
     "uncollected",
-    "untold_replays",
+    "replays_without_outcome",
 ]

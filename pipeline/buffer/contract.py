@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
-from pipeline.columns import OrderColumns
+from pipeline.orders.columns import OrderColumns
 from pipeline.records import Headers, Order, TopicIdentity
 
 Role = Literal["processor", "collector"]
@@ -300,10 +300,10 @@ class JobStore(Protocol):
     def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
         """Marks a job to end early; a queued one ends at once. False when it has ended already."""
 
-    def open_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
+    def open_send_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
         """Writes down what is about to be sent, before it is; `sending` are replay ids. False: the job is cancelled."""
 
-    def close_window(
+    def close_send_window(
         self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
     ) -> None:
         """Writes down what was sent. `errors` by send id.
@@ -333,7 +333,7 @@ class AlertWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class PendingNotification:
     """An alert that people are to be told of: that it began or, if `over`, that it ended."""
 
     alert_id: int
@@ -344,7 +344,7 @@ class Untold:
 class WatchStore(Protocol):
     """Alerts, events and upkeep."""
 
-    def window(self, from_ms: int) -> AlertWindow:
+    def alert_window(self, from_ms: int) -> AlertWindow:
         """Orders processed and dead letters collected since `from_ms`."""
 
     def fire(
@@ -352,7 +352,7 @@ class WatchStore(Protocol):
     ) -> int | None:
         """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one.
 
-        `tell`: there are people to be told, which `untold` remembers until `noticed` says what became of it.
+        `tell`: there are people to be told: a pending notification, until `noticed` says what became of it.
         """
 
     def firing(self) -> list[tuple[str, str]]:
@@ -361,7 +361,7 @@ class WatchStore(Protocol):
     def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """Ends the alert that fires; returns its id, None when none did. `tell` as with `fire`."""
 
-    def untold(self) -> list[Untold]:
+    def pending_notifications(self) -> list[PendingNotification]:
         """Alerts whose beginning or end people are still to be told, oldest first."""
 
     def noticed(self, alert_id: int, notice: str) -> None:
@@ -415,7 +415,7 @@ class UpkeepStore(Protocol):
     def used_bytes(self) -> int:
         """What rows and indexes take, without space that is free for new ones."""
 
-    def give_back(self) -> int:
+    def incremental_vacuum(self) -> int:
         """Returns free space to the file system, a little at once; 0 when only a small reserve is left."""
 
     def wal_bytes(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.headers import (
+from pipeline.headers.codec import headers_from_json, headers_to_json
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.dialects import (
     arroyo,
     kafka_connect,
     kafka_streams,
@@ -14,9 +16,7 @@ from pipeline.headers import (
     spring_cloud_stream,
     spring_kafka,
 )
-from pipeline.headers.codec import headers_from_json, headers_to_json
-from pipeline.headers.dialect import Dialect
-from pipeline.headers.orderpulse import (
+from pipeline.headers.dialects.orderpulse import (
     REPLAY_ID,
     REPLAY_OF,
     dead_letter_id_of,
@@ -25,7 +25,7 @@ from pipeline.headers.orderpulse import (
     replay_headers,
     replay_id_of,
 )
-from pipeline.headers.smallrye import original_key_and_value
+from pipeline.headers.dialects.smallrye import original_key_and_value
 from pipeline.headers.values import ByName, as_text
 from pipeline.records import Failure, Headers
 

@@ -4,14 +4,14 @@ Every call that reaches a broker raises KafkaUnavailableError when there is none
 session, wait and begin anew.
 """
 
-from pipeline.kafka.client import check_kafka_config
 from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster
-from pipeline.kafka.demo import DEMO_LIMITS, DemoBroker
+from pipeline.kafka.connection.client import check_kafka_config
+from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
+from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
 from pipeline.kafka.sender import Delivery, Sender
 from pipeline.kafka.topics import ClusterView
-from pipeline.kafka.watches import IdentityWatch
 
 __all__ = [
     "BROKER_FILE",

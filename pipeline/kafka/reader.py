@@ -14,10 +14,18 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.errors import KafkaUnavailableError
-from pipeline.kafka.client import ANSWER_S, LEAVE_S, Trouble, answered, client_config, new_client, told_soon
 from pipeline.kafka.cluster import Cluster
+from pipeline.kafka.connection.client import (
+    ANSWER_S,
+    LEAVE_S,
+    Trouble,
+    answered,
+    client_config,
+    new_client,
+    retry_until_known,
+)
+from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, place_of, to_record
-from pipeline.kafka.refusals import Asked
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -53,7 +61,7 @@ class Reader:
             "auto.offset.reset": "error",
         }
         # Only the statistics tell that brokers are back: nobody says so where there is nothing to read.
-        config |= {"stats_cb": self._trouble.hear_statistics}
+        config |= {"stats_cb": self._trouble.on_stats}
         config.setdefault("statistics.interval.ms", STATISTICS_MS)
         # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
         config.setdefault("queued.max.messages.kbytes", 16_384)
@@ -109,7 +117,7 @@ class Reader:
         place = TopicPartition(topic, partition)
         asked = Asked("Describe", topic)
         ask = partial(self._consumer.get_watermark_offsets, place, timeout=ANSWER_S)
-        found = answered(doing, partial(told_soon, ask), asked=asked)
+        found = answered(doing, partial(retry_until_known, ask), asked=asked)
         if found is None:
             raise KafkaUnavailableError(self._trouble.explain(doing, None))
         low, high = found
@@ -121,7 +129,7 @@ class Reader:
         high = max(low_high[1] if low_high else -1, self._asked_highs.get((topic, partition), -1))
         return high if high >= 0 else None
 
-    def tell_kafka(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+    def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""
         if next_offsets:
             offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
@@ -185,7 +193,7 @@ class GroupReader(Reader):
         self._failed: Exception | None = None
         self._subscribe()
 
-    def join_anew(self) -> None:
+    def rejoin(self) -> None:
         """Leaves the group and joins it again, which makes it deal out all partitions."""
         # A static member that only unsubscribes does leave, unlike one that closes.
         self._consumer.unsubscribe()
@@ -215,7 +223,7 @@ class GroupReader(Reader):
         """Stops fetching; the group membership goes on."""
         self._consumer.pause(self._consumer.assignment())
 
-    def look_at_ends(self) -> None:
+    def query_ends(self) -> None:
         """Asks where the partitions end, which nobody tells while they are paused; `known_high` knows it then."""
         for place in self._consumer.assignment():
             self._asked_highs[place.topic, place.partition] = self.watermarks(place.topic, place.partition)[1]

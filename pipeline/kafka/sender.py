@@ -10,10 +10,10 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import KafkaUnavailableError
-from pipeline.kafka.client import LEAVE_S, Trouble, client_config, new_client, words_of
 from pipeline.kafka.cluster import Cluster
-from pipeline.kafka.properties import set_default
-from pipeline.kafka.refusals import Asked, in_words
+from pipeline.kafka.connection.client import LEAVE_S, Trouble, client_config, new_client, words_of
+from pipeline.kafka.connection.properties import set_default
+from pipeline.kafka.connection.refusals import Asked, in_words
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)

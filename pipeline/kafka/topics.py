@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.errors import KafkaUnavailableError
-from pipeline.kafka.certificates import why_not_trusted
-from pipeline.kafka.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, told_soon
 from pipeline.kafka.cluster import Cluster
-from pipeline.kafka.refusals import UNTRUSTED, Asked, is_forbidden
+from pipeline.kafka.connection.certificates import why_not_trusted
+from pipeline.kafka.connection.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, retry_until_known
+from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
@@ -90,7 +90,7 @@ class ClusterView:
     def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()
         try:
-            return told_soon(lambda: ask().result(ANSWER_S * 2))
+            return retry_until_known(lambda: ask().result(ANSWER_S * 2))
         except (KafkaException, TimeoutError) as error:
             self._admin.poll(0)
             raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from pipeline.buffer import open_buffer
 from pipeline.clock import wall_clock_ms
-from pipeline.statusboard import StatusWriter
+from pipeline.running.statusboard import StatusWriter
 from tests.support.sample_buffer import fill
 
 OpenApp = Callable[..., AppTest]

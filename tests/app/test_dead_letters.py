@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
-from pipeline.buffer.reads import JobView, Reader
+from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
+from pipeline.buffer.views import JobView
 from tests.support.letters import NOW_MS, add_letters, replay
 from tests.support.recordings import recordings
 
@@ -56,8 +56,8 @@ def fail_again(
     job_id = replay(database_file, (identifier,), request_id)
     with open_buffer(database_file) as buffer:
         (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
-        buffer.jobs.open_window(job_id, "{}", [item.replay_id])
-        buffer.jobs.close_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
+        buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+        buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
         buffer.jobs.finish(job_id, "done", NOW_MS)
         buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(item.replay_id, outcome)]))
 

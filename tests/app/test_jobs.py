@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pipeline.buffer import Sent, open_buffer
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import Reader, Sent, open_buffer
 from tests.support.letters import NOW_MS, add_letters, replay
 
 PAGE = "pages/jobs.py"
@@ -50,7 +49,7 @@ def test_lists_the_newest_first_with_what_became_of_them(open_page: OpenPage, da
     with open_buffer(database_file) as buffer:
         produced = buffer.jobs.queue_produce('{"count": 4, "rate": 0.0}', 4, "app", "produce", NOW_MS)
         buffer.jobs.next_job(NOW_MS)
-        buffer.jobs.close_window(produced, 3, 1, [], {}, NOW_MS)
+        buffer.jobs.close_send_window(produced, 3, 1, [], {}, NOW_MS)
         buffer.jobs.finish(produced, "done", NOW_MS, "one was refused")
     replay(database_file, (1, 2), "replay")
     app = open_page(PAGE)
@@ -66,8 +65,8 @@ def test_shows_the_ledger_of_the_job_that_is_chosen(open_page: OpenPage, databas
     job_id = replay(database_file, (1, 3), "replay")
     with open_buffer(database_file) as buffer:
         items = buffer.jobs.planned_items(job_id, "orders", 10)
-        buffer.jobs.open_window(job_id, "{}", [item.replay_id for item in items])
-        buffer.jobs.close_window(
+        buffer.jobs.open_send_window(job_id, "{}", [item.replay_id for item in items])
+        buffer.jobs.close_send_window(
             job_id, 1, 1, [Sent(items[0].replay_id, "orders", 0, 77)], {items[1].replay_id: "too large"}, NOW_MS
         )
         buffer.jobs.finish(job_id, "done", NOW_MS)

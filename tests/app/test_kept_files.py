@@ -12,7 +12,7 @@ def popover() -> None:
     """The script under test: what it offers stands on the page."""
     import streamlit as st
 
-    from dashboard.kept_files import kept_files
+    from dashboard.shared.kept_files import kept_files
 
     made = st.session_state.setdefault("made", [])
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.pipeline_state import plain
+from dashboard.pipeline.state import plain
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
-from pipeline.registry import RegistryClient
+from pipeline.kafka.schema_registry import RegistryClient
+from pipeline.running.statusboard import RoleState, StatusWriter
 from pipeline.settings import load_settings
-from pipeline.statusboard import RoleState, StatusWriter
 from tests.support.sample_buffer import PARKED, fill
 
 OpenApp = Callable[..., AppTest]

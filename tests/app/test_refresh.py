@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.shell import refresh_every_s
+from dashboard.shared.shell import refresh_every_s
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pipeline.buffer import open_buffer
-from pipeline.buffer.reads import JobView, Reader
+from pipeline.buffer import Reader, open_buffer
+from pipeline.buffer.views import JobView
 from tests.support.sample_buffer import NOW_MS
 
 OpenApp = Callable[..., AppTest]
@@ -74,7 +74,7 @@ def test_a_running_job_can_be_cancelled(app: AppTest, database_file: Path) -> No
     with open_buffer(database_file) as buffer:
         job = buffer.jobs.next_job(NOW_MS)
         assert job is not None
-        buffer.jobs.close_window(job.id, 40, 0, [], {}, NOW_MS)
+        buffer.jobs.close_send_window(job.id, 40, 0, [], {}, NOW_MS)
     app.run()
     assert [button.key for button in app.sidebar.button][-1] == f"cancel_job_{job.id}"
     _press(app, "Cancel")

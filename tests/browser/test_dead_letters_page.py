@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent, open_buffer
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
 from tests.support.letters import NOW_MS, add_letters, replay
 
@@ -86,8 +85,8 @@ def test_the_table_follows_by_itself_while_nothing_is_selected(page: Page, app: 
     expect(table(page)).to_contain_text("Replaying")
     with open_buffer(running.database_file) as buffer:
         (item,) = buffer.jobs.planned_items(job_id, "orders", 1)
-        buffer.jobs.open_window(job_id, "{}", [item.replay_id])
-        buffer.jobs.close_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 9)], {}, NOW_MS)
+        buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+        buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 9)], {}, NOW_MS)
         buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(item.replay_id, "recovered")]))
     expect(table(page)).to_contain_text("Recovered")
     add_letters(running.database_file, 1)

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.buffer import open_buffer
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError
-from pipeline.requests import ProduceRequest, request_produce
+from pipeline.jobs.requests import request_produce
+from pipeline.orders.samples import ProduceRequest
+from pipeline.running.statusboard import read_roles
+from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
-from pipeline.statusboard import read_roles
-from pipeline.supervisor import is_running
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
 from tests.support.running_pipeline import alive
 

@@ -13,8 +13,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
-from pipeline.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
 from tests.support.kafkas import make_anew
 from tests.support.order_writer import OrderWriter

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pipeline.buffer import DeadLetterFilter, open_buffer
 from pipeline.clock import wall_clock_ms
+from pipeline.jobs.requests import request_replay
 from pipeline.kafka import ClusterView
-from pipeline.requests import request_replay
-from pipeline.statusboard import read_roles
+from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
 from tests.chaos.faults import SESSION_MS, Faults, Surroundings, copy_of_settings_files
 from tests.support.kafkas import PARTITIONS

@@ -1,8 +1,7 @@
 """Hours of load with retention on, in seconds: the buffer and the process come to a size and stay there."""
 
-from pipeline.buffer import recount
+from pipeline.buffer import Reader, recount
 from pipeline.buffer.filters import OrderFilter
-from pipeline.buffer.reads import Reader
 from scripts.soak import Load, growth, soak
 
 LOAD = Load(hours=6, rate=20, batch_every_ms=20_000)

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.buffer.reads import Reader
-from pipeline.statusboard import RoleStatus, read_roles
+from pipeline.buffer import Reader
+from pipeline.running.statusboard import RoleStatus, read_roles
 from scripts.local.fetch import kafka_jars, registry_home
 from scripts.local.process import QUICK_START, free_ports
 from tests.support.containers import OURS, Containers

@@ -9,7 +9,7 @@ import pyarrow.parquet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.buffer.streams import Column
+from pipeline.buffer.entities import Column
 from pipeline.exports import _WRITERS, FORMULA_STARTS, safe_text
 from pipeline.headers import headers_to_json
 from tests.fuzz.cases import cases

@@ -5,11 +5,11 @@ import os
 import random
 import tracemalloc
 
+from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.errors import UndecodableError
-from pipeline.fingerprints import fingerprint
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.serde import OrderCodec, SchemaStore
 from pipeline.settings import PROJECT_DIR
 from tests.fuzz.cases import LONG, RAN
 

@@ -13,8 +13,8 @@ from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.commands import NOT_COMPARED
 from pipeline.errors import RuleBrokenError, RulesFileError, SettingsError
+from pipeline.orders.rules import load_rules
 from pipeline.records import Order
-from pipeline.rules import load_rules
 from pipeline.settings import Settings, describe, load_settings, variable_of
 from tests.fuzz.cases import cases
 from tests.support.buffer_rows import NOW_MS, accept, collect_many, processor

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.avro import FIRST_MS, LAST_MS
 from pipeline.buffer import Advance, Parked, open_buffer, record_id
-from pipeline.collector import dead_letter_row, orders_in
+from pipeline.dead_letters.collector import dead_letter_row, orders_in
+from pipeline.dead_letters.fingerprints import TITLE_LIMIT, fingerprint
 from pipeline.errors import RegistryUnavailableError, TransientError, UndecodableError
-from pipeline.fingerprints import TITLE_LIMIT, fingerprint
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
+from pipeline.orders.avro import FIRST_MS, LAST_MS
+from pipeline.orders.serde import SINGLE_OBJECT_MARK, OrderCodec, SchemaStore
 from pipeline.records import Order, Position, Record, TopicIdentity
-from pipeline.serde import SINGLE_OBJECT_MARK, OrderCodec, SchemaStore
 from pipeline.settings import PROJECT_DIR
 from tests.fuzz.cases import cases
 from tests.support.buffer_rows import NOW_MS, batch, collector, processor

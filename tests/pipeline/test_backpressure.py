@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.kafka import Sender
-from pipeline.processor import BATCH_RECORDS
-from pipeline.statusboard import read_roles
+from pipeline.processing.processor import BATCH_RECORDS
+from pipeline.running.statusboard import read_roles
 from tests.support.kafkas import own_names
 from tests.support.running_pipeline import RunningPipeline, wait_for
 from tests.support.slow_disk import slow_disk

@@ -9,8 +9,8 @@ import subprocess
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.errors import BufferUnavailableError
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.serde import OrderCodec, SchemaStore
 from tests.support.running_pipeline import RunningPipeline, wait_for
 
 NONE = DeadLetterFilter()

@@ -16,12 +16,12 @@ from pipeline.buffer import DeadLetterFilter, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.crash_points import POINTS
 from pipeline.headers import replay_id_of
-from pipeline.headers.orderpulse import DEAD_LETTER_ID, last_text
+from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, last_text
+from pipeline.jobs.requests import request_produce, request_replay
 from pipeline.kafka import ends, records_since
+from pipeline.orders.samples import SAMPLE, ProduceRequest
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Record
-from pipeline.requests import ProduceRequest, request_produce, request_replay
-from pipeline.samples import SAMPLE
-from pipeline.serde import OrderCodec, SchemaStore
 from scripts.local.cluster import KafkaCluster
 from tests.support.kafkas import PARTITIONS, QUICK_FETCHES, own_names
 from tests.support.kept_roles import KeptRoles

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.buffer import DeadLetterFilter
-from pipeline.buffer.reads import DeadLetterDetail
+from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
 from pipeline.records import Record
 from tests.support.recordings import recordings

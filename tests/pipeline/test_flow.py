@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import urllib.request
 
-from pipeline import requests
 from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
+from pipeline.jobs import requests
 from tests.support.kafkas import on_clusters
 from tests.support.running_pipeline import alive, wait_for
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from pipeline.buffer.turns import LOCK_SUFFIXES
-from pipeline.instances import member_name
+from pipeline.buffer.sqlite.write_queue import LOCK_SUFFIXES
 from pipeline.kafka import ClusterView
-from pipeline.statusboard import read_roles
+from pipeline.running.instances import member_name
+from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline, wait_for

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.buffer import DeadLetterFilter
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.serde import OrderCodec, SchemaStore
 from scripts.local.process import program
 from tests.support.page import pipeline_page
 from tests.support.running_pipeline import RunningPipeline, wait_for

@@ -7,8 +7,8 @@ import pytest
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, recount
 from pipeline.headers import dead_letter_id_of, replay_headers
 from pipeline.kafka import BROKER_FILE, ClusterView, DemoBroker, Sender
-from pipeline.kafka_check import compare_with_kafka
 from pipeline.settings import load_settings
+from pipeline.watching.kafka_check import compare_with_kafka
 from tests.support.buffer_rows import NOW_MS, batch, dead_letter, order_row, outbox_row, parked
 
 COUNT = 6
@@ -137,10 +137,10 @@ def test_a_replay_that_was_read_and_has_no_outcome_is_named(checked):
     checked.read_dead_letters()
     checked.buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1,)), None, "me", "r", NOW_MS)
     checked.buffer.jobs.next_job(NOW_MS)
-    checked.buffer.jobs.open_window(1, "{}", ["r-1"])
+    checked.buffer.jobs.open_send_window(1, "{}", ["r-1"])
     checked.send(checked.settings.orders_topic, (b"key", b"value", replay_headers((), "r-1", "dl-0")))
     topic = checked.settings.orders_topic
-    checked.buffer.jobs.close_window(1, 1, 0, [Sent("r-1", topic, 0, COUNT)], {}, NOW_MS)
+    checked.buffer.jobs.close_send_window(1, 1, 0, [Sent("r-1", topic, 0, COUNT)], {}, NOW_MS)
     assert checked.differences() == []  # the processor has not read it yet
     step = batch(checked.orders.ref, COUNT, COUNT + 1)
     step.orders = [order_row(checked.orders.ref, COUNT)]

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
-from pipeline.requests import ProduceRequest
-from pipeline.samples import REFERENCE_REASON, SampleOrders
-from pipeline.serde import OrderCodec, SchemaStore
+from pipeline.orders.samples import REFERENCE_REASON, ProduceRequest, SampleOrders
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.settings import PROJECT_DIR
 from tests.support.running_pipeline import wait_for
 

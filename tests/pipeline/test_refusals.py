@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipeline.kafka import Delivery, Sender, find_cluster
+from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR, load_settings
-from pipeline.statusboard import RoleStatus
 from tests.pipeline.conftest import USERS
 from tests.support.page import pipeline_page
 from tests.support.running_pipeline import RunningPipeline, wait_for

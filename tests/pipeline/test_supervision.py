@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from dashboard.autostart import Guardian
+from dashboard.shared.autostart import Guardian
+from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
-from pipeline.statusboard import read_roles
 from tests.support.kafkas import on_clusters
 from tests.support.running_pipeline import RunningPipeline, alive, wait_for
 

@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 
 from pipeline.errors import RegistryUnavailableError, SchemaRefusedError
+from pipeline.kafka.schema_registry import HIGHEST_ID, UNKNOWN_FOR_MS, UNKNOWN_KEPT, RegistryClient
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.registry import HIGHEST_ID, UNKNOWN_FOR_MS, UNKNOWN_KEPT, RegistryClient
-from pipeline.serde import OrderCodec, SchemaStore
 from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry

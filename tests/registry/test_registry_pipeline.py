@@ -20,11 +20,11 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
-from pipeline.buffer.reads import DeadLetterDetail
+from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
 from pipeline.records import Record
+from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR
-from pipeline.statusboard import RoleStatus
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
 from tests.registry.conftest import USER_INFO

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Buffer
-from pipeline.collector import _Collection
+from pipeline.dead_letters.collector import _Collection
 from pipeline.headers import failure_headers
 from pipeline.kafka import Gap
 from pipeline.records import Headers, Position, Record, TopicIdentity
@@ -21,7 +21,7 @@ def our_headers(offset: int, dead_letter_id: str | None = None) -> Headers:
     return failure_headers(
         Position("orders", 0, offset),
         stage="VALUE_CONVERTER",
-        class_name="pipeline.handlers:accept",
+        class_name="pipeline.orders.handlers:accept",
         exception_class="pipeline.errors.RuleBrokenError",
         message=f"orders[0] offset {offset}: price 0.00 is below the minimum 0.01 (rule price)",
         stacktrace="",
@@ -81,7 +81,7 @@ class LettersByHand:
         """Notes it."""
         self.sought.append((topic, partition, next_offset))
 
-    def tell_kafka(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+    def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Notes it."""
         self.told = dict(next_offsets)
 

@@ -11,14 +11,14 @@ from typing import Any
 from confluent_kafka import Message
 
 from pipeline.buffer import Buffer
-from pipeline.handlers import accept
-from pipeline.judge import Judge
 from pipeline.kafka import Delivery, Fetched, Gap
-from pipeline.processor import _Flow
+from pipeline.orders.handlers import accept
+from pipeline.orders.judge import Judge
+from pipeline.orders.rules import RulesFile
+from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.processing.processor import _Flow
+from pipeline.processing.retries import Backoff
 from pipeline.records import Headers, TopicIdentity
-from pipeline.retries import Backoff
-from pipeline.rules import RulesFile
-from pipeline.serde import OrderCodec, SchemaStore
 from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
@@ -74,7 +74,7 @@ class ReaderByHand:
         """All that was given."""
         return self.ends[partition]
 
-    def tell_kafka(self, next_offsets: dict[tuple[str, int], int]) -> None:
+    def commit_offsets(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Nobody asks."""
 
     def resume(self) -> None:

@@ -10,10 +10,10 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.buffer.connection import APPLICATION_ID, LAYOUT_VERSION
+from pipeline.buffer.sqlite.connection import APPLICATION_ID, LAYOUT_VERSION
 from tests.support.sample_buffer import fill
 
-LAYOUTS = Path(__file__).parent.parent / "contract" / "layouts"
+LAYOUTS = Path(__file__).parent.parent / "contract" / "buffer" / "layouts"
 
 
 def layout_file(version: int) -> Path:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from pipeline.headers.orderpulse import TRANSIENT_FAILURES
+from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
 from pipeline.kafka import Delivery, Sender
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Headers, Order
-from pipeline.serde import OrderCodec, SchemaStore
 from tests.support.running_pipeline import RunningPipeline
 
 CUSTOMERS = 997

@@ -12,8 +12,8 @@ import fastavro
 import pytest
 
 from pipeline.errors import RegistryUnavailableError, UndecodableError
+from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.serde import OrderCodec, SchemaStore
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 STORE = SchemaStore(SCHEMAS)

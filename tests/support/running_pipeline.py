@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.buffer.reads import Reader
+from pipeline.buffer import Reader
 from pipeline.kafka import Cluster, Sender, find_cluster
+from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import PROJECT_DIR, Settings, load_settings
-from pipeline.statusboard import RoleStatus, read_roles
 
 Answer = TypeVar("Answer")
 DEADLINE_S = 60.0

@@ -23,7 +23,7 @@ from pipeline.buffer import (
     record_id,
 )
 from pipeline.clock import wall_clock_ms
-from pipeline.fingerprints import fingerprint
+from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.records import Order, TopicIdentity
 
 NOW_MS = 1_767_268_800_000  # 2026-01-01 12:00:00 UTC
@@ -185,7 +185,7 @@ def _fill_jobs(buffer: Buffer, now_ms: int) -> None:
     """A produce job that is done, a replay job whose two records were sent, and one that failed."""
     produced = buffer.jobs.queue_produce('{"count": 600}', 600, "app", "sample-produce", now_ms - 290_000)
     buffer.jobs.next_job(now_ms - 290_000)
-    buffer.jobs.close_window(produced, 600, 0, [], {}, now_ms - 280_000)
+    buffer.jobs.close_send_window(produced, 600, 0, [], {}, now_ms - 280_000)
     buffer.jobs.finish(produced, "done", now_ms - 280_000)
     replayed = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 2)), 3, "app", "sample-replay", now_ms - 200_000)
     if replayed is not None:

@@ -28,10 +28,13 @@ from pipeline.buffer import (
     OrderRow,
     OutboxRow,
     Parked,
+    columns_of,
     open_buffer,
     record_id,
+    stream,
 )
-from pipeline.buffer.streams import Entity, JobItemFilter, columns_of, stream
+from pipeline.buffer.entities import Entity
+from pipeline.buffer.filters import JobItemFilter
 from pipeline.errors import BufferUnavailableError, UsageError
 from pipeline.exports import FORMULA_STARTS, ExportFormat, export_all, safe_text
 from pipeline.records import Order, TopicIdentity

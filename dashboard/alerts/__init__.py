@@ -1,0 +1,1 @@
+"""What the Alerts page draws."""

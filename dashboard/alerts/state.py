@@ -1,0 +1,191 @@
+"""Alerts: their rules, how things stand, and what became of earlier alerts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.shared.configuration import settings
+from dashboard.shared.context import now_ms, viewer_zone
+from dashboard.shared.formats import ago, number, plain, share
+from dashboard.shared.snapshots import snapshots
+from pipeline.buffer import Reader
+from pipeline.buffer.views import Rows
+from pipeline.running.statusboard import read_roles
+from pipeline.settings import variable_of
+from pipeline.watching.alerts import TROUBLE
+
+ALERTS_SHOWN = 200
+CARD_WIDTH = 180
+_ROWS_HIGH = 12
+_ROW_PIXELS = 35
+_ADDRESS = re.compile(r"(\w+)://\S+?(?=,|\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The alerts, and the figures of the seconds around the alert window."""
+
+    alerts: Rows
+    seconds: Rows
+
+    def window(self, from_ms: int) -> tuple[int, int]:
+        """Orders and dead letters since then."""
+        if not self.seconds.rows:
+            return 0, 0
+        columns = (self.seconds.column(name) for name in ("at_ms", "orders", "dead_letters"))
+        recent = [(orders, letters) for at_ms, orders, letters in zip(*columns, strict=True) if at_ms >= from_ms]
+        return sum(orders for orders, _ in recent), sum(letters for _, letters in recent)
+
+
+def draw_rule() -> None:
+    """What raises an alert, as the settings say, and who is told."""
+    known = settings()
+    st.markdown(
+        f"- **{known.alert_dead_letter_rate:.1%}** or more of the records in the last "
+        f"**{_duration(known.alert_window_s)}** are dead letters, and at least "
+        f"**{number(known.alert_min_records)}** records came in that time.\n"
+        f"- A role waits, fails, is held up or says nothing for **{known.alert_trouble_s} s**.\n"
+        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full."
+    )
+    names = ", ".join(
+        f"`{variable_of(name)}`"
+        for name in (
+            "alert_dead_letter_rate",
+            "alert_window_s",
+            "alert_min_records",
+            "alert_trouble_s",
+            "alert_disk_share",
+        )
+    )
+    told = ", ".join(sorted({url.split("://")[0] for url in known.alert_urls}))
+    st.caption(
+        f"Set by {names}. "
+        + (f"Told by {told}." if told else f"Nobody is told: `{variable_of('alert_urls')}` is empty.")
+    )
+
+
+def draw_alerts(now_place: DeltaGenerator, list_place: DeltaGenerator) -> None:
+    """How things stand now, and all alerts."""
+    now = now_ms()
+    with now_place:
+        _draw_watcher(now)
+    watched = snapshots().get("alerts", _ask)
+    with now_place:
+        _draw_now(watched, now)
+    with list_place:
+        _draw_list(watched.alerts)
+
+
+def _ask(source: Reader) -> Watched:
+    # The newest second may be a little later than now: clocks of several machines.
+    return Watched(source.alerts(ALERTS_SHOWN), source.flow("second", (settings().alert_window_s + 60) * 1000))
+
+
+def _draw_watcher(now: int) -> None:
+    if not any(
+        each.role == "worker" and each.state == "running" and not each.silent(now)
+        for each in read_roles(settings().data_dir)
+    ):
+        st.warning("Nobody watches: no worker is running.", icon=":material/visibility_off:")
+
+
+def _draw_now(watched: Watched, now: int) -> None:
+    known = settings()
+    firing = _firing(watched.alerts)
+    for message, started_at_ms in firing:
+        st.error(
+            f"**Firing**, began {ago(started_at_ms, now)}: {plain(message)}", icon=":material/notifications_active:"
+        )
+    orders, dead_letters = watched.window(now - known.alert_window_s * 1000)
+    records = orders + dead_letters
+    with st.container(horizontal=True, key="alert_figures"):
+        _card("State", "Firing" if firing else "Quiet", "Whether an alert is firing.")
+        _card(
+            "Dead-letter share",
+            share(dead_letters, records),
+            f"{number(dead_letters)} of {number(records)} records in the window.",
+        )
+        _card("Threshold", f"{known.alert_dead_letter_rate:.1%}", "The share from which on an alert is raised.")
+        _card(
+            "Records",
+            number(records),
+            f"Below {number(known.alert_min_records)} the share says too little and raises nothing.",
+        )
+        _card("Window", _duration(known.alert_window_s), "How far back records are counted.")
+
+
+def _firing(alerts: Rows) -> list[tuple[str, int]]:
+    if not alerts.rows:
+        return []
+    columns = (alerts.column(name) for name in ("state", "message", "started_at_ms"))
+    return [
+        (message, started_at_ms) for state, message, started_at_ms in zip(*columns, strict=True) if state == "firing"
+    ]
+
+
+def _card(label: str, value: str, explanation: str) -> None:
+    st.metric(label, value, border=True, help=explanation, width=CARD_WIDTH)
+
+
+def _draw_list(alerts: Rows) -> None:
+    if not alerts.rows:
+        st.caption(alerts.cut or "No alert was ever raised.")
+        return
+    zone = str(viewer_zone())
+    time_type = pa.timestamp("ms", "UTC")
+    st.dataframe(
+        pa.table(
+            {
+                "state": [state.capitalize() for state in alerts.column("state")],
+                "rule": alerts.column("rule"),
+                "started": pa.array(alerts.column("started_at_ms"), time_type),
+                "ended": pa.array(alerts.column("ended_at_ms"), time_type),
+                "worst": _measures(alerts, "value"),
+                "threshold": _measures(alerts, "threshold"),
+                "notice": [_notice(notice) for notice in alerts.column("notice")],
+                "message": alerts.column("message"),
+            }
+        ),
+        key="alerts_table",
+        placeholder="–",
+        hide_index=True,
+        height=_ROW_PIXELS * (min(len(alerts.rows), _ROWS_HIGH) + 1) + 2,
+        column_config={
+            "state": st.column_config.TextColumn("State", width="small"),
+            "rule": "Rule",
+            "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
+            "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
+            "worst": st.column_config.TextColumn(
+                "Worst", width="small", help="The worst share, or the time it lasted."
+            ),
+            "threshold": st.column_config.TextColumn("Threshold", width="small"),
+            "notice": st.column_config.TextColumn("Notice", help="Whether those who should know were told."),
+            "message": st.column_config.TextColumn("Message", width="large"),
+        },
+    )
+    if alerts.cut or len(alerts.rows) == ALERTS_SHOWN:
+        st.caption(alerts.cut or f"The newest {ALERTS_SHOWN}; the export has all.")
+
+
+def _measures(alerts: Rows, column: str) -> list[str]:
+    """Shares in percent; of a role in trouble, seconds."""
+    return [
+        f"{value:,.0f} s" if rule.startswith(TROUBLE) else f"{value:.1%}"
+        for rule, value in zip(alerts.column("rule"), alerts.column(column), strict=True)
+    ]
+
+
+def _notice(notice: str | None) -> str:
+    """Who was told. Of an address only its kind: what follows it may be a secret."""
+    return "nobody to tell" if notice is None else _ADDRESS.sub(r"\1", notice)
+
+
+def _duration(seconds: int) -> str:
+    if seconds % 60 or seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds % 3600 else f"{seconds // 3600} h"

@@ -1,0 +1,207 @@
+"""One dead letter whole: why and where it failed, what it holds byte for byte, and what became of it."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboard.dead_letters.filters import STATUS_COLORS, STATUS_LABELS
+from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
+from dashboard.shared.context import reader, viewer_zone
+from dashboard.shared.facts import Facts, draw_facts
+from dashboard.shared.formats import moment, money, position_text, size
+from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
+from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
+from pipeline.records import Headers
+
+_ROW_PIXELS = 35
+
+
+def draw_detail(identifier: int) -> None:
+    """The card of one dead letter."""
+    detail = reader().dead_letter(identifier)
+    if detail is None:
+        return
+    row = detail.row
+    with st.container(border=True, key="letter_detail"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**Dead letter {row.id}**", width="content")
+            st.badge(STATUS_LABELS[row.status], color=STATUS_COLORS[row.status])
+        # A code block: a reason is anybody's text and no Markdown of ours.
+        st.code(row.reason, language=None, wrap_lines=True)
+        draw_facts(_failure_facts(detail))
+        st.markdown("**Order**")
+        draw_facts(_order_facts(detail))
+        if note := why_not_replayed(detail.headers, detail.key, detail.value):
+            st.info(f"It cannot be replayed: {note}.", icon=":material/info:")
+        elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
+            st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
+        value, key = st.columns([2, 1], gap="medium")
+        with value:
+            _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
+        with key:
+            _draw_bytes("Key", detail.key, f"dead-letter-{row.id}-key.bin")
+        _draw_headers(detail.headers)
+        if detail.stacktrace:
+            with st.expander("Stack trace", icon=":material/terminal:"):
+                st.code(detail.stacktrace, language=None)
+        _draw_history(row.id)
+
+
+def _failure_facts(detail: DeadLetterDetail) -> Facts:
+    row, zone = detail.row, viewer_zone()
+    return [
+        ("Error class", row.error_class or "–"),
+        ("Rule", detail.rule or "–"),
+        ("Stage", detail.stage or "–"),
+        ("Attempts", "–" if row.attempts is None else str(row.attempts)),
+        ("First failed", moment(row.first_failed_at_ms, zone)),
+        ("Failed at", moment(row.failed_at_ms, zone)),
+        ("Collected", moment(detail.received_at_ms, zone)),
+        ("Status since", moment(detail.status_at_ms, zone)),
+        ("Replays", str(row.replays)),
+        ("Consumer group", detail.consumer_group or "–"),
+        ("Dialect", "no failure headers" if row.dialect == NO_DIALECT else row.dialect),
+        ("Source", row.source or "not told"),
+        ("Written at the source", moment(detail.source_timestamp_ms, zone)),
+        ("Dead-letter position", f"{row.topic}[{row.partition}] offset {row.offset}"),
+    ]
+
+
+def _order_facts(detail: DeadLetterDetail) -> Facts:
+    row = detail.row
+    if row.order_id is None:
+        return [("Value", "no readable order")]
+    return [
+        ("Order ID", row.order_id),
+        ("Customer", detail.customer_id or "–"),
+        ("Product", row.product or "–"),
+        ("Price", money(row.price_cents)),
+        ("Timestamp", moment(row.created_at_ms, viewer_zone())),
+    ]
+
+
+def _draw_bytes(title: str, value: bytes | None, file_name: str) -> None:
+    st.markdown(f"**{title}**")
+    if value is None:
+        st.caption("null: the record has none")
+        return
+    if not value:
+        st.caption("empty: there, with 0 bytes")
+        return
+    text = as_text(value)
+    if text is None:
+        st.caption(f"{size(len(value))}, not UTF-8 text")
+        st.code(hex_dump(value), language=None)
+    else:
+        st.caption(f"{size(len(value))} of UTF-8 text")
+        as_it_is, bytes_tab = st.tabs(["Text", "Hex"])
+        as_it_is.code(text[:SHOWN_BYTES], language=None, wrap_lines=True)
+        bytes_tab.code(hex_dump(value), language=None)
+    if len(value) > SHOWN_BYTES:
+        st.caption(f"The first {size(SHOWN_BYTES)} are shown; the file holds all.")
+    st.download_button(
+        f"Download the {title.lower()}",
+        value,
+        file_name,
+        "application/octet-stream",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        key=f"letter_{title.lower()}",
+    )
+
+
+def _draw_headers(headers: Headers) -> None:
+    st.markdown("**Headers**")
+    if not headers:
+        st.caption("none")
+        return
+    shown = [in_a_line(name, value) for name, value in headers]
+    table = pa.table(
+        {
+            "name": [name for name, _ in headers],
+            "value": [each.text for each in shown],
+            "kind": [each.kind for each in shown],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        placeholder="",
+        height=_ROW_PIXELS * (min(len(headers), 10) + 1) + 2,
+        key="letter_headers",
+        column_config={
+            "name": st.column_config.TextColumn("Name", width=240),
+            "value": st.column_config.TextColumn("Value", width=420),
+            "kind": st.column_config.TextColumn("Shown as", width=90),
+        },
+    )
+
+
+def _draw_history(identifier: int) -> None:
+    lives, replays = reader().lives(identifier), reader().replays_of(identifier)
+    st.markdown("**History**")
+    if len(lives) <= 1 and not replays.rows:
+        st.caption("Never replayed.")
+        return
+    if replays.rows:
+        st.dataframe(
+            _replays_table(replays),
+            hide_index=True,
+            placeholder="",
+            key="letter_replays",
+            column_config=_replay_columns(),
+        )
+    if len(lives) > 1:
+        st.caption("The same record's dead letters, oldest first")
+        st.dataframe(
+            _lives_table(lives), hide_index=True, placeholder="", key="letter_lives", column_config=_life_columns()
+        )
+
+
+def _replays_table(replays: Rows) -> pa.Table:
+    places = zip(replays.column("topic"), replays.column("partition"), replays.column("offset"), strict=True)
+    return pa.table(
+        {
+            "job": pa.array(replays.column("job_id"), pa.int64()),
+            "state": pa.array([state.replace("_", " ") for state in replays.column("state")], pa.string()),
+            "sent_to": pa.array([position_text(*place) for place in places], pa.string()),
+            "asked_at": pa.array(replays.column("created_at_ms"), pa.timestamp("ms", tz="UTC")),
+            "by": pa.array(replays.column("requested_by"), pa.string()),
+            "error": pa.array(replays.column("error"), pa.string()),
+        }
+    )
+
+
+def _replay_columns() -> dict[str, object]:
+    config = st.column_config
+    return {
+        "job": config.NumberColumn("Job", format="%d", width=60),
+        "state": config.TextColumn("Outcome", width=100),
+        "sent_to": config.TextColumn("Sent to", width=180),
+        "asked_at": config.DatetimeColumn("Asked at", format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())),
+        "by": config.TextColumn("By", width=120),
+        "error": config.TextColumn("Error"),
+    }
+
+
+def _lives_table(lives: list[DeadLetterView]) -> pa.Table:
+    return pa.table(
+        {
+            "id": pa.array([life.id for life in lives], pa.int64()),
+            "status": pa.array([STATUS_LABELS[life.status] for life in lives], pa.string()),
+            "failed_at": pa.array([life.failed_at_ms for life in lives], pa.timestamp("ms", tz="UTC")),
+            "reason": pa.array([life.reason for life in lives], pa.string()),
+        }
+    )
+
+
+def _life_columns() -> dict[str, object]:
+    config = st.column_config
+    return {
+        "id": config.NumberColumn("Id", format="%d", width=60),
+        "status": config.TextColumn("Status", width=100),
+        "failed_at": config.DatetimeColumn("Failed at", format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())),
+        "reason": config.TextColumn("Reason", width=400),
+    }

@@ -1,0 +1,223 @@
+"""The question before a replay: what will be sent, where to, and what is left out. Confirmed once, it is one job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboard.dead_letters.table import show_newest
+from dashboard.shared.asking import requested_by, tell
+from dashboard.shared.configuration import settings
+from dashboard.shared.context import now_ms, reader, shown_errors, writer
+from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
+from pipeline.errors import OrderPulseError
+from pipeline.jobs.requests import new_request_id, request_replay
+from pipeline.orders.samples import MAX_RATE
+
+LISTED = 200
+LAST_JOB = "letters_last_job"
+_PROPOSAL, _PLANS, _ERROR, _RATE, _FORCE = (
+    f"replay_{name}" for name in ("proposal", "plans", "error", "rate", "force")
+)
+_WHY_LEFT_OUT = {
+    "replaying": "already on the way",
+    "replayed": "sent already, outcome not known yet",
+    "recovered": "recovered already",
+    "discarded": "discarded",
+    "open": "open",
+    "dead_again": "dead again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What somebody is asked to confirm. The request's id is made here, so that two clicks are one request."""
+
+    which: DeadLetterFilter
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay would do: how many it sends, the first of them, and what it leaves out by reason."""
+
+    total: int
+    first: tuple[ReplayPreview, ...]
+    left_out: tuple[tuple[int, str], ...]
+    force_helps: bool
+
+
+def propose(which: DeadLetterFilter) -> None:
+    """Opens the dialog at the next run."""
+    st.session_state[_PROPOSAL] = Proposal(which, new_request_id())
+    st.session_state[_PLANS] = {}
+    for left_over in (_ERROR, _FORCE, _RATE):
+        st.session_state.pop(left_over, None)
+
+
+def replay_is_proposed() -> bool:
+    """Whether the dialog is open."""
+    return _PROPOSAL in st.session_state
+
+
+def draw_replay_dialog() -> None:
+    """The dialog, as long as it is open: drawn by every run, it outlives those that redraw the page."""
+    if replay_is_proposed():
+        _dialog()
+
+
+def _close() -> None:
+    st.session_state.pop(_PROPOSAL, None)
+    st.session_state.pop(_PLANS, None)
+
+
+@st.dialog("Replay dead letters", width="large", icon=":material/replay:", on_dismiss=_close)
+def _dialog() -> None:
+    proposal = st.session_state.get(_PROPOSAL)
+    if proposal is None:
+        # Confirmed or cancelled by the click that started this run.
+        st.rerun()
+    with shown_errors():
+        _ask(proposal)
+
+
+def _ask(proposal: Proposal) -> None:
+    plan = _plan(proposal, bool(st.session_state.get(_FORCE)))
+    if plan.total:
+        _list(plan)
+    else:
+        st.info("Nothing to send.", icon=":material/info:")
+    _tell_left_out(plan)
+    if plan.force_helps or st.session_state.get(_FORCE):
+        st.checkbox("Send them all the same", key=_FORCE)
+    st.number_input(
+        "Records a second",
+        min_value=0.0,
+        max_value=MAX_RATE,
+        value=0.0,
+        step=10.0,
+        format="%.10g",
+        key=_RATE,
+        help="0 sends as fast as the pipeline allows.",
+        width=220,
+    )
+    if error := st.session_state.get(_ERROR):
+        st.error(error, icon=":material/error:")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Cancel", on_click=_close, key="replay_cancel")
+        st.button(
+            f"Replay {plan.total:,} dead letter{'' if plan.total == 1 else 's'}",
+            icon=":material/replay:",
+            type="primary",
+            disabled=plan.total == 0,
+            on_click=_confirm,
+            key="replay_confirm",
+        )
+
+
+def _confirm() -> None:
+    proposal = st.session_state.get(_PROPOSAL)
+    if proposal is None:
+        return  # the second of two clicks
+    rate, force = float(st.session_state.get(_RATE) or 0.0), bool(st.session_state.get(_FORCE))
+    try:
+        with writer() as buffer:
+            job_id = request_replay(
+                settings(),
+                buffer,
+                now_ms,
+                proposal.which,
+                requested_by(),
+                request_id=proposal.request_id,
+                rate=rate,
+                force=force,
+            )
+    except OrderPulseError as error:
+        st.session_state[_ERROR] = str(error)
+        st.session_state[_PLANS] = {}
+        return
+    _close()
+    show_newest()
+    st.session_state[LAST_JOB] = job_id
+    tell(f"Replay job {job_id} is queued")
+
+
+def _list(plan: Plan) -> None:
+    goes = "goes back to where it came from" if plan.total == 1 else "go back to where they came from"
+    st.markdown(f"**{plan.total:,}** {goes}:")
+    st.dataframe(
+        _table(plan.first),
+        hide_index=True,
+        placeholder="",
+        height=35 * (min(len(plan.first), 8) + 1) + 2,
+        key="replay_list",
+        column_config={
+            "id": st.column_config.NumberColumn("Id", format="%d", width=70),
+            "order_id": st.column_config.TextColumn("Order ID", width=130),
+            "reason": st.column_config.TextColumn("Reason", width=280),
+            "topic": st.column_config.TextColumn("Where to", width=140),
+        },
+    )
+    if plan.total > len(plan.first):
+        st.caption(f"The first {len(plan.first)} are listed, {plan.total - len(plan.first):,} more follow.")
+
+
+def _tell_left_out(plan: Plan) -> None:
+    if plan.left_out:
+        parts = "; ".join(f"{count:,} {why}" for count, why in plan.left_out)
+        st.caption(f":material/block: Left out: {parts}.")
+
+
+def _table(listed: tuple[ReplayPreview, ...]) -> pa.Table:
+    return pa.table(
+        {
+            "id": pa.array([each.dead_letter_id for each in listed], pa.int64()),
+            "order_id": pa.array([each.order_id for each in listed], pa.string()),
+            "reason": pa.array([each.reason for each in listed], pa.string()),
+            "topic": pa.array([each.topic for each in listed], pa.string()),
+        }
+    )
+
+
+def _plan(proposal: Proposal, force: bool) -> Plan:
+    """The plan, made once a proposal: a long list is not read again at every key stroke."""
+    plans = st.session_state.setdefault(_PLANS, {})
+    if force not in plans:
+        plans[force] = _make_plan(proposal.which, force)
+    return plans[force]
+
+
+def _make_plan(which: DeadLetterFilter, force: bool) -> Plan:
+    limit = None if force else settings().replay_limit
+    taken = _taken_statuses(which, force)
+    with writer() as buffer:
+        preview = buffer.jobs.preview_replay(which, limit, settings().orders_topic)
+        first = tuple(islice(preview, LISTED))
+        total = len(first) + sum(1 for _ in preview)
+        beyond = buffer.jobs.count_beyond_limit(replace(which, statuses=taken), limit) if limit is not None else 0
+    counts = {status: _count(which, status) for status in which.statuses or _WHY_LEFT_OUT}
+    left_out = [(counts[status], why) for status, why in _WHY_LEFT_OUT.items() if _leaves(status, taken, counts)]
+    if beyond:
+        left_out.append((beyond, f"replayed {limit} times or more"))
+    # Ids that somebody picked are taken whatever became of them; a filter only means what is open.
+    picked = bool(which.ids) and any(
+        counts.get(status) for status in _WHY_LEFT_OUT if status not in ("open", "replaying")
+    )
+    return Plan(total, first, tuple(left_out), not force and bool(beyond or picked))
+
+
+def _taken_statuses(which: DeadLetterFilter, force: bool) -> tuple[str, ...]:
+    if which.statuses:
+        return which.statuses
+    return tuple(_WHY_LEFT_OUT) if which.ids and force else OPEN_STATUSES
+
+
+def _leaves(status: str, taken: tuple[str, ...], counts: dict[str, int]) -> bool:
+    return counts.get(status, 0) > 0 and (status == "replaying" or status not in taken)
+
+
+def _count(which: DeadLetterFilter, status: str) -> int:
+    return reader().count_dead_letters(replace(which, statuses=(status,))).rows

@@ -1,0 +1,266 @@
+"""The order explorer: which orders are meant, and the live table of one page of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboard.shared.context import viewer_zone
+from dashboard.shared.formats import number
+from dashboard.shared.snapshots import snapshots
+from pipeline.buffer import OrderFilter, Reader
+from pipeline.buffer.views import Count, OrderSort, Rows
+
+PAGE_SIZES = (50, 100, 200)
+REACHABLE_ROWS = 100_000
+"""How far one can turn pages: what is further back is found with a filter, not by turning."""
+REST_FACTOR = 5
+"""A query that took long is not asked again before this many times as long: a refresh must not fill a core."""
+
+SORTS: dict[str, tuple[OrderSort, bool]] = {
+    "Newest first": ("created_at_ms", True),
+    "Oldest first": ("created_at_ms", False),
+    "Highest price first": ("price_cents", True),
+    "Lowest price first": ("price_cents", False),
+    "Order id, ascending": ("order_id", False),
+    "Order id, descending": ("order_id", True),
+}
+_TEXT, _PRODUCTS, _REGIONS, _FROM, _TO, _LEAST, _MOST, _RETRIED = (
+    f"orders_{name}" for name in ("text", "products", "regions", "from", "to", "least", "most", "retried")
+)
+_SORT, _SIZE, _PAGE, _SHOWN = (f"orders_{name}" for name in ("sort", "size", "page", "shown"))
+_ROWS_HIGH = 15
+_ROW_PIXELS = 35
+_TIME_FORMAT = "YYYY-MM-DD HH:mm:ss"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which orders in which order."""
+
+    which: OrderFilter
+    sort: str
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of a view as it was read at `asked_at_s`, a monotonic time; pages begin at 1."""
+
+    view: View
+    page: int
+    rows: Rows
+    count: Count
+    asked_at_s: float
+    took_s: float
+
+
+# -- which orders
+
+
+def filter_card() -> OrderFilter:
+    """Draws the filters and returns what they mean."""
+    with st.container(border=True, key="orders_filter"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.text_input(
+                "Order or customer",
+                key=_TEXT,
+                placeholder="Id, or how it begins",
+                width=220,
+                on_change=_turn_to_first_page,
+            )
+            _names_box("Product", "products", _PRODUCTS)
+            _names_box("Region", "regions", _REGIONS)
+            st.toggle(
+                "Retried only",
+                key=_RETRIED,
+                width="content",
+                help="Orders that were accepted after at least one retry.",
+                on_change=_turn_to_first_page,
+            )
+            st.button("Clear", icon=":material/filter_alt_off:", on_click=_clear, key="orders_clear")
+        narrowed = any(st.session_state.get(key) is not None for key in (_LEAST, _MOST, _FROM, _TO))
+        with (
+            st.expander("Price and time", expanded=narrowed),
+            st.container(horizontal=True, vertical_alignment="bottom"),
+        ):
+            _price_box("Price from", _LEAST)
+            _price_box("Price to", _MOST)
+            st.datetime_input("Created from", value=None, key=_FROM, width=220, on_change=_turn_to_first_page)
+            st.datetime_input("Created before", value=None, key=_TO, width=220, on_change=_turn_to_first_page)
+    return _filter()
+
+
+def _filter() -> OrderFilter:
+    state = st.session_state
+    return OrderFilter(
+        text=(state.get(_TEXT) or "").strip(),
+        products=tuple(state.get(_PRODUCTS) or ()),
+        regions=tuple(state.get(_REGIONS) or ()),
+        created_from_ms=_epoch_ms(state.get(_FROM)),
+        created_to_ms=_epoch_ms(state.get(_TO)),
+        min_price_cents=_cents(state.get(_LEAST)),
+        max_price_cents=_cents(state.get(_MOST)),
+        retried_only=bool(state.get(_RETRIED)),
+    )
+
+
+def _names_box(label: str, names: str, key: str) -> None:
+    known = _names(names)
+    chosen = [name for name in st.session_state.get(key) or () if name not in known]
+    st.multiselect(label, [*known, *chosen], key=key, placeholder="All", width=170, on_change=_turn_to_first_page)
+
+
+def _names(names: str) -> list[str]:
+    """All products or regions there are."""
+    return snapshots().get(names, lambda source: source.products() if names == "products" else source.regions())
+
+
+def _price_box(label: str, key: str) -> None:
+    st.number_input(
+        label,
+        min_value=0.0,
+        value=None,
+        step=1.0,
+        format="%.2f",
+        key=key,
+        placeholder="Any",
+        width=130,
+        on_change=_turn_to_first_page,
+    )
+
+
+def _cents(price: float | None) -> int | None:
+    return None if price is None else round(price * 100)
+
+
+def _epoch_ms(local: datetime | None) -> int | None:
+    return None if local is None else int(local.replace(tzinfo=viewer_zone()).timestamp() * 1000)
+
+
+def _clear() -> None:
+    for key in (_TEXT, _PRODUCTS, _REGIONS, _FROM, _TO, _LEAST, _MOST, _RETRIED):
+        st.session_state.pop(key, None)
+    _turn_to_first_page()
+
+
+def _turn_to_first_page() -> None:
+    st.session_state[_PAGE] = 1
+
+
+# -- the table
+
+
+def choose_view(which: OrderFilter) -> View:
+    """Draws the choice of order and page size."""
+    sort = st.selectbox(
+        "Sort by", list(SORTS), key=_SORT, label_visibility="collapsed", width=200, on_change=_turn_to_first_page
+    )
+    page_size = st.selectbox(
+        "Rows a page",
+        PAGE_SIZES,
+        key=_SIZE,
+        format_func="{} a page".format,
+        label_visibility="collapsed",
+        width=130,
+        on_change=_turn_to_first_page,
+    )
+    return View(which, sort, page_size)
+
+
+def draw_orders(view: View) -> None:
+    """One page of orders, and the pages below it. The first page is live, the others hold still while one reads."""
+    shown = _shown(view, st.session_state.get(_PAGE) or 1)
+    if shown.page > (pages := _pages(shown)):
+        # Another buffer, with fewer orders, is in the place of the one that was.
+        st.session_state[_PAGE] = pages
+        shown = _shown(view, pages)
+    st.session_state[_SHOWN] = shown
+    if shown.rows.cut:
+        st.warning(f"The orders are not complete: {shown.rows.cut}.", icon=":material/content_cut:")
+    if extent := _extent(shown):
+        st.caption(extent)
+    if shown.rows.rows:
+        _draw_table(shown)
+    if pages > 1:
+        st.pagination(pages, key=_PAGE)
+
+
+def _shown(view: View, page: int) -> Shown:
+    before: Shown | None = st.session_state.get(_SHOWN)
+    if before is not None and (before.view, before.page) == (view, page) and _may_stay(before):
+        return before
+    began_s = time.monotonic()
+    rows, count = snapshots().get(("orders", view, page), lambda source: _read(source, view, page))
+    ended_s = time.monotonic()
+    return Shown(view, page, rows, count, ended_s, ended_s - began_s)
+
+
+def _may_stay(shown: Shown) -> bool:
+    return shown.page > 1 or time.monotonic() - shown.asked_at_s < REST_FACTOR * shown.took_s
+
+
+def _read(source: Reader, view: View, page: int) -> tuple[Rows, Count]:
+    sort, descending = SORTS[view.sort]
+    rows = source.orders(view.which, sort, descending, view.page_size, (page - 1) * view.page_size)
+    return rows, source.count_orders(view.which)
+
+
+def _extent(shown: Shown) -> str:
+    """Which of how many rows these are, and whether they move."""
+    if not shown.rows.rows:
+        return "No order matches." if not shown.rows.cut else ""
+    first = (shown.page - 1) * shown.view.page_size + 1
+    text = f"{number(first)} to {number(first + len(shown.rows.rows) - 1)} of {shown.count}"
+    if shown.page > 1:
+        text += " · this page holds still, page 1 is live"
+    if shown.page == _pages(shown) and shown.count.rows > REACHABLE_ROWS:
+        text += f" · narrow the filter to see beyond {number(REACHABLE_ROWS)}"
+    return text
+
+
+def _pages(shown: Shown) -> int:
+    return max(1, -(-min(shown.count.rows, REACHABLE_ROWS) // shown.view.page_size))
+
+
+def _draw_table(shown: Shown) -> None:
+    zone = str(viewer_zone())
+    st.dataframe(
+        _table(shown.rows),
+        hide_index=True,
+        height=_ROW_PIXELS * (min(len(shown.rows.rows), _ROWS_HIGH) + 1) + 2,
+        key="orders_table",
+        column_config={
+            "order_id": st.column_config.TextColumn("Order", pinned=True),
+            "customer_id": st.column_config.TextColumn("Customer"),
+            "product": st.column_config.TextColumn("Product"),
+            "region": st.column_config.TextColumn("Region", width="small"),
+            "price": st.column_config.NumberColumn("Price", format="%,.2f", width="small"),
+            "created_at": st.column_config.DatetimeColumn("Created", format=_TIME_FORMAT, timezone=zone),
+            "processed_at": st.column_config.DatetimeColumn("Processed", format=_TIME_FORMAT, timezone=zone),
+            "attempts": st.column_config.NumberColumn("Attempts", width="small"),
+            "position": st.column_config.TextColumn("Position", help="Where the record stands in Kafka."),
+        },
+    )
+
+
+def _table(rows: Rows) -> pa.Table:
+    places = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
+    time_type = pa.timestamp("ms", "UTC")
+    return pa.table(
+        {
+            "order_id": rows.column("order_id"),
+            "customer_id": rows.column("customer_id"),
+            "product": rows.column("product"),
+            "region": rows.column("region"),
+            "price": pa.array([cents / 100 for cents in rows.column("price_cents")], pa.float64()),
+            "created_at": pa.array(rows.column("created_at_ms"), time_type),
+            "processed_at": pa.array(rows.column("processed_at_ms"), time_type),
+            "attempts": rows.column("attempts"),
+            "position": [f"{topic}[{partition}] offset {offset}" for topic, partition, offset in places],
+        }
+    )

@@ -1,0 +1,1 @@
+"""What the pages share: settings and reader, the shell of a page, live parts, exports."""

@@ -1,0 +1,32 @@
+"""Asking the pipeline for something: who asks, whether asking is allowed, and what is told afterwards."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.shared.configuration import settings
+from pipeline.settings import variable_of
+
+_NOTICE = "notice"
+
+
+def requested_by() -> str:
+    """The user's e-mail where people log in, else the app."""
+    return str(st.user.get("email") or "app")
+
+
+def refusal() -> str | None:
+    """Why nothing may be asked for here; None when it may. The pipeline's requests check it again."""
+    return f"This OrderPulse is read-only ({variable_of('read_only')})." if settings().read_only else None
+
+
+def tell(notice: str) -> None:
+    """Keeps a line for the next run of the page: what a callback draws itself is gone with its run."""
+    st.session_state[_NOTICE] = notice
+
+
+def show_notice() -> None:
+    """Shows the line that was kept, once."""
+    notice = st.session_state.pop(_NOTICE, None)
+    if notice is not None:
+        st.toast(notice, icon=":material/info:", duration="long")

@@ -1,0 +1,106 @@
+"""Downloads of what a table shows: the whole filtered set, not only the page of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from io import BytesIO
+from typing import cast
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.shared.configuration import settings
+from dashboard.shared.context import now_ms, reader, viewer_zone
+from dashboard.shared.formats import number, size
+from dashboard.shared.kept_files import forget_files, has_files, kept_files
+from pipeline.buffer import DeadLetterFilter, OrderFilter
+from pipeline.buffer.entities import Entity
+from pipeline.buffer.filters import RowFilter
+from pipeline.buffer.views import Count
+from pipeline.exports import ExportFormat, export_all
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    suffix: ExportFormat
+    mime: str
+    explanation: str
+
+
+_FORMATS = {
+    "CSV": _Format("csv", "text/csv", "For spreadsheets. Texts that would run as a formula begin with an apostrophe."),
+    "JSON Lines": _Format("jsonl", "application/jsonl", "One JSON object a line."),
+    "Parquet": _Format("parquet", "application/vnd.apache.parquet", "Typed columns; keys and values as bytes."),
+}
+
+
+def table_downloads(entity: str, which: object | None, key: str, count: Count | None = None) -> None:
+    """A popover in which to choose a format and take the file. Not for a part of the page that ticks.
+
+    `count` spares counting the rows again where the page knows how many there are. Raises BufferUnavailableError.
+    """
+    rows = cast(Entity, entity)
+    filter_ = cast(RowFilter | None, which)
+    file_key = f"{key}-file"
+    with st.popover("Export", icon=":material/download:", key=f"{key}-export", on_change="rerun") as popover:
+        if not popover.open and not has_files(file_key):
+            return
+        st.caption(_extent(_count(filter_) if count is None else count))
+        label = st.segmented_control("Format", list(_FORMATS), key=f"{key}-format")
+        if label is None:
+            forget_files(file_key)
+            return
+        format_ = _FORMATS[label]
+        st.caption(format_.explanation)
+        # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have
+        # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
+        place = st.empty()
+        wanted = (rows, filter_, format_)
+        files = kept_files(file_key, wanted, bool(popover.open), partial(_make, place, *wanted))
+        if files is None:
+            return
+        [content] = files
+        place.download_button(
+            f"Save {label} ({size(len(content))})",
+            data=content,
+            file_name=_file_name(rows, format_.suffix),
+            mime=format_.mime,
+            on_click="ignore",
+            key=f"{key}-save",
+            icon=":material/save:",
+            type="primary",
+            width="stretch",
+        )
+
+
+def _make(place: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
+    # In the place of the button of before: nobody presses one whose file is about to go.
+    place.caption("Writing the file…")
+    out = BytesIO()
+    export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
+    return (out.getvalue(),)
+
+
+def _extent(count: Count | None) -> str:
+    """What the file will hold, and what not. Rows may come before it is made, so no exact number is promised."""
+    most = settings().export_max_rows
+    if count is not None and count.rows > most:
+        return f"The newest {number(most)} of {count} rows. `python -m pipeline export` has no such limit."
+    if count is not None and not count.more:
+        return "All rows that match."
+    return f"All rows that match, up to {number(most)}."
+
+
+def _count(which: RowFilter | None) -> Count | None:
+    if isinstance(which, OrderFilter):
+        return reader().count_orders(which)
+    if isinstance(which, DeadLetterFilter):
+        return reader().count_dead_letters(which)
+    return None
+
+
+def _file_name(entity: Entity, format_: ExportFormat) -> str:
+    day = datetime.fromtimestamp(now_ms() / 1000, viewer_zone()).date().isoformat()
+    return f"orderpulse-{entity.replace('_', '-')}-{day}.{format_}"

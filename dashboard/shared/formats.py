@@ -1,0 +1,71 @@
+"""Figures as people read them. Money is cents until here."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=-])")
+
+
+def money(cents: float | None) -> str:
+    """Whole units with two decimals and thousands apart; a dash for none."""
+    return "–" if cents is None else f"{cents / 100:,.2f}"
+
+
+def big_money(cents: float | None) -> str:
+    """Money on a card: no decimals from a million up, millions from a billion up."""
+    if cents is None or abs(cents) < 100 * 10**6:
+        return money(cents)
+    return f"{cents / 100:,.0f}" if abs(cents) < 100 * 10**9 else f"{cents / 100 / 10**6:,.0f}M"
+
+
+def number(value: int) -> str:
+    """Thousands apart."""
+    return f"{value:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in per cent; a dash of nothing."""
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def per_second(rate: float) -> str:
+    """Records a second."""
+    return f"{rate:,.1f}/s" if rate < 1000 else f"{rate:,.0f}/s"
+
+
+def moment(at_ms: int | None, zone: tzinfo) -> str:
+    """Date and time to the millisecond in a zone; a dash for none."""
+    if at_ms is None:
+        return "–"
+    return datetime.fromtimestamp(at_ms / 1000, zone).isoformat(sep=" ", timespec="milliseconds")[:23]
+
+
+def ago(at_ms: int, now_ms: int) -> str:
+    """How long ago, in the largest unit that fits."""
+    seconds = max(0, now_ms - at_ms) / 1000
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def size(count_bytes: int) -> str:
+    """Bytes in the unit that fits."""
+    amount = float(count_bytes)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} GB"
+
+
+def plain(text: str) -> str:
+    """Text for Markdown that is shown as it stands."""
+    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
+
+
+def position_text(topic: str | None, partition: int | None, offset: int | None) -> str | None:
+    """Where a record was sent to; None when it was not."""
+    return None if topic is None else f"{topic}[{partition}] offset {offset}"

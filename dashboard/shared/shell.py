@@ -1,0 +1,97 @@
+"""How a page begins and how its live part ticks."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.shared.autostart import pipeline_trouble
+from dashboard.shared.configuration import settings
+from dashboard.shared.context import shown_errors
+from dashboard.shared.formats import plain
+from dashboard.shared.sidebar import job_drawer
+
+ENTRY = "streamlit_app.py"
+_ENTERED = "entered"
+_LIVE = "has_live_part"
+_WANTED = "wanted_page"
+
+
+def enter() -> None:
+    """The entry script has run in this session: pages may."""
+    st.session_state[_ENTERED] = True
+    st.session_state[_LIVE] = False
+
+
+def begin_page(title: str, icon: str) -> None:
+    """The first call of every page. A page that was opened before the entry script ran goes there first, and back."""
+    # Until a session has run st.navigation, Streamlit runs pages/x.py by itself at /x, with no sidebar and no checks.
+    if not st.session_state.get(_ENTERED):
+        name = urlsplit(st.context.url or "").path.rpartition("/")[2]
+        st.session_state[_WANTED] = (name, st.query_params.to_dict())
+        st.switch_page(ENTRY)
+    st.title(f"{icon} {title}")
+
+
+def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
+    """After st.navigation: opens the page that somebody's address named before the entry script had run."""
+    name, query = st.session_state.pop(_WANTED, ("", {}))
+    for page in pages:
+        if name and page.url_path == name:
+            st.switch_page(page, query_params=query)
+
+
+def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), longest_wait_ms: int | None = None) -> None:
+    """Draws a part of the page now and again at every refresh, and the sidebar's job with it.
+
+    One a page: each costs the server a run of its own. `places` are containers outside of it that `render` draws in;
+    `longest_wait_ms` is for what people wait for with their eyes on it, and shortens the refresh of the settings.
+    """
+    st.session_state[_LIVE] = True
+    draw_job = job_drawer()
+
+    @st.fragment(run_every=refresh_every_s(settings().refresh_ms, longest_wait_ms))
+    def tick() -> None:
+        drawn = False
+        with shown_errors():
+            _show_trouble()
+            render()
+            drawn = True
+        if not drawn:
+            # A later run may only draw in a place that this one has drawn in.
+            for place in places:
+                place.empty()
+        draw_job()
+
+    tick()
+
+
+def refresh_every_s(refresh_ms: int, longest_wait_ms: int | None = None) -> float | None:
+    """Seconds between two refreshes; None where the settings ask for none."""
+    shortened_ms = refresh_ms if longest_wait_ms is None else min(refresh_ms, longest_wait_ms)
+    return shortened_ms / 1000 or None
+
+
+def end_page() -> None:
+    """The last call of the entry script: a page without a live part still shows how the sidebar's job goes."""
+    if not st.session_state[_LIVE]:
+        live(lambda: None)
+    _settle_memory()
+
+
+def _show_trouble() -> None:
+    trouble = pipeline_trouble()
+    if trouble:
+        st.error(plain(trouble), icon=":material/error:")
+
+
+@st.cache_resource(show_spinner=False)
+def _settle_memory() -> None:
+    # Streamlit collects garbage after every run. What the imports made stays for good: looking through it again at
+    # every tick would cost more than all else that a tick does.
+    gc.collect()
+    gc.freeze()

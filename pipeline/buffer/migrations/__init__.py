@@ -1,7 +1,0 @@
-"""How a buffer's layout comes forward: `NNNN_what_it_does.sql` makes version NNNN of the one before.
-
-`schema.sql` is the newest version as a whole, for new buffers. A change of layout is a change of both, a higher
-LAYOUT_VERSION and a buffer of the version before in tests/contract/layouts. Released steps are never changed, and there
-is no way back: an older program refuses a newer buffer. A step runs in one transaction with foreign keys off and ends
-with them checked; statements end at a line's end.
-"""

@@ -1,0 +1,1 @@
+"""The buffer on SQLite: the only place with SQL."""

@@ -1,0 +1,42 @@
+"""Inserts many rows a statement.
+
+SQLite works without the interpreter's lock, but each statement has to get it back, and waits for it as long as another
+thread calculates. Many rows a statement also cost a quarter less than one each.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+ROWS_AT_ONCE = (1000, 100, 10, 1)
+"""1,000 rows leave the lock free for 2 ms at a time."""
+
+MAX_ARGUMENTS = 32_766
+"""SQLite takes no more in one statement."""
+
+
+class BulkInsert:
+    """`INSERT INTO table VALUES …` for any number of rows of so many cells, with `rest` after the values.
+
+    `table` may be followed by the names of its columns.
+    """
+
+    def __init__(self, table: str, cells: int, rest: str = "") -> None:
+        self._cells = cells
+        row = f"({', '.join('?' * cells)})"
+        self._statements = [
+            (rows * cells, f"INSERT INTO {table} VALUES {', '.join([row] * rows)} {rest}")
+            for rows in (min(rows, MAX_ARGUMENTS // cells) for rows in ROWS_AT_ONCE)
+        ]
+
+    def insert(self, connection: sqlite3.Connection, rows: Iterable[Iterable[Any]]) -> None:
+        """Inserts the rows in their order."""
+        cells = list(chain.from_iterable(rows))
+        begin = 0
+        for at_once, statement in self._statements:
+            while len(cells) - begin >= at_once:
+                connection.execute(statement, cells[begin : begin + at_once])
+                begin += at_once

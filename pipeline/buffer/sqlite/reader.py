@@ -1,0 +1,382 @@
+"""What people look at: read-only queries with a row cap and a time limit, each saying when it cut something off."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
+from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.views import (
+    Count,
+    DeadLetterDetail,
+    DeadLetterSort,
+    DeadLetterView,
+    Grain,
+    JobView,
+    OrderSort,
+    Rows,
+    Totals,
+)
+from pipeline.errors import BufferUnavailableError
+from pipeline.headers.codec import headers_from_json
+
+ROW_CAP = 10_000
+LIMIT_MS = 2_000
+COUNT_CAP = 100_000
+
+_VIEW = (
+    "id, order_id, product, price_cents, created_at_ms, failed_at_ms, first_failed_at_ms, reason, error_class, "
+    "attempts, status, replays, source_topic, source_partition, source_offset, dialect, fingerprint, "
+    'topic, partition, "offset"'
+)
+_VIEW_COLUMNS = len(DeadLetterView.__slots__)
+_DETAIL = (
+    "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id"
+)
+_ORDERS = (
+    "order_id, customer_id, product, region, price_cents, created_at_ms, processed_at_ms, attempts, "
+    'topic, partition, "offset"'
+)
+_ORDER_SORTS = {
+    "created_at_ms": "created_at_ms {0}",
+    "price_cents": "price_cents {0}",
+    "order_id": "order_id {0}",
+}
+_JOB = (
+    "id, kind, jobs.state, params, requested_by, created_at_ms, started_at_ms, finished_at_ms, done, failed, total, "
+    "jobs.error, "
+    "(SELECT count(*) FROM job_items WHERE job_id = jobs.id AND job_items.state = 'recovered'), "
+    "(SELECT count(*) FROM job_items WHERE job_id = jobs.id AND job_items.state = 'dead_again')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    connection: sqlite3.Connection
+    file: tuple[int, int] | None
+
+
+class Reader:
+    """A read-only look at the buffer; safe to share between threads, whose queries do not wait for each other.
+
+    Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
+    and has no `cut` to say so) and BufferCorruptError.
+    A buffer that was moved or replaced is opened anew.
+    """
+
+    def __init__(self, path: Path, row_cap: int = ROW_CAP, limit_ms: int = LIMIT_MS) -> None:
+        self._path = path
+        self._row_cap = row_cap
+        self._limit_ms = limit_ms
+        self._lock = threading.Lock()
+        self._idle: list[_Opened] = []
+        self._watching: _Opened | None = None
+
+    # -- what changes all the time
+
+    def data_version(self) -> tuple[object, ...]:
+        """Changes when anybody has written to the buffer; costs microseconds."""
+        # On a connection of its own: SQLite counts versions for each connection.
+        with self._lock, translated_errors(self._path):
+            opened = self._watching
+            if opened is None or opened.file != file_of(self._path):
+                self._stop_watching()
+                opened = self._watching = self._open()
+            return (opened.file, opened.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def totals(self) -> Totals:
+        """Orders, revenue and dead letters."""
+        return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+
+    def status_counts(self) -> dict[str, int]:
+        """Dead letters by status."""
+        return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
+
+    def parked_count(self) -> int:
+        """Records that are parked for a retry, or wait behind one."""
+        return int(self._whole("SELECT count(*) FROM retries").rows[0][0])
+
+    def outbox_count(self) -> int:
+        """Failed records on their way to the dead-letter topic."""
+        return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
+
+    def flow(self, grain: Grain, span_ms: int) -> Rows:
+        """Figures per second or minute over the last `span_ms` before the newest one.
+
+        Columns: at_ms, orders, revenue_cents, retries, dead_letters; only times at which something happened.
+        """
+        table, column = f"flow_{grain}s", f"{grain}_ms"
+        return self._rows(
+            f"SELECT {column} AS at_ms, orders, revenue_cents, retries, dead_letters FROM {table} "
+            f"WHERE {column} > (SELECT max({column}) FROM {table}) - :span_ms ORDER BY {column}",
+            {"span_ms": span_ms},
+        )
+
+    def orders_since(self, from_ms: int) -> int:
+        """Orders processed since then; as far back as seconds are kept."""
+        rows = self._whole(
+            "SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms", {"from_ms": from_ms}
+        )
+        return int(rows.rows[0][0])
+
+    def product_totals(self, limit: int = 20) -> Rows:
+        """Products by revenue. Columns: product, orders, revenue_cents."""
+        return self._rows(
+            "SELECT product, orders, revenue_cents FROM product_totals JOIN products USING (product_ref) "
+            "ORDER BY revenue_cents DESC LIMIT :limit",
+            {"limit": limit},
+        )
+
+    def file_bytes(self) -> int:
+        """Size of the buffer file and its write-ahead log."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    # -- orders
+
+    def orders(
+        self,
+        which: OrderFilter,
+        sort: OrderSort = "created_at_ms",
+        descending: bool = True,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Rows:
+        """Orders of the public view, with their place in Kafka."""
+        where, arguments = order_condition(which)
+        order = _ORDER_SORTS[sort].format("DESC" if descending else "ASC")
+        return self._rows(
+            f"SELECT {_ORDERS} FROM orders WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset",
+            arguments | {"limit": limit, "offset": offset},
+        )
+
+    def count_orders(self, which: OrderFilter) -> Count:
+        """How many orders match, counted up to 100,000; without a filter the totals know."""
+        if which == OrderFilter():
+            return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
+        return self._count("orders", *order_condition(which))
+
+    def products(self) -> list[str]:
+        """The names of all products, up to 1,000."""
+        return self._whole("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
+
+    def regions(self) -> list[str]:
+        """The names of all regions, up to 1,000."""
+        return self._whole("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
+
+    # -- dead letters
+
+    def groups(self, open_only: bool = False, limit: int = 200) -> Rows:
+        """Failures that look alike, those with the most open ones first."""
+        return self._rows(
+            "SELECT fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms "
+            f"FROM dead_letter_groups WHERE total > 0 {'AND open > 0' if open_only else ''} "
+            "ORDER BY open DESC, last_seen_ms DESC LIMIT :limit",
+            {"limit": limit},
+        )
+
+    def dead_letters(
+        self,
+        which: DeadLetterFilter,
+        sort: DeadLetterSort = "id",
+        descending: bool = True,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[DeadLetterView]:
+        """A page of dead letters."""
+        where, arguments = dead_letter_condition(which)
+        direction = "DESC" if descending else "ASC"
+        rows = self._whole(
+            f"SELECT {_VIEW} FROM dead_letters WHERE {where} ORDER BY {sort} {direction}, id {direction} "
+            "LIMIT :limit OFFSET :offset",
+            arguments | {"limit": limit, "offset": offset},
+        )
+        return [DeadLetterView(*row) for row in rows.rows]
+
+    def count_dead_letters(self, which: DeadLetterFilter) -> Count:
+        """How many dead letters match, counted up to 100,000."""
+        return self._count("dead_letters", *dead_letter_condition(which))
+
+    def newest_dead_letter(self) -> int:
+        """The greatest id; 0 when there is none."""
+        return int(self._whole("SELECT coalesce(max(id), 0) FROM dead_letters").rows[0][0])
+
+    def dead_letter(self, identifier: int) -> DeadLetterDetail | None:
+        """One dead letter whole."""
+        rows = self._whole(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
+        if not rows:
+            return None
+        view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
+        return DeadLetterDetail(DeadLetterView(*view), key, value, headers_from_json(headers), *others)
+
+    def lives(self, identifier: int) -> list[DeadLetterView]:
+        """The same record's dead letters, oldest first: what this is a replay of, and what its replays became."""
+        rows = self._whole(
+            "WITH RECURSIVE before(id, replay_of) AS ("
+            "  SELECT id, replay_of FROM dead_letters WHERE id = :id"
+            "  UNION SELECT d.id, d.replay_of FROM dead_letters d JOIN before ON d.id = before.replay_of"
+            "), chain(id) AS ("
+            "  SELECT min(id) FROM before UNION SELECT d.id FROM dead_letters d JOIN chain ON d.replay_of = chain.id"
+            f") SELECT {_VIEW} FROM dead_letters WHERE id IN (SELECT id FROM chain) ORDER BY id",
+            {"id": identifier},
+        )
+        return [DeadLetterView(*row) for row in rows.rows]
+
+    def replays_of(self, identifier: int) -> Rows:
+        """The ledger's items of a dead letter, newest first."""
+        return self._rows(
+            'SELECT job_id, job_items.state, topic, partition, "offset", job_items.error, created_at_ms, requested_by '
+            "FROM job_items JOIN jobs ON jobs.id = job_id WHERE dead_letter_id = :id ORDER BY job_id DESC",
+            {"id": identifier},
+        )
+
+    def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:
+        """The different topics or dialects among dead letters, up to 200."""
+        return self._whole(
+            f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
+        ).column(column)
+
+    # -- jobs, retries, watching
+
+    def jobs(self, limit: int = 50) -> list[JobView]:
+        """The newest jobs first."""
+        rows = self._whole(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
+        return [JobView(*row) for row in rows.rows]
+
+    def job(self, identifier: int) -> JobView | None:
+        """One job."""
+        rows = self._whole(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
+        return JobView(*rows[0]) if rows else None
+
+    def unfinished_job(self) -> JobView | None:
+        """The job that runs, or the next one that will."""
+        rows = self._whole(
+            f"SELECT {_JOB} FROM jobs WHERE jobs.state IN ('queued', 'running', 'cancelling') ORDER BY id LIMIT 1"
+        ).rows
+        return JobView(*rows[0]) if rows else None
+
+    def job_items(self, job_id: int, limit: int = 200) -> Rows:
+        """The ledger of one replay job."""
+        return self._rows(
+            "SELECT job_items.dead_letter_id, job_items.state, order_id, reason, job_items.topic, job_items.partition, "
+            'job_items."offset", job_items.error FROM job_items JOIN dead_letters ON dead_letters.id = '
+            "job_items.dead_letter_id WHERE job_id = :id ORDER BY 1 LIMIT :limit",
+            {"id": job_id, "limit": limit},
+        )
+
+    def parked(self, limit: int = 200) -> Rows:
+        """Parked records, those due first; `due_at_ms` NULL waits behind another record of its key."""
+        return self._rows(
+            'SELECT topic, partition, record_id & 1099511627775 AS "offset", key, attempts, due_at_ms, '
+            "first_failed_at_ms, error_class, reason FROM retries "
+            "JOIN partitions ON partition_ref = record_id >> 40 JOIN topics USING (topic_ref) "
+            "ORDER BY due_at_ms IS NULL, due_at_ms, record_id LIMIT :limit",
+            {"limit": limit},
+        )
+
+    def partitions(self) -> Rows:
+        """How far each role has read, of every generation of every topic."""
+        return self._rows(
+            "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
+            "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
+        )
+
+    def alerts(self, limit: int = 100) -> Rows:
+        """Alerts, newest first."""
+        return self._rows(
+            "SELECT id, rule, state, started_at_ms, ended_at_ms, value, threshold, message, notice FROM alerts "
+            "ORDER BY id DESC LIMIT :limit",
+            {"limit": limit},
+        )
+
+    def events(self, limit: int = 100) -> Rows:
+        """Events, newest first."""
+        return self._rows(
+            "SELECT id, at_ms, role, level, message FROM events ORDER BY id DESC LIMIT :limit", {"limit": limit}
+        )
+
+    # -- the one way to ask
+
+    def _count(self, source: str, where: str, arguments: Mapping[str, object]) -> Count:
+        rows = self._rows(
+            f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT {COUNT_CAP + 1})", arguments
+        )
+        if not rows.rows:
+            return Count(0, True)
+        found = int(rows.rows[0][0])
+        return Count(min(found, COUNT_CAP), found > COUNT_CAP)
+
+    def _whole(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+        """For answers with no place to say that something is missing: raises BufferUnavailableError instead."""
+        rows = self._rows(sql, arguments)
+        if rows.cut:
+            raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
+        return rows
+
+    def _rows(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+        with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
+            try:
+                cursor = connection.execute(sql, arguments or {})
+                rows = cursor.fetchmany(self._row_cap + 1)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return Rows((), [], f"stopped after {self._limit_ms / 1000:g} s: narrow the filter")
+            columns = tuple(column[0] for column in cursor.description)
+            cursor.close()
+        cut = f"only the first {self._row_cap:,} are shown" if len(rows) > self._row_cap else ""
+        return Rows(columns, rows[: self._row_cap], cut)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile; there come to be as many as threads ever read at once."""
+        opened = self._take()
+        # After any trouble the next query begins with a connection of its own.
+        with closed_in_trouble(opened.connection):
+            yield opened.connection
+        with self._lock:
+            self._idle.append(opened)
+
+    def _take(self) -> _Opened:
+        file = file_of(self._path)
+        with self._lock:
+            while self._idle:
+                opened = self._idle.pop()
+                if opened.file == file:
+                    return opened
+                opened.connection.close()
+        return self._open()
+
+    def _open(self) -> _Opened:
+        # Looked at before it is opened: a file that is replaced in between is noticed at the next query.
+        file = file_of(self._path)
+        return _Opened(connect_reader(self._path), file)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        with self._lock:
+            self._stop_watching()
+            while self._idle:
+                self._idle.pop().connection.close()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.connection.close()
+            self._watching = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Holds the buffer against itself and against the topics, for `check`."""

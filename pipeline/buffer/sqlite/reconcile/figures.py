@@ -1,0 +1,269 @@
+"""Counts the buffer's rows again and compares: every figure must be the sum of its rows and of what was pruned."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.buffer.sqlite.connection import atomic, connect_reader, connect_writer, translated_errors
+from pipeline.buffer.sqlite.reconcile.integrity import contradictions
+from pipeline.errors import BufferCorruptError
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure or a row that cannot be true, in words.
+
+    Of a figure also its name, the key of its row, how much it has more than its rows, and the statements with their
+    arguments that put it right.
+    """
+
+    text: str
+    name: str = ""
+    key: object = None
+    surplus: int = 0
+    mend: tuple[tuple[str, tuple[object, ...]], ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Figures kept for a key, and how to count them again.
+
+    `counted` gives the key, what to call it, and for each name the figure that is kept and the one that is counted.
+    `made` gives a row to a key that has none.
+    """
+
+    table: str
+    key: str
+    names: tuple[str, ...]
+    counted: str
+    made: str = ""
+
+
+_TOTALS = _Figures(
+    "totals",
+    "id",
+    ("orders", "revenue_cents", "dead_letters"),
+    """
+    SELECT id, '', orders, pruned_orders + (SELECT count(*) FROM order_rows),
+           revenue_cents, pruned_revenue_cents + (SELECT coalesce(sum(price_cents), 0) FROM order_rows),
+           dead_letters, pruned_dead_letters + (SELECT count(*) FROM dead_letters)
+    FROM totals
+    """,
+)
+_MINUTES = _Figures(
+    "flow_minutes",
+    "minute_ms",
+    ("orders", "revenue_cents", "dead_letters"),
+    """
+    SELECT minute_ms, minute_ms, sum(kept_orders), sum(orders), sum(kept_revenue_cents), sum(revenue_cents),
+           sum(kept_dead_letters), sum(dead_letters)
+    FROM (SELECT minute_ms, orders AS kept_orders, pruned_orders AS orders,
+                 revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents,
+                 dead_letters AS kept_dead_letters, pruned_dead_letters AS dead_letters FROM flow_minutes
+          UNION ALL
+          SELECT processed_at_ms / 60000 * 60000 AS minute_ms, 0, count(*), 0, sum(price_cents), 0, 0
+          FROM order_rows GROUP BY minute_ms
+          UNION ALL
+          SELECT received_at_ms / 60000 * 60000 AS minute_ms, 0, 0, 0, 0, 0, count(*)
+          FROM dead_letters GROUP BY minute_ms)
+    GROUP BY minute_ms
+    """,
+    "INSERT OR IGNORE INTO flow_minutes (minute_ms) VALUES (?)",
+)
+_PRODUCTS = _Figures(
+    "product_totals",
+    "product_ref",
+    ("orders", "revenue_cents"),
+    """
+    SELECT product_ref, coalesce(product, 'product_ref ' || product_ref),
+           sum(kept_orders), sum(orders), sum(kept_revenue_cents), sum(revenue_cents)
+    FROM (SELECT product_ref, orders AS kept_orders, pruned_orders AS orders,
+                 revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents FROM product_totals
+          UNION ALL
+          SELECT product_ref, 0, count(*), 0, sum(price_cents) FROM order_rows GROUP BY product_ref)
+    LEFT JOIN products USING (product_ref)
+    GROUP BY product_ref
+    """,
+    "INSERT OR IGNORE INTO product_totals (product_ref) VALUES (?)",
+)
+_STATUSES = _Figures(
+    "dead_letter_counts",
+    "status",
+    ("dead_letters",),
+    """
+    SELECT status, status, sum(kept), sum(counted)
+    FROM (SELECT status, dead_letters AS kept, 0 AS counted FROM dead_letter_counts
+          UNION ALL
+          SELECT status, 0, count(*) FROM dead_letters GROUP BY status)
+    GROUP BY status
+    """,
+    "INSERT OR IGNORE INTO dead_letter_counts VALUES (?, 0)",
+)
+_GROUPS = _Figures(
+    "dead_letter_groups",
+    "fingerprint",
+    ("total", "open"),
+    """
+    SELECT fingerprint, fingerprint, sum(kept_total), sum(total), sum(kept_open), sum(open)
+    FROM (SELECT fingerprint, total AS kept_total, 0 AS total, open AS kept_open, 0 AS open FROM dead_letter_groups
+          UNION ALL
+          SELECT fingerprint, 0, count(*), 0, sum(status = 'open') FROM dead_letters GROUP BY fingerprint)
+    GROUP BY fingerprint
+    """,
+    # Its title is gone with it; the newest reason says what it was.
+    """
+    INSERT OR IGNORE INTO dead_letter_groups
+        (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms)
+    SELECT fingerprint, error_class, reason, source_topic, min(failed_at_ms), max(failed_at_ms)
+    FROM dead_letters WHERE fingerprint = ? GROUP BY fingerprint
+    """,
+)
+_JOBS = _Figures(
+    "jobs",
+    "id",
+    ("done", "failed", "total"),
+    """
+    SELECT jobs.id, jobs.id,
+           done, pruned_done + count(*) FILTER (WHERE job_items.state IN ('sent', 'recovered', 'dead_again')),
+           failed, pruned_failed + count(*) FILTER (WHERE job_items.state = 'failed'),
+           total, pruned_total + count(job_items.state)
+    FROM jobs LEFT JOIN job_items ON job_id = jobs.id
+    WHERE kind = 'replay'
+    GROUP BY jobs.id
+    """,
+)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS)
+
+_YEAR_10000_MS = 253_402_300_800_000
+
+# What was pruned cannot be counted again, but it is written down in several places.
+_PRUNED = {
+    "orders": (_TOTALS, _MINUTES, _PRODUCTS),
+    "revenue_cents": (_TOTALS, _MINUTES, _PRODUCTS),
+    "dead_letters": (_TOTALS, _MINUTES),
+}
+
+
+def recount(path: Path) -> list[Difference]:
+    """Every difference between figures and rows, and what contradicts itself; empty when all agree.
+
+    Reads one state of the buffer, however much is written meanwhile, and every row of it.
+    Raises BufferUnavailableError, BufferTooNewError, and BufferCorruptError where damage ends the reading.
+    """
+    with closing(connect_reader(path)) as connection, translated_errors(path):
+        connection.execute("BEGIN")
+        # Counting what is damaged would only add noise.
+        return _damage(connection) or list(_differences(connection))
+
+
+def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
+    """Puts every figure right that can be counted again, in one transaction; returns what it changed and what is left.
+
+    No row is changed, and what rows contradict each other in stays as it is. Whoever writes waits meanwhile. Raises
+    BufferUnavailableError, BufferTooNewError, and BufferCorruptError for a damaged buffer, which is left as it is.
+    """
+    with closing(connect_writer(path, "FULL")) as connection, atomic(connection, path):
+        damage = _damage(connection)
+        if damage:
+            raise BufferCorruptError(f"the buffer {path} is damaged and cannot be repaired: {damage[0]}")
+        # What was pruned first: the figures are counted from it.
+        mended = _mend(connection, [each for name in _PRUNED for each in _wrongly_pruned(connection, name)])
+        doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name)) > 1}
+        mended += _mend(connection, [each for each in _figures(connection) if each.name not in doubtful])
+        return mended, list(_differences(connection))
+
+
+def _mend(connection: sqlite3.Connection, differences: Sequence[Difference]) -> list[Difference]:
+    mended = [each for each in differences if each.mend]
+    for each in mended:
+        for sql, arguments in each.mend:
+            connection.execute(sql, arguments)
+    return mended
+
+
+def _damage(connection: sqlite3.Connection) -> list[Difference]:
+    found = "\n".join(line for (line,) in connection.execute("PRAGMA quick_check"))
+    return [
+        Difference(f"damaged: {line}") for line in found.splitlines() if line not in ("ok", "*** in database main ***")
+    ]
+
+
+def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
+    for name in _PRUNED:
+        sums = _pruned_sums(connection, name)
+        if len(sums) > 1:
+            told = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
+            yield Difference(f"pruned_{name} is {told}", name)
+    yield from _figures(connection)
+    yield from (Difference(line) for line in contradictions(connection))
+
+
+def _pruned_sums(connection: sqlite3.Connection, name: str) -> dict[int, list[str]]:
+    """How much of a figure was pruned, and which tables say so: one sum when all agree."""
+    sums: dict[int, list[str]] = {}
+    for figures in _PRUNED[name]:
+        (total,) = connection.execute(f"SELECT coalesce(sum(pruned_{name}), 0) FROM {figures.table}").fetchone()
+        sums.setdefault(total, []).append(figures.table)
+    return sums
+
+
+def _wrongly_pruned(connection: sqlite3.Connection, name: str) -> Iterator[Difference]:
+    """Where tables do not agree on what was pruned, those whose figures are the sum of their rows are right."""
+    sums = _pruned_sums(connection, name)
+    wrong = {
+        figures.table: [each for each in _of_table(connection, figures) if each.name == name]
+        for figures in _PRUNED[name]
+    }
+    right = {total for total, tables in sums.items() for table in tables if not wrong[table]}
+    if len(sums) == 1 or len(right) != 1:
+        return
+    for total, tables in sums.items():
+        for table in tables:
+            if total not in right and total + sum(each.surplus for each in wrong[table]) in right:
+                yield from (_as_pruned(table, each) for each in wrong[table])
+
+
+def _as_pruned(table: str, wrong: Difference) -> Difference:
+    """The same difference, mended by what was pruned: the figure itself is right."""
+    figures = next(each for each in _ALL if each.table == table)
+    sql = f"UPDATE {table} SET pruned_{wrong.name} = pruned_{wrong.name} + ? WHERE {figures.key} = ?"
+    text = f"{wrong.text} (pruned_{wrong.name} was wrong by {-wrong.surplus})"
+    return replace(wrong, text=text, mend=((sql, (wrong.surplus, wrong.key)),))
+
+
+def _figures(connection: sqlite3.Connection) -> Iterator[Difference]:
+    for figures in _ALL:
+        yield from _of_table(connection, figures)
+
+
+def _of_table(connection: sqlite3.Connection, figures: _Figures) -> Iterator[Difference]:
+    for key, label, *counted in connection.execute(figures.counted).fetchall():
+        for name, kept, rows in zip(figures.names, counted[::2], counted[1::2], strict=True):
+            if kept != rows:
+                text = f"{_called(figures, label)}: {name} is {kept}, its rows make {rows}"
+                made = ((figures.made, (key,)),) if figures.made else ()
+                put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.key} = ?", (rows, key))
+                yield Difference(text, name, key, kept - rows, (*made, put_right))
+
+
+def _called(figures: _Figures, label: object) -> str:
+    if figures is _TOTALS:
+        return figures.table
+    if figures is _JOBS:
+        return f"job {label}"
+    return f"{figures.table} of {_minute(label) if figures is _MINUTES else label}"
+
+
+def _minute(minute_ms: object) -> str:
+    """Minutes as people read them; a figure's key may be anything after somebody changed it."""
+    if isinstance(minute_ms, int) and 0 <= minute_ms < _YEAR_10000_MS:
+        return f"{datetime.fromtimestamp(minute_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return str(minute_ms)

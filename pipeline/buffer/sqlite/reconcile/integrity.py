@@ -1,0 +1,134 @@
+"""What contradicts itself in the rows: records in two places, states that do not fit, rows without a parent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, offset_of, ref_of
+
+# Each record may be in one of these places only.
+_TWICE = (
+    ("accepted and parked", "SELECT record_id FROM retries JOIN order_rows USING (record_id)"),
+    ("accepted and in the outbox", "SELECT record_id FROM outbox JOIN order_rows USING (record_id)"),
+    ("parked and in the outbox", "SELECT record_id FROM outbox JOIN retries USING (record_id)"),
+)
+_ROWS_BY_ROLE = {"processor": ("order_rows", "retries", "outbox"), "collector": ("dead_letters",)}
+_MASK = (1 << OFFSET_BITS) - 1
+
+# A sentence for each row.
+_SENTENCES = (
+    """
+    SELECT 'dead letter ' || id || ' is replaying, but no job has it on its way' FROM dead_letters
+    WHERE status = 'replaying' AND NOT EXISTS (
+        SELECT 1 FROM job_items WHERE job_items.dead_letter_id = dead_letters.id AND state IN ('planned', 'sending'))
+    """,
+    """
+    SELECT 'job ' || job_id || ' has dead letter ' || id || ' on its way (' || state || '), but that one is ' || status
+    FROM job_items JOIN dead_letters ON dead_letters.id = job_items.dead_letter_id
+    WHERE state IN ('planned', 'sending') AND status <> 'replaying'
+    """,
+    """
+    SELECT 'dead letter ' || id || ' is ' || status || ', but no replay of it is ' || wanted
+    FROM (SELECT id, status, iif(status = 'replayed', 'sent', status) AS wanted FROM dead_letters
+          WHERE status IN ('replayed', 'recovered', 'dead_again'))
+    WHERE NOT EXISTS (SELECT 1 FROM job_items WHERE dead_letter_id = id AND state = wanted)
+    """,
+    """
+    SELECT 'dead letter ' || id || ' is ' || status || ', but job ' || job_id || ' says it is ' || state
+    FROM dead_letters JOIN job_items ON job_items.dead_letter_id = dead_letters.id
+    WHERE status IN ('open', 'discarded') AND state IN ('sent', 'recovered', 'dead_again')
+    """,
+    """
+    SELECT 'job ' || id || ' is ' || state || ', but its window is still open' FROM jobs
+    WHERE state IN ('done', 'failed', 'cancelled') AND send_window IS NOT NULL
+    """,
+    """
+    SELECT 'job ' || jobs.id || ' is ' || jobs.state || ', but ' || count(*) || ' of its items are still on their way'
+    FROM jobs JOIN job_items ON job_id = jobs.id
+    WHERE jobs.state IN ('done', 'failed', 'cancelled') AND job_items.state IN ('planned', 'sending') GROUP BY jobs.id
+    """,
+    """
+    SELECT 'job ' || jobs.id || ' is ' || jobs.state || ', but ' || count(*) || ' of its items have gone out'
+    FROM jobs JOIN job_items ON job_id = jobs.id
+    WHERE jobs.state = 'queued' AND job_items.state NOT IN ('planned', 'cancelled') GROUP BY jobs.id
+    """,
+    """
+    SELECT 'job ' || jobs.id || ' makes orders, but has ' || count(*) || ' items of replays'
+    FROM jobs JOIN job_items ON job_id = jobs.id WHERE kind = 'produce' GROUP BY jobs.id
+    """,
+    f"""
+    SELECT 'dead letter ' || id || ' says it is ' || dead_letters.topic || '[' || dead_letters.partition || '] offset '
+           || "offset" || ', its key is ' || topics.topic || '[' || partitions.partition || '] offset '
+           || (record_id & {_MASK})
+    FROM dead_letters JOIN partitions ON partition_ref = record_id >> {OFFSET_BITS} JOIN topics USING (topic_ref)
+    WHERE (dead_letters.topic, dead_letters.partition, "offset")
+          <> (topics.topic, partitions.partition, record_id & {_MASK})
+    """,
+)
+
+
+def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
+    """A sentence for everything in the buffer's rows that cannot be true."""
+    yield from _beyond_next_offset(connection)
+    yield from _without_a_partition(connection)
+    for what, sql in _TWICE:
+        for (record,) in connection.execute(sql):
+            yield f"{_place(connection, record)} is {what}"
+    for sql in _SENTENCES:
+        for (line,) in connection.execute(sql):
+            yield line
+    yield from _without_a_parent(connection)
+    yield from _without_a_name(connection)
+
+
+def _beyond_next_offset(connection: sqlite3.Connection) -> Iterator[str]:
+    partitions = connection.execute("SELECT partition_ref, role, next_offset FROM partitions")
+    for ref, role, next_offset in partitions:
+        for table in _ROWS_BY_ROLE[role]:
+            count, first = connection.execute(
+                f"SELECT count(*), min(record_id) FROM {table} WHERE record_id >= ? AND record_id < ?",
+                (ref << OFFSET_BITS | next_offset, ref + 1 << OFFSET_BITS),
+            ).fetchone()
+            if count:
+                first_place = _place(connection, first)
+                yield f"{table}: {count} rows at or after next_offset {next_offset}, the first: {first_place}"
+
+
+def _without_a_partition(connection: sqlite3.Connection) -> Iterator[str]:
+    for role, tables in _ROWS_BY_ROLE.items():
+        for table in tables:
+            rows = connection.execute(
+                f"SELECT ref, count(*), min(record_id) FROM (SELECT record_id >> {OFFSET_BITS} AS ref, record_id "
+                f"FROM {table}) WHERE ref NOT IN (SELECT partition_ref FROM partitions WHERE role = ?) GROUP BY ref",
+                (role,),
+            )
+            for ref, count, first in rows:
+                yield f"{table}: {count} rows of {ref}, which is no partition of a {role}, the first: {first}"
+
+
+def _without_a_parent(connection: sqlite3.Connection) -> Iterator[str]:
+    missing: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        missing[table, parent] = missing.get((table, parent), 0) + 1
+    for (table, parent), count in missing.items():
+        yield f"{table}: {count} rows refer to rows of {parent} that are not there"
+
+
+def _without_a_name(connection: sqlite3.Connection) -> Iterator[str]:
+    """Orders that the view leaves out."""
+    for name in ("product", "region"):
+        (count,) = connection.execute(
+            f"SELECT count(*) FROM order_rows WHERE {name}_ref NOT IN (SELECT {name}_ref FROM {name}s)"
+        ).fetchone()
+        if count:
+            yield f"order_rows: {count} rows have a {name}_ref that names no {name}"
+
+
+def _place(connection: sqlite3.Connection, record: int) -> str:
+    found = connection.execute(
+        "SELECT topic, partition FROM partitions JOIN topics USING (topic_ref) WHERE partition_ref = ?",
+        (ref_of(record),),
+    ).fetchone()
+    topic, partition = found or ("unknown topic", ref_of(record))
+    return f"{topic}[{partition}] offset {offset_of(record)}"

@@ -1,0 +1,89 @@
+"""Which records of Kafka the buffer knows nothing of: each must be an order, parked, on its way or a dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.buffer.contract import Role
+from pipeline.buffer.sqlite.connection import connect_reader, offset_of, record_id, translated_errors
+
+CHUNK_RECORDS = 5_000
+
+_ASKED = "WITH asked (record, name) AS (SELECT value ->> 0, value ->> 1 FROM json_each(?)) SELECT record FROM asked "
+_UNACCOUNTED = (
+    _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM order_rows WHERE record_id = record) "
+    "AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record) "
+    "AND NOT EXISTS (SELECT 1 FROM outbox WHERE record_id = record) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letter_id = name)"
+)
+_UNCOLLECTED = (
+    _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE record_id = record) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letter_id = name)"
+)
+
+
+# A replay that the processor has read has an outcome, or its record is parked.
+_WITHOUT_OUTCOME = (
+    "WITH asked (record, name) AS (SELECT value ->> 0, value ->> 1 FROM json_each(?)) "
+    "SELECT record, state FROM asked JOIN job_items ON replay_id = name "
+    "WHERE state NOT IN ('recovered', 'dead_again') AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record)"
+)
+_STORED = {"processor": ("retries", "outbox"), "collector": ("dead_letters",)}
+
+
+def unaccounted(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str]) -> list[int]:
+    """Those offsets of a processor's partition that are neither accepted, parked, in the outbox nor a dead letter.
+
+    `dead_letter_ids[i]` is what offset i would be called as a dead letter. What was delivered to the dead-letter topic
+    and is not collected yet is among them. Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    """
+    return list(_missing(path, _UNACCOUNTED, ref, offsets, dead_letter_ids))
+
+
+def uncollected(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str | None]) -> list[int]:
+    """Those offsets of a collector's partition that are no dead letter, neither by place nor as the copy of another.
+
+    `dead_letter_ids[i]` is the failure's id at offset i, None where it carries none.
+    Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    """
+    return list(_missing(path, _UNCOLLECTED, ref, offsets, dead_letter_ids))
+
+
+def replays_without_outcome(path: Path, ref: int, replays: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Those offsets of `replays` (offset, replay id) whose replay has no outcome in the ledger, with its state there.
+
+    All of them were read by the processor. What the ledger does not know is not among them.
+    Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    """
+    asked = json.dumps([(record_id(ref, offset), name) for offset, name in replays])
+    with closing(connect_reader(path)) as connection, translated_errors(path):
+        return [(offset_of(record), state) for record, state in connection.execute(_WITHOUT_OUTCOME, (asked,))]
+
+
+def stored_bytes(
+    path: Path, role: Role, ref: int, first: int, last: int
+) -> Iterator[tuple[str, int, bytes | None, bytes | None]]:
+    """What the buffer holds of a partition's offsets from `first` to `last`: its table, offset, key and value.
+
+    Of a processor's partition that is what is parked or on its way, of a collector's the dead letters.
+    Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    """
+    span = (record_id(ref, first), record_id(ref, last))
+    with closing(connect_reader(path)) as connection, translated_errors(path):
+        for table in _STORED[role]:
+            for record, key, value in connection.execute(
+                f"SELECT record_id, key, value FROM {table} WHERE record_id BETWEEN ? AND ? ORDER BY 1", span
+            ):
+                yield table, offset_of(record), key, value
+
+
+def _missing(path: Path, sql: str, ref: int, offsets: Sequence[int], names: Sequence[str | None]) -> Iterator[int]:
+    asked = [(record_id(ref, offset), name) for offset, name in zip(offsets, names, strict=True)]
+    with closing(connect_reader(path)) as connection, translated_errors(path):
+        for start in range(0, len(asked), CHUNK_RECORDS):
+            chunk = json.dumps(asked[start : start + CHUNK_RECORDS])
+            for (record,) in connection.execute(sql, (chunk,)):
+                yield offset_of(record)

@@ -1,0 +1,1 @@
+"""What writes to SQLite: one store for each part of the contract."""

@@ -1,0 +1,109 @@
+"""Alerts, events and upkeep."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from pipeline.buffer.contract import AlertWindow, PendingNotification
+from pipeline.buffer.sqlite.connection import atomic, translated_errors
+
+TO_BE_SENT = "to be sent"
+"""An alert's notice until people are told, or until it is known why not."""
+EVENTS_KEPT = 1000
+SECONDS_AT_ONCE = 2000
+
+
+class SqliteWatchStore:
+    """The contract's WatchStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def alert_window(self, from_ms: int) -> AlertWindow:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(
+                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
+                "WHERE second_ms >= ?",
+                (from_ms,),
+            ).fetchone()
+        return AlertWindow(*row)
+
+    def fire(
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+    ) -> int | None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            firing = connection.execute(
+                "UPDATE alerts SET value = max(value, ?), message = ? WHERE rule = ? AND state = 'firing'",
+                (value, message, rule),
+            ).rowcount
+            if firing:
+                return None
+            (alert_id,) = connection.execute(
+                "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message, notice) "
+                "VALUES (?, 'firing', ?, ?, ?, ?, ?) RETURNING id",
+                (rule, now_ms, value, threshold, message, TO_BE_SENT if tell else None),
+            ).fetchone()
+            return int(alert_id)
+
+    def firing(self) -> list[tuple[str, str]]:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
+
+    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            firing = self._connection.execute(
+                "SELECT id FROM alerts WHERE rule = ? AND state = 'firing'", (rule,)
+            ).fetchone()
+        if firing is None:
+            return None
+        with atomic(self._connection, self._path) as connection:
+            connection.execute(
+                "UPDATE alerts SET state = 'resolved', ended_at_ms = ?, notice = coalesce(?, notice) WHERE id = ?",
+                (now_ms, TO_BE_SENT if tell else None, firing[0]),
+            )
+        return int(firing[0])
+
+    def pending_notifications(self) -> list[PendingNotification]:
+        """See WatchStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, message, state = 'resolved' FROM alerts WHERE notice = ? ORDER BY id", (TO_BE_SENT,)
+            ).fetchall()
+        return [PendingNotification(alert_id, message, bool(over)) for alert_id, message, over in rows]
+
+    def noticed(self, alert_id: int, notice: str) -> None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute("UPDATE alerts SET notice = ? WHERE id = ?", (notice, alert_id))
+
+    def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
+        """See WatchStore."""
+        with atomic(self._connection, self._path) as connection:
+            add_event(connection, role, level, message, now_ms)
+
+    def prune_seconds(self, before_ms: int) -> None:
+        """See WatchStore."""
+        removed = SECONDS_AT_ONCE
+        while removed == SECONDS_AT_ONCE:
+            # A few at a time: the processor must not wait for a big deletion.
+            with atomic(self._connection, self._path) as connection:
+                removed = connection.execute(
+                    "DELETE FROM flow_seconds WHERE second_ms IN "
+                    "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",
+                    (before_ms, SECONDS_AT_ONCE),
+                ).rowcount
+
+
+def add_event(connection: sqlite3.Connection, role: str, level: str, message: str, now_ms: int) -> None:
+    """Leaves a note for the operator and drops the oldest beyond those that are kept."""
+    connection.execute(
+        "INSERT INTO events (at_ms, role, level, message) VALUES (?, ?, ?, ?)", (now_ms, role, level, message)
+    )
+    connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))

@@ -1,0 +1,314 @@
+"""What processors and the collector know of partitions, and the one transaction in which a batch becomes true."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.buffer.contract import (
+    Advance,
+    Assignment,
+    Batch,
+    Generation,
+    OutboxRow,
+    Parked,
+    ParkedPlace,
+    ReplayOutcome,
+    Role,
+)
+from pipeline.buffer.sqlite.bulk_insert import BulkInsert
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, atomic, translated_errors
+from pipeline.buffer.sqlite.stores.alerts import add_event
+from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
+from pipeline.crash_points import reached
+from pipeline.errors import StaleWriterError
+from pipeline.headers.codec import headers_from_json, headers_to_json
+from pipeline.records import TopicIdentity
+
+MINUTE_MS = 60_000
+SECOND_MS = 1000
+_RETRIES = BulkInsert(
+    "retries",
+    10,
+    "ON CONFLICT (record_id) DO UPDATE SET attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
+    "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+)
+_OUTBOX = BulkInsert("outbox", 7)
+
+
+class SqliteFlowStore:
+    """The contract's FlowStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._orders = OrderTable(connection)
+
+    def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            topic = (identity.cluster_id, identity.topic, identity.topic_id)
+            connection.execute(
+                "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                (*topic, now_ms),
+            )
+            (topic_ref,) = connection.execute(
+                "SELECT topic_ref FROM topics WHERE (cluster_id, topic, topic_id) = (?, ?, ?)", topic
+            ).fetchone()
+            connection.execute(
+                "INSERT INTO partitions (role, topic_ref, partition, next_offset) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                (role, topic_ref, partition, start_offset),
+            )
+            ref, next_offset = connection.execute(
+                "SELECT partition_ref, next_offset FROM partitions WHERE (role, topic_ref, partition) = (?, ?, ?)",
+                (role, topic_ref, partition),
+            ).fetchone()
+        return Assignment(ref, identity.topic, partition, next_offset)
+
+    def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT partition_ref, cluster_id, topic, topic_id, partition "
+                "FROM partitions JOIN topics USING (topic_ref) WHERE (role, topic, partition) = (?, ?, ?) "
+                "ORDER BY partition_ref",
+                (role, topic, partition),
+            ).fetchall()
+        return [
+            Generation(ref, TopicIdentity(cluster, name, topic_id), number)
+            for ref, cluster, name, topic_id, number in rows
+        ]
+
+    def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            advance(connection, [Advance(ref, expected, next_offset)])
+            (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
+            add_event(connection, role, "error", message, now_ms)
+
+    def commit(self, batch: Batch) -> None:
+        """See FlowStore."""
+        reached("processor: before a batch")
+        with atomic(self._connection, self._path) as connection:
+            # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
+            advance(connection, batch.advances)
+            if batch.taken:
+                _check_attempts(connection, batch.taken)
+            # 2. Orders, and the figures that count them.
+            sales = self._orders.insert(batch)
+            _count_flow(connection, batch, sales)
+            # 3. What waits, and what waits no more.
+            _park(connection, batch.parked)
+            _settle(connection, batch.settled)
+            # 4. What failed for good, on its way to the dead-letter topic.
+            _fill_outbox(connection, batch.outbox, batch.now_ms)
+            # 5. What became of replays.
+            if batch.outcomes:
+                _note_outcomes(connection, batch.outcomes, batch.now_ms)
+            reached("processor: batch not committed")
+        reached("processor: batch committed")
+        self._orders.committed()
+
+    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                f"SELECT record_id, key, due_at_ms FROM retries WHERE record_id >> {OFFSET_BITS} IN "
+                "(SELECT value FROM json_each(?)) ORDER BY record_id",
+                (json.dumps(list(refs)),),
+            ).fetchall()
+        return [ParkedPlace(*row) for row in rows]
+
+    def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
+                "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
+                "ORDER BY record_id",
+                (json.dumps(list(record_ids)),),
+            ).fetchall()
+        return [Parked(*with_headers(row, 4)) for row in rows]
+
+    def outbox_size(self, refs: Sequence[int]) -> int:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            (count,) = self._connection.execute(
+                f"SELECT count(*) FROM outbox WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(refs)),),
+            ).fetchone()
+        return int(count)
+
+    def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
+        """See FlowStore."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
+                f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
+                "AND dead_letter_id NOT IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
+                (json.dumps(list(refs)), json.dumps(list(without)), limit),
+            ).fetchall()
+        return [OutboxRow(*with_headers(row, 5)) for row in rows]
+
+    def delivered(self, dead_letter_ids: Sequence[str]) -> None:
+        """See FlowStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute(
+                "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(dead_letter_ids)),),
+            )
+            reached("processor: outbox not committed")
+
+
+def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
+    """A row with the headers in this column read from their JSON."""
+    return (*row[:column], headers_from_json(row[column]), *row[column + 1 :])
+
+
+def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
+    """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
+    for each in advances:
+        moved = connection.execute(
+            "UPDATE partitions SET next_offset = ? WHERE partition_ref = ? AND next_offset = ?",
+            (each.next_offset, each.ref, each.expected),
+        ).rowcount
+        if moved != 1:
+            raise StaleWriterError(
+                f"partition {each.ref} is not at offset {each.expected} any more: another process reads it"
+            )
+
+
+def _note_outcomes(connection: sqlite3.Connection, outcomes: Iterable[ReplayOutcome], now_ms: int) -> None:
+    """Sets items of the ledger and their dead letters to what became of them; an unknown replay has none."""
+    # SQLite takes a text in JSON only up to a NUL: another's id could be taken for one of ours, which have none.
+    states = {each.replay_id: each.state for each in outcomes if "\0" not in each.replay_id}
+    found = dict(
+        connection.execute(
+            "UPDATE job_items SET state = value FROM json_each(?) WHERE replay_id = key "
+            "RETURNING replay_id, dead_letter_id",
+            (json.dumps(states),),
+        )
+    )
+    # Of several replays of a dead letter the last one counts.
+    set_outcomes(connection, {found[name]: state for name, state in states.items() if name in found}, now_ms)
+
+
+def set_outcomes(
+    connection: sqlite3.Connection, states: dict[int, Literal["recovered", "dead_again"]], now_ms: int
+) -> None:
+    """Sets dead letters to what became of their replays; one that is on its way again takes it as what to go back to.
+
+    `states` has them by the dead letter's id.
+    """
+    again = connection.execute(
+        "UPDATE job_items SET status_before = value FROM json_each(?) "
+        "WHERE dead_letter_id = CAST(key AS INTEGER) AND state IN ('planned', 'sending') RETURNING dead_letter_id",
+        (json.dumps(states),),
+    ).fetchall()
+    settled = states.keys() - {dead_letter for (dead_letter,) in again}
+    connection.execute(
+        "UPDATE dead_letters SET status = told.value, status_at_ms = ? FROM json_each(?) AS told "
+        "WHERE dead_letters.id = CAST(told.key AS INTEGER)",
+        (now_ms, json.dumps({dead_letter: states[dead_letter] for dead_letter in settled})),
+    )
+
+
+def count_seconds_and_minutes(
+    connection: sqlite3.Connection,
+    now_ms: int,
+    orders: int = 0,
+    revenue_cents: int = 0,
+    retries: int = 0,
+    dead_letters: int = 0,
+) -> None:
+    """Adds to the figures of this second and this minute."""
+    for table, column, length_ms in (
+        ("flow_seconds", "second_ms", SECOND_MS),
+        ("flow_minutes", "minute_ms", MINUTE_MS),
+    ):
+        connection.execute(
+            f"INSERT INTO {table} ({column}, orders, revenue_cents, retries, dead_letters) VALUES (?, ?, ?, ?, ?) "
+            f"ON CONFLICT ({column}) DO UPDATE SET "
+            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
+            "retries = retries + excluded.retries, dead_letters = dead_letters + excluded.dead_letters",
+            (now_ms - now_ms % length_ms, orders, revenue_cents, retries, dead_letters),
+        )
+
+
+def _check_attempts(connection: sqlite3.Connection, taken: Sequence[tuple[int, int]]) -> None:
+    found = dict(
+        connection.execute(
+            "SELECT record_id, attempts FROM retries WHERE record_id IN (SELECT value FROM json_each(?))",
+            (json.dumps([record_id for record_id, _ in taken]),),
+        )
+    )
+    for record_id, attempts in taken:
+        if found.get(record_id) != attempts:
+            raise StaleWriterError(f"the parked record {record_id} was tried by another process")
+
+
+def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta) -> None:
+    orders, revenue_cents = sales.orders, sales.revenue_cents
+    if orders:
+        connection.execute(
+            "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
+        )
+        connection.executemany(
+            "INSERT INTO product_totals (product_ref, orders, revenue_cents) VALUES (?, ?, ?) "
+            "ON CONFLICT (product_ref) DO UPDATE SET "
+            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
+            list(sales),
+        )
+    if orders or batch.failed_attempts:
+        count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)
+
+
+def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
+    _RETRIES.insert(
+        connection,
+        (
+            (
+                each.record_id,
+                each.timestamp_ms,
+                each.key,
+                each.value,
+                headers_to_json(each.headers),
+                each.attempts,
+                each.due_at_ms,
+                each.first_failed_at_ms,
+                each.error_class,
+                each.reason,
+            )
+            for each in parked
+        ),
+    )
+
+
+def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
+    if settled:
+        connection.execute(
+            "DELETE FROM retries WHERE record_id IN (SELECT value FROM json_each(?))", (json.dumps(settled),)
+        )
+
+
+def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
+    _OUTBOX.insert(
+        connection,
+        (
+            (
+                row.dead_letter_id,
+                row.record_id,
+                row.timestamp_ms,
+                row.key,
+                row.value,
+                headers_to_json(row.headers),
+                now_ms,
+            )
+            for row in rows
+        ),
+    )

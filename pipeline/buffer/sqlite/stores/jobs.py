@@ -1,0 +1,278 @@
+"""Jobs, and the ledger of replays: what was asked for, what is on its way, what became of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
+from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
+from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
+from pipeline.buffer.sqlite.connection import atomic, translated_errors
+from pipeline.buffer.sqlite.stores.flow import with_headers
+from pipeline.crash_points import reached
+from pipeline.errors import UsageError
+
+_JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
+WINDOW_BYTES = 16_000_000
+"""What is sent at once is held in memory, however large the records are."""
+_UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
+
+
+class SqliteJobStore:
+    """The contract's JobStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    # -- asking
+
+    def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            return _job_of(connection, request_id) or _new_job(
+                connection, "produce", params, total, by, request_id, now_ms
+            )
+
+    def queue_replay(
+        self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
+    ) -> int | None:
+        """See JobStore."""
+        where, arguments = _replayable(which, limit)
+        with atomic(self._connection, self._path) as connection:
+            # 1. The same request again is the same job.
+            known = _job_of(connection, request_id)
+            if known is not None:
+                return known
+            # 2. The ledger takes what matches at this moment, with the status to go back to.
+            job_id = _new_job(connection, "replay", params, 0, by, request_id, now_ms)
+            total = connection.execute(
+                "INSERT INTO job_items (job_id, dead_letter_id, replay_id, status_before) "
+                f"SELECT :job_id, id, :request_id || '-' || id, status FROM dead_letters WHERE {where}",
+                arguments | {"job_id": job_id, "request_id": request_id},
+            ).rowcount
+            if total == 0:
+                connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+                return None
+            # 3. From here on they are on their way, and no other request can take them.
+            connection.execute("UPDATE jobs SET total = ? WHERE id = ?", (total, job_id))
+            connection.execute(
+                "UPDATE dead_letters SET status = 'replaying', status_at_ms = ?, replays = replays + 1 "
+                "WHERE id IN (SELECT dead_letter_id FROM job_items WHERE job_id = ?)",
+                (now_ms, job_id),
+            )
+            return job_id
+
+    def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
+        """See JobStore."""
+        where, arguments = _replayable(which, limit)
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
+                f"WHERE {where} ORDER BY id",
+                arguments | {"default_topic": default_topic},
+            )
+            for row in rows:
+                yield ReplayPreview(*row)
+
+    def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
+        """See JobStore."""
+        where, arguments = _replayable(which, None)
+        with translated_errors(self._path):
+            (count,) = self._connection.execute(
+                f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
+            ).fetchone()
+        return int(count)
+
+    def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            if connection.execute(
+                "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('running', 'cancelling')", (job_id,)
+            ).rowcount:
+                return True
+            if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'queued'", (job_id,)).fetchone():
+                _finish(connection, job_id, "cancelled", now_ms, "")
+                return True
+        return False
+
+    # -- doing
+
+    def get(self, job_id: int) -> Job | None:
+        """See JobStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else Job(*row)
+
+    def next_job(self, now_ms: int) -> Job | None:
+        """See JobStore."""
+        with translated_errors(self._path):
+            row = self._connection.execute(
+                f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
+            ).fetchone()
+        if row is None:
+            return None
+        job = Job(*row)
+        if job.state != "queued":
+            return job
+        reached("worker: before a job begins")
+        with atomic(self._connection, self._path) as connection:
+            started = connection.execute(
+                "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'",
+                (now_ms, job.id),
+            ).rowcount
+            reached("worker: beginning not committed")
+        reached("worker: job begun")
+        return replace(job, state="running") if started else None
+
+    def open_send_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            opened = connection.execute(
+                "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running' RETURNING kind",
+                (send_window, job_id),
+            ).fetchone()
+            if opened == ("replay",):
+                connection.execute(
+                    "UPDATE job_items SET state = 'sending' WHERE replay_id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(sending)),),
+                )
+            reached("worker: window not committed")
+        return opened is not None
+
+    def close_send_window(
+        self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
+    ) -> None:
+        """See JobStore."""
+        with atomic(self._connection, self._path) as connection:
+            connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
+            if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
+                # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
+                _note_sent(connection, sent, now_ms)
+                if errors:
+                    _note_errors(connection, errors, now_ms)
+            else:
+                connection.execute(
+                    "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
+                )
+            reached("worker: closing not committed")
+
+    def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
+        """See JobStore."""
+        return self._items(job_id, "planned", default_topic, limit, WINDOW_BYTES)
+
+    def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
+        """See JobStore."""
+        return self._items(job_id, "sending", default_topic, -1, math.inf)
+
+    def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
+        """See JobStore."""
+        reached("worker: before a job ends")
+        with atomic(self._connection, self._path) as connection:
+            _finish(connection, job_id, state, now_ms, error)
+            reached("worker: end not committed")
+        reached("worker: job ended")
+
+    def _items(self, job_id: int, state: str, default_topic: str, limit: int, max_bytes: float) -> list[ReplayItem]:
+        items: list[ReplayItem] = []
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
+                "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "
+                "FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
+                # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
+                "WHERE job_id = ? AND state = ? ORDER BY job_items.dead_letter_id LIMIT ?",
+                (default_topic, job_id, state, limit),
+            )
+            for row in rows:
+                items.append(ReplayItem(*with_headers(row, 7)))
+                max_bytes -= sum(len(part) for part in row[5:] if part)
+                if max_bytes <= 0:
+                    break
+        return items
+
+
+def _job_of(connection: sqlite3.Connection, request_id: str) -> int | None:
+    found = connection.execute("SELECT id FROM jobs WHERE request_id = ?", (request_id,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _new_job(
+    connection: sqlite3.Connection, kind: str, params: str, total: int, by: str, request_id: str, now_ms: int
+) -> int:
+    (job_id,) = connection.execute(
+        "INSERT INTO jobs (kind, params, requested_by, created_at_ms, total, request_id) VALUES (?, ?, ?, ?, ?, ?) "
+        "RETURNING id",
+        (kind, params, by, now_ms, total, request_id),
+    ).fetchone()
+    return int(job_id)
+
+
+def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Arguments]:
+    """The dead letters that a replay may take: open ones unless told otherwise, never those on their way."""
+    if not which.statuses and not (which.ids and limit is None):
+        which = replace(which, statuses=OPEN_STATUSES)
+    where, arguments = dead_letter_condition(which)
+    where += (
+        " AND status <> 'replaying' AND NOT EXISTS (SELECT 1 FROM job_items AS other "
+        "WHERE other.dead_letter_id = dead_letters.id AND other.state IN ('planned', 'sending'))"
+    )
+    if limit is not None:
+        where += " AND replays < :replay_limit"
+        arguments = arguments | {"replay_limit": limit}
+    return where, arguments
+
+
+def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int) -> None:
+    """Where each stands now, and that it does."""
+    # 1. The processor may have been faster: its outcome stays, and the dead letter may be on its way again by now.
+    connection.execute(
+        "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id IN (SELECT dead_letter_id "
+        "FROM job_items WHERE replay_id IN (SELECT value FROM json_each(?)) AND state = 'sending')",
+        (now_ms, json.dumps([each.send_id for each in sent])),
+    )
+    # 2. The place is noted in either case.
+    connection.execute(
+        'UPDATE job_items SET topic = value ->> 1, partition = value ->> 2, "offset" = value ->> 3, '
+        "state = iif(state = 'sending', 'sent', state) FROM json_each(?) WHERE replay_id = value ->> 0",
+        (json.dumps([(each.send_id, each.topic, each.partition, each.offset) for each in sent]),),
+    )
+
+
+def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms: int) -> None:
+    """What could not be sent, by replay id, and why."""
+    told = json.dumps(errors)
+    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", told, now_ms)
+    connection.execute(
+        "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
+        "WHERE replay_id = key AND state = 'sending'",
+        (told,),
+    )
+
+
+def _go_back(connection: sqlite3.Connection, which: str, argument: object, now_ms: int) -> None:
+    """The dead letters of these items were not sent: as if nobody had asked."""
+    connection.execute(
+        # The plus keeps SQLite from going through all that are being replayed.
+        "UPDATE dead_letters SET status = status_before, status_at_ms = ?, replays = replays - 1 "
+        f"FROM (SELECT dead_letter_id AS item_of, status_before FROM job_items WHERE {which}) "
+        "WHERE id = item_of AND +status = 'replaying'",
+        (now_ms, argument),
+    )
+
+
+def _finish(connection: sqlite3.Connection, job_id: int, state: str, now_ms: int, error: str) -> None:
+    if connection.execute("SELECT 1 FROM job_items WHERE job_id = ? AND state = 'sending'", (job_id,)).fetchone():
+        raise UsageError(f"job {job_id} has records under way: its window must be closed first")
+    _go_back(connection, "job_id = ? AND state = 'planned'", job_id, now_ms)
+    connection.execute("UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned'", (job_id,))
+    connection.execute(
+        "UPDATE jobs SET state = ?, finished_at_ms = ?, error = ?, send_window = NULL WHERE id = ?",
+        (state, now_ms, error or None, job_id),
+    )

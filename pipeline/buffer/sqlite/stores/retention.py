@@ -1,0 +1,282 @@
+"""Keeps the buffer at its size: prunes what is old in small steps, gives space back, and bounds the write-ahead log."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from pipeline.buffer.contract import Pruned, Retention, Role
+from pipeline.buffer.sqlite.connection import (
+    BUSY_TIMEOUT_S,
+    OFFSET_BITS,
+    WAL_KEPT_BYTES,
+    atomic,
+    offset_of,
+    ref_of,
+    translated_errors,
+)
+from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
+from pipeline.buffer.sqlite.write_queue import turn
+from pipeline.headers.dialects.orderpulse import dead_letter_id_of
+from pipeline.records import TopicIdentity
+
+ORDERS_AT_ONCE = 500
+DEAD_LETTERS_AT_ONCE = 100
+JOBS_AT_ONCE = 100
+PAGES_AT_ONCE = 128
+FREE_SHARE_KEPT = 16
+"""One page in so many may stay unused: new rows take it, and the file does not shrink and grow all the time."""
+
+_SETTLED = "status IN ('recovered', 'dead_again', 'discarded')"
+
+# A record's lives go oldest first, and none whose next life is still on its way to us or whose job still runs.
+_PRUNABLE = f"""
+FROM dead_letters INDEXED BY dead_letters_settled
+WHERE {_SETTLED} AND status_at_ms < :before_ms AND replay_of IS NULL
+  AND (status <> 'dead_again' OR EXISTS (SELECT 1 FROM dead_letters AS next WHERE next.replay_of = dead_letters.id))
+  AND NOT EXISTS (
+      SELECT 1 FROM job_items JOIN jobs ON jobs.id = job_id
+      WHERE dead_letter_id = dead_letters.id AND jobs.state IN ('queued', 'running', 'cancelling'))
+ORDER BY status_at_ms LIMIT :at_once
+"""
+# The oldest orders of a partition are those with the lowest offsets; a retried one among them is younger.
+_OLD_ORDERS = """
+SELECT record_id, product_ref, price_cents, processed_at_ms FROM (
+    SELECT record_id, product_ref, price_cents, processed_at_ms FROM order_rows
+    WHERE record_id >= :first AND record_id < :end ORDER BY record_id LIMIT :at_once)
+WHERE processed_at_ms < :before_ms
+"""
+_OLD_PRODUCE_JOBS = """
+FROM jobs WHERE kind = 'produce' AND state IN ('done', 'failed', 'cancelled') AND finished_at_ms < ? ORDER BY id LIMIT ?
+"""
+_FOREVER_MS = 1 << 62
+
+
+class SqliteUpkeepStore:
+    """The contract's UpkeepStore on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def used_bytes(self) -> int:
+        """See UpkeepStore."""
+        return self._pragma("page_size") * (self._pragma("page_count") - self._pragma("freelist_count"))
+
+    def prune(self, retention: Retention) -> Pruned:
+        """See UpkeepStore."""
+        if retention.max_bytes and self.used_bytes() > retention.max_bytes:
+            oldest = self._prune_oldest()
+            if oldest:
+                return oldest
+        if retention.orders_before_ms is not None:
+            pruned = self._prune_old_orders(retention.orders_before_ms)
+            if pruned:
+                return pruned
+        if retention.dead_letters_before_ms is not None:
+            return self._prune_dead_letters(retention.dead_letters_before_ms)
+        return Pruned()
+
+    def incremental_vacuum(self) -> int:
+        """See UpkeepStore."""
+        with translated_errors(self._path):
+            beyond = self._pragma("freelist_count") - self._pragma("page_count") // FREE_SHARE_KEPT
+            if beyond <= 0:
+                return 0
+            before = self._pragma("page_count")
+            # A page for each time that the next row is asked for; `execute` asks once where there are no columns.
+            with turn(self._path, BUSY_TIMEOUT_S):
+                self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
+            return (before - self._pragma("page_count")) * self._pragma("page_size")
+
+    def wal_bytes(self) -> int:
+        """See UpkeepStore."""
+        wal = self._path.with_name(f"{self._path.name}-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
+    def empty_wal(self, above_bytes: int = WAL_KEPT_BYTES) -> bool:
+        """See UpkeepStore."""
+        if self.wal_bytes() <= above_bytes:
+            return True
+        with translated_errors(self._path):
+            # Without waiting: while a checkpoint waits for a reader, every writer waits for the checkpoint.
+            patience_ms = self._pragma("busy_timeout")
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+        return not busy
+
+    # -- orders
+
+    def _prune_oldest(self) -> Pruned:
+        """Of orders and settled dead letters what is oldest, however old that is."""
+        order = min(((at_ms, ref) for ref in self._partitions() for at_ms in self._first_order_ms(ref)), default=None)
+        letter = self._first_dead_letter_ms()
+        if order is not None and (letter is None or order[0] <= letter):
+            return self._prune_orders(order[1], _FOREVER_MS)
+        return self._prune_dead_letters(_FOREVER_MS)
+
+    def _prune_old_orders(self, before_ms: int) -> Pruned:
+        for ref in self._partitions():
+            pruned = self._prune_orders(ref, before_ms)
+            if pruned:
+                return pruned
+        return self._prune_produce_jobs(before_ms)
+
+    def _prune_orders(self, ref: int, before_ms: int) -> Pruned:
+        span = {"first": ref << OFFSET_BITS, "end": ref + 1 << OFFSET_BITS}
+        chosen = {**span, "before_ms": before_ms, "at_once": ORDERS_AT_ONCE}
+        with translated_errors(self._path):
+            if self._connection.execute(_OLD_ORDERS, chosen).fetchone() is None:
+                return Pruned()
+        with atomic(self._connection, self._path) as connection:
+            rows = connection.execute(_OLD_ORDERS, chosen).fetchall()
+            # 1. What is counted and will not be there any more.
+            _count_pruned_orders(connection, rows)
+            # 2. Up to where the partition has gaps that are ours.
+            _note_pruned_below(connection, ref, max((offset_of(row[0]) for row in rows), default=-1) + 1)
+            # 3. The rows.
+            connection.executemany("DELETE FROM order_rows WHERE record_id = ?", [row[:1] for row in rows])
+        return Pruned(orders=len(rows))
+
+    def _prune_produce_jobs(self, before_ms: int) -> Pruned:
+        """Who asked for orders that are pruned."""
+        with translated_errors(self._path):
+            if self._connection.execute(f"SELECT 1 {_OLD_PRODUCE_JOBS}", (before_ms, 1)).fetchone() is None:
+                return Pruned()
+        with atomic(self._connection, self._path) as connection:
+            jobs = connection.execute(
+                f"DELETE FROM jobs WHERE id IN (SELECT id {_OLD_PRODUCE_JOBS})", (before_ms, JOBS_AT_ONCE)
+            ).rowcount
+        return Pruned(jobs=jobs)
+
+    # -- dead letters
+
+    def _prune_dead_letters(self, before_ms: int) -> Pruned:
+        chosen = {"before_ms": before_ms, "at_once": DEAD_LETTERS_AT_ONCE}
+        with translated_errors(self._path):
+            if self._connection.execute(f"SELECT 1 {_PRUNABLE}", chosen).fetchone() is None:
+                return Pruned()
+        with atomic(self._connection, self._path) as connection:
+            rows = connection.execute(
+                "SELECT id, record_id, received_at_ms, fingerprint, dead_letter_id, source_topic, source_partition, "
+                f"source_offset {_PRUNABLE}",
+                chosen,
+            ).fetchall()
+            ids = json.dumps([row[0] for row in rows])
+            # 1. What is counted and will not be there any more.
+            _count_pruned_dead_letters(connection, [row[2] for row in rows])
+            # 2. Where Kafka may hold what we do not: in the dead-letter topic, and where it came from.
+            for _, record, _, _, dead_letter_id, *source in rows:
+                _note_pruned_below(connection, ref_of(record), offset_of(record) + 1)
+                _note_pruned_source(connection, dead_letter_id, *source)
+            # 3. The ledger's part, which refers to the rows.
+            jobs = _prune_items(connection, ids)
+            # 4. The rows. What they became has nothing before it from here on.
+            connection.execute(
+                "UPDATE dead_letters SET replay_of = NULL WHERE replay_of IN (SELECT value FROM json_each(?))", (ids,)
+            )
+            connection.execute("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+            # 5. Groups that have nothing in them.
+            connection.executemany(
+                "DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", {(row[3],) for row in rows}
+            )
+        return Pruned(dead_letters=len(rows), jobs=jobs)
+
+    # -- looking
+
+    def _partitions(self) -> list[int]:
+        role: Role = "processor"
+        with translated_errors(self._path):
+            rows = self._connection.execute("SELECT partition_ref FROM partitions WHERE role = ?", (role,))
+            return [ref for (ref,) in rows]
+
+    def _first_order_ms(self, ref: int) -> list[int]:
+        """When the partition's first order was processed; empty when it has none."""
+        with translated_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT processed_at_ms FROM order_rows WHERE record_id >= ? AND record_id < ? "
+                "ORDER BY record_id LIMIT 1",
+                (ref << OFFSET_BITS, ref + 1 << OFFSET_BITS),
+            )
+            return [at_ms for (at_ms,) in rows]
+
+    def _first_dead_letter_ms(self) -> int | None:
+        with translated_errors(self._path):
+            found = self._connection.execute(
+                f"SELECT status_at_ms {_PRUNABLE}", {"before_ms": _FOREVER_MS, "at_once": 1}
+            ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _pragma(self, name: str) -> int:
+        with translated_errors(self._path):
+            return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _count_pruned_orders(connection: sqlite3.Connection, rows: list[tuple[int, int, int, int]]) -> None:
+    by_product: dict[int, list[int]] = {}
+    by_minute: dict[int, list[int]] = {}
+    for _, product_ref, price_cents, processed_at_ms in rows:
+        by_product.setdefault(product_ref, []).append(price_cents)
+        by_minute.setdefault(processed_at_ms - processed_at_ms % MINUTE_MS, []).append(price_cents)
+    added = "SET pruned_orders = pruned_orders + ?, pruned_revenue_cents = pruned_revenue_cents + ?"
+    connection.execute(f"UPDATE totals {added}", (len(rows), sum(row[2] for row in rows)))
+    connection.executemany(f"UPDATE product_totals {added} WHERE product_ref = ?", _sums(by_product))
+    connection.executemany(f"UPDATE flow_minutes {added} WHERE minute_ms = ?", _sums(by_minute))
+
+
+def _sums(prices_by: dict[int, list[int]]) -> list[tuple[int, int, int]]:
+    return [(len(prices), sum(prices), key) for key, prices in prices_by.items()]
+
+
+def _count_pruned_dead_letters(connection: sqlite3.Connection, received_at_ms: list[int]) -> None:
+    added = "SET pruned_dead_letters = pruned_dead_letters +"
+    connection.execute(f"UPDATE totals {added} ?", (len(received_at_ms),))
+    connection.executemany(
+        f"UPDATE flow_minutes {added} 1 WHERE minute_ms = ?", [(at_ms - at_ms % MINUTE_MS,) for at_ms in received_at_ms]
+    )
+
+
+def _note_pruned_below(connection: sqlite3.Connection, ref: int, offset: int) -> None:
+    connection.execute(
+        "UPDATE partitions SET pruned_below = max(pruned_below, ?) WHERE partition_ref = ?", (offset, ref)
+    )
+
+
+def _note_pruned_source(
+    connection: sqlite3.Connection, dead_letter_id: str, topic: str | None, partition: int | None, offset: int | None
+) -> None:
+    """The failed record has no trace in the buffer any more. Of the topic's generations its id tells the right one."""
+    if topic is None or partition is None or offset is None:
+        return
+    generations = connection.execute(
+        "SELECT partition_ref, cluster_id, topic, topic_id FROM partitions JOIN topics USING (topic_ref) "
+        "WHERE (role, topic, partition) = ('processor', ?, ?)",
+        (topic, partition),
+    ).fetchall()
+    for ref, *identity in generations:
+        if dead_letter_id_of(TopicIdentity(*identity), partition, offset) == dead_letter_id:
+            _note_pruned_below(connection, ref, offset + 1)
+
+
+def _prune_items(connection: sqlite3.Connection, ids: str) -> int:
+    """Takes these dead letters' items out of the ledger, and the jobs that had no others; returns how many jobs."""
+    items = "FROM job_items WHERE dead_letter_id IN (SELECT value FROM json_each(?))"
+    counts = connection.execute(
+        "SELECT count(*) FILTER (WHERE state IN ('sent', 'recovered', 'dead_again')), "
+        f"count(*) FILTER (WHERE state = 'failed'), count(*), job_id {items} GROUP BY job_id",
+        (ids,),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE jobs SET pruned_done = pruned_done + ?, pruned_failed = pruned_failed + ?, "
+        "pruned_total = pruned_total + ? WHERE id = ?",
+        counts,
+    )
+    connection.execute(f"DELETE {items}", (ids,))
+    return connection.executemany(
+        "DELETE FROM jobs WHERE id = ? AND NOT EXISTS (SELECT 1 FROM job_items WHERE job_id = jobs.id)",
+        [row[3:] for row in counts],
+    ).rowcount

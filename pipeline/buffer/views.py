@@ -1,0 +1,126 @@
+"""What readers are given: rows and figures as people look at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.records import Headers
+
+OrderSort = Literal["created_at_ms", "price_cents", "order_id"]
+DeadLetterSort = Literal["id", "failed_at_ms", "price_cents", "attempts", "order_id"]
+Grain = Literal["second", "minute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A query's answer. `cut` says in words what is missing from it; empty when nothing is."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    cut: str = ""
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column."""
+        index = self.columns.index(name)
+        return [row[index] for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of rows; `more` when counting stopped there."""
+
+    rows: int
+    more: bool
+
+    def __str__(self) -> str:
+        return f"{self.rows:,}{'+' if self.more else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The buffer's totals. Money in cents."""
+
+    orders: int
+    revenue_cents: int
+    dead_letters: int
+
+    @property
+    def average_cents(self) -> float | None:
+        """The running average price; None without orders."""
+        return self.revenue_cents / self.orders if self.orders else None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as people see it. Times are epoch ms; `recovered` and `dead_again` count a replay's outcomes so far."""
+
+    id: int
+    kind: str
+    state: str
+    params: str
+    requested_by: str
+    created_at_ms: int
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    done: int
+    failed: int
+    total: int
+    error: str | None
+    recovered: int
+    dead_again: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterView:
+    """A dead letter as a table shows it."""
+
+    id: int
+    order_id: str | None
+    product: str | None
+    price_cents: int | None
+    created_at_ms: int | None
+    failed_at_ms: int
+    first_failed_at_ms: int | None
+    reason: str
+    error_class: str | None
+    attempts: int | None
+    status: str
+    replays: int
+    source_topic: str | None
+    source_partition: int | None
+    source_offset: int | None
+    dialect: str
+    fingerprint: str
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def source(self) -> str:
+        """The source position as far as its dialect tells it."""
+        if self.source_topic is None:
+            return ""
+        place = "" if self.source_partition is None else f"[{self.source_partition}]"
+        return f"{self.source_topic}{place}" + ("" if self.source_offset is None else f" offset {self.source_offset}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterDetail:
+    """All there is of one dead letter."""
+
+    row: DeadLetterView
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    stacktrace: str | None
+    rule: str | None
+    stage: str | None
+    consumer_group: str | None
+    customer_id: str | None
+    source_timestamp_ms: int | None
+    timestamp_ms: int
+    received_at_ms: int
+    status_at_ms: int
+    replay_of: int | None
+    dead_letter_id: str

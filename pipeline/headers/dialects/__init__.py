@@ -1,0 +1,1 @@
+"""One module for each dialect of dead-letter headers."""

@@ -1,0 +1,1 @@
+"""What people ask for: produce and replay jobs, from the request to the last confirmed record."""

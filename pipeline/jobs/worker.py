@@ -1,0 +1,147 @@
+"""The worker: runs what people asked for, watches the dead-letter rate, and keeps the buffer tidy."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.buffer import Buffer, Job, open_buffer
+from pipeline.clock import Clock, StopSignal, is_due
+from pipeline.errors import BufferUnavailableError, SchemaRefusedError
+from pipeline.jobs.pace import Pace
+from pipeline.jobs.producer import ProduceRun
+from pipeline.jobs.replay import ReplayRun
+from pipeline.jobs.runs import JobRun
+from pipeline.jobs.sending import WindowSender
+from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
+from pipeline.orders.serde import OrderCodec
+from pipeline.running.sessions import keep_going
+from pipeline.running.statusboard import StatusWriter
+from pipeline.settings import Settings
+from pipeline.watching.alerts import AlertWatch
+from pipeline.watching.upkeep import Upkeep
+
+LOOK_FOR_JOBS_EVERY_S = 0.2
+STEP_S = 0.05
+UPKEEP_EVERY_MS = 1000
+
+
+def run_worker(
+    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+) -> None:
+    """Runs jobs until asked to stop. `steady_clock` is one that nobody sets."""
+
+    def session() -> None:
+        # FULL: what the ledger says was sent, or not yet, must survive a power cut.
+        with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
+            worker = _Worker(settings, codec, buffer, clock, steady_clock, stop, status)
+            try:
+                worker.run()
+            finally:
+                worker.close()
+
+    keep_going(session, status, clock, stop)
+
+
+@contextmanager
+def _only_worker(settings: Settings) -> Iterator[None]:
+    """Two workers would each send what the other has under way."""
+    with (settings.data_dir / "worker.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BufferUnavailableError(f"another worker works on {settings.data_dir}") from error
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class _Worker:
+    """One session. Connects to Kafka when there is a job to do; the upkeep needs none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        codec: OrderCodec,
+        buffer: Buffer,
+        clock: Clock,
+        steady_clock: Clock,
+        stop: StopSignal,
+        status: StatusWriter,
+    ) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._buffer = buffer
+        self._clock = clock
+        self._steady_clock = steady_clock
+        self._stop = stop
+        self._status = status
+        self._alerts = AlertWatch(settings, buffer.watch)
+        self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
+        self._upkeep_at_ms = 0
+
+    def run(self) -> None:
+        """Takes jobs in the order in which they were asked for."""
+        while not self._stop.is_set():
+            job = self._buffer.jobs.next_job(self._clock())
+            if job is None:
+                self._upkeep(None)
+                self._stop.wait(LOOK_FOR_JOBS_EVERY_S)
+            else:
+                self._run(job)
+
+    def close(self) -> None:
+        """Ends what runs beside the jobs."""
+        self._alerts.close()
+
+    def _run(self, job: Job) -> None:
+        cluster = find_cluster(self._settings)
+        view = ClusterView(self._settings, cluster)
+        watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
+        sender = Sender(self._settings, cluster)
+        # While the topics are looked up and the processor is waited for.
+        sender.connect()
+        try:
+            run = self._job_run(job, cluster, view, sender)
+            while not run.step(STEP_S):
+                watch.check()
+                self._upkeep(job, run.detail or sender.trouble)
+                if self._stop.is_set():
+                    return  # an open window is looked for at the next start
+                if run.idle:
+                    self._stop.wait(STEP_S)
+        except SchemaRefusedError as error:
+            # Waiting would hold up every job behind it.
+            self._buffer.jobs.finish(job.id, "failed", self._clock(), str(error))
+        finally:
+            watch.close()
+            sender.close()
+
+    def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
+        topic = self._settings.orders_topic
+        if job.kind == "produce":
+            view.ensure_topic(topic)
+        # Dead letters may be somebody else's: then there need be no orders topic.
+        return [topic] if topic in view.partitions() else []
+
+    def _job_run(self, job: Job, cluster: Cluster, view: ClusterView, sender: Sender) -> JobRun:
+        window_sender = WindowSender(self._settings, cluster, view, sender)
+        pace = Pace(self._settings, self._clock)
+        topic = self._settings.orders_topic
+        if job.kind == "produce":
+            return ProduceRun(
+                job, self._buffer, window_sender, pace, topic, self._codec, self._clock, self._steady_clock
+            )
+        return ReplayRun(job, self._buffer, window_sender, pace, topic, self._clock, self._steady_clock)
+
+    def _upkeep(self, job: Job | None, detail: str = "") -> None:
+        now_ms = self._clock()
+        if not is_due(now_ms, self._upkeep_at_ms, UPKEEP_EVERY_MS):
+            return
+        self._upkeep_at_ms = now_ms
+        self._buffer.check_file()
+        self._status.say("running", detail, {"job": job.id if job else None})
+        self._alerts.check(now_ms)
+        self._upkeep_of_buffer.round(now_ms)

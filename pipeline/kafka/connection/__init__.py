@@ -1,0 +1,1 @@
+"""What every client of the library has in common: its properties, and what brokers refuse, in words."""

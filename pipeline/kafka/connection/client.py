@@ -1,0 +1,154 @@
+"""What every client of the library has in common: its properties, its complaints, and calls that wait for an answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from pipeline.errors import KafkaUnavailableError, SettingsError
+from pipeline.kafka.cluster import Cluster
+from pipeline.kafka.connection.properties import ClientKind, properties_for
+from pipeline.kafka.connection.refusals import NOTHING_SPECIAL, Asked, broker_in, in_words, is_refusal
+from pipeline.settings import Settings, variable_of, without_secrets
+
+log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
+ANSWER_S = 4.0
+"""A call cannot be interrupted; a role that is asked to end in the middle of one has still to end within 5 s."""
+TRIES_S = (0.5, 1.0, 2.5)
+"""How long each try for an answer waits: a refusal is known after the first one, a slow cluster has the last one."""
+_NOT_TOLD_YET = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+)
+SPREADING_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long to wait, look by look, until a new topic is known to the brokers; after that its use tells what is wrong."""
+LEAVE_S = 2.0
+_AT_WORK = frozenset({"UP", "UPDATE", "INIT"})
+"""A broker's states in librdkafka's statistics when all is well with it, or when it was not needed yet."""
+MAX_MESSAGE_BYTES = 64_000_000
+"""Larger than any broker's default, so that it is the broker who says no."""
+
+
+_SILENT = logging.getLogger("librdkafka")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+"""What librdkafka would print by itself, we say in our words; see `error_cb`."""
+
+
+class Trouble:
+    """Collects what librdkafka reports from its threads and says it in one line."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.last = ""
+        """What it complained of last; empty when all is well."""
+        self.refusal = ""
+        """The first time that a broker turned us away, if any did; brokers that do not answer are no refusal."""
+        self.refused_by = ""
+        """The address of that broker."""
+
+    def __call__(self, error: KafkaError) -> None:
+        log.debug("librdkafka: %s", error.str())
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            # It says less than what came before it, if anything did.
+            no_broker = f"no connection to {self._cluster.bootstrap_servers}"
+            self.last = self.last or in_words(error.name(), no_broker)
+            return
+        self.last = words_of(error)
+        if is_refusal(error.name(), error.str()) and not self.refusal:
+            self.refusal, self.refused_by = self.last, broker_in(error.str())
+
+    def on_stats(self, statistics: str) -> None:
+        """Takes the library's word for it that every broker is connected again."""
+        if self.last and not self.refusal:
+            brokers = [broker for broker in json.loads(statistics)["brokers"].values() if broker["nodeid"] >= 0]
+            if brokers and all(broker["state"] in _AT_WORK for broker in brokers):
+                self.clear()
+
+    def clear(self) -> None:
+        """All is well again."""
+        self.last = self.refusal = ""
+
+    def explain(self, doing: str, error: Exception | None, asked: Asked = NOTHING_SPECIAL) -> str:
+        """Why `doing` something failed: the refusal if there was one, else what is known of the error."""
+        said = words_of(error.args[0], asked) if isinstance(error, KafkaException) else "no answer"
+        known = self.refusal or (self.last if not isinstance(error, KafkaException) or _vague(error.args[0]) else "")
+        return f"{doing}: {known or said}"
+
+
+def words_of(error: KafkaError, asked: Asked = NOTHING_SPECIAL) -> str:
+    """The library's error in our words."""
+    return in_words(error.name(), error.str(), asked)
+
+
+def _vague(error: KafkaError) -> bool:
+    return error.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
+
+
+def check_kafka_config(settings: Settings) -> None:
+    """Raises SettingsError for a property that librdkafka does not know or a value it cannot use; connects nowhere."""
+    clients: tuple[tuple[ClientKind, Callable[[dict[str, Any]], Any], dict[str, Any]], ...] = (
+        ("consumer", Consumer, {"group.id": settings.group_id}),
+        ("producer", Producer, {"enable.idempotence": True}),
+        ("admin", AdminClient, {}),
+    )
+    nowhere = Cluster("")
+    for kind, make, more in clients:
+        config = client_config(settings, nowhere, kind, Trouble(nowhere)) | more | {"logger": _SILENT}
+        del config["bootstrap.servers"]
+        new_client(make, settings, config)
+
+
+def new_client(make: Callable[[dict[str, Any]], Any], settings: Settings, config: dict[str, Any]) -> Any:
+    """A client of the library. Raises SettingsError when it does not take the properties."""
+    try:
+        return make(config)
+    except (KafkaException, TypeError, ValueError) as error:
+        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        line = " ".join(without_secrets(settings, said).split())
+        raise SettingsError(f"{variable_of('kafka_config')}: {line}") from error
+
+
+def client_config(settings: Settings, cluster: Cluster, kind: ClientKind, trouble: Trouble) -> dict[str, Any]:
+    """The properties of a client: ours, and over them those of the settings."""
+    given = properties_for(settings, kind)
+    ours: dict[str, Any] = {
+        "bootstrap.servers": cluster.bootstrap_servers,
+        "client.id": f"{settings.group_id}-{kind}",
+        # Broker restarts are ordinary; the default of 10 s is a long time on a page.
+        "reconnect.backoff.max.ms": 1000,
+        "log_level": 2,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "receive.message.max.bytes": 4 * MAX_MESSAGE_BYTES,
+    }
+    if not {"debug", "log_level"} & given.keys():
+        ours["logger"] = _SILENT
+    return {"error_cb": trouble} | ours | given
+
+
+def answered(doing: str, call: Callable[..., Any], *args: Any, asked: Asked = NOTHING_SPECIAL, **options: Any) -> Any:
+    """What a call answers. Raises KafkaUnavailableError with what we were `doing` when it fails."""
+    try:
+        return call(*args, **options)
+    except KafkaException as error:
+        raise KafkaUnavailableError(f"{doing}: {words_of(error.args[0], asked)}") from error
+
+
+def retry_until_known(ask: Callable[[], _Answer]) -> _Answer:
+    """An answer about a topic, which a broker can give a moment after the controller has made the topic."""
+    pause = threading.Event()
+    for wait_s in SPREADING_S:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_TOLD_YET:
+                raise
+        pause.wait(wait_s)
+    return ask()

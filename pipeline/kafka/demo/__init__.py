@@ -1,0 +1,1 @@
+"""The demo cluster, which is inside the client library."""

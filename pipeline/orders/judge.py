@@ -1,0 +1,92 @@
+"""Says of one record what it is: an order that is accepted, or why not."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+from pipeline.clock import Clock
+from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
+from pipeline.orders.columns import Flags, OrderColumns
+from pipeline.orders.handlers import HEADERS_LOOKED_AT, Handler
+from pipeline.orders.rules import RulesFile
+from pipeline.orders.serde import OrderCodec
+from pipeline.records import Order, Record, RecordContext
+
+STACKTRACE_CHARACTERS = 8000
+
+
+class Judge:
+    """Decodes, validates and handles; the same for first attempts and retries."""
+
+    def __init__(self, codec: OrderCodec, rules_file: RulesFile, handler: Handler, clock: Clock) -> None:
+        self._codec = codec
+        self._rules_file = rules_file
+        self._handler = handler
+        self._clock = clock
+
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        self._codec.recheck_registry()
+
+    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | RecordError:
+        """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
+
+        `valid` is the record's order where `prevalidate` has found it valid already.
+        Raises RegistryUnavailableError when nobody can say.
+        """
+        if valid is not None and record.headers_readable:
+            return self._handle(valid, record, attempt)
+        try:
+            if not record.headers_readable:
+                raise UndecodableError(
+                    "a header's name is not UTF-8; key and value are kept, headers are not", "headers"
+                )
+            order = self._codec.decode(record.value)
+            self._rules_file.rules.check(order, self._clock())
+        except PermanentError as error:
+            return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
+        return self._handle(order, record, attempt)
+
+    @property
+    def headers_looked_at(self) -> frozenset[str] | None:
+        """The handler does nothing with a record that has none of these headers; None: it must see every record."""
+        return HEADERS_LOOKED_AT.get(self._handler)
+
+    def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags]:
+        """Orders as far as they can be read at a glance, and which of them are valid; ask `judge` about all others.
+
+        Raises RegistryUnavailableError when nobody can say.
+        """
+        orders = self._codec.decode_many(values)
+        return orders, self._rules_file.rules.valid_mask(orders, self._clock())
+
+    def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
+        try:
+            self._handler(order, RecordContext(record.position, record.key, record.headers, attempt))
+        except RecordError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the handler is somebody else's code: whatever it raises is a failure
+            failure = PermanentError(str(error) or type(error).__name__)
+            failure.__cause__ = error
+            return failure
+        return order
+
+
+def is_transient(error: RecordError) -> bool:
+    """Whether another attempt may help."""
+    return isinstance(error, TransientError)
+
+
+def class_of(error: RecordError) -> str:
+    """The full name of the class of what went wrong: the handler's own exception where there is one."""
+    kind = type(error.__cause__ or error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def stacktrace_of(error: RecordError) -> str:
+    """The handler's stack, cut to its innermost 8,000 characters; empty where no handler was involved."""
+    failed = error.__cause__ or error
+    if failed.__traceback__ is None:
+        return ""
+    return "".join(traceback.format_exception(failed))[-STACKTRACE_CHARACTERS:]

@@ -1,0 +1,369 @@
+"""Orders to bytes and back, in Confluent's framing and in Avro's single-object encoding.
+
+Formats: https://avro.apache.org/docs/1.12.0/specification/#single-object-encoding and
+https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
+
+from pipeline.errors import SettingsError, UndecodableError
+from pipeline.orders.avro import Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
+from pipeline.orders.columns import OrderColumns, Values, joined, read_columns, write_columns
+from pipeline.records import Order
+
+LATEST_VERSION = 2
+SINGLE_OBJECT_MARK = b"\xc3\x01"
+CONFLUENT_MARK = b"\x00"
+_FINGERPRINT_END = 10
+_SCHEMA_ID_END = 5
+_FRAMES_AT_ONCE = 8
+_VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
+# Its region is the default, because version 1 has none.
+_PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
+# What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
+_SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+class SchemaRegistry(Protocol):
+    """Where schemas are found by the id that Confluent's framing carries.
+
+    Every call raises RegistryUnavailableError when there is no answer.
+    """
+
+    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        """The schema's JSON text, after the texts of those it refers to; None when there is none."""
+
+    def register(self, subject: str, text: str) -> int:
+        """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""
+
+    def recheck(self) -> None:
+        """Asks again for what was not answered last, if anything."""
+
+
+class OrderEncoder(Protocol):
+    """Makes an order the value of a record."""
+
+    def encode(self, order: Order) -> bytes:
+        """The bytes."""
+
+    def encode_many(self, orders: OrderColumns) -> list[bytes]:
+        """The bytes of each, the same as `encode` makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSchema:
+    """A parsed schema with its named types, and the text it was parsed from."""
+
+    text: str
+    parsed: Schema
+    names: Names
+
+    def fingerprint(self) -> bytes:
+        """CRC-64-AVRO of the canonical form, little-endian as in single-object encoding."""
+        return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(self.text)), "CRC-64-AVRO"))
+
+
+def parse(text: str, referenced: Sequence[str] = ()) -> WriterSchema:
+    """Parses a schema's JSON, after that of the schemas it refers to. Raises UnresolvableError saying what is wrong."""
+    names: dict[str, Schema] = {}
+    try:
+        for each in referenced:
+            parse_schema(json.loads(each), names)
+        parsed = parse_schema(json.loads(text), names)
+    except _SCHEMA_FAULTS as error:
+        raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
+    for name, schema in names.items():
+        _check_named_type(name, schema)
+    return WriterSchema(text, parsed, names)
+
+
+def _check_named_type(name: str, schema: Schema) -> None:
+    """fastavro leaves these unchecked, and a reader would trip over them."""
+    size = schema.get("size", 0)
+    if not isinstance(size, int) or size < 0:
+        raise UnresolvableError(f"the size of {name} is {size!r}")
+    for named in (schema, *schema.get("fields", [])):
+        aliases = named.get("aliases", [])
+        if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (named["name"], *aliases)):
+            raise UnresolvableError(f"{name} has a name or an alias that is no text")
+
+
+class SchemaStore:
+    """The schemas of the schemas folder. `order.vN.avsc` are ours; other files hold what others write with."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads the folder once. Raises SettingsError when it holds no usable Order."""
+        files = sorted(folder.glob("*.avsc")) if folder.is_dir() else []
+        schemas = {path.name: _read_schema_file(path) for path in files}
+        self._versions = _versions(schemas)
+        if not self._versions:
+            raise SettingsError(f"the schemas folder {folder} has no order.v1.avsc or order.v2.avsc")
+        self._by_fingerprint = {schema.fingerprint(): schema for schema in schemas.values()}
+        _check_usable(folder, self._versions, self.latest)
+
+    @property
+    def latest(self) -> WriterSchema:
+        """The version that orders are read into."""
+        return self._versions[max(self._versions)]
+
+    def version(self, version: int) -> WriterSchema:
+        """The schema that is written as this version. Raises SettingsError when there is none."""
+        if version not in self._versions:
+            raise SettingsError(f"the schemas folder has no order.v{version}.avsc")
+        return self._versions[version]
+
+    def by_fingerprint(self, fingerprint: bytes) -> WriterSchema | None:
+        """The schema with this CRC-64-AVRO fingerprint (8 bytes, little-endian)."""
+        return self._by_fingerprint.get(fingerprint)
+
+
+def _read_schema_file(path: Path) -> WriterSchema:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the schema {path} cannot be read: {error}") from error
+    except UnresolvableError as error:
+        raise SettingsError(f"the schema {path} cannot be used: {error}") from error
+
+
+def _versions(schemas: dict[str, WriterSchema]) -> dict[int, WriterSchema]:
+    named = ((_VERSIONED_FILE.fullmatch(name), schema) for name, schema in schemas.items())
+    return {int(match[1]): schema for match, schema in named if match}
+
+
+def _check_usable(folder: Path, versions: dict[int, WriterSchema], latest: WriterSchema) -> None:
+    for number, schema in versions.items():
+        try:
+            plan_order(schema.parsed, schema.names, latest.parsed)
+        except UnresolvableError as error:
+            raise SettingsError(f"the schema {folder / f'order.v{number}.avsc'} describes no Order: {error}") from error
+
+
+class OrderCodec:
+    """Encodes and decodes orders. Reads both framings; a Confluent schema id needs the registry."""
+
+    def __init__(self, store: SchemaStore, registry: SchemaRegistry | None = None) -> None:
+        self._store = store
+        self._registry = registry
+        self._plans_by_fingerprint: dict[bytes, OrderPlan] = {}
+        self._plans_by_id: dict[int, OrderPlan] = {}
+        self._writers: dict[int, _OrderWriter] = {}
+
+    def encode(self, order: Order, version: int = LATEST_VERSION) -> bytes:
+        """The order in single-object encoding."""
+        writer = self._writer(version)
+        return writer.encode(order, writer.frame)
+
+    def encode_many(self, orders: OrderColumns, version: int = LATEST_VERSION) -> list[bytes]:
+        """The orders in single-object encoding."""
+        writer = self._writer(version)
+        return writer.encode_many(orders, writer.frame)
+
+    def encode_confluent(self, order: Order, schema_id: int, version: int = LATEST_VERSION) -> bytes:
+        """The order in Confluent's framing; `schema_id` is what the registry calls this version."""
+        return self._writer(version).encode(order, _confluent_frame(schema_id))
+
+    def encode_many_confluent(self, orders: OrderColumns, schema_id: int, version: int = LATEST_VERSION) -> list[bytes]:
+        """The orders in Confluent's framing."""
+        return self._writer(version).encode_many(orders, _confluent_frame(schema_id))
+
+    def encoder_for(self, topic: str) -> OrderEncoder:
+        """What writes orders to this topic: in Confluent's framing where there is a registry, which is told the schema.
+
+        Raises RegistryUnavailableError and SchemaRefusedError.
+        """
+        if self._registry is None:
+            return self
+        self._writer(LATEST_VERSION)  # refuses a schema that we cannot write before anybody else sees it
+        text = self._store.version(LATEST_VERSION).text
+        return _ConfluentEncoder(self, self._registry.register(f"{topic}-value", text))
+
+    def recheck_registry(self) -> None:
+        """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
+        if self._registry is not None:
+            self._registry.recheck()
+
+    def decode(self, value: bytes | None) -> Order:
+        """The order in a record's value, in either framing.
+
+        Raises UndecodableError saying what is wrong with the bytes, and RegistryUnavailableError when they cannot be
+        judged just now; nothing else, whatever the bytes.
+        """
+        if value is None:
+            raise UndecodableError("value is null (a tombstone)")
+        if not value:
+            raise UndecodableError("value is empty")
+        plan, begin = self._plan_of(value)
+        return plan.read(value, begin)
+
+    def decode_many(self, values: Sequence[bytes | None]) -> OrderColumns:
+        """Those of the values that are plain orders. `decode` reads the same order from each of them, and must be asked
+        about all others.
+
+        Raises RegistryUnavailableError when some cannot be judged just now.
+        """
+        laid_out = Values(values)
+        left = np.flatnonzero(laid_out.begins < laid_out.ends)
+        parts = []
+        # Records of a topic begin alike but for the version of their schema; of more than 8 the rest is left to decode.
+        for _ in range(_FRAMES_AT_ONCE):
+            if not len(left):
+                break
+            first = values[int(left[0])] or b""
+            frame = first[: _SCHEMA_ID_END if first.startswith(CONFLUENT_MARK) else _FINGERPRINT_END]
+            alike = laid_out.framed(left, frame)
+            alike[0] = True
+            plan = self._plan_or_none(first)
+            if plan is not None:
+                parts.append(read_columns(plan, laid_out, left[alike], len(frame)))
+            left = left[~alike]
+        return joined(parts)
+
+    def _plan_or_none(self, value: bytes) -> OrderPlan | None:
+        try:
+            return self._plan_of(value)[0]
+        except UndecodableError:
+            return None  # decode says of each record what is wrong with it
+
+    def _plan_of(self, value: bytes) -> tuple[OrderPlan, int]:
+        """How to read this value, and where its Avro begins. Raises UndecodableError, RegistryUnavailableError."""
+        if value.startswith(SINGLE_OBJECT_MARK):
+            return self._plan_by_fingerprint(value), _FINGERPRINT_END
+        if value.startswith(CONFLUENT_MARK):
+            return self._plan_by_id(value), _SCHEMA_ID_END
+        raise UndecodableError(
+            f"value begins with {_beginning(value)}: neither Avro single-object nor Confluent framing"
+        )
+
+    def _writer(self, version: int) -> _OrderWriter:
+        writer = self._writers.get(version)
+        if writer is None:
+            schema = self._store.version(version)
+            writer = _OrderWriter(schema, plan_order(schema.parsed, schema.names, self._store.latest.parsed))
+            _check_writable(writer, version)
+            self._writers[version] = writer
+        return writer
+
+    def _plan_by_fingerprint(self, value: bytes) -> OrderPlan:
+        mark = value[2:_FINGERPRINT_END]
+        plan = self._plans_by_fingerprint.get(mark)
+        if plan is not None:
+            return plan
+        if len(mark) < 8:
+            raise UndecodableError(f"truncated after {len(value)} bytes, in the schema fingerprint")
+        schema = self._store.by_fingerprint(mark)
+        if schema is None:
+            raise UndecodableError(f"unknown schema fingerprint {mark.hex()}")
+        plan = self._plans_by_fingerprint[mark] = self._plan(schema, f"schema with fingerprint {mark.hex()}")
+        return plan
+
+    def _plan_by_id(self, value: bytes) -> OrderPlan:
+        if len(value) < _SCHEMA_ID_END:
+            raise UndecodableError(f"truncated after {len(value)} bytes, in the schema id")
+        schema_id = int.from_bytes(value[1:_SCHEMA_ID_END], "big")
+        plan = self._plans_by_id.get(schema_id)
+        if plan is None:
+            plan = self._plans_by_id[schema_id] = self._plan(self._by_id(schema_id), f"schema id {schema_id}")
+        return plan
+
+    def _by_id(self, schema_id: int) -> WriterSchema:
+        # Whether an unknown id is asked for again is the registry client's to decide: it may be registered later.
+        if self._registry is None:
+            raise UndecodableError(
+                f"schema id {schema_id} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)"
+            )
+        texts = self._registry.get_by_id(schema_id)
+        if texts is None:
+            raise UndecodableError(f"unknown schema id {schema_id}")
+        try:
+            return parse(texts[-1], texts[:-1])
+        except UnresolvableError as error:
+            raise UndecodableError(f"schema id {schema_id} cannot be read: {error}") from error
+
+    def _plan(self, schema: WriterSchema, what: str) -> OrderPlan:
+        try:
+            return plan_order(schema.parsed, schema.names, self._store.latest.parsed)
+        except (UnresolvableError, RecursionError) as error:
+            raise UndecodableError(f"{what} cannot be read as an Order: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfluentEncoder:
+    codec: OrderCodec
+    schema_id: int
+
+    def encode(self, order: Order) -> bytes:
+        return self.codec.encode_confluent(order, self.schema_id)
+
+    def encode_many(self, orders: OrderColumns) -> list[bytes]:
+        return self.codec.encode_many_confluent(orders, self.schema_id)
+
+
+def _confluent_frame(schema_id: int) -> bytes:
+    return CONFLUENT_MARK + schema_id.to_bytes(4, "big")
+
+
+def _beginning(value: bytes) -> str:
+    return f"0x{value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()}"
+
+
+class _OrderWriter:
+    """Writes orders in one version of our schema."""
+
+    def __init__(self, schema: WriterSchema, plan: OrderPlan) -> None:
+        self.frame = SINGLE_OBJECT_MARK + schema.fingerprint()
+        self.plan = plan
+        # Without logical types fastavro takes the integers that we hold, and makes no Decimal and datetime of them.
+        self._schema = parse_schema(_without_logical_types(json.loads(schema.text)))
+
+    def encode(self, order: Order, frame: bytes) -> bytes:
+        out = io.BytesIO()
+        out.write(frame)
+        schemaless_writer(out, self._schema, _datum(order))
+        return out.getvalue()
+
+    def encode_many(self, orders: OrderColumns, frame: bytes) -> list[bytes]:
+        if self.plan.kinds is None:
+            return [self.encode(orders.order(index), frame) for index in range(len(orders))]
+        return write_columns(self.plan, orders, frame)
+
+
+def _check_writable(writer: _OrderWriter, version: int) -> None:
+    """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent."""
+    try:
+        same = writer.plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
+    except (*_SCHEMA_FAULTS, UndecodableError) as error:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: {error}") from error
+    if not same:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: they would read as other orders")
+
+
+def _without_logical_types(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_logical_types(part) for part in schema]
+    if isinstance(schema, dict):
+        return {key: _without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
+    return schema
+
+
+def _datum(order: Order) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "product": order.product,
+        "price": decimal_bytes(order.price_cents),
+        "created_at": order.created_at_ms,
+        "region": order.region,
+    }

@@ -1,0 +1,329 @@
+"""Attempts at records, new ones and parked ones: each is judged, and what it comes to is noted in the round's batch.
+
+Nothing of it is true before the batch is in the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+import numpy as np
+
+from pipeline.buffer import (
+    Advance,
+    Batch,
+    FlowStore,
+    Generation,
+    OrderBlock,
+    OrderRow,
+    OutboxRow,
+    Parked,
+    ReplayOutcome,
+    offset_of,
+    record_id,
+    ref_of,
+)
+from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
+from pipeline.clock import is_due
+from pipeline.errors import RecordError, StaleWriterError
+from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
+from pipeline.headers.dialects.orderpulse import REPLAY_ID
+from pipeline.kafka import Fetched
+from pipeline.orders.columns import Flags, Integers, OrderColumns
+from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.processing.retries import Backoff, ParkedIndex
+from pipeline.records import Order, Position, Record, TopicIdentity
+from pipeline.settings import Settings
+
+BATCH_RETRIES = 2000
+GATHER_RETRIES_MS = 250
+ROWS_AT_HAND = 5000
+_OF_A_REPLAY = frozenset({REPLAY_ID})
+"""A record with this header has an effect beyond its order: the replay's outcome."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+
+    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
+    """
+
+    ref: int
+    partition_id: int
+    next_offset: int
+    stored_offset: int
+    generations: dict[int, Generation]
+    parked: ParkedIndex = field(default_factory=ParkedIndex)
+    at_hand: dict[int, Parked] = field(default_factory=dict)
+    """Rows of parked records as the buffer has them, so that most need not be read back: that takes half a retry."""
+
+    def keep(self, row: Parked) -> None:
+        """Has a parked record's row at hand, if there is room."""
+        if len(self.at_hand) < ROWS_AT_HAND:
+            self.at_hand[row.record_id] = row
+
+    def take(self, identifiers: Iterable[int]) -> tuple[list[Parked], list[int]]:
+        """The rows that are at hand, and which are not. They are at hand no more."""
+        rows = {identifier: self.at_hand.pop(identifier, None) for identifier in identifiers}
+        return [row for row in rows.values() if row], [identifier for identifier, row in rows.items() if row is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prevalidated:
+    """Records as they look before anything is judged.
+
+    `found[i]` says which of `orders` record i is, if it is a valid one, else it is -1. `fast_path` are the records with
+    a valid order that the handler need not see. `replays` has the replay's id of those of them that have one.
+    """
+
+    records: Fetched
+    orders: OrderColumns
+    found: Integers
+    fast_path: Flags
+    replays: dict[int, str]
+
+    def valid_order(self, place: int) -> Order | None:
+        """The valid order that this record is."""
+        index = int(self.found[place])
+        return None if index < 0 else self.orders.order(index)
+
+
+@dataclass(frozen=True, slots=True)
+class _TriedRecord:
+    """A record at its `attempt`-th attempt; `identity` is that of the topic it came from."""
+
+    record_id: int
+    record: Record
+    attempt: int
+    first_failed_at_ms: int
+    identity: TopicIdentity
+
+
+class Attempts:
+    """Judges, for the partitions that are ours. Which those are is its owner's to say."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        backoff: Backoff,
+        flow: FlowStore,
+        writer: BatchWriter,
+        identity: TopicIdentity,
+    ) -> None:
+        self.partitions: dict[int, Partition] = {}
+        self._settings = settings
+        self._judge = judge
+        self._backoff = backoff
+        self._flow = flow
+        self._writer = writer
+        self._identity = identity
+        self._tried_at_ms = 0
+
+    def prevalidate(self, records: Fetched) -> Prevalidated:
+        """Finds the valid orders, which changes nothing here."""
+        orders, valid = self._judge.prevalidate(records.values())
+        found = np.full(len(records), -1, np.int64)
+        found[orders.places[valid]] = np.flatnonzero(valid)
+        is_valid = found >= 0
+        names = self._judge.headers_looked_at
+        if names is None:
+            return Prevalidated(records, orders, found, np.zeros(len(records), np.bool_), {})
+        clear = np.array(records.without_headers(names | _OF_A_REPLAY), np.bool_)
+        replays = _only_replayed(records, np.flatnonzero(is_valid & ~clear).tolist(), names)
+        clear[list(replays)] = True
+        return Prevalidated(records, orders, found, is_valid & clear, replays)
+
+    def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
+        """Judges new records of a partition that is ours; returns how many there were."""
+        partition = self.partitions.get(prevalidated.records.partition)
+        if partition is None:
+            return 0  # taken away while we were reading
+        records = prevalidated.records.since(partition.next_offset)
+        if not len(records):
+            return 0
+        if records is not prevalidated.records:
+            prevalidated = self.prevalidate(records)
+        offsets = records.offsets()
+        batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
+        partition.next_offset = offsets[-1] + 1
+        accepted = prevalidated.fast_path
+        if partition.parked.held_keys or not accepted.all():
+            accepted = self._judge_some(batch, partition, prevalidated)
+        orders = prevalidated.orders.where(accepted[prevalidated.orders.places])
+        if len(orders):
+            first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
+            if len(orders) < len(records):
+                offsets = [offsets[place] for place in orders.places.tolist()]
+            batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
+        for place, replay_id in prevalidated.replays.items():
+            if accepted[place]:
+                batch.outcomes.append(ReplayOutcome(replay_id, "recovered"))
+        return len(records)
+
+    def _judge_some(self, batch: Batch, partition: Partition, prevalidated: Prevalidated) -> Flags:
+        """Judges what is not on the fast path, by offset; returns which of the records on it are accepted.
+
+        A record whose key is held up waits, whatever it is.
+        """
+        keys, fast_path, held = prevalidated.records.keys(), prevalidated.fast_path.tolist(), partition.parked.held_keys
+        # No key is held up but those that are already, and those of what is judged here.
+        judged = {key for key, is_fast in zip(keys, fast_path, strict=True) if not is_fast}
+        accepted = prevalidated.fast_path.copy()
+        for place in [place for place, key in enumerate(keys) if key in judged or key in held]:
+            if keys[place] in held:
+                self._park_behind(batch, partition, prevalidated.records.record(place))
+                accepted[place] = False
+            elif not fast_path[place]:
+                self._judge_one(batch, partition, prevalidated.records.record(place), prevalidated.valid_order(place))
+        return accepted
+
+    def _park_behind(self, batch: Batch, partition: Partition, record: Record) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        row = Parked(identifier, record.timestamp_ms, record.key, record.value, record.headers, 0, None)
+        batch.parked.append(row)
+        partition.parked.add(identifier, record.key, 0)
+        partition.keep(row)
+
+    def _judge_one(self, batch: Batch, partition: Partition, record: Record, valid: Order | None) -> None:
+        identifier = record_id(partition.ref, record.position.offset)
+        tried = _TriedRecord(identifier, record, 1, batch.now_ms, self._identity)
+        parked = self._settle(batch, tried, valid)
+        if parked is not None:
+            partition.parked.add(identifier, record.key, parked.due_at_ms or 0)
+            partition.keep(parked)
+
+    def try_due(self, batch: Batch, records: int) -> None:
+        """Judges the parked records that are due, beside so many new ones."""
+        # Beside many new records, retries are gathered: each is a row far from the others', and many a page share one.
+        if records >= BIG_RECORDS and not is_due(batch.now_ms, self._tried_at_ms, GATHER_RETRIES_MS):
+            return
+        self._tried_at_ms = batch.now_ms
+        for partition in self.partitions.values():
+            taken = partition.parked.take_due(batch.now_ms, BATCH_RETRIES)
+            left = BATCH_RETRIES
+            while taken:
+                successors = self._retry_all(batch, partition, taken)
+                left -= len(taken)
+                taken = successors
+                if left <= 0:
+                    for identifier in taken:
+                        partition.parked.postpone(identifier, batch.now_ms)
+                    break
+
+    def _retry_all(self, batch: Batch, partition: Partition, taken: list[int]) -> list[int]:
+        """Tries parked records; returns those of the same keys that waited for their end."""
+        loaded = self._load(partition, taken)
+        orders, valid = self._judge.prevalidate([parked.value for parked in loaded])
+        places = orders.places.tolist()
+        order_at = {places[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+        successors = [self._retry(batch, partition, parked, order_at.get(place)) for place, parked in enumerate(loaded)]
+        return [successor for successor in successors if successor is not None]
+
+    def _load(self, partition: Partition, identifiers: list[int]) -> list[Parked]:
+        rows, missing = partition.take(identifiers)
+        if missing:
+            self._writer.wait()
+            rows += self._flow.load_parked(missing)
+            if len(rows) != len(identifiers):
+                raise StaleWriterError("parked records were settled by another processor: beginning anew")
+        return sorted(rows, key=attrgetter("record_id"))
+
+    def _retry(self, batch: Batch, partition: Partition, parked: Parked, valid: Order | None) -> int | None:
+        """Tries a parked record; returns the one of the same key that waited for its end."""
+        generation = partition.generations[ref_of(parked.record_id)]
+        place = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
+        record = Record(place, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+        batch.taken.append((parked.record_id, parked.attempts))
+        first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
+        tried = _TriedRecord(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
+        again = self._settle(batch, tried, valid)
+        if again is not None:
+            partition.parked.postpone(again.record_id, again.due_at_ms or 0)
+            partition.keep(again)
+            return None
+        batch.settled.append(parked.record_id)
+        return partition.parked.settle(parked.record_id)
+
+    def _settle(self, batch: Batch, tried: _TriedRecord, valid: Order | None) -> Parked | None:
+        """Judges one record and notes the effect; returns it as it is parked, if so."""
+        verdict = self._judge.judge(tried.record, tried.attempt, valid)
+        try:
+            if isinstance(verdict, Order):
+                batch.orders.append(OrderRow(tried.record_id, verdict, tried.attempt))
+                _note_outcome(batch, tried.record, recovered=True)
+                return None
+            return self._note_failure(batch, tried, verdict)
+        finally:
+            # The stack of a failure leads to this frame. As long as the frame leads to the failure, too, only the
+            # garbage collector frees them, and with them the whole batch.
+            del verdict
+
+    def _note_failure(self, batch: Batch, tried: _TriedRecord, error: RecordError) -> Parked | None:
+        delay_ms = self._backoff.delay_ms(tried.attempt) if is_transient(error) else None
+        if delay_ms is None:
+            batch.outbox.append(_dead_letter(self._settings, tried, error, batch.now_ms))
+            _note_outcome(batch, tried.record, recovered=False)
+            return None
+        batch.failed_attempts += 1
+        parked = _parked(tried, error, batch.now_ms + delay_ms)
+        batch.parked.append(parked)
+        return parked
+
+
+def _only_replayed(records: Fetched, places: Iterable[int], names: frozenset[str]) -> dict[int, str]:
+    """Those of these records that a replay sent and that have none of the headers `names`, with the replay's id."""
+    replays = {}
+    for place in places:
+        headers = records.headers(place)
+        if headers is not None and names.isdisjoint([name for name, _ in headers]):
+            replay_id = replay_id_of(tuple(headers))
+            if replay_id is not None:
+                replays[place] = replay_id
+    return replays
+
+
+def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:
+    replay_id = replay_id_of(record.headers) if record.headers else None
+    if replay_id is not None:
+        batch.outcomes.append(ReplayOutcome(replay_id, "recovered" if recovered else "dead_again"))
+
+
+def _parked(tried: _TriedRecord, error: RecordError, due_at_ms: int) -> Parked:
+    record = tried.record
+    return Parked(
+        tried.record_id,
+        record.timestamp_ms,
+        record.key,
+        record.value,
+        record.headers,
+        tried.attempt,
+        due_at_ms,
+        tried.first_failed_at_ms,
+        class_of(error),
+        error.reason,
+    )
+
+
+def _dead_letter(settings: Settings, tried: _TriedRecord, error: RecordError, now_ms: int) -> OutboxRow:
+    record, position = tried.record, tried.record.position
+    dead_letter_id = dead_letter_id_of(tried.identity, position.partition, position.offset)
+    headers = failure_headers(
+        position,
+        stage="TASK_PUT" if error.rule == "handler" else "VALUE_CONVERTER",
+        class_name=settings.handler,
+        exception_class=class_of(error),
+        message=error.reason,
+        stacktrace=stacktrace_of(error),
+        attempts=tried.attempt,
+        first_failed_at_ms=tried.first_failed_at_ms,
+        failed_at_ms=now_ms,
+        rule=error.rule,
+        dead_letter_id=dead_letter_id,
+    )
+    return OutboxRow(
+        dead_letter_id, tried.record_id, record.timestamp_ms, record.key, record.value, (*record.headers, *headers)
+    )

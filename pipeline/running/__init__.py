@@ -1,0 +1,1 @@
+"""What keeps a role running and tells how it does: sessions, the supervisor, the status board."""

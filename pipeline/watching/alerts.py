@@ -1,0 +1,141 @@
+"""Raises alerts when too much fails, the flow is held up or the disk runs full, and tells people."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pipeline.buffer import WatchStore
+from pipeline.crash_points import reached
+from pipeline.running.statusboard import read_roles
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DEAD_LETTER_RATE = "dead-letter-rate"
+DISK = "disk-full"
+TROUBLE = "trouble of "
+"""A role's own rule: this and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What is to be alerted of: a share or, for a role in trouble, seconds, that reached the threshold."""
+
+    rule: str
+    value: float
+    threshold: float
+    message: str
+
+
+class AlertWatch:
+    """Every rule, against its threshold."""
+
+    def __init__(self, settings: Settings, watch: WatchStore) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._in_trouble_since_ms: dict[str, int] = {}
+        self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
+        self._under_way: list[tuple[int, Future[str]]] = []
+        # Whoever was here before ended between noting an alert and telling people, or while it told them.
+        for pending in watch.pending_notifications():
+            self._notify(pending.alert_id, _ended(pending.message) if pending.over else pending.message)
+
+    def check(self, now_ms: int) -> None:
+        """Fires and resolves alerts, and notes which messages have gone out."""
+        findings = [*self._dead_letter_rate(now_ms), *self._disk(), *self._roles(now_ms)]
+        reached("worker: before an alert is noted")
+        for found in findings:
+            alert_id = self._watch.fire(
+                found.rule, found.value, found.threshold, found.message, now_ms, self._has_recipients
+            )
+            self._notify(alert_id, found.message)
+        for rule, message in self._watch.firing():
+            if rule not in {found.rule for found in findings}:
+                self._notify(self._watch.resolve(rule, now_ms, self._has_recipients), _ended(message))
+        reached("worker: alert noted")
+        self._note_what_went_out()
+
+    def _dead_letter_rate(self, now_ms: int) -> Iterator[_Finding]:
+        settings = self._settings
+        window = self._watch.alert_window(now_ms - settings.alert_window_s * 1000)
+        records = window.orders + window.dead_letters
+        share, threshold = window.dead_letters / max(records, 1), settings.alert_dead_letter_rate
+        if records >= settings.alert_min_records and share >= threshold:
+            message = (
+                f"{share:.1%} of the last {records:,} records are dead letters "
+                f"(threshold {threshold:.1%}, window {settings.alert_window_s} s)"
+            )
+            yield _Finding(DEAD_LETTER_RATE, share, threshold, message)
+
+    def _disk(self) -> Iterator[_Finding]:
+        share, free_bytes = disk_used(self._settings)
+        threshold = self._settings.alert_disk_share
+        if share >= threshold:
+            message = f"the disk of the buffer is {share:.1%} full, {free_bytes / 1e6:,.0f} MB are left"
+            yield _Finding(DISK, share, threshold, f"{message} (threshold {threshold:.1%})")
+
+    def _roles(self, now_ms: int) -> Iterator[_Finding]:
+        threshold_s = self._settings.alert_trouble_s
+        troubles: dict[str, str] = {}
+        for role in read_roles(self._settings.data_dir):
+            if role.silent(now_ms):
+                troubles[f"{role.role}-{role.instance}"] = "says nothing"
+            elif role.state in ("waiting", "failing") or role.detail:
+                troubles[f"{role.role}-{role.instance}"] = role.detail or role.state
+        self._in_trouble_since_ms = {name: self._in_trouble_since_ms.get(name, now_ms) for name in troubles}
+        for name, trouble in troubles.items():
+            lasted_s = (now_ms - self._in_trouble_since_ms[name]) / 1000
+            if lasted_s >= threshold_s:
+                yield _Finding(
+                    TROUBLE + name, lasted_s, threshold_s, f"{name}: {trouble} (for {threshold_s} s or more)"
+                )
+
+    def close(self) -> None:
+        """Lets a message under way go out."""
+        self._messenger.shutdown(wait=True)
+        self._note_what_went_out()
+
+    @property
+    def _has_recipients(self) -> bool:
+        return bool(self._settings.alert_urls)
+
+    def _notify(self, alert_id: int | None, message: str) -> None:
+        if alert_id is not None and self._has_recipients:
+            self._under_way.append((alert_id, self._messenger.submit(_send_to_all, self._settings.alert_urls, message)))
+
+    def _note_what_went_out(self) -> None:
+        for alert_id, message in [each for each in self._under_way if each[1].done()]:
+            reached("worker: before a message is noted")
+            self._watch.noticed(alert_id, message.result())
+            reached("worker: message noted")
+        self._under_way = [each for each in self._under_way if not each[1].done()]
+
+
+def _ended(message: str) -> str:
+    return f"over: {message}"
+
+
+def disk_used(settings: Settings) -> tuple[float, int]:
+    """How full the disk of the data folder is, as a share, and the bytes that are left to us."""
+    usage = shutil.disk_usage(settings.data_dir)
+    return usage.used / max(usage.used + usage.free, 1), usage.free
+
+
+def _send_to_all(urls: tuple[str, ...], message: str) -> str:
+    """Tells everybody; returns `sent`, or who could not be told."""
+    # Slow to import, and most installations have nobody to tell.
+    from apprise import Apprise, AppriseAsset
+
+    failed = []
+    for url in urls:
+        target = Apprise(asset=AppriseAsset(app_id="OrderPulse"))
+        if not target.add(url) or not target.notify(title="OrderPulse", body=message):
+            # Only what kind of place it is: tokens stand anywhere in these URLs.
+            failed.append(url.partition("://")[0])
+    if failed:
+        log.warning("the alert could not be sent to %s", ", ".join(failed))
+    return f"not sent to {', '.join(failed)}" if failed else "sent"

@@ -1,0 +1,88 @@
+"""Keeps the buffer at its size while everything runs: retention, space given back, a bounded write-ahead log."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.buffer import Buffer, Retention
+from pipeline.clock import Wait, is_due
+from pipeline.crash_points import reached
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
+STEPS_AT_ONCE = 20
+PAUSE_S = 0.005
+"""Between two steps, so that whoever waits for the buffer gets it."""
+PRUNE_SECONDS_EVERY_MS = 60_000
+LOOK_AGAIN_MS = 10_000
+
+
+class Upkeep:
+    """One round is a handful of short transactions; the next one goes on where it ended."""
+
+    def __init__(self, settings: Settings, buffer: Buffer, pause: Wait) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._pause = pause
+        self._seconds_at_ms = 0
+        self._looked_at_ms = 0
+        self._too_big = False
+        self._wal_held = False
+
+    def round(self, now_ms: int) -> None:
+        """Does what is due, at most 20 steps of it."""
+        if is_due(now_ms, self._seconds_at_ms, PRUNE_SECONDS_EVERY_MS):
+            self._seconds_at_ms = now_ms
+            kept_s = max(self._settings.seconds_kept_s, self._settings.alert_window_s)
+            reached("worker: before old seconds go")
+            self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
+            reached("worker: old seconds gone")
+        if is_due(now_ms, self._looked_at_ms, LOOK_AGAIN_MS) and not self._steps(retention_of(self._settings, now_ms)):
+            # Nothing was left to do.
+            self._looked_at_ms = now_ms
+            self._watch_size(now_ms)
+        self._watch_wal(now_ms)
+
+    def _steps(self, retention: Retention) -> bool:
+        """Whether there may be more to do."""
+        for _ in range(STEPS_AT_ONCE):
+            reached("worker: before old rows go")
+            if not self._buffer.upkeep.prune(retention) and not self._buffer.upkeep.incremental_vacuum():
+                return False
+            reached("worker: old rows gone")
+            self._pause(PAUSE_S)
+        return True
+
+    def _watch_size(self, now_ms: int) -> None:
+        most = self._settings.buffer_max_mb * 1_000_000
+        too_big = bool(most) and self._buffer.upkeep.used_bytes() > most
+        if too_big and not self._too_big:
+            message = (
+                f"the buffer holds more than {self._settings.buffer_max_mb} MB (ORDERPULSE_BUFFER_MAX_MB) and nothing "
+                "more may be pruned: dead letters that are not settled stay"
+            )
+            self._buffer.watch.event("worker", "warning", message, now_ms)
+        self._too_big = too_big
+
+    def _watch_wal(self, now_ms: int) -> None:
+        held = not self._buffer.upkeep.empty_wal()
+        if held and not self._wal_held:
+            size_mb = self._buffer.upkeep.wal_bytes() / 1e6
+            message = f"a long read keeps the write-ahead log from being emptied; it is {size_mb:.0f} MB and grows"
+            self._buffer.watch.event("worker", "warning", message, now_ms)
+        self._wal_held = held
+
+
+def retention_of(settings: Settings, now_ms: int) -> Retention:
+    """What the settings allow to be pruned at this time."""
+    return Retention(
+        _before(settings.orders_kept_days, now_ms),
+        _before(settings.dead_letters_kept_days, now_ms),
+        settings.buffer_max_mb * 1_000_000,
+    )
+
+
+def _before(kept_days: float, now_ms: int) -> int | None:
+    return now_ms - int(kept_days * DAY_MS) if kept_days else None

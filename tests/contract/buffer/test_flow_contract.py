@@ -1,0 +1,316 @@
+"""What the buffer promises to processors: guards, figures, parked records and the outbox."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.buffer import Advance, Batch, Generation, Parked, record_id
+from pipeline.errors import StaleWriterError
+from pipeline.records import TopicIdentity
+from tests.support.buffer_rows import (
+    NOW_MS,
+    ORDERS,
+    accept,
+    batch,
+    collector,
+    order_row,
+    outbox_row,
+    parked,
+    processor,
+)
+
+HEADERS = (("a", b"1"), ("a", b""), ("b", None), ("raw", b"\xff\xfe"), ("a", "ü".encode()))
+
+
+def park(buffer, place, *offsets, due_at_ms=NOW_MS + 1000):
+    """Parks records at these offsets, which follow each other from the partition's beginning."""
+    step = batch(place.ref, place.next_offset, place.next_offset + len(offsets))
+    step.parked = [parked(place.ref, offset, due_at_ms=due_at_ms) for offset in offsets]
+    buffer.flow.commit(step)
+
+
+# -- partitions
+
+
+def test_a_partition_met_for_the_first_time_begins_where_it_is_told_and_goes_on_from_there(buffer):
+    place = buffer.flow.assign("processor", ORDERS, 3, 17, NOW_MS)
+    assert (place.topic, place.partition, place.next_offset) == ("orders", 3, 17)
+    assert buffer.flow.assign("processor", ORDERS, 3, 0, NOW_MS + 1) == place
+
+
+def test_roles_partitions_and_topics_have_offsets_of_their_own(buffer):
+    places = [
+        processor(buffer),
+        processor(buffer, 1),
+        collector(buffer, 0, ORDERS),
+        processor(buffer, 0, replace(ORDERS, topic="other")),
+    ]
+    assert len({place.ref for place in places}) == 4
+    accept(buffer, places[0], 0, 5)
+    assert processor(buffer).next_offset == 5
+    assert [processor(buffer, 1).next_offset, collector(buffer, 0, ORDERS).next_offset] == [0, 0]
+
+
+@pytest.mark.parametrize("changed", [{"topic_id": "another"}, {"cluster_id": "cluster-2"}])
+def test_a_recreated_topic_begins_anew_and_the_rows_of_the_old_one_stay(buffer, store, changed):
+    old = processor(buffer)
+    accept(buffer, old, 0, 3)
+    recreated = replace(ORDERS, **changed)
+    new = processor(buffer, 0, recreated)
+    assert (new.ref != old.ref, new.next_offset) == (True, 0)
+    accept(buffer, new, 0, 2)
+    assert [row["offset"] for row in store.table("orders")].count(0) == 2
+    assert len(store.table("order_rows")) == 5
+    assert processor(buffer) == replace(old, next_offset=3)
+    assert buffer.flow.generations("processor", "orders", 0) == [
+        Generation(old.ref, ORDERS, 0),
+        Generation(new.ref, recreated, 0),
+    ]
+
+
+def test_generations_are_those_of_one_role_topic_and_partition(buffer):
+    mine = processor(buffer, 1)
+    collector(buffer, 1, ORDERS)
+    processor(buffer, 0)
+    processor(buffer, 1, TopicIdentity("cluster-1", "other"))
+    assert [each.ref for each in buffer.flow.generations("processor", "orders", 1)] == [mine.ref]
+
+
+def test_skipping_lost_offsets_leaves_an_event_that_says_so(buffer, store):
+    place = processor(buffer)
+    buffer.flow.skip(place.ref, 0, 40, NOW_MS, "orders[0]: 40 records are gone")
+    assert processor(buffer).next_offset == 40
+    (event,) = store.table("events")
+    assert (event["role"], event["level"], event["message"]) == ("processor", "error", "orders[0]: 40 records are gone")
+
+
+# -- guards
+
+
+def stale_advance(ref):
+    step = batch(ref, 4, 9)
+    step.orders = [order_row(ref, 4)]
+    step.parked = [parked(ref, 5)]
+    step.outbox = [outbox_row(ref, 6)]
+    step.failed_attempts = 1
+    return step
+
+
+def tried_elsewhere(ref):
+    step = batch(ref, 3, 5)
+    step.orders = [order_row(ref, 3)]
+    step.taken = [(record_id(ref, 0), 7)]
+    step.settled = [record_id(ref, 0)]
+    return step
+
+
+def settled_elsewhere(ref):
+    return Batch(NOW_MS, taken=[(record_id(ref, 1), 1)], orders=[order_row(ref, 1)])
+
+
+@pytest.mark.parametrize("stale", [stale_advance, tried_elsewhere, settled_elsewhere])
+def test_a_stale_writer_writes_nothing(buffer, store, stale):
+    place = processor(buffer)
+    step = batch(place.ref, 0, 3)
+    step.parked = [parked(place.ref, 0)]
+    buffer.flow.commit(step)
+    before = store.dump()
+    with pytest.raises(StaleWriterError):
+        buffer.flow.commit(stale(place.ref))
+    assert store.dump() == before
+
+
+def test_one_stale_partition_refuses_the_whole_batch(buffer, store):
+    first, second = processor(buffer, 0), processor(buffer, 1)
+    before = store.dump()
+    with pytest.raises(StaleWriterError):
+        buffer.flow.commit(Batch(NOW_MS, [Advance(first.ref, 0, 1), Advance(second.ref, 1, 2)]))
+    assert store.dump() == before
+
+
+def test_a_stale_skip_moves_nothing_and_leaves_no_event(buffer, store):
+    place = processor(buffer)
+    before = store.dump()
+    with pytest.raises(StaleWriterError):
+        buffer.flow.skip(place.ref, 1, 40, NOW_MS, "lost")
+    assert store.dump() == before
+
+
+def test_the_slower_of_two_writers_of_a_batch_is_refused(buffer, other, store):
+    place = processor(buffer)
+    accept(buffer, place, 0, 2)
+    after = store.dump()
+    with pytest.raises(StaleWriterError):
+        accept(other, place, 0, 2)
+    assert store.dump() == after
+    assert processor(other).next_offset == 2
+
+
+def test_a_writer_goes_on_after_it_was_refused(buffer):
+    place = processor(buffer)
+    with pytest.raises(StaleWriterError):
+        accept(buffer, place, 5, 1)
+    accept(buffer, place, 0, 1)
+    assert processor(buffer).next_offset == 1
+
+
+# -- figures
+
+
+def test_all_figures_change_with_the_orders_they_count(buffer, store):
+    place = processor(buffer)
+    accept(buffer, place, 0, 2, product="tea", price_cents=250)
+    accept(buffer, place, 2, 3, now_ms=NOW_MS + 61_000, product="mug", price_cents=900)
+    (totals,) = store.table("totals")
+    assert (totals["orders"], totals["revenue_cents"]) == (5, 3200)
+    for figures in ("flow_seconds", "flow_minutes"):
+        assert sorted((row["orders"], row["revenue_cents"]) for row in store.table(figures)) == [(2, 500), (3, 2700)]
+    assert sorted((row["orders"], row["revenue_cents"]) for row in store.table("product_totals")) == [
+        (2, 500),
+        (3, 2700),
+    ]
+    assert {row["second_ms"] for row in store.table("flow_seconds")} == {1_700_000_000_000, 1_700_000_061_000}
+    assert {row["minute_ms"] for row in store.table("flow_minutes")} == {1_699_999_980_000, 1_700_000_040_000}
+
+
+def test_a_batch_of_nothing_but_failed_attempts_counts_them_as_retries(buffer, store):
+    place = processor(buffer)
+    step = batch(place.ref, 0, 1)
+    step.parked, step.failed_attempts = [parked(place.ref, 0)], 3
+    buffer.flow.commit(step)
+    assert [(row["orders"], row["retries"]) for row in store.table("flow_minutes")] == [(0, 3)]
+    assert [row["orders"] for row in store.table("totals")] == [0]
+
+
+def test_an_order_is_shown_with_its_place_its_names_and_its_attempts(buffer, store):
+    place = processor(buffer, 2)
+    accept(buffer, place, 0, 1, attempts=4, product="Ümlaut", region="south", price_cents=1)
+    (row,) = store.table("orders")
+    assert (row["topic"], row["partition"], row["offset"], row["order_id"]) == ("orders", 2, 0, "A-0")
+    assert (row["product"], row["region"], row["price_cents"], row["attempts"]) == ("Ümlaut", "south", 1, 4)
+    assert (row["created_at_ms"], row["processed_at_ms"]) == (NOW_MS - 10_000, NOW_MS)
+
+
+def test_a_product_first_seen_in_a_refused_batch_is_counted_right_afterwards(buffer, other, store):
+    mine, theirs = processor(buffer, 0), processor(buffer, 1)
+    doubled = batch(mine.ref, 0, 2)
+    doubled.orders = [order_row(mine.ref, 0, product="ghost"), order_row(mine.ref, 1, product="ghost")]
+    doubled.outbox = [outbox_row(mine.ref, 0, "same"), outbox_row(mine.ref, 1, "same")]
+    with pytest.raises(Exception, match="outbox.dead_letter_id"):
+        buffer.flow.commit(doubled)
+    # Another writer takes the reference that was rolled back, and we learn of it before we need the name again.
+    accept(other, theirs, 0, 1, product="real")
+    accept(buffer, mine, 0, 1, product="real")
+    accept(buffer, mine, 1, 1, product="ghost")
+    assert sorted(row["product"] for row in store.table("orders")) == ["ghost", "real", "real"]
+    assert sorted(row["orders"] for row in store.table("product_totals")) == [1, 2]
+
+
+def test_a_name_that_another_writer_made_is_one_name(buffer, other, store):
+    accept(buffer, processor(buffer, 0), 0, 1, product="tea")
+    accept(other, processor(other, 1), 0, 1, product="tea")
+    assert [row["orders"] for row in store.table("product_totals")] == [2]
+
+
+def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monkeypatch):
+    monkeypatch.setattr("pipeline.buffer.sqlite.stores.order_table.REMEMBERED_NAMES", 3)
+    place = processor(buffer)
+    for offset in range(12):
+        accept(buffer, place, offset, 1, product=f"product {offset % 6}")
+    assert sorted(row["product"] for row in store.table("orders")) == sorted(f"product {n % 6}" for n in range(12))
+    assert [row["orders"] for row in store.table("product_totals")] == [2] * 6
+
+
+# -- parked records
+
+
+@pytest.mark.parametrize("key", [None, b"", b"k", b"\x00\xff"])
+@pytest.mark.parametrize("value", [None, b"", b"v", b"\x00\xff"])
+def test_a_parked_record_comes_back_byte_for_byte(buffer, key, value):
+    place = processor(buffer)
+    kept = Parked(record_id(place.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later")
+    step = batch(place.ref, 0, 1)
+    step.parked = [kept]
+    buffer.flow.commit(step)
+    assert buffer.flow.load_parked([kept.record_id]) == [kept]
+    (found,) = buffer.flow.parked([place.ref])
+    assert (found.record_id, found.key, found.due_at_ms) == (kept.record_id, key, NOW_MS)
+
+
+def test_parked_records_come_in_offset_order_and_only_of_the_partitions_asked_for(buffer):
+    first, second = processor(buffer, 0), processor(buffer, 1)
+    park(buffer, first, 2, 0, 1)
+    park(buffer, second, 0)
+    ids = [record_id(first.ref, offset) for offset in range(3)]
+    assert [each.record_id for each in buffer.flow.parked([first.ref])] == ids
+    assert len(buffer.flow.parked([first.ref, second.ref])) == 4
+    assert buffer.flow.parked([]) == []
+    assert [each.record_id for each in buffer.flow.load_parked([ids[2], ids[0], 99])] == [ids[0], ids[2]]
+
+
+def test_a_failed_attempt_keeps_the_record_with_its_new_count_and_due_time(buffer):
+    place = processor(buffer)
+    park(buffer, place, 0)
+    again = replace(parked(place.ref, 0), attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
+    buffer.flow.commit(Batch(NOW_MS, taken=[(again.record_id, 1)], parked=[again], failed_attempts=1))
+    assert buffer.flow.load_parked([again.record_id]) == [again]
+
+
+def test_a_settled_record_is_parked_no_more(buffer, store):
+    place = processor(buffer)
+    park(buffer, place, 0, 1)
+    step = Batch(NOW_MS, taken=[(record_id(place.ref, 0), 1)], settled=[record_id(place.ref, 0)])
+    step.orders = [order_row(place.ref, 0, attempts=2)]
+    buffer.flow.commit(step)
+    assert [each.record_id for each in buffer.flow.parked([place.ref])] == [record_id(place.ref, 1)]
+    assert [row["attempts"] for row in store.table("orders")] == [2]
+
+
+def test_a_second_writers_try_of_the_same_parked_record_is_refused(buffer, other, store):
+    place = processor(buffer)
+    park(buffer, place, 0)
+    mine = parked(place.ref, 0, attempts=2)
+    buffer.flow.commit(Batch(NOW_MS, taken=[(mine.record_id, 1)], parked=[mine], failed_attempts=1))
+    after = store.dump()
+    theirs = Batch(NOW_MS, taken=[(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(place.ref, 0)])
+    with pytest.raises(StaleWriterError):
+        other.flow.commit(theirs)
+    assert store.dump() == after
+
+
+# -- the outbox
+
+
+def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
+    first, second = processor(buffer, 0), processor(buffer, 1)
+    for place in (first, second):
+        step = batch(place.ref, 0, 3)
+        step.outbox = [replace(outbox_row(place.ref, offset), headers=HEADERS) for offset in (2, 0, 1)]
+        buffer.flow.commit(step)
+    waiting = buffer.flow.outbox([first.ref], 2)
+    assert waiting == [replace(outbox_row(first.ref, offset), headers=HEADERS) for offset in (0, 1)]
+    assert (buffer.flow.outbox_size([first.ref]), buffer.flow.outbox_size([first.ref, second.ref])) == (3, 6)
+    buffer.flow.delivered([each.dead_letter_id for each in waiting] + ["unknown"])
+    assert buffer.flow.outbox([first.ref], 10) == [replace(outbox_row(first.ref, 2), headers=HEADERS)]
+    assert buffer.flow.outbox_size([second.ref]) == 3
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\x80"])
+@pytest.mark.parametrize("value", [None, b"", b"\x80"])
+def test_an_outbox_record_keeps_its_key_and_value(buffer, key, value):
+    place = processor(buffer)
+    row = replace(outbox_row(place.ref, 0), key=key, value=value)
+    step = batch(place.ref, 0, 1)
+    step.outbox = [row]
+    buffer.flow.commit(step)
+    assert buffer.flow.outbox([place.ref], 1) == [row]
+
+
+def test_what_was_written_is_there_for_whoever_opens_the_buffer_next(buffer, store):
+    place = processor(buffer)
+    accept(buffer, place, 0, 2)
+    buffer.close()
+    with store.open() as reopened:
+        assert processor(reopened).next_offset == 2
+        accept(reopened, place, 2, 1)
+    assert len(store.table("order_rows")) == 3

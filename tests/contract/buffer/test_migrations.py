@@ -1,0 +1,151 @@
+"""A buffer comes forward from every released layout with all that is in it, step by step, and never back."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from pipeline.buffer import Reader, open_buffer, recount
+from pipeline.buffer.sqlite.connection import LAYOUT_VERSION, connect_reader, connect_writer, migrate, released_steps
+from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
+from tests.support.layout_dump import layout_file, load
+
+RELEASED = range(1, LAYOUT_VERSION + 1)
+NEXT = LAYOUT_VERSION + 1
+STEP = """
+CREATE TABLE notes (dead_letter_id INTEGER NOT NULL REFERENCES dead_letters, note TEXT NOT NULL);
+INSERT INTO notes SELECT id, 'seen; before' FROM dead_letters;
+ALTER TABLE totals ADD COLUMN notes INTEGER NOT NULL DEFAULT 0;
+"""
+
+
+def schema(path):
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    return {(kind, name): " ".join((sql or "").replace('"', "").split()) for kind, name, sql in rows}
+
+
+def rows(path, table):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+
+
+def version_of(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A buffer of the newest layout with rows in every table."""
+    path = tmp_path / "orderpulse.db"
+    load(layout_file(LAYOUT_VERSION).read_text(), path)
+    return path
+
+
+def stepped(path, steps, to_version=NEXT):
+    with closing(connect_writer(path)) as connection:
+        migrate(connection, path, steps, to_version)
+
+
+@pytest.mark.parametrize("version", RELEASED)
+def test_a_buffer_of_every_released_layout_opens_with_all_that_is_in_it(tmp_path, version):
+    path = tmp_path / "orderpulse.db"
+    load(layout_file(version).read_text(), path)
+    before = {table: len(rows(path, table)) for table in ("order_rows", "dead_letters", "jobs", "job_items", "alerts")}
+    open_buffer(path).close()
+    assert version_of(path) == LAYOUT_VERSION
+    assert {table: len(rows(path, table)) for table in before} == before
+    assert all(before.values())
+    assert recount(path) == []
+    with Reader(path) as reader:
+        assert reader.totals().orders == before["order_rows"]
+
+
+@pytest.mark.parametrize("version", RELEASED)
+def test_every_released_layout_becomes_the_one_that_a_new_buffer_has(tmp_path, version):
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    load(layout_file(version).read_text(), old)
+    open_buffer(old).close()
+    open_buffer(new).close()
+    assert schema(old) == schema(new)
+
+
+def test_there_is_a_step_to_every_version_after_the_first():
+    assert sorted(released_steps()) == list(range(2, LAYOUT_VERSION + 1))
+
+
+def test_a_step_changes_the_layout_and_keeps_the_rows(path):
+    letters = rows(path, "dead_letters")
+    stepped(path, {NEXT: STEP})
+    assert version_of(path) == NEXT
+    assert rows(path, "dead_letters") == letters
+    assert [note for _, note in rows(path, "notes")] == ["seen; before"] * len(letters)
+
+
+def test_steps_are_taken_in_turn(path):
+    stepped(path, {NEXT + 1: "INSERT INTO notes VALUES (1, 'later');\n", NEXT: STEP}, NEXT + 1)
+    assert version_of(path) == NEXT + 1
+    assert rows(path, "notes")[-1][1] in ("later", "seen; before")
+
+
+def test_a_step_that_fails_leaves_the_buffer_as_it_was(path):
+    before = schema(path), rows(path, "totals")
+    with pytest.raises(sqlite3.OperationalError):
+        stepped(path, {NEXT: STEP + "INSERT INTO nowhere VALUES (1);\n"})
+    assert (schema(path), rows(path, "totals")) == before
+    assert version_of(path) == LAYOUT_VERSION
+    stepped(path, {NEXT: STEP})
+    assert version_of(path) == NEXT
+
+
+def test_steps_before_the_one_that_fails_stay_done(path):
+    with pytest.raises(sqlite3.OperationalError):
+        stepped(path, {NEXT: STEP, NEXT + 1: "DROP TABLE nowhere;\n"}, NEXT + 1)
+    assert version_of(path) == NEXT
+
+
+def test_a_step_may_put_a_table_in_the_place_of_one_that_others_refer_to(path):
+    items = rows(path, "job_items")
+    stepped(path, {NEXT: "CREATE TABLE new_jobs AS SELECT * FROM jobs;\nDROP TABLE jobs;\n" + REBUILT})
+    assert rows(path, "job_items") == items
+
+
+REBUILT = """CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL);
+INSERT INTO jobs SELECT id, kind FROM new_jobs;
+DROP TABLE new_jobs;
+"""
+
+
+def test_a_step_that_leaves_rows_without_a_parent_is_refused(path):
+    with pytest.raises(BufferCorruptError, match="row of job_items refers to a row of dead_letters"):
+        stepped(path, {NEXT: "DELETE FROM dead_letters WHERE id IN (SELECT dead_letter_id FROM job_items);\n"})
+    assert version_of(path) == LAYOUT_VERSION
+
+
+def test_foreign_keys_hold_again_after_the_steps(path):
+    with closing(connect_writer(path)) as connection:
+        migrate(connection, path, {NEXT: STEP}, NEXT)
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            connection.execute("INSERT INTO notes VALUES (4711, 'nobody')")
+
+
+def test_two_who_come_at_once_do_each_step_once(path):
+    with closing(connect_writer(path)) as one, closing(connect_writer(path)) as other:
+        migrate(one, path, {NEXT: STEP}, NEXT)
+        migrate(other, path, {NEXT: STEP}, NEXT)
+    assert len(rows(path, "notes")) == len(rows(path, "dead_letters"))
+
+
+def test_an_older_program_refuses_what_a_newer_one_has_brought_forward(path):
+    stepped(path, {NEXT: STEP})
+    for opened in (open_buffer, connect_reader):
+        with pytest.raises(BufferTooNewError, match=f"layout {NEXT}"):
+            opened(path)
+
+
+def test_a_reader_waits_until_the_pipeline_has_brought_an_older_buffer_forward(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION - 1}")
+    with pytest.raises(BufferUnavailableError, match=r"being made|at its start"):
+        connect_reader(path)

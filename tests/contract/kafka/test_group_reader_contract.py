@@ -1,0 +1,156 @@
+"""What a member of the processors' group may rely on, on the demo cluster and on Apache Kafka alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.errors import KafkaUnavailableError
+from pipeline.kafka import (
+    GroupReader,
+    PartitionReader,
+)
+from pipeline.records import Record
+from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, values
+from tests.support.running_pipeline import wait_for
+
+
+class Member:
+    """A member of the group, with what it was given and what it has read."""
+
+    def __init__(self, kafka: Kafka, name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> None:
+        self.owned: set[int] = set()
+        self.revoked: list[int] = []
+        self.records: list[Record] = []
+        self._begin_at = begin_at
+        self.reader = GroupReader(kafka.settings, kafka.cluster, name, self._assigned, self._revoked)
+
+    def step(self) -> None:
+        records, gaps = self.reader.read(1000, 0.05)
+        assert gaps == []
+        self.records += records
+
+    def _assigned(self, reader: GroupReader, partition: int) -> int:
+        self.owned.add(partition)
+        return self._begin_at(partition)
+
+    def _revoked(self, partition: int) -> None:
+        self.owned.discard(partition)
+        self.revoked.append(partition)
+
+
+@pytest.fixture
+def join(kafka: Kafka) -> Iterator[Callable[..., Member]]:
+    kafka.make_topic()
+    joined: list[Member] = []
+
+    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> Member:
+        joined.append(Member(kafka, name, begin_at))
+        return joined[-1]
+
+    yield member
+    for each in joined:
+        each.reader.close()
+
+
+def until(what: str, condition: Callable[[], bool], *members: Member) -> None:
+    """Lets the members read until the condition holds."""
+
+    def stepped() -> bool:
+        for member in members:
+            member.step()
+        return condition()
+
+    wait_for(what, stepped)
+
+
+@on_kafka()
+def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, join):
+    kafka.send(*(Sent(b"%d" % number, partition=number % PARTITIONS) for number in range(40)))
+    buffer = {0: 3, 1: 0, 2: 10, 3: 9}
+    with PartitionReader(kafka.settings, kafka.cluster, kafka.settings.group_id) as other:
+        other.commit_offsets({(kafka.topic, partition): 6 for partition in range(PARTITIONS)})
+        member = join("a", buffer.__getitem__)
+        until("the records", lambda: len(member.records) >= 18, member)
+    assert member.owned == set(range(PARTITIONS))
+    for partition, first in buffer.items():
+        offsets = [record.position.offset for record in member.records if record.position.partition == partition]
+        assert offsets == list(range(first, 10))
+
+    member.reader.pause()
+    kafka.send(Sent(b"while paused", partition=0))
+    for _ in range(10):
+        member.step()
+    assert len(member.records) == 18
+    member.reader.resume()
+    until("the record", lambda: len(member.records) == 19, member)
+
+
+@on_kafka()
+def test_a_second_member_takes_over_half_and_the_first_keeps_reading_the_rest(kafka, join):
+    offsets = dict.fromkeys(range(PARTITIONS), 0)
+    kafka.send(*(Sent(b"before", partition=partition) for partition in range(PARTITIONS)))
+    first = join("a", offsets.__getitem__)
+    until("the first member's records", lambda: len(first.records) == PARTITIONS, first)
+    offsets = dict.fromkeys(range(PARTITIONS), 1)
+
+    second = join("b", offsets.__getitem__)
+    until("an even share", lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2, first, second)
+    # Cooperative: only what moved was taken away.
+    assert sorted(first.revoked) == sorted(second.owned)
+    assert first.owned | second.owned == set(range(PARTITIONS))
+
+    kafka.send(*(Sent(b"after", partition=partition) for partition in range(PARTITIONS)))
+    until("every record", lambda: len(first.records) + len(second.records) == PARTITIONS * 2, first, second)
+    assert {record.position.partition for record in second.records} == second.owned
+    assert {record.value for record in second.records} == {b"after"}
+
+
+@on_kafka("quick_returns")
+def test_a_member_that_died_gets_its_partitions_back_at_once_under_its_name(kafka, join):
+    dead = join("a")
+    until("its partitions", lambda: len(dead.owned) == PARTITIONS, dead)
+    back = join("a")
+    until("its partitions again", lambda: len(back.owned) == PARTITIONS, back)
+    with pytest.raises(KafkaUnavailableError, match="reading: .*[Ff]enced"):
+        until("the end of the dead one", lambda: False, dead)
+
+
+@on_kafka()
+@pytest.mark.parametrize("read_some", [GroupReader.read, GroupReader.read_partitions])
+def test_what_fails_on_assignment_is_raised_by_whatever_reads(kafka, join, read_some):
+    def fail(partition: int) -> int:
+        raise ArithmeticError(f"no offset for {partition}")
+
+    kafka.send(Sent(b"not to be seen", partition=0))
+    member = join("a", fail)
+    with pytest.raises(ArithmeticError, match="no offset for"):
+        wait_for("the failure", lambda: any(read_some(member.reader, 100, 0.05)))
+
+
+@on_kafka()
+def test_records_by_partition_are_the_records_one_by_one(kafka, join):
+    headers = (("trace", b"1"),)
+    kafka.send(*(Sent(b"%d" % n, b"k%d" % n, headers if n % 2 else (), n % PARTITIONS) for n in range(40)))
+    member = join("a")
+    found: dict[int, list[Record]] = {}
+
+    def all_read() -> bool:
+        fetched, gaps = member.reader.read_partitions(1000, 0.05)
+        assert gaps == []
+        for part in fetched:
+            records = [part.record(index) for index in range(len(part))]
+            assert {record.position.partition for record in records} == {part.partition}
+            assert part.offsets() == [record.position.offset for record in records]
+            assert part.keys() == [record.key for record in records]
+            assert part.values() == values(records)
+            assert part.without_headers(frozenset({"trace"})) == [not record.headers for record in records]
+            middle = part.offsets()[0] + 1
+            assert part.since(middle).offsets() == [offset for offset in part.offsets() if offset >= middle]
+            found.setdefault(part.partition, []).extend(records)
+        return sum(map(len, found.values())) >= 40
+
+    wait_for("every record", all_read)
+    for partition, records in found.items():
+        assert values(records) == [b"%d" % number for number in range(partition, 40, PARTITIONS)]

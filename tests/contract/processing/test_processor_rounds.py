@@ -1,0 +1,166 @@
+"""Whatever fails beside them, orders end once, in the order of their key; dead letters are sent once and then gone."""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
+from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, REPLAY_ID, TRANSIENT_FAILURES, last_text
+from pipeline.records import Order
+from tests.contract.conftest import SqliteStore
+from tests.support.buffer_rows import NOW_MS, collect_many, outbox_row
+from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
+
+KINDS = ("plain", "plain", "plain", "fails once", "fails twice", "fails for good", "breaks a rule", "is no order")
+FAILURES = {"fails once": 1, "fails twice": 2, "fails for good": 9}
+
+
+def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incoming:
+    order = Order(f"O-{number}", "C", "tea", 0 if kind == "breaks a rule" else 100, NOW_MS)
+    value = b"noise" if kind == "is no order" else CODEC.encode(order)
+    failures = FAILURES.get(kind)
+    headers = ((TRANSIENT_FAILURES, str(failures).encode()),) if failures else ()
+    return Incoming(key, value, headers, partition)
+
+
+@contextmanager
+def processing(folder: Path, partitions=(0, 1)):
+    with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions)) as flow:
+        yield flow
+
+
+records = st.tuples(st.sampled_from([None, b"", b"a", b"b", b"c"]), st.sampled_from(KINDS), st.sampled_from([0, 1]))
+
+
+@pytest.mark.parametrize("big", [1, 1000], ids=["written in a thread", "written at once"])
+@pytest.mark.parametrize("at_hand", [0, 2, 1000])
+@given(batches=st.lists(st.lists(records, max_size=12), max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, at_hand):
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
+        patch.setattr("pipeline.processing.attempts.BIG_RECORDS", big)
+        patch.setattr("pipeline.processing.attempts.ROWS_AT_HAND", at_hand)
+        numbered, wanted, failed = 0, {}, 0
+        with processing(Path(folder)) as processor:
+            for batch in batches:
+                made = []
+                for key, kind, partition in batch:
+                    numbered += 1
+                    made.append(incoming(numbered, key, kind, partition))
+                    failing = kind in ("fails for good", "breaks a rule", "is no order")
+                    failed += failing
+                    if not failing:
+                        wanted[f"O-{numbered}"] = (partition, key, 1 + FAILURES.get(kind, 0))
+                processor.round(made, pass_ms=700)
+            processor.run_dry()
+            ids = [last_text(headers, DEAD_LETTER_ID) for headers in processor.sender.sent]
+        rows = SqliteStore(Path(folder)).table("orders")
+        assert {row["order_id"]: row["attempts"] for row in rows} == {name: each[2] for name, each in wanted.items()}
+        assert len(ids) == len(set(ids)) == failed
+        assert SqliteStore(Path(folder)).table("outbox") == SqliteStore(Path(folder)).table("retries") == []
+        times = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row["offset"]):
+            partition, key, _ = wanted[row["order_id"]]
+            if key is not None:
+                times[partition, key].append(row["processed_at_ms"])
+        assert all(each == sorted(each) for each in times.values())
+
+
+@pytest.mark.parametrize("big", [1, 1000], ids=["written in a thread", "written at once"])
+@given(batches=st.lists(st.lists(records, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_every_replayed_record_has_its_outcome_however_it_is_judged(batches, big):
+    many = sum(map(len, batches))
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
+        store, wanted = SqliteStore(Path(folder)), {}
+        with open_buffer(store.path) as buffer:
+            collect_many(buffer, many)
+            job_id = buffer.jobs.queue_replay('{"rate": 0}', DeadLetterFilter(), 3, "me", "click", NOW_MS)
+            replay_ids = [item.replay_id for item in buffer.jobs.planned_items(job_id, "orders", many)]
+            buffer.jobs.next_job(NOW_MS)
+            buffer.jobs.open_send_window(job_id, "{}", replay_ids)
+        with processing(Path(folder)) as processor:
+            for batch in batches:
+                made = []
+                for key, kind, partition in batch:
+                    replay_id = replay_ids[len(wanted)]
+                    plain = incoming(len(wanted), key, kind, partition)
+                    # An order that nobody replays beside each, of a key of its own.
+                    made += [replace(plain, headers=(*plain.headers, (REPLAY_ID, replay_id.encode())))]
+                    made += [incoming(1000 + len(wanted), b"%d" % len(wanted), "plain", partition)]
+                    failing = kind in ("fails for good", "breaks a rule", "is no order")
+                    wanted[replay_id] = "dead_again" if failing else "recovered"
+                processor.round(made, pass_ms=700)
+            processor.run_dry()
+        assert {item["replay_id"]: item["state"] for item in store.table("job_items")} == wanted
+        statuses = [row["status"] for row in sorted(store.table("dead_letters"), key=lambda row: row["id"])]
+        assert statuses == list(wanted.values())
+
+
+def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.round([incoming(1, b"a", "fails once", 0)])
+        gc.collect()
+        gc.disable()
+        try:
+            processor.round([incoming(n, b"%d" % n, kind, 0) for n, kind in enumerate(KINDS * 9)])
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+
+
+def test_dead_letters_that_were_not_taken_are_sent_again_from_the_outbox(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.answer = "no"
+        processor.round([incoming(n, None, "is no order", 0) for n in range(5)])
+        processor.round(pass_ms=60_000)
+        assert processor.sender.sent == []
+        assert len(SqliteStore(tmp_path).table("outbox")) == 5
+        processor.sender.answer = ""
+        processor.run_dry()
+        assert len(processor.sender.sent) == 5
+    assert SqliteStore(tmp_path).table("outbox") == []
+
+
+@pytest.mark.parametrize("answer", ["", "no"])
+def test_a_dead_letter_that_is_answered_while_it_is_sent_is_sent_once(tmp_path, answer):
+    with processing(tmp_path) as processor:
+        sends = []
+        processor.sender.at_once, processor.sender.answer = True, answer
+        processor.sender.on_send = lambda: sends.append(1)
+        processor.round([incoming(1, None, "is no order", 0)])
+        assert len(sends) == 1
+
+
+def test_a_dead_letter_is_in_the_outbox_before_it_is_sent(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.on_send = lambda: stored.append(len(SqliteStore(tmp_path).table("outbox")))
+        stored = []
+        processor.round([incoming(n, None, "is no order", 0) for n in range(3)])
+    assert stored == [3, 3, 3]
+
+
+def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_not_hide_those_that_stay(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.sender.answer = None
+        processor.round([incoming(n, None, "is no order", 1) for n in range(3)])
+        # Another partition's rows are in the outbox from before: they are found when partitions are dealt out anew.
+        with open_buffer(SqliteStore(tmp_path).path) as buffer:
+            buffer.flow.commit(Batch(NOW_MS, outbox=[outbox_row(1, 0)]))
+        processor.flow.revoked(1)
+        processor.round()
+        processor.sender.answer = ""
+        for _ in range(3):
+            processor.round()
+    assert SqliteStore(tmp_path).table("outbox") == []

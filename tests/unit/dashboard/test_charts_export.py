@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pytest
+
+from dashboard.overview.chart_export import export_specification, html, png, svg
+from dashboard.overview.charts import KINDS, PALETTES, Spec, specification
+from dashboard.shared.time_ranges import TIME_RANGES, flow_table
+from pipeline.buffer.views import Rows, Totals
+
+NOON_MS = 1_767_268_800_000
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FLOW = flow_table(
+    Rows(
+        ("at_ms", "orders", "revenue_cents", "retries", "dead_letters"),
+        [(NOON_MS + second * 1000, second % 7, second * 110, second % 3, second % 2) for second in range(120)],
+    ),
+    TIME_RANGES["5 min"],
+    Totals(1000, 5_000_000, 60),
+    "Europe/Berlin",
+)
+PRODUCTS = pa.table({"product": ["Kaffee – 1 kg", "<b>&</b>"], "orders": [3, 1], "revenue": [30.5, 2.0]})
+
+
+def _whole(name: str) -> Spec:
+    table = PRODUCTS if name == "products" else FLOW
+    return export_specification(KINDS[name], table, TIME_RANGES["5 min"], "Europe/Berlin")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_chart_becomes_a_picture(name: str) -> None:
+    assert png(_whole(name)).startswith(PNG_SIGNATURE)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_chart_becomes_a_drawing_with_its_title_on_a_light_ground(name: str) -> None:
+    drawing = svg(_whole(name))
+    ElementTree.fromstring(drawing)
+    assert KINDS[name].title_in(TIME_RANGES["5 min"]).encode() in drawing
+    assert f'fill="{PALETTES["light"].background}"'.encode() in drawing
+
+
+def test_the_drawing_shows_the_viewers_clock_and_names_the_zone() -> None:
+    drawing = svg(_whole("orders")).decode()
+    assert "Time (Europe/Berlin)" in drawing
+    assert ">13:00<" in drawing  # noon UTC
+
+
+class _Tags(HTMLParser):
+    """The tags of a page; what stands in scripts is no tag."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.addresses: list[str | None] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_page_loads_nothing_from_the_network(name: str) -> None:
+    page = html(_whole(name))
+    assert _Tags(page).addresses == []
+    assert not re.search(rb"@import|\bimport\s*\(?\s*['\"]https?:", page)
+
+
+def test_a_product_cannot_put_a_script_into_the_page() -> None:
+    hostile = pa.table({"product": ["</script><script>alert(1)</script>"], "orders": [1], "revenue": [1.0]})
+    page = html(export_specification(KINDS["products"], hostile, TIME_RANGES["5 min"], "UTC"))
+    assert _Tags(page).names == _Tags(html(_whole("products"))).names
+    assert b"<script>alert" not in page
+
+
+def test_the_export_holds_all_rows() -> None:
+    assert len(_whole("orders")["data"]["values"]) == FLOW.num_rows
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_specification_is_made_once_and_holds_no_data(name: str) -> None:
+    spec = specification(name, "UTC", "dark")
+    assert spec is specification(name, "UTC", "dark")
+    assert '"data"' not in json.dumps(spec)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dashboard.shared.formats import ago, big_money, moment, money, number, per_second, share, size
+
+NOON_MS = 1_767_268_800_123
+
+
+def test_money_is_cents_until_it_is_shown() -> None:
+    assert money(123_456) == "1,234.56"
+    assert money(-5) == "-0.05"
+    assert money(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("cents", "text"),
+    [
+        (None, "–"),
+        (99_999_999, "999,999.99"),
+        (123_456_789, "1,234,568"),
+        (123_456_789_012, "1,235M"),
+    ],
+)
+def test_big_money_fits_on_a_card(cents: int | None, text: str) -> None:
+    assert big_money(cents) == text
+
+
+def test_numbers_rates_and_shares() -> None:
+    assert number(1_234_567) == "1,234,567"
+    assert per_second(12.34) == "12.3/s"
+    assert per_second(12_345.6) == "12,346/s"
+    assert share(1, 8) == "12.5%"
+    assert share(0, 0) == "–"
+
+
+def test_moments_are_in_the_viewers_zone() -> None:
+    assert moment(NOON_MS, ZoneInfo("UTC")) == "2026-01-01 12:00:00.123"
+    assert moment(NOON_MS, ZoneInfo("Asia/Tokyo")) == "2026-01-01 21:00:00.123"
+    assert moment(None, ZoneInfo("UTC")) == "–"
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "text"),
+    [(-5, "0 s ago"), (59_000, "59 s ago"), (120_000, "2 min ago"), (7_200_000, "2 h ago"), (172_800_000, "2 d ago")],
+)
+def test_ago_takes_the_largest_unit_that_fits(passed_ms: int, text: str) -> None:
+    assert ago(NOON_MS, NOON_MS + passed_ms) == text
+
+
+def test_sizes() -> None:
+    assert size(999) == "999 B"
+    assert size(12_345) == "12.3 kB"
+    assert size(5_000_000_000) == "5.0 GB"

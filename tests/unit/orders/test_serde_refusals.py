@@ -1,0 +1,257 @@
+"""No bytes and no schemas at all can do more than be refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import RegistryUnavailableError, SettingsError, UndecodableError
+from pipeline.orders.serde import OrderCodec, SchemaStore
+from tests.support.orders_as_bytes import (
+    FRAME,
+    LOCAL,
+    ORDER,
+    STORE,
+    V2,
+    Registry,
+    RegistryThatIsAway,
+    codec_knowing,
+    datum,
+    reason_for,
+    with_extra_field,
+    with_field,
+    written,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "value is null (a tombstone)"),
+        (b"", "value is empty"),
+        (b'{"order_id": 1}', "value begins with 0x7b: neither Avro single-object nor Confluent framing"),
+        (b"\xc3\x02rest", "value begins with 0xc302: neither Avro single-object nor Confluent framing"),
+        (b"\xc3\x01\x01\x02", "truncated after 4 bytes, in the schema fingerprint"),
+        (b"\xc3\x01\x01\x02\x03\x04\x05\x06\x07\x08", "unknown schema fingerprint 0102030405060708"),
+        (b"\x00\x00\x00", "truncated after 3 bytes, in the schema id"),
+        (
+            b"\x00\x00\x00\x00\x2a...",
+            "schema id 42 needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)",
+        ),
+    ],
+)
+def test_bytes_without_a_schema_are_refused_with_the_reason(value: bytes | None, reason: str) -> None:
+    assert reason_for(value) == reason
+
+
+BODY = LOCAL.encode(ORDER)[:10]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (LOCAL.encode(ORDER) + b"xyz", "3 trailing bytes after the order"),
+        (LOCAL.encode(ORDER) + b"x", "1 trailing byte after the order"),
+        (LOCAL.encode(ORDER)[:14], "truncated after 14 bytes, in order_id"),
+        (LOCAL.encode(ORDER)[:-1], "truncated after 51 bytes, in region"),
+        (BODY + b"\x09", "order_id has a negative length (-5)"),
+        (BODY + b"\x02\xff", "order_id is not valid UTF-8"),
+        (BODY + b"\xff" * 9 + b"\x02", "order_id is a number of more than 64 bits"),
+        (BODY + b"\xff" * 30, "order_id is a number of more than 64 bits"),
+        (BODY + b"\xfe" + b"\xff" * 8 + b"\x01", "truncated after 20 bytes, in order_id"),
+        (BODY + b"\x00\x00\x00\x00", "price is a decimal of 0 bytes and scale 2"),
+    ],
+)
+def test_a_broken_body_is_refused_with_the_field_and_the_reason(value: bytes, reason: str) -> None:
+    assert reason_for(value) == reason
+
+
+def test_a_schema_that_was_found_is_not_asked_for_again_and_one_that_was_not_is() -> None:
+    registry = Registry(V2)
+    codec = OrderCodec(STORE, registry)
+    for _ in range(2):
+        assert reason_for(b"\x00\x00\x00\x00\x2a", codec) == "unknown schema id 42"
+        codec.decode(LOCAL.encode_confluent(ORDER, 7))
+    assert registry.asked == [42, 7, 42]
+
+
+def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
+    with pytest.raises(RegistryUnavailableError):
+        OrderCodec(STORE, RegistryThatIsAway()).decode(LOCAL.encode_confluent(ORDER, 7))
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        (V2 | {"name": "Payment"}, "schema id 7 cannot be read as an Order: its record is Payment, not Order"),
+        ('"string"', "schema id 7 cannot be read as an Order: it is no record"),
+        (
+            with_field("price", type="double"),
+            "schema id 7 cannot be read as an Order: price is of type double and must be a decimal",
+        ),
+        (
+            with_field("order_id", name="id"),
+            "schema id 7 cannot be read as an Order: it has no field order_id",
+        ),
+        ("{", "schema id 7 cannot be read: it is no Avro schema"),
+        ("null", "schema id 7 cannot be read: it is no Avro schema"),
+        ('{"type": "record"}', "schema id 7 cannot be read: it is no Avro schema"),
+        (with_extra_field("com.example.Unheard"), "schema id 7 cannot be read: it is no Avro schema"),
+        (
+            with_extra_field({"type": "fixed", "name": "F", "size": "big"}),
+            "schema id 7 cannot be read: the size of orderpulse.F is 'big'",
+        ),
+        (
+            with_field("order_id", name=["order_id"]),
+            "schema id 7 cannot be read: orderpulse.Order has a name or an alias that is no text",
+        ),
+    ],
+)
+def test_a_writers_schema_that_is_no_order_is_named_with_the_reason(schema: Any, reason: str) -> None:
+    assert reason_for(FRAME, codec_knowing(schema)).startswith(reason)
+
+
+ARRAY_OF_NULLS = {"type": "array", "items": "null"}
+HUGE_COUNT = b"\xfe" + b"\xff" * 8 + b"\x01"
+
+
+def test_a_count_of_quintillions_of_nothing_is_passed_over_at_once() -> None:
+    value = FRAME + HUGE_COUNT + b"\x00" + LOCAL.encode(ORDER)[10:]
+    assert codec_knowing(with_extra_field(ARRAY_OF_NULLS)).decode(value) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "reason"),
+    [
+        ({"type": "array", "items": "string"}, HUGE_COUNT, "truncated after 15 bytes, in extra"),
+        ({"type": "array", "items": "long"}, b"\x01\x01", "extra has a negative length (-1)"),
+        (["null", "string"], b"\x01", "extra has union branch -1 of 2"),
+        (["null", "string"], b"\x04", "extra has union branch 2 of 2"),
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, b"\x01", "extra has symbol -1 of 1"),
+        ("boolean", b"\x02", "extra is a boolean of 0x02"),
+        ("int", b"\xfe\xff\xff\xff\xff\x01", "extra is an int of more than 32 bits"),
+        ("double", b"\x00", "truncated after 6 bytes, in extra"),
+    ],
+)
+def test_a_field_that_is_passed_over_is_checked_all_the_same(kind: Any, body: bytes, reason: str) -> None:
+    assert reason_for(FRAME + body, codec_knowing(with_extra_field(kind))) == reason
+
+
+def test_orders_within_orders_without_end_are_refused() -> None:
+    schema = V2 | {"fields": [{"name": "extra", "type": ["null", "Order"]}, *V2["fields"]]}
+    assert reason_for(FRAME + b"\x02" * 100_000, codec_knowing(schema)) == "its fields are nested too deeply"
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int) -> None:
+    kind = '{"type":"array","items":' * depth + '"null"' + "}" * depth
+    text = json.dumps(with_extra_field("PLACE")).replace('"PLACE"', kind)
+    value = FRAME + b"\x02" * (depth - 1) + b"\x00" * depth + LOCAL.encode(ORDER)[10:]
+    assert "schema" in reason_for(value, codec_knowing(text)) or "nested" in reason_for(value, codec_knowing(text))
+
+
+RICH = with_extra_field(
+    {
+        "type": "record",
+        "name": "Extra",
+        "fields": [
+            {"name": "items", "type": {"type": "array", "items": ["null", "Extra", "double"]}},
+            {"name": "nothing", "type": {"type": "map", "values": {"type": "array", "items": "null"}}},
+        ],
+    }
+)
+NESTED = datum(extra={"items": [None, 1.5, {"items": [], "nothing": {}}], "nothing": {"a": [None, None]}})
+CODEC_WITH_RICH = codec_knowing(RICH)
+VALID = [LOCAL.encode(ORDER), LOCAL.encode(ORDER, version=1), written(RICH, NESTED)]
+
+
+def test_the_valid_records_that_are_mutated_below_are_valid() -> None:
+    assert [CODEC_WITH_RICH.decode(value).order_id for value in VALID] == ["ORD-1"] * 3
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([b"", b"\xc3\x01", BODY, FRAME, VALID[0][:30]]), st.binary(max_size=200))
+def test_no_bytes_do_more_than_be_refused(beginning: bytes, rest: bytes) -> None:
+    assert_decoded_or_refused(beginning + rest)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(VALID), st.data())
+def test_no_change_to_a_valid_record_does_more_than_get_it_refused(value: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(value)))
+    cut = data.draw(st.integers(0, 4))
+    put = data.draw(st.one_of(st.binary(max_size=4), st.just(HUGE_COUNT), st.just(b"\xff" * 12)))
+    assert_decoded_or_refused(value[:at] + put + value[at + cut :])
+
+
+def assert_decoded_or_refused(value: bytes) -> None:
+    """Fails on any other exception, and on an order that the buffer could not hold."""
+    assert outcome(value)
+
+
+def outcome(value: bytes, codec: OrderCodec = CODEC_WITH_RICH) -> str:
+    try:
+        order = codec.decode(value)
+    except UndecodableError as error:
+        return error.reason
+    assert -(10**12) < order.price_cents < 10**12
+    return "decoded"
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "string", "Order", "record", "long"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "name", "fields", "items", "size", "logicalType"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def with_something_else_somewhere(node: Any, data: st.DataObject) -> Any:
+    """The JSON with one of its values replaced."""
+    if not isinstance(node, dict | list) or not node or data.draw(st.integers(0, 4)) == 0:
+        return data.draw(json_values)
+    key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+    changed = with_something_else_somewhere(node[key], data)
+    if isinstance(node, dict):
+        return node | {key: changed}
+    return [*node[:key], changed, *node[key + 1 :]]
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_no_schema_of_the_registry_does_more_than_get_its_records_refused(data: st.DataObject) -> None:
+    codec = codec_knowing(with_something_else_somewhere(RICH, data))
+    value = data.draw(st.sampled_from([VALID[2], FRAME + VALID[0][10:], FRAME]))
+    assert outcome(value, codec)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_no_schema_file_does_more_than_get_the_folder_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated" / "order.v1.avsc"
+    path.parent.mkdir(exist_ok=True)
+    schema = with_field("customer_id", aliases=["buyer"], default="nobody") | {"aliases": ["Purchase"]}
+    path.write_text(json.dumps(with_something_else_somewhere(schema, data)))
+    assert folder_outcome(path.parent)
+
+
+def folder_outcome(folder: Path) -> str:
+    try:
+        return OrderCodec(SchemaStore(folder)).encode(ORDER, version=1).hex()
+    except SettingsError as error:
+        return str(error)

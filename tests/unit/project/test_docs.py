@@ -1,0 +1,85 @@
+"""The docs say what is true: settings, commands, links, tables and queries are compared with the program itself."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+
+import pytest
+
+from pipeline.__main__ import parser
+from pipeline.buffer import columns_of, open_buffer
+from pipeline.settings import PROJECT_DIR
+from scripts.settings_table import README, with_table
+
+DOCS = (README, PROJECT_DIR / "schemas" / "README.md", *sorted((PROJECT_DIR / "docs").glob("*.md")))
+BUFFER_DOC = PROJECT_DIR / "docs" / "buffer.md"
+
+
+def code_blocks(text: str, language: str = "") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def pipeline_commands() -> list[str]:
+    lines = "\n".join(block for path in DOCS for block in code_blocks(path.read_text())).splitlines()
+    return [line.partition("python -m pipeline ")[2] for line in lines if "python -m pipeline " in line]
+
+
+def test_the_settings_table_is_that_of_the_program():
+    text = README.read_text()
+    assert with_table(text) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("command", pipeline_commands())
+def test_a_command_in_the_docs_is_one_that_there_is(command):
+    assert callable(parser().parse_args(shlex.split(command, comments=True)).run)
+
+
+def test_every_command_is_in_the_readme():
+    roles = {"broker", "processor", "collector", "worker"}
+    [choices] = [action.choices for action in parser()._actions if action.choices]
+    named = {shlex.split(command)[0] for command in pipeline_commands()}
+    assert set(choices) - roles <= named
+
+
+def test_every_make_target_in_the_docs_is_one_that_there_is():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT_DIR / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        target for path in DOCS for target in re.findall(r"\bmake ([a-z-]+)\b(?=[`\n]| [A-Z]+=)", path.read_text())
+    }
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
+def test_links_lead_to_files_that_are_there(path):
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def documented_tables() -> dict[str, list[str]]:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", BUFFER_DOC.read_text(), re.MULTILINE)
+    return {table: columns.split(", ") for table, columns in rows}
+
+
+@pytest.mark.parametrize("table", ["orders", "dead_letters", "jobs", "job_items"])
+def test_a_public_table_is_documented_as_it_is_exported(table):
+    assert documented_tables()[table] == [column.name for column in columns_of(table)]
+
+
+def test_every_documented_column_is_in_the_buffer_and_every_query_runs(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    open_buffer(path).close()
+    with sqlite3.connect(path) as connection:
+        for table, columns in documented_tables().items():
+            quoted = ", ".join(f'"{column}"' for column in columns)
+            # In single quotes a name that is no column would be taken for a text; in a list of names it is an error.
+            assert set(columns) <= {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            connection.execute(f"SELECT {quoted} FROM {table}").fetchall()
+        queries = code_blocks(BUFFER_DOC.read_text(), "sql")
+        assert queries
+        for query in queries:
+            connection.execute(query).fetchall()
+    connection.close()

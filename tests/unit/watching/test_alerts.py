@@ -1,0 +1,153 @@
+"""What raises an alert, and what ends it, on a real buffer and a real status board."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.buffer import Buffer, Reader, open_buffer
+from pipeline.running.statusboard import StatusWriter
+from pipeline.settings import Settings, load_settings
+from pipeline.watching.alerts import AlertWatch, disk_used
+from scripts.local.process import free_ports
+from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_letter, processor
+from tests.support.told_people import ToldPeople
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data_dir=tmp_path, alert_trouble_s=30, alert_disk_share=1.0)
+
+
+@pytest.fixture
+def buffer(settings: Settings) -> Iterator[Buffer]:
+    with open_buffer(settings.database_file) as buffer:
+        yield buffer
+
+
+@pytest.fixture
+def watch(settings: Settings, buffer: Buffer) -> Iterator[AlertWatch]:
+    watch = AlertWatch(settings, buffer.watch)
+    yield watch
+    watch.close()
+
+
+def firing(buffer: Buffer) -> dict[str, str]:
+    return dict(buffer.watch.firing())
+
+
+class Role:
+    """A role whose clock is the test's."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.now_ms = NOW_MS
+        self._status = StatusWriter(folder, name, 0, lambda: self.now_ms)
+
+    def say(self, now_ms: int, state: str, detail: str = "") -> None:
+        self.now_ms = now_ms
+        self._status.say(state, detail)
+
+
+def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, buffer):
+    place, dead = processor(buffer), collector(buffer)
+    accept(buffer, place, 0, 95, now_ms=NOW_MS)
+    for offset in range(5):
+        collect(buffer, dead, offset, dead_letter(dead.ref, offset), now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert firing(buffer) == {
+        "dead-letter-rate": "5.0% of the last 100 records are dead letters (threshold 5.0%, window 300 s)"
+    }
+    accept(buffer, place, 95, 1, now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert firing(buffer) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "detail"),
+    [("waiting", "Kafka does not answer"), ("failing", "the buffer is damaged"), ("running", "reading is paused")],
+)
+def test_a_role_that_is_held_up_for_long_fires_with_its_reason_and_ends_when_it_goes_on(
+    settings, watch, buffer, state, detail
+):
+    role = Role(settings.data_dir, "processor")
+    for second in range(0, 30):
+        role.say(NOW_MS + second * 1000, state, detail)
+        watch.check(NOW_MS + second * 1000)
+        assert firing(buffer) == {}
+    role.say(NOW_MS + 30_000, state, detail)
+    watch.check(NOW_MS + 30_000)
+    assert firing(buffer) == {"trouble of processor-0": f"processor-0: {detail} (for 30 s or more)"}
+    role.say(NOW_MS + 31_000, "running")
+    watch.check(NOW_MS + 31_000)
+    assert firing(buffer) == {}
+
+
+def test_trouble_that_comes_and_goes_begins_anew_each_time(settings, watch, buffer):
+    role = Role(settings.data_dir, "collector")
+    for second in range(0, 60):
+        role.say(NOW_MS + second * 1000, "running" if second == 29 else "waiting", "" if second == 29 else "no answer")
+        watch.check(NOW_MS + second * 1000)
+        assert firing(buffer) == {}
+
+
+def test_a_role_that_says_nothing_fires_and_one_that_has_ended_does_not(settings, watch, buffer):
+    Role(settings.data_dir, "processor").say(NOW_MS, "running")
+    Role(settings.data_dir, "collector").say(NOW_MS, "stopped")
+    for second in range(0, 60):
+        watch.check(NOW_MS + second * 1000)
+    assert firing(buffer) == {"trouble of processor-0": "processor-0: says nothing (for 30 s or more)"}
+
+
+def test_an_alert_of_a_worker_before_this_one_is_ended_too(watch, buffer):
+    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS - 60_000)
+    watch.check(NOW_MS)
+    assert firing(buffer) == {}
+
+
+def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
+    role = Role(settings.data_dir, "processor")
+    with ToldPeople() as people:
+        watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch)
+        for second in range(0, 31, 10):
+            role.say(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
+            watch.check(NOW_MS + second * 1000)
+        role.say(NOW_MS + 31_000, "running")
+        watch.check(NOW_MS + 31_000)
+        watch.close()
+    message = "processor-0: Kafka does not answer (for 30 s or more)"
+    assert people.messages == [message, f"over: {message}"]
+    assert buffer.watch.pending_notifications() == []
+
+
+def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settings, buffer):
+    ended = buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    buffer.watch.noticed(ended, "sent")
+    buffer.watch.resolve("disk-full", NOW_MS, tell=True)
+    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, tell=True)
+    with ToldPeople() as people:
+        AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch).close()
+    assert people.messages == ["over: almost full", "processor-7: waits"]
+    assert buffer.watch.pending_notifications() == []
+
+
+def test_an_address_that_does_not_take_the_message_is_named_by_its_kind_only(settings, buffer):
+    buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    [port] = free_ports(1)
+    urls = (f"json://user:secret@127.0.0.1:{port}/",)
+    AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch).close()
+    with Reader(settings.database_file) as reader:
+        assert reader.alerts(1).column("notice") == ["not sent to json"]
+
+
+def test_a_disk_that_runs_full_fires_before_nothing_can_be_written(settings, buffer):
+    used, free_bytes = disk_used(settings)
+    disk = os.statvfs(settings.data_dir)
+    assert free_bytes <= disk.f_blocks * disk.f_frsize
+    for threshold, expected in ((max(used * 0.9, 1e-9), {"disk-full"}), (min(used * 1.1, 1.0), set())):
+        watch = AlertWatch(settings.model_copy(update={"alert_disk_share": threshold}), buffer.watch)
+        watch.check(NOW_MS)
+        watch.close()
+        assert set(firing(buffer)) == expected
