@@ -94,8 +94,8 @@ def svg(spec: Spec) -> bytes:
 
 def html(spec: Spec) -> bytes:
     """A page with the chart, its rows and all scripts inside."""
-    # The converter writes the rows into a script as they are, where `</script>` in a product's name would end it.
-    # All of them stand in JSON strings, in which the same character can be written so that HTML does not see it.
+    # The converter writes the rows into a script, where HTML must find none of its own characters. All of them stand in
+    # JSON strings, in which the same character can be written so that HTML does not see it.
     shielded = json.loads(json.dumps(spec).replace("<", SHIELD))
     page: str = vl_convert.vegalite_to_html(shielded, bundle=True)
     return page.replace(SHIELD, "\\u003c").encode()

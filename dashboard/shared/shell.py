@@ -29,7 +29,7 @@ def enter() -> None:
 
 def begin_page(title: str, icon: str) -> None:
     """The first call of every page. A page that was opened before the entry script ran goes there first, and back."""
-    # Until a session has run st.navigation, Streamlit runs pages/x.py by itself at /x, with no sidebar and no checks.
+    # Streamlit may run a page's file before the entry script, which says who may enter and draws the sidebar.
     if not st.session_state.get(_ENTERED):
         name = urlsplit(st.context.url or "").path.rpartition("/")[2]
         st.session_state[_WANTED] = (name, st.query_params.to_dict())

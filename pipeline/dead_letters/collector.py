@@ -313,7 +313,7 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
     those that do not name one are told apart by their own place.
     """
-    # No id of ours has a NUL, and the buffer could not look for it: JSON's texts end there in SQLite.
+    # No id of ours has a NUL, and the buffer could not look for it.
     if failure.dead_letter_id and "\0" not in failure.dead_letter_id:
         return failure.dead_letter_id
     newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)

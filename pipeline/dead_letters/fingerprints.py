@@ -33,12 +33,14 @@ _VARYING = (
 )
 
 
-def fingerprint(error_class: str | None, reason: str, rule: str | None, source_topic: str | None) -> tuple[str, str]:
+def fingerprint(
+    error_class: str | None, reason: str, rule: str | None, source_topic: str | None, reason_limit: int = REASON_LIMIT
+) -> tuple[str, str]:
     """16 hexadecimal digits that failures of one cause share, and the title of their group.
 
-    Failures of different rules, error classes or topics never share one.
+    Failures of different rules, error classes or topics never share one. Of the reason so many characters count.
     """
-    cause = without_varying_parts(reason[:REASON_LIMIT])
+    cause = without_varying_parts(reason[:reason_limit])
     identity = json.dumps([error_class, cause, rule, source_topic])
     digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
     return digest, _cut(cause or error_class or rule or "no reason")

@@ -86,7 +86,7 @@ def place_of(message: Message) -> tuple[str, int]:
 
 
 def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
-    """The headers of each; None where they cannot be read, which the library says only the first time it is asked."""
+    """The headers of each; None where they cannot be read. The library is asked for each once, and never again."""
     found: list[Any] = []
     asking = map(Message.headers, messages)
     while len(found) < len(messages):

@@ -1,8 +1,8 @@
 """Reads Avro's binary encoding of an order, strictly: every byte is checked before it is believed.
 
-fastavro is a third faster on valid data, but it follows negative union indexes, drops bits of overlong numbers, lets an
-array's count take all memory, ends the process on deeply nested data (1.13.1), and cannot say which field was broken.
-What arrives on a topic is not ours to trust, so it is read here, along a plan made once for each writer's schema.
+fastavro is a third faster on valid data, but it was seen to end the process on input of strangers (1.13.1), takes some
+broken data for whole, and cannot say which field was broken. What arrives on a topic is not ours to trust, so it is
+read here, along a plan made once for each writer's schema.
 Wire format: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 """
 
@@ -35,6 +35,11 @@ Kind = Literal["text", "cents", "millis"]
 PRICE_SCALE = 2
 CENTS_LIMIT = 10**12
 """Prices are decimal(12, 2): their cents have 12 digits at most, so sums of millions of them still fit 64 bits."""
+DECIMAL_LIMIT = 64
+"""A decimal of more bytes, or of a greater scale, is not looked at."""
+MAXIMUM_DEPTH = 256
+"""Types within types that are followed in a field that no order has; a type that contains itself counts each time."""
+_TOO_DEEP = "its fields are nested too deeply"
 
 FIRST_MS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp()) * 1000
 LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
@@ -171,17 +176,25 @@ def _union_reader(branches: list[Reader], where: str) -> Reader:
 # ---- what an order has no place for is checked and passed over
 
 
-def _passing_over(schema: Schema, names: Names, where: str) -> Reader:
-    """A reader for a value of any type that nobody wants: it stands up to hostile counts and lengths all the same."""
+def _passing_over(schema: Schema, names: Names, where: str, depth: int) -> Reader:
+    """A reader for a value of any type that nobody wants: it is checked all the same.
+
+    `depth` is how many types within it may still be met in the data.
+    """
+    if depth < 0:
+        return _refusing(_TOO_DEEP)
     if isinstance(schema, list):
-        return _union_reader([_passing_over(branch, names, where) for branch in schema], where)
+        return _union_reader([_passing_over(branch, names, where, depth - 1) for branch in schema], where)
     kind = _type_of(schema)
     if kind in ("record", "error"):
-        return _passing_over_fields([_passing_over(f["type"], names, f"{where}.{f['name']}") for f in schema["fields"]])
+        fields = schema["fields"]
+        return _passing_over_fields(
+            [_passing_over(each["type"], names, f"{where}.{each['name']}", depth - 1) for each in fields]
+        )
     if kind == "array":
-        return _passing_over_blocks(_passing_over(schema["items"], names, where), where)
+        return _passing_over_blocks(_passing_over(schema["items"], names, where, depth - 1), where)
     if kind == "map":
-        entry = [_string_reader(where), _passing_over(schema["values"], names, where)]
+        entry = [_string_reader(where), _passing_over(schema["values"], names, where, depth - 1)]
         return _passing_over_blocks(_passing_over_fields(entry), where)
     if kind == "fixed":
         return _fixed_reader(schema["size"], where)
@@ -189,7 +202,7 @@ def _passing_over(schema: Schema, names: Names, where: str) -> Reader:
         return _index_reader(len(schema["symbols"]), "symbol", where)
     if kind in _PRIMITIVES:
         return _PRIMITIVES[kind](where)
-    return _passing_over_named(kind, names, where)
+    return _passing_over_named(kind, names, where, depth)
 
 
 _PRIMITIVES: dict[str, Callable[[str], Reader]] = {
@@ -204,13 +217,13 @@ _PRIMITIVES: dict[str, Callable[[str], Reader]] = {
 }
 
 
-def _passing_over_named(name: str, names: Names, where: str) -> Reader:
+def _passing_over_named(name: str, names: Names, where: str, depth: int) -> Reader:
     """Looks the type up when it is first met in the data, because a type may contain itself."""
     found: list[Reader] = []
 
     def read(data: bytes, at: int) -> tuple[None, int]:
         if not found:
-            found.append(_passing_over(names[name], names, where))
+            found.append(_passing_over(names[name], names, where, depth))
         return found[0](data, at)
 
     return read
@@ -248,7 +261,7 @@ def _passing_over_blocks(pass_over: Reader, where: str) -> Reader:
 def _pass_over_items(pass_over: Reader, data: bytes, at: int, count: int) -> int:
     for _ in range(count):
         _, after = pass_over(data, at)
-        # Items without bytes (nulls) are all alike: a count of 2^62 of them must not be counted down.
+        # Items without bytes (nulls) are all alike: one look is enough, whatever their count.
         if after == at:
             return at
         at = after
@@ -323,8 +336,8 @@ def cents_of(raw: bytes, scale: int, where: str = "price") -> int:
 
     Raises UndecodableError when it is not in whole cents or has more digits than a price may have.
     """
-    # The limit on the bytes keeps a hostile megabyte from becoming a number.
-    if not raw or len(raw) > 64 or scale > 64:
+    # What is longer is no price, and need not become a number to be refused.
+    if not raw or len(raw) > DECIMAL_LIMIT or scale > DECIMAL_LIMIT:
         raise UndecodableError(f"{where} is a decimal of {len(raw)} bytes and scale {scale}")
     unscaled = int.from_bytes(raw, "big", signed=True)
     tenth_powers = scale - PRICE_SCALE
@@ -396,17 +409,18 @@ class OrderPlan:
             for read, slot in self.steps:
                 values[slot], at = read(data, at)
         except RecursionError as error:
-            raise UndecodableError("its fields are nested too deeply") from error
+            raise UndecodableError(_TOO_DEEP) from error
         if at != len(data):
             extra = len(data) - at
             raise UndecodableError(f"{extra} trailing {'byte' if extra == 1 else 'bytes'} after the order")
         return Order(*values[:_UNWANTED])
 
 
-def plan_order(writer: Schema, names: Names, reader: Schema) -> OrderPlan:
+def plan_order(writer: Schema, names: Names, reader: Schema, maximum_depth: int = MAXIMUM_DEPTH) -> OrderPlan:
     """Works out how a writer's records are read into the fields of `reader`, by Avro's rules of schema resolution.
 
-    `names` are the writer's named types. Raises UnresolvableError.
+    `names` are the writer's named types. A record whose fields hold more than `maximum_depth` types within types is
+    refused when it is read. Raises UnresolvableError.
     """
     _check_record(writer, reader)
     sources = _sources(writer, reader)
@@ -414,7 +428,7 @@ def plan_order(writer: Schema, names: Names, reader: Schema) -> OrderPlan:
     for field in writer["fields"]:
         name = sources.get(field["name"])
         if name is None:
-            steps.append((_passing_over(field["type"], names, field["name"]), _UNWANTED))
+            steps.append((_passing_over(field["type"], names, field["name"], maximum_depth), _UNWANTED))
         else:
             steps.append((_resolving(field["type"], names, name, _FIELDS[name]), _SLOTS[name]))
     kinds = [_kind_of(field["type"], sources.get(field["name"])) for field in writer["fields"]]

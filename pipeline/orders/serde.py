@@ -19,7 +19,7 @@ from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from pipeline.errors import SettingsError, UndecodableError
-from pipeline.orders.avro import Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
+from pipeline.orders.avro import MAXIMUM_DEPTH, Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
 from pipeline.orders.columns import OrderColumns, Values, joined, read_columns, write_columns
 from pipeline.records import Order
 
@@ -29,6 +29,8 @@ CONFLUENT_MARK = b"\x00"
 _FINGERPRINT_END = 10
 _SCHEMA_ID_END = 5
 _FRAMES_AT_ONCE = 8
+MAXIMUM_SCHEMA_DEPTH = 256
+"""So many objects and arrays within each other are handed on to fastavro: no schema of an order needs a tenth of it."""
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
 # Its region is the default, because version 1 has none.
 _PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
@@ -75,13 +77,13 @@ class WriterSchema:
         return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(self.text)), "CRC-64-AVRO"))
 
 
-def parse(text: str, referenced: Sequence[str] = ()) -> WriterSchema:
+def parse(text: str, referenced: Sequence[str] = (), maximum_depth: int = MAXIMUM_SCHEMA_DEPTH) -> WriterSchema:
     """Parses a schema's JSON, after that of the schemas it refers to. Raises UnresolvableError saying what is wrong."""
     names: dict[str, Schema] = {}
     try:
         for each in referenced:
-            parse_schema(json.loads(each), names)
-        parsed = parse_schema(json.loads(text), names)
+            parse_schema(_json_of(each, maximum_depth), names)
+        parsed = parse_schema(_json_of(text, maximum_depth), names)
     except _SCHEMA_FAULTS as error:
         raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
     for name, schema in names.items():
@@ -89,8 +91,20 @@ def parse(text: str, referenced: Sequence[str] = ()) -> WriterSchema:
     return WriterSchema(text, parsed, names)
 
 
+def _json_of(text: str, maximum_depth: int) -> Any:
+    """The JSON. Raises UnresolvableError when more than so many objects and arrays are within each other."""
+    found = json.loads(text)
+    within, depth = [found], 0
+    while nodes := [each for each in within if isinstance(each, dict | list)]:
+        depth += 1
+        if depth > maximum_depth:
+            raise UnresolvableError("it is nested too deeply")
+        within = [part for node in nodes for part in (node.values() if isinstance(node, dict) else node)]
+    return found
+
+
 def _check_named_type(name: str, schema: Schema) -> None:
-    """fastavro leaves these unchecked, and a reader would trip over them."""
+    """What the plan of a reader takes for granted of a named type."""
     size = schema.get("size", 0)
     if not isinstance(size, int) or size < 0:
         raise UnresolvableError(f"the size of {name} is {size!r}")
@@ -154,9 +168,13 @@ def _check_usable(folder: Path, versions: dict[int, WriterSchema], latest: Write
 class OrderCodec:
     """Encodes and decodes orders. Reads both framings; a Confluent schema id needs the registry."""
 
-    def __init__(self, store: SchemaStore, registry: SchemaRegistry | None = None) -> None:
+    def __init__(
+        self, store: SchemaStore, registry: SchemaRegistry | None = None, maximum_depth: int = MAXIMUM_DEPTH
+    ) -> None:
+        """`maximum_depth`: how many types within types are followed in what an order has no place for."""
         self._store = store
         self._registry = registry
+        self._maximum_depth = maximum_depth
         self._plans_by_fingerprint: dict[bytes, OrderPlan] = {}
         self._plans_by_id: dict[int, OrderPlan] = {}
         self._writers: dict[int, _OrderWriter] = {}
@@ -294,7 +312,7 @@ class OrderCodec:
 
     def _plan(self, schema: WriterSchema, what: str) -> OrderPlan:
         try:
-            return plan_order(schema.parsed, schema.names, self._store.latest.parsed)
+            return plan_order(schema.parsed, schema.names, self._store.latest.parsed, self._maximum_depth)
         except (UnresolvableError, RecursionError) as error:
             raise UndecodableError(f"{what} cannot be read as an Order: {error}") from error
 

@@ -1,11 +1,11 @@
 """Finds partitions that no processor of the group reads, so that one of them can do something about it.
 
-Kafka moves a partition in two steps: its owner gives it up and joins again, then the new owner gets it. Where the old
-owner is restarted between the two, as a static member, nobody asks for the second step, and the partition stays without
-an owner until something else makes the group rebalance. Partitions that are added to a topic are nobody's at first.
+Kafka moves a partition in two steps: its owner gives it up and joins again, then the new owner gets it. Now and then
+nobody asks for the second step, and the partition stays without an owner until something else makes the group
+rebalance. Partitions that are added to a topic are nobody's at first.
 
-What the processors say of themselves is enough, since all that share a group share a data folder. Kafka could be asked
-who owns what, but librdkafka aborts the process now and then when a broker goes while it describes a group.
+What the processors say of themselves is enough, since all that share a group share a data folder. Kafka is not asked
+who owns what: librdkafka was seen to abort the process over that question.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ FAULT_REASON = "orderpulse.fault.reason"
 MESSAGE_LIMIT = 4_000
 STACKTRACE_LIMIT = 16_000
 
-# A Java-serialised exception that Spring left: a consumer that finds it fails again, whatever the record's bytes.
+# Spring's exception of the failure before, which a replay is to undo.
 STRIPPED_ON_REPLAY = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
 
 

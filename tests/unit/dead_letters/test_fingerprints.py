@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dead_letters.fingerprints import TITLE_LIMIT, _taken_out, fingerprint, without_varying_parts
+from pipeline.dead_letters.fingerprints import REASON_LIMIT, TITLE_LIMIT, _taken_out, fingerprint, without_varying_parts
 
 maybe_text = st.none() | st.text(max_size=20)
 
@@ -111,9 +111,17 @@ def test_what_is_remembered_of_a_shape_is_what_the_reason_itself_would_give(reas
 
 
 @pytest.mark.parametrize("piece", ["1", "a", "0x", "'", '"', "-", "A-1", "1,", "[0]", "a[1] offset ", "f", " ", "é"])
-def test_a_megabyte_of_reason_costs_no_more_than_its_beginning(piece: str) -> None:
-    long = piece * 1_000_000
-    assert fingerprint(None, long, None, None) == fingerprint(None, long[:2_000], None, None)
+def test_of_a_long_reason_only_the_beginning_is_looked_at(piece: str) -> None:
+    beginning = (piece * 20)[:20]
+    longer = [f"{beginning}{rest}" for rest in (piece, " and more", "\n", "'")]
+    prints = {fingerprint(None, reason, None, None, reason_limit=20) for reason in (beginning, *longer)}
+    assert prints == {fingerprint(None, beginning, None, None)}
+
+
+def test_what_follows_the_beginning_of_a_reason_makes_no_group_of_its_own() -> None:
+    beginning = "no " * REASON_LIMIT
+    assert group(beginning) == group(beginning + "stock") == group(beginning[:REASON_LIMIT])
+    assert group(beginning[: REASON_LIMIT - 9]) != group(beginning[:REASON_LIMIT])
 
 
 def test_a_failure_without_a_word_still_has_a_title() -> None:

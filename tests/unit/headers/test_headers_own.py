@@ -85,7 +85,7 @@ def test_our_headers_are_text_under_kafka_connect_s_names() -> None:
 
 
 def test_a_long_error_is_cut_so_that_the_dead_letter_still_fits() -> None:
-    written = dict(ours(message="m" * 10**6))
+    written = dict(ours(message="m" * (MESSAGE_LIMIT + 1)))
     message = written["__connect.errors.exception.message"]
     assert message is not None
     assert len(message.decode()) == MESSAGE_LIMIT
@@ -103,9 +103,9 @@ def test_a_replay_keeps_every_header_and_says_which_replay_it_is() -> None:
     assert sent[len(APP + ours()) :] == (("orderpulse.replay-id", b"r-1"), ("orderpulse.replay-of", b"id-of-417"))
 
 
-def test_a_replay_leaves_out_what_would_make_spring_fail_again() -> None:
-    java: Headers = (("springDeserializerExceptionKey", b"\xac\xed"), ("springDeserializerExceptionValue", b"\xac\xed"))
-    assert replay_headers((*java, *APP), "r", "d") == replay_headers(APP, "r", "d")
+def test_a_replay_leaves_out_spring_s_exception_of_the_failure_before() -> None:
+    spring: Headers = (("springDeserializerExceptionKey", b"key"), ("springDeserializerExceptionValue", b"value"))
+    assert replay_headers((*spring, *APP), "r", "d") == replay_headers(APP, "r", "d")
 
 
 def test_of_repeated_replays_the_last_counts() -> None:

@@ -48,7 +48,7 @@ def test_of_repeated_fault_headers_the_last_counts() -> None:
     assert len(attempts_that_fail(((TRANSIENT_FAILURES, b"4"), (TRANSIENT_FAILURES, b"1")))) == 1
 
 
-@pytest.mark.parametrize("value", [None, b"", b"two", b"-1", b"1.0", b"\xff", "²".encode(), b"9" * 5_000])
+@pytest.mark.parametrize("value", [None, b"", b"two", b"-1", b"1.0", b"\xff", "²".encode(), b"9" * 10])
 def test_a_number_of_failures_that_is_none_is_ignored(value: bytes | None) -> None:
     assert attempts_that_fail(((TRANSIENT_FAILURES, value),)) == []
 

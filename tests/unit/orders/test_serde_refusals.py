@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RegistryUnavailableError, SettingsError, UndecodableError
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders import serde
+from pipeline.orders.avro import DECIMAL_LIMIT, OrderPlan, UnresolvableError, _pass_over_items
+from pipeline.orders.serde import OrderCodec, SchemaStore, parse
 from tests.support.orders_as_bytes import (
     FRAME,
     LOCAL,
@@ -63,8 +66,9 @@ BODY = LOCAL.encode(ORDER)[:10]
         (BODY + b"\x02\xff", "order_id is not valid UTF-8"),
         (BODY + b"\xff" * 9 + b"\x02", "order_id is a number of more than 64 bits"),
         (BODY + b"\xff" * 30, "order_id is a number of more than 64 bits"),
-        (BODY + b"\xfe" + b"\xff" * 8 + b"\x01", "truncated after 20 bytes, in order_id"),
+        (BODY + b"\x0c", "truncated after 11 bytes, in order_id"),
         (BODY + b"\x00\x00\x00\x00", "price is a decimal of 0 bytes and scale 2"),
+        (BODY + b"\x00\x00\x00\x82\x01" + bytes(DECIMAL_LIMIT + 1), "price is a decimal of 65 bytes and scale 2"),
     ],
 )
 def test_a_broken_body_is_refused_with_the_field_and_the_reason(value: bytes, reason: str) -> None:
@@ -117,18 +121,31 @@ def test_a_writers_schema_that_is_no_order_is_named_with_the_reason(schema: Any,
 
 
 ARRAY_OF_NULLS = {"type": "array", "items": "null"}
-HUGE_COUNT = b"\xfe" + b"\xff" * 8 + b"\x01"
+FIVE = b"\x0a"
+"""Five as Avro writes it, for instance as the count of an array."""
 
 
-def test_a_count_of_quintillions_of_nothing_is_passed_over_at_once() -> None:
-    value = FRAME + HUGE_COUNT + b"\x00" + LOCAL.encode(ORDER)[10:]
+def test_items_without_bytes_are_passed_over_at_once() -> None:
+    value = FRAME + FIVE + b"\x00" + LOCAL.encode(ORDER)[10:]
     assert codec_knowing(with_extra_field(ARRAY_OF_NULLS)).decode(value) == ORDER
+
+
+@pytest.mark.parametrize(("item_bytes", "looks"), [(0, 1), (1, 5)])
+def test_of_items_without_bytes_only_the_first_is_looked_at(item_bytes: int, looks: int) -> None:
+    looked_at = []
+
+    def pass_over(data: bytes, at: int) -> tuple[None, int]:
+        looked_at.append(at)
+        return None, at + item_bytes
+
+    assert _pass_over_items(pass_over, bytes(5), 0, 5) == 5 * item_bytes
+    assert len(looked_at) == looks
 
 
 @pytest.mark.parametrize(
     ("kind", "body", "reason"),
     [
-        ({"type": "array", "items": "string"}, HUGE_COUNT, "truncated after 15 bytes, in extra"),
+        ({"type": "array", "items": "string"}, FIVE, "truncated after 6 bytes, in extra"),
         ({"type": "array", "items": "long"}, b"\x01\x01", "extra has a negative length (-1)"),
         (["null", "string"], b"\x01", "extra has union branch -1 of 2"),
         (["null", "string"], b"\x04", "extra has union branch 2 of 2"),
@@ -142,17 +159,69 @@ def test_a_field_that_is_passed_over_is_checked_all_the_same(kind: Any, body: by
     assert reason_for(FRAME + body, codec_knowing(with_extra_field(kind))) == reason
 
 
-def test_orders_within_orders_without_end_are_refused() -> None:
+def orders_within_an_order(count: int) -> tuple[dict[str, Any], bytes]:
+    """A schema of orders that may hold an order, and one that holds so many within each other."""
     schema = V2 | {"fields": [{"name": "extra", "type": ["null", "Order"]}, *V2["fields"]]}
-    assert reason_for(FRAME + b"\x02" * 100_000, codec_knowing(schema)) == "its fields are nested too deeply"
+    order = datum(extra=None)
+    for _ in range(count):
+        order = datum(extra=order)
+    return schema, written(schema, order)
 
 
-@pytest.mark.parametrize("depth", [900, 100_000])
-def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int) -> None:
-    kind = '{"type":"array","items":' * depth + '"null"' + "}" * depth
-    text = json.dumps(with_extra_field("PLACE")).replace('"PLACE"', kind)
-    value = FRAME + b"\x02" * (depth - 1) + b"\x00" * depth + LOCAL.encode(ORDER)[10:]
-    assert "schema" in reason_for(value, codec_knowing(text)) or "nested" in reason_for(value, codec_knowing(text))
+# Each is a record in a union, and the last one has a null in a union of its own.
+@pytest.mark.parametrize(("count", "depth"), [(1, 3), (2, 5), (3, 7)])
+def test_orders_within_orders_are_read_to_the_depth_that_is_set(count: int, depth: int) -> None:
+    schema, value = orders_within_an_order(count)
+    assert OrderCodec(STORE, Registry(schema), maximum_depth=depth).decode(value) == ORDER
+    too_shallow = OrderCodec(STORE, Registry(schema), maximum_depth=depth - 1)
+    assert reason_for(value, too_shallow) == "its fields are nested too deeply"
+
+
+def test_what_is_deeper_in_the_schema_than_in_the_data_is_no_reason_to_refuse_it() -> None:
+    kind: Any = "null"
+    for _ in range(6):
+        kind = {"type": "array", "items": kind}
+    codec = OrderCodec(STORE, Registry(with_extra_field(kind)), maximum_depth=2)
+    arrays = b"\x02" * 2 + b"\x00" * 3
+    assert codec.decode(FRAME + arrays + LOCAL.encode(ORDER)[10:]) == ORDER
+    assert reason_for(FRAME + b"\x02" * 3, codec) == "its fields are nested too deeply"
+
+
+def test_a_schema_is_taken_to_the_depth_that_is_set() -> None:
+    text = STORE.version(2).text
+    # The record, its fields, a field, and the field's type.
+    assert parse(text, maximum_depth=4).parsed["name"] == "orderpulse.Order"
+    for texts in ((text,), ('"string"', (text,))):
+        with pytest.raises(UnresolvableError, match="^it is nested too deeply$"):
+            parse(*texts, maximum_depth=3)
+
+
+def test_a_schema_that_is_nested_too_deeply_gets_its_records_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serde, "parse", partial(parse, maximum_depth=3))
+    assert reason_for(FRAME, codec_knowing(V2)) == "schema id 7 cannot be read: it is nested too deeply"
+
+
+def beyond_python_s_own_depth(*arguments: Any) -> None:
+    raise RecursionError
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("parse_schema", "schema id 7 cannot be read: it is no Avro schema (RecursionError: )"),
+        ("plan_order", "schema id 7 cannot be read as an Order: "),
+    ],
+)
+def test_python_s_own_limit_in_a_schema_gets_its_records_refused(
+    monkeypatch: pytest.MonkeyPatch, step: str, reason: str
+) -> None:
+    monkeypatch.setattr(serde, step, beyond_python_s_own_depth)
+    assert reason_for(FRAME, codec_knowing(V2)) == reason
+
+
+def test_python_s_own_limit_in_a_record_gets_it_refused() -> None:
+    with pytest.raises(UndecodableError, match="^its fields are nested too deeply$"):
+        OrderPlan(((beyond_python_s_own_depth, 0),), (None,)).read(b"", 0)
 
 
 RICH = with_extra_field(
@@ -185,7 +254,7 @@ def test_no_bytes_do_more_than_be_refused(beginning: bytes, rest: bytes) -> None
 def test_no_change_to_a_valid_record_does_more_than_get_it_refused(value: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(value)))
     cut = data.draw(st.integers(0, 4))
-    put = data.draw(st.one_of(st.binary(max_size=4), st.just(HUGE_COUNT), st.just(b"\xff" * 12)))
+    put = data.draw(st.one_of(st.binary(max_size=4), st.just(FIVE), st.just(b"\xff" * 12)))
     assert_decoded_or_refused(value[:at] + put + value[at + cut :])
 
 

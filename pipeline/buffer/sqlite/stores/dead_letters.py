@@ -158,7 +158,7 @@ def _note_failed_replays(connection: sqlite3.Connection, failed: Sequence[tuple[
     `failed`: dead letters that failed again, and in which replay. A replay whose outcome is known already stays as it
     is, and so does a later replay of the same dead letter. Without a replay's id, whatever was sent is meant.
     """
-    # SQLite takes a text in JSON only up to a NUL, and no replay of ours has one.
+    # No id of ours has a NUL, so what has one is another's.
     told = json.dumps([each for each in failed if "\0" not in (each[1] or "")])
     changed = connection.execute(
         "UPDATE job_items SET state = 'dead_again' FROM json_each(?) WHERE dead_letter_id = value ->> 0 "

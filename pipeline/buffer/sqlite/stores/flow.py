@@ -185,7 +185,7 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
 
 def _note_outcomes(connection: sqlite3.Connection, outcomes: Iterable[ReplayOutcome], now_ms: int) -> None:
     """Sets items of the ledger and their dead letters to what became of them; an unknown replay has none."""
-    # SQLite takes a text in JSON only up to a NUL: another's id could be taken for one of ours, which have none.
+    # No id of ours has a NUL, so what has one is another's.
     states = {each.replay_id: each.state for each in outcomes if "\0" not in each.replay_id}
     found = dict(
         connection.execute(
