@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.buffer import DeadLetterFilter, OrderFilter, Reader, open_buffer, reads
+from pipeline.buffer import DeadLetterFilter, OrderFilter, Reader, open_buffer
+from pipeline.buffer.sqlite import reader as reads
 from pipeline.buffer.views import Count
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
 from tests.support.buffer_rows import accept, collect_many, processor
