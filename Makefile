@@ -55,8 +55,9 @@ SEED ?= 1
 chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
 
-docs: $(VENV)/installed-dev ## writes the settings into the README anew
+docs: $(VENV)/installed-dev ## writes the tables of settings and rooms into the docs
 	@$(BIN)/python -m scripts.settings_table --write
+	@$(BIN)/python -m scripts.rooms --write
 
 screenshots: setup-test ## takes the README's pictures anew from the running app
 	$(BIN)/python -m scripts.screenshots

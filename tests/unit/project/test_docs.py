@@ -13,7 +13,12 @@ from pipeline.buffer import columns_of, open_buffer
 from pipeline.settings import PROJECT_DIR
 from scripts.settings_table import README, with_table
 
-DOCS = (README, PROJECT_DIR / "schemas" / "README.md", *sorted((PROJECT_DIR / "docs").glob("*.md")))
+DOCS = (
+    *sorted(PROJECT_DIR.glob("*.md")),
+    PROJECT_DIR / "schemas" / "README.md",
+    PROJECT_DIR / "findings" / "README.md",
+    *sorted((PROJECT_DIR / "docs").rglob("*.md")),
+)
 BUFFER_DOC = PROJECT_DIR / "docs" / "buffer.md"
 
 
@@ -57,6 +62,32 @@ def test_links_lead_to_files_that_are_there(path):
     for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
+def test_files_named_in_the_text_are_there(path):
+    roots = ("pipeline/", "dashboard/", "pages/", "tests/", "scripts/", "bench/", "schemas/", "docs/", "findings/")
+    named = re.findall(r"`((?:%s)[\w./-]*)`" % "|".join(roots), path.read_text())
+    for target in named:
+        assert (PROJECT_DIR / target).exists(), target
+
+
+def test_every_name_in_the_way_of_a_record_is_in_its_file():
+    text = (PROJECT_DIR / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`(\w+)` in \[[\w.]+\]\(\.\./([\w./]+\.py)\)", text)
+    assert len(named) >= 7
+    for name, file in named:
+        assert re.search(rf"^\s*(class|def) {name}\b", (PROJECT_DIR / file).read_text(), re.MULTILINE), (name, file)
+
+
+def test_every_word_of_the_glossary_is_used_and_stands_in_order():
+    glossary = PROJECT_DIR / "docs" / "glossary.md"
+    words = re.findall(r"^\| ([a-z_][\w -]*) \|", glossary.read_text(), re.MULTILINE)[1:]
+    assert words == sorted(words, key=lambda word: word.replace("_", " "))
+    others = [path for path in (*DOCS, *(PROJECT_DIR / "pipeline").rglob("*.py")) if path != glossary]
+    everything = " ".join(" ".join(path.read_text().split()) for path in others).lower()
+    for word in words:
+        assert word in everything or word.replace(" ", "_") in everything, f"nobody says {word!r}"
 
 
 def documented_tables() -> dict[str, list[str]]:
