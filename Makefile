@@ -59,17 +59,17 @@ docs: $(VENV)/installed-dev ## writes the tables of settings and rooms into the 
 	@$(BIN)/python -m scripts.settings_table --write
 	@$(BIN)/python -m scripts.rooms --write
 
-screenshots: setup-test ## takes the README's pictures anew from the running app
+screenshots: setup-test ## takes the README's pictures again from the running app
 	$(BIN)/python -m scripts.screenshots
 
-recordings: ## lets every framework write its dead letters anew (needs Maven and Java 17; large)
+recordings: ## lets every framework write its dead letters again (needs Maven and Java 17; large)
 	mvn -B -q -f tests/writers/pom.xml compile exec:java
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh
 	@$(BIN)/python -m scripts.local.fetch
 
-constraints: $(VENV)/installed-dev ## writes constraints.txt anew from what is installed
+constraints: $(VENV)/installed-dev ## rewrites constraints.txt from what is installed
 	@(echo "# Every package at the version that was tested, direct or not. Made by \`make constraints\`."; \
 	  $(BIN)/pip freeze) > constraints.txt
 
