@@ -72,6 +72,13 @@ def test_files_named_in_the_text_are_there(path):
         assert (PROJECT_DIR / target).exists(), target
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
+def test_a_file_named_without_its_folder_is_somewhere(path):
+    ours = ("pipeline", "dashboard", "pages", "tests", "scripts", "bench")
+    there = {file.name for folder in ours for file in (PROJECT_DIR / folder).rglob("*.py")} | {"streamlit_app.py"}
+    assert set(re.findall(r"`(\w+\.py)`", path.read_text())) <= there
+
+
 def test_every_name_in_the_way_of_a_record_is_in_its_file():
     text = (PROJECT_DIR / "docs" / "architecture.md").read_text()
     named = re.findall(r"`(\w+)` in \[[\w.]+\]\(\.\./([\w./]+\.py)\)", text)
