@@ -67,7 +67,7 @@ def test_links_lead_to_files_that_are_there(path):
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
 def test_files_named_in_the_text_are_there(path):
     roots = ("pipeline/", "dashboard/", "pages/", "tests/", "scripts/", "bench/", "schemas/", "docs/", "findings/")
-    named = re.findall(r"`((?:%s)[\w./-]*)`" % "|".join(roots), path.read_text())
+    named = re.findall(rf"`((?:{'|'.join(roots)})[\w./-]*)`", path.read_text())
     for target in named:
         assert (PROJECT_DIR / target).exists(), target
 
