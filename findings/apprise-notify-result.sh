@@ -3,7 +3,7 @@
 # Guess: notify() returns True or False (and None where no service was there to be told).
 # Behaviour: it returns an object of its own. `is True`, `== True` and `is False` never hold, so such
 #   a check takes every delivered alert for a failed one. Only its truth value works. json.dumps
-#   refuses it. Where no service was there, it is no longer None.
+#   refuses it. Where no service was there to be told, it is not None either.
 # Seen in November 2026:
 #   delivered: AppriseResult, bool True, == True False, == False False, is None False
 #   refused: AppriseResult, bool False, == True False, == False False, is None False

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Library: confluent-kafka 2.16.1 (Python, on librdkafka).
-# Guess: position() after seek() is the place that was sought, as with Java's consumer.
+# Guess: position() after seek() is the offset that was sought.
 # Behaviour: position() is "one behind the last record consumed" and nothing else. seek() makes it
 #   unknown (-1001, OFFSET_INVALID) until a record arrives. After a seek to the end of a quiet topic
 #   it stays unknown, so a lag worked out from it is nonsense.
