@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.cold import first_figure_s
 from bench.growth import grow
+from bench.handlers import NAME as FAILING_HANDLER
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import Buffer, Rate, Role, rate_until
 from bench.waiting import wait_until
@@ -127,7 +128,8 @@ def failures(place: Place) -> Iterator[Line]:
         without.append(_processed(place, "catch-up", f"without-{turn}", count))
         # To 97 % of what is accepted in the end: the last retries only wait for their time.
         accepted = int(count * 0.99 * 0.97)
-        failing.append(_processed(place, topic, f"failures-{turn}", accepted, RETRY_PRESET="fixed"))
+        how = {"RETRY_PRESET": "fixed", "HANDLER": FAILING_HANDLER}
+        failing.append(_processed(place, topic, f"failures-{turn}", accepted, **how))
     best, plain = max(failing, key=lambda each: each.per_s), max(without, key=lambda each: each.per_s)
     yield Line("with failures, orders/s", f"{best.per_s:,.0f} ({best.cpu_us:.1f} µs CPU each)")
     yield Line("without, in turn with it", f"{plain.per_s:,.0f} ({plain.cpu_us:.1f} µs CPU each)")

@@ -15,8 +15,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bench.handlers import FAILS_ONCE
 from pipeline.clock import wall_clock_ms
-from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
 from pipeline.orders.samples import CATALOGUE, REGIONS
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
@@ -84,7 +84,7 @@ def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
             wall_clock_ms(),
             REGIONS[draw.getrandbits(2)],
         )
-        yield order.customer_id.encode(), codec.encode(order), [(TRANSIENT_FAILURES, b"1")] if transient else None
+        yield order.customer_id.encode(), codec.encode(order), [(FAILS_ONCE, b"")] if transient else None
 
 
 def stream(bootstrap_servers: str, topic: str, per_s: float, seconds: float) -> None:

@@ -90,7 +90,7 @@ def _add_produce(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     command.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed makes the same orders")
     for kind, text in (
         ("invalid", "that break a rule"),
-        ("transient", "that the handler takes only at a later attempt"),
+        ("transient", "that the demo cluster's handler takes only at a later attempt"),
         ("malformed", "whose bytes are no order"),
     ):
         command.add_argument(f"--{kind}-share", type=float, default=0.0, metavar="F", help=f"share (0 to 1) {text}")
@@ -98,7 +98,7 @@ def _add_produce(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "--scenario",
         choices=("shop", "reference"),
         default="shop",
-        help="`reference`: 20 orders, of which order 15 fails for good",
+        help="`reference`: 20 orders, of which order 15 fails for good (demo cluster)",
     )
     _add_wait(command)
 

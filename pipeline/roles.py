@@ -86,7 +86,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     from pipeline.processing.processor import run_processor
 
     _share_the_interpreter()
-    handler = load_handler(settings.handler)
+    handler = load_handler(settings.handler, settings.demo)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)

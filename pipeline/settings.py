@@ -87,9 +87,7 @@ class Settings(BaseSettings):
 
     # How records are judged
     rules_file: Path = Field(PROJECT_DIR / "rules.toml", description="Validation rules; read again when it changes.")
-    handler: str = Field(
-        "pipeline.orders.handlers:accept", description="What is done with a valid order, `module:function`."
-    )
+    handler: str = Field("", description="What is done with a valid order, `module:function`. Empty: it is accepted.")
     retry_preset: Literal["exponential", "fixed", "none"] = Field(
         "exponential",
         description="`exponential`: full jitter; `fixed`: 3 retries, 2 s apart; `none`: dead letter at once.",
@@ -165,7 +163,7 @@ class Settings(BaseSettings):
     @field_validator("handler")
     @classmethod
     def _module_and_function(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w.]+:\w+", value):
+        if value and not re.fullmatch(r"[\w.]+:\w+", value):
             raise ValueError("must look like package.module:function")
         return value
 

@@ -12,13 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipeline.buffer import DeadLetterFilter, Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.commands import status_report
-from pipeline.settings import PROJECT_DIR, Settings, load_settings
+from pipeline.settings import PROJECT_DIR, Settings, load_settings, variable_of
 
 ORDERS = 20
 SUCCESSFUL = 19
@@ -28,8 +27,9 @@ DEADLINE_S = 60.0
 def main() -> int:
     """Plays the scenario and prints what happens."""
     with tempfile.TemporaryDirectory(prefix="orderpulse-demo-") as folder:
-        environment = os.environ | {"ORDERPULSE_DATA_DIR": folder, "ORDERPULSE_RETRY_PRESET": "fixed"}
-        settings = load_settings(data_dir=Path(folder), retry_preset="fixed", bootstrap_servers="")
+        scenario = {"data_dir": folder, "retry_preset": "fixed", "bootstrap_servers": "", "handler": ""}
+        environment = os.environ | {variable_of(name): value for name, value in scenario.items()}
+        settings = load_settings(**scenario)
         command = [sys.executable, "-m", "pipeline"]
         # The pipe's end tells `up` to end, also when this script is killed.
         with subprocess.Popen(

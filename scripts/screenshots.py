@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from pipeline.settings import PROJECT_DIR
+from pipeline.settings import PROJECT_DIR, variable_of
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 SIZE = {"width": 1440, "height": 1000}
@@ -25,7 +25,8 @@ def main() -> int:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="orderpulse-pictures-") as folder:
-        environment = os.environ | {"ORDERPULSE_DATA_DIR": folder}
+        ours = {"data_dir": folder, "bootstrap_servers": "", "handler": ""}
+        environment = os.environ | {variable_of(name): value for name, value in ours.items()}
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
         with subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, stdout=subprocess.DEVNULL) as app:
             try:

@@ -130,7 +130,7 @@ def _produce_form() -> None:
         )
         with st.expander("Faults and seed", icon=":material/tune:"):
             _share_input("Invalid, %", "produce_invalid", 4.0, "Orders that break a rule: dead letters.", locked)
-            _share_input("Transient, %", "produce_transient", 6.0, "Orders that are accepted after retries.", locked)
+            _transient_input(locked)
             _share_input("Malformed, %", "produce_malformed", 1.0, "Records whose bytes are no order.", locked)
             st.number_input(
                 "Seed",
@@ -150,6 +150,15 @@ def _produce_form() -> None:
             args=(request_id,),
             disabled=locked,
         )
+
+
+def _transient_input(locked: bool) -> None:
+    explanation = "Orders that are accepted after retries."
+    if settings().demo:
+        _share_input("Transient, %", "produce_transient", 6.0, explanation, locked)
+        return
+    _share_input("Transient, %", "produce_transient", 0.0, explanation, locked=True)
+    st.caption(f"Only the demo cluster's handler simulates failures; {variable_of('bootstrap_servers')} is set.")
 
 
 def _share_input(label: str, key: str, default: float, explanation: str, locked: bool) -> None:

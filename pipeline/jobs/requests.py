@@ -25,6 +25,11 @@ def request_produce(
     """Queues a produce job and returns its id. Raises UsageError."""
     _refuse_when_read_only(settings)
     request.check()
+    if request.simulates_failures and not settings.demo:
+        raise UsageError(
+            "a transient share and the scenario `reference` need the demo cluster, whose handler simulates failures; "
+            f"{variable_of('bootstrap_servers')} names another Kafka"
+        )
     params = json.dumps(asdict(request))
     return buffer.jobs.queue_produce(params, request.count, by, request_id or new_request_id(), clock())
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline.clock import Clock
 from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
 from pipeline.orders.columns import Flags, OrderColumns
-from pipeline.orders.handlers import HEADERS_LOOKED_AT, Handler
+from pipeline.orders.handlers import Handler, headers_needed
 from pipeline.orders.rules import RulesFile
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record, RecordContext
@@ -24,6 +24,8 @@ class Judge:
         self._rules_file = rules_file
         self._handler = handler
         self._clock = clock
+        self.headers_needed = headers_needed(handler)
+        """The handler need not see a record that has none of these headers; None: it must see every record."""
 
     def recheck_registry(self) -> None:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
@@ -47,11 +49,6 @@ class Judge:
         except PermanentError as error:
             return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
         return self._handle(order, record, attempt)
-
-    @property
-    def headers_looked_at(self) -> frozenset[str] | None:
-        """The handler does nothing with a record that has none of these headers; None: it must see every record."""
-        return HEADERS_LOOKED_AT.get(self._handler)
 
     def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags]:
         """Orders as far as they can be read at a glance, and which of them are valid; ask `judge` about all others.

@@ -1,7 +1,7 @@
 """Sample orders as a small shop would write them, with the faults asked for; the same seed makes the same orders.
 
 Faults are in the record, where anybody can see them: a price that breaks a rule, bytes that are no order, or a header
-that asks the handler to fail. Nothing is left to chance later on.
+that asks the demo cluster's handler to fail. Nothing is left to chance later on.
 """
 
 from __future__ import annotations
@@ -91,6 +91,11 @@ class ProduceRequest:
     transient_share: float = 0.0
     malformed_share: float = 0.0
     scenario: Literal["shop", "reference"] = "shop"
+
+    @property
+    def simulates_failures(self) -> bool:
+        """Whether some of the orders ask the handler to fail, as only that of the demo cluster does."""
+        return self.transient_share > 0 or self.scenario == "reference"
 
     def check(self) -> None:
         """Raises UsageError with the first thing that is out of range."""

@@ -32,6 +32,7 @@ from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.dialects.orderpulse import REPLAY_ID
 from pipeline.kafka import Fetched
 from pipeline.orders.columns import Flags, Integers, OrderColumns
+from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
 from pipeline.processing.retries import Backoff, ParkedIndex
 from pipeline.records import Order, Position, Record, TopicIdentity
@@ -129,7 +130,7 @@ class Attempts:
         found = np.full(len(records), -1, np.int64)
         found[orders.places[valid]] = np.flatnonzero(valid)
         is_valid = found >= 0
-        names = self._judge.headers_looked_at
+        names = self._judge.headers_needed
         if names is None:
             return Prevalidated(records, orders, found, np.zeros(len(records), np.bool_), {})
         clear = np.array(records.without_headers(names | _OF_A_REPLAY), np.bool_)
@@ -314,7 +315,7 @@ def _dead_letter(settings: Settings, tried: _TriedRecord, error: RecordError, no
     headers = failure_headers(
         position,
         stage="TASK_PUT" if error.rule == "handler" else "VALUE_CONVERTER",
-        class_name=settings.handler,
+        class_name=name_of_handler(settings.handler),
         exception_class=class_of(error),
         message=error.reason,
         stacktrace=stacktrace_of(error),

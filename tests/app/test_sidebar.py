@@ -89,3 +89,26 @@ def test_read_only_says_why_nothing_can_be_pressed(open_app: OpenApp, database_f
     app = open_app(read_only="1")
     assert _button(app, "Produce orders").disabled  # type: ignore[attr-defined]
     assert "ORDERPULSE_READ_ONLY" in app.sidebar.caption[0].value
+
+
+def test_on_a_team_s_kafka_transient_failures_cannot_be_asked_for_and_it_says_why(
+    open_app: OpenApp, database_file: Path
+) -> None:
+    with open_buffer(database_file):
+        pass
+    app = open_app(bootstrap_servers="127.0.0.1:1")
+    share = app.sidebar.number_input(key="produce_transient")
+    assert (share.disabled, share.value) == (True, 0.0)
+    [reason] = [caption.value for caption in app.sidebar.caption if "ORDERPULSE_BOOTSTRAP_SERVERS" in caption.value]
+    assert "Only the demo cluster" in reason
+    _press(app, "Produce orders")
+    assert not app.sidebar.error
+    assert [job.state for job in _jobs(database_file)] == ["queued"]
+
+
+def test_on_the_demo_cluster_a_share_of_transient_failures_is_produced(app: AppTest, database_file: Path) -> None:
+    assert not app.sidebar.number_input(key="produce_transient").disabled
+    app.sidebar.number_input(key="produce_transient").set_value(8.0)
+    _press(app, "Produce orders")
+    (job,) = _jobs(database_file)
+    assert json.loads(job.params)["transient_share"] == 0.08

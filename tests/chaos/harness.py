@@ -21,6 +21,7 @@ from pipeline.kafka import ClusterView
 from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
 from tests.chaos.faults import SESSION_MS, Faults, Surroundings, copy_of_settings_files
+from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import PARTITIONS
 from tests.support.order_writer import Account, Kind, OrderWriter
 from tests.support.running_pipeline import RunningPipeline, wait_for
@@ -69,6 +70,7 @@ def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
                 processors=2,
                 rules_file=str(rules),
                 schemas_dir=str(schemas),
+                handler=FAIL_AS_ASKED,
                 kafka_config={"session.timeout.ms": SESSION_MS, "socket.timeout.ms": ANSWER_MS},
             )
             clock = WallClock(folder / "clock", pipeline)

@@ -23,6 +23,7 @@ from pipeline.orders.samples import SAMPLE, ProduceRequest
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Record
 from scripts.local.cluster import KafkaCluster
+from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import PARTITIONS, QUICK_FETCHES, own_names
 from tests.support.kept_roles import KeptRoles
 from tests.support.order_writer import Kind, OrderWriter
@@ -170,6 +171,7 @@ def kept(
         replay_limit=1000,
         kafka_config=QUICK_FETCHES,
         alert_urls=people.url,
+        handler=FAIL_AS_ASKED,
         **own_names(),
     )
     yield KeptRoles(pipeline, data_dir / "die-at", ROLES)

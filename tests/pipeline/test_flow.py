@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.request
+from collections.abc import Callable
+
+import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
+from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.jobs import requests
+from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.records import Order
+from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import on_clusters
-from tests.support.running_pipeline import alive, wait_for
+from tests.support.order_writer import write_samples
+from tests.support.running_pipeline import RunningPipeline, alive, wait_for
 
 NONE = DeadLetterFilter()
+on_apache_kafka = pytest.mark.parametrize("cluster_settings", ["apache"], indirect=True)
 
 
-@on_clusters()
 def test_every_sample_ends_as_an_order_or_a_dead_letter_and_the_same_seed_gives_the_same_outcome(pipeline):
-    shares = ("--invalid-share", "0.1", "--malformed-share", "0.1", "--transient-share", "0.1")
+    def produce(_: int) -> None:
+        shares = ("--invalid-share", "0.1", "--malformed-share", "0.1", "--transient-share", "0.1")
+        assert pipeline.command("produce", "--count", "100", "--seed", "9", *shares).returncode == 0
+
+    assert_the_same_samples_have_the_same_outcome(pipeline, produce)
+
+
+@on_apache_kafka
+def test_so_does_every_sample_on_apache_kafka_where_a_handler_of_our_own_fails(pipeline_with):
+    pipeline = pipeline_with(handler=FAIL_AS_ASKED)
+    pipeline.up()
+    request = ProduceRequest(100, seed=9, invalid_share=0.1, malformed_share=0.1, transient_share=0.1)
+    assert_the_same_samples_have_the_same_outcome(pipeline, lambda job: write_samples(pipeline, job, request))
+
+
+def assert_the_same_samples_have_the_same_outcome(pipeline: RunningPipeline, produce: Callable[[int], None]) -> None:
+    """Of a hundred samples that `produce` puts onto the topic twice, twenty fail for good and ten at first."""
     outcomes = []
     for job in (1, 2):
-        assert pipeline.command("produce", "--count", "100", "--seed", "9", *shares).returncode == 0
+        produce(job)
         wait_for(f"{job * 100} settled records", lambda job=job: pipeline.settled() == job * 100)
         with pipeline.reader() as reader:
             orders = reader.orders(OrderFilter(text=f"ORD-{job}-"), limit=1000)
@@ -82,6 +108,28 @@ def test_records_of_one_key_are_accepted_in_their_order(pipeline_with):
     for orders in by_customer.values():
         times = [processed for _, processed in sorted(orders)]
         assert times == sorted(times)
+
+
+@on_apache_kafka
+def test_on_a_team_s_kafka_no_header_makes_the_default_handler_fail(pipeline):
+    codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
+    headers = ((TRANSIENT_FAILURES, b"1000000"), (FAULT_REASON, b"stopped from outside"))
+    order = Order("O-1", "C-1", "Cup", 100, time.time_ns() // 1_000_000)
+    pipeline.send((b"C-1", codec.encode(order), headers))
+    wait_for("the order", lambda: pipeline.settled() == 1)
+    with pipeline.reader() as reader:
+        assert (reader.totals().orders, reader.parked_count()) == (1, 0)
+        assert reader.orders(OrderFilter()).column("attempts") == [1]
+
+
+@on_apache_kafka
+@pytest.mark.parametrize("asked", [("--transient-share", "0.1"), ("--scenario", "reference")])
+def test_on_a_team_s_kafka_nobody_can_ask_for_simulated_failures(pipeline_with, asked):
+    refused = pipeline_with().command("produce", *asked)
+    assert refused.returncode == 1
+    [line] = refused.stderr.splitlines()
+    assert "need the demo cluster" in line
+    assert "ORDERPULSE_BOOTSTRAP_SERVERS names another Kafka" in line
 
 
 @on_clusters()

@@ -12,7 +12,7 @@ from confluent_kafka import Message
 
 from pipeline.buffer import Buffer
 from pipeline.kafka import Delivery, Fetched, Gap
-from pipeline.orders.handlers import accept
+from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
 from pipeline.orders.rules import RulesFile
 from pipeline.orders.serde import OrderCodec, SchemaStore
@@ -130,11 +130,17 @@ class _Silent:
 class FlowInProcess:
     """A processor that owns some partitions of a topic, round by round."""
 
-    def __init__(self, buffer: Buffer, partitions: Sequence[int] = (0,), identity: TopicIdentity = ORDERS) -> None:
+    def __init__(
+        self,
+        buffer: Buffer,
+        partitions: Sequence[int] = (0,),
+        identity: TopicIdentity = ORDERS,
+        handler: Handler = simulate_failures,
+    ) -> None:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
-        judge = Judge(CODEC, rules_file, accept, self.clock)
+        judge = Judge(CODEC, rules_file, handler, self.clock)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self.flow = _Flow(
             Settings(),

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from pipeline.clock import wall_clock_ms
 from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
 from pipeline.kafka import Delivery, Sender
+from pipeline.orders.samples import ProduceRequest, SampleOrders
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Headers, Order
+from tests.support.faulty_handler import FAILURES
 from tests.support.running_pipeline import RunningPipeline
 
 CUSTOMERS = 997
@@ -42,7 +45,7 @@ class OrderWriter:
     """Writes `rate_per_s` records a second from a thread of its own, until it is closed; 0: only what `write` is told.
 
     Of every hundred, `faults` says which are not plainly valid. An invalid or malformed one must become a dead letter,
-    a transient one an order at its third attempt.
+    a transient one an order at its third attempt, if the pipeline's handler is FAIL_AS_ASKED.
     """
 
     def __init__(self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None) -> None:
@@ -119,7 +122,7 @@ class OrderWriter:
         value = self._codec.encode(Order(f"W-{number}", customer, "Cup", cents, time.time_ns() // 1_000_000))
         if kind == "malformed":
             value = value[:-2]
-        headers: Headers = ((TRANSIENT_FAILURES, b"2"),) if kind == "transient" else ()
+        headers: Headers = ((FAILURES, b"2"),) if kind == "transient" else ()
 
         sent_s = time.monotonic()
 
@@ -134,3 +137,17 @@ class OrderWriter:
                 self.account.revenue_cents += cents
 
         self._sender.send(self._topic, customer.encode(), value, headers, confirmed)
+
+
+def write_samples(pipeline: RunningPipeline, job_id: int, request: ProduceRequest) -> None:
+    """Writes what a produce job would, transient failures too, which no job may ask of the handler on Apache Kafka.
+
+    They have the header of FAIL_AS_ASKED instead of that of the demo cluster's handler.
+    """
+    topic, codec = pipeline.settings.orders_topic, OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
+    samples = SampleOrders(request, job_id, f"request-{job_id}", topic, codec, wall_clock_ms)
+    pipeline.send(*((each.key, each.value, _renamed(each.headers)) for each in samples.between(1, request.count)))
+
+
+def _renamed(headers: Headers) -> Headers:
+    return tuple((FAILURES if name == TRANSIENT_FAILURES else name, value) for name, value in headers)

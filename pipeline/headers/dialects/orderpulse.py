@@ -22,10 +22,10 @@ REPLAY_ID = "orderpulse.replay-id"
 REPLAY_OF = "orderpulse.replay-of"
 
 TRANSIENT_FAILURES = "orderpulse.fault.transient-failures"
-"""How often the default handler fails on this record before it takes it, as decimal text."""
+"""How often the demo cluster's handler fails on this record before it takes it, as decimal text."""
 
 FAULT_REASON = "orderpulse.fault.reason"
-"""What the default handler says when it fails so."""
+"""What the handler says when it fails so."""
 
 # Dead letters must not outgrow what the broker takes because of a long error.
 MESSAGE_LIMIT = 4_000

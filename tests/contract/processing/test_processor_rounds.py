@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
+from pipeline.headers.dialects.kafka_connect import CLASS_NAME
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, REPLAY_ID, TRANSIENT_FAILURES, last_text
+from pipeline.orders.handlers import accept
 from pipeline.records import Order
 from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS, collect_many, outbox_row
@@ -36,6 +38,22 @@ def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incom
 def processing(folder: Path, partitions=(0, 1)):
     with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions)) as flow:
         yield flow
+
+
+def test_without_a_handler_s_interest_no_header_keeps_an_order_from_being_accepted_at_once(tmp_path):
+    with open_buffer(SqliteStore(tmp_path).path) as buffer, closing(FlowInProcess(buffer, handler=accept)) as processor:
+        processor.round([incoming(number, b"a", "fails for good", 0) for number in range(3)])
+        processor.run_dry()
+    assert len(SqliteStore(tmp_path).table("order_rows")) == 3
+    assert SqliteStore(tmp_path).table("retries") == []
+
+
+def test_a_dead_letter_names_the_default_handler(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.round([incoming(1, b"a", "breaks a rule", 0)])
+        processor.run_dry()
+        [headers] = processor.sender.sent
+    assert last_text(headers, CLASS_NAME) == "pipeline.orders.handlers:accept"
 
 
 records = st.tuples(st.sampled_from([None, b"", b"a", b"b", b"c"]), st.sampled_from(KINDS), st.sampled_from([0, 1]))

@@ -1,4 +1,4 @@
-"""The default handler accepts what nobody asked to fail, and a wrong handler setting is one clear line."""
+"""The default handler accepts everything, on the demo cluster but for what was asked to fail; a wrong one is named."""
 
 from __future__ import annotations
 
@@ -8,21 +8,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.handlers import NAME as BENCH_NAME
+from bench.handlers import fail_once
 from pipeline.errors import SettingsError, TransientError
 from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
-from pipeline.orders.handlers import accept, load_handler
+from pipeline.orders.handlers import (
+    DEFAULT_NAME,
+    Handler,
+    accept,
+    headers_needed,
+    load_handler,
+    name_of_handler,
+    only_with_headers,
+    simulate_failures,
+)
 from pipeline.records import Headers, Order, Position, RecordContext
+from pipeline.settings import load_settings
+from tests.support.faulty_handler import FAIL_AS_ASKED, fail_as_asked
 
 ORDER = Order("ORD-1", "CUST-7", "Espresso beans", 1299, 1_700_000_000_000)
 
 
 def attempts_that_fail(headers: Headers, attempts: int = 5) -> list[str]:
-    """What the handler says at each attempt that it does not accept."""
+    """What the demo cluster's handler says at each attempt that it does not accept."""
     reasons = []
     for attempt in range(1, attempts + 1):
         context = RecordContext(Position("orders", 0, 1), b"CUST-7", headers, attempt)
         try:
-            accept(ORDER, context)
+            simulate_failures(ORDER, context)
         except TransientError as error:
             reasons.append(error.reason)
     return reasons
@@ -60,8 +73,45 @@ def test_no_header_makes_it_do_anything_but_accept_or_ask_for_a_retry(count: byt
     assert all(reasons)
 
 
-def test_the_handler_that_the_setting_names_is_loaded() -> None:
-    assert load_handler("pipeline.orders.handlers:accept") is accept
+@pytest.mark.parametrize("demo", [True, False])
+@pytest.mark.parametrize(("name", "handler"), [(FAIL_AS_ASKED, fail_as_asked), (BENCH_NAME, fail_once)])
+def test_the_handler_that_the_setting_names_is_loaded(name: str, handler: Handler, demo: bool) -> None:
+    assert load_handler(name, demo) is handler
+
+
+# The second was the default of the first release, and stands in people's settings.
+@pytest.mark.parametrize("name", ["", "pipeline.handlers:accept", DEFAULT_NAME])
+def test_the_default_handler_obeys_fault_headers_on_the_demo_cluster_alone(name: str) -> None:
+    assert load_settings(handler=name).handler == name
+    assert load_handler(name, demo=True) is simulate_failures
+    assert load_handler(name, demo=False) is accept
+
+
+def test_the_default_handler_of_a_team_s_kafka_looks_at_no_header() -> None:
+    headers = ((TRANSIENT_FAILURES, b"3"), (FAULT_REASON, b"stopped from outside"))
+    accept(ORDER, RecordContext(Position("orders", 0, 1), b"CUST-7", headers, 1))
+    assert headers_needed(accept) == frozenset()
+
+
+def test_a_handler_may_declare_which_headers_it_looks_at_and_sees_every_record_otherwise() -> None:
+    def handle(order: Order, context: RecordContext) -> None:
+        """Does nothing."""
+
+    assert headers_needed(handle) is None
+    assert headers_needed(only_with_headers("a", "b")(handle)) == {"a", "b"}
+    assert headers_needed(simulate_failures) == {TRANSIENT_FAILURES}
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("", "pipeline.orders.handlers:accept"),
+        ("pipeline.handlers:accept", "pipeline.orders.handlers:accept"),
+        ("shop.orders:handle", "shop.orders:handle"),
+    ],
+)
+def test_dead_letters_name_a_handler_that_there_is(setting: str, name: str) -> None:
+    assert name_of_handler(setting) == name
 
 
 @pytest.mark.parametrize(
@@ -72,12 +122,12 @@ def test_the_handler_that_the_setting_names_is_loaded() -> None:
         ("pipeline.orders.handlers:nothing", "the module pipeline.orders.handlers has no nothing"),
         ("pipeline.orders.handlers:FAULT_REASON", "FAULT_REASON is no function but of type str"),
         ("pipeline.orders.handlers", "the module pipeline.orders.handlers has no function named"),
-        ("", "it is no module"),
+        (":handle", "it is no module"),
     ],
 )
 def test_a_handler_that_cannot_be_used_is_named_in_one_line(name: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load_handler(name)
+        load_handler(name, demo=False)
     assert f"the handler {name} (ORDERPULSE_HANDLER) cannot be used: {problem}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -86,4 +136,4 @@ def test_a_handler_s_module_that_is_no_python_is_named(tmp_path: Path, monkeypat
     (tmp_path / "shop_with_a_typo.py").write_text("def handle(:\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SettingsError, match="shop_with_a_typo is no module: invalid syntax"):
-        load_handler("shop_with_a_typo:handle")
+        load_handler("shop_with_a_typo:handle", demo=False)
