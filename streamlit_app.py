@@ -14,8 +14,14 @@ from dashboard.shared.autostart import keep_pipeline_running
 from dashboard.shared.configuration import ICON, settings
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
+from pipeline.version import VERSION
 
-st.set_page_config(page_title="OrderPulse", page_icon=str(ICON), layout="wide")
+st.set_page_config(
+    page_title="OrderPulse",
+    page_icon=str(ICON),
+    layout="wide",
+    menu_items={"About": f"OrderPulse {VERSION}: live order analytics and a dead-letter workbench for Kafka."},
+)
 try:
     prepare_data_dir(settings())
     keep_pipeline_running()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
     sys.exit(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
 
 from pipeline.errors import OrderPulseError
-from pipeline.settings import Settings, load_settings, prepare_data_dir, unknown_variables
+from pipeline.version import VERSION
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 ROLE_HELP = {
     "up": "starts and supervises all roles, and the demo cluster where no Kafka is set",
@@ -25,6 +29,9 @@ REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = parser().parse_args(arguments)
+    # Only now: `--help` and `--version` need no settings, which take most of their time to import.
+    from pipeline.settings import load_settings, prepare_data_dir
+
     try:
         settings = load_settings()
         _warn_of_unknown_variables()
@@ -43,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _warn_of_unknown_variables() -> None:
+    from pipeline.settings import unknown_variables
+
     for name in unknown_variables():
         print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
 
@@ -68,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m pipeline", description="Live order analytics and a dead-letter workbench for Kafka."
     )
+    top.add_argument("--version", action="version", version=f"orderpulse {VERSION}")
     top.set_defaults(needs_folder=True, run=_run_command)
     subparsers = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for role, text in ROLE_HELP.items():

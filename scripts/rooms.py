@@ -79,8 +79,9 @@ ROOMS = (
             "pipeline/errors.py",
             "pipeline/clock.py",
             "pipeline/crash_points.py",
+            "pipeline/version.py",
         ),
-        "settings, records, errors, clock, crash points",
+        "settings, records, errors, clock, crash points, version",
         ("pydantic_settings",),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pipeline.buffer import Reader
@@ -13,6 +13,7 @@ from pipeline.clock import Clock
 from pipeline.errors import BufferCorruptError, BufferUnavailableError, SettingsError
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import Settings, variable_of
+from pipeline.version import VERSION
 
 FIGURES = {
     "lag": ("orderpulse_lag_records", "Records that are in Kafka and not read yet."),
@@ -51,6 +52,7 @@ class PipelineMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families, of the roles first, then those that need the buffer."""
+        yield InfoMetricFamily("orderpulse_build", "The version of OrderPulse.", {"version": VERSION})
         yield from self._roles()
         readable = GaugeMetricFamily("orderpulse_buffer_readable", "1 when the buffer can be read.")
         try:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, libversion
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import KafkaUnavailableError, SettingsError
@@ -16,6 +16,7 @@ from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.properties import ClientKind, properties_for
 from pipeline.kafka.connection.refusals import NOTHING_SPECIAL, Asked, broker_in, in_words, is_refusal
 from pipeline.settings import Settings, variable_of, without_secrets
+from pipeline.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,9 @@ def client_config(settings: Settings, cluster: Cluster, kind: ClientKind, troubl
     ours: dict[str, Any] = {
         "bootstrap.servers": cluster.bootstrap_servers,
         "client.id": f"{settings.group_id}-{kind}",
+        # Brokers show it beside the client id, which has no version in it: quotas are by exact client id.
+        "client.software.name": "orderpulse",
+        "client.software.version": f"{VERSION}-rdkafka-{libversion()[0]}",
         # Broker restarts are ordinary; the default of 10 s is a long time on a page.
         "reconnect.backoff.max.ms": 1000,
         "log_level": 2,
