@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     schema_registry_url: str = Field("", description="Confluent-compatible registry. Empty: the schemas folder.")
     schema_registry_config: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="JSON object of confluent-kafka's registry client properties (`basic.auth.user.info`, `ssl.…`).",
     )
     schemas_dir: Path = Field(
@@ -116,7 +117,7 @@ class Settings(BaseSettings):
     alert_trouble_s: int = Field(
         30, ge=1, description="Seconds that a role may wait, fail or be held up before that raises an alert."
     )
-    alert_urls: tuple[str, ...] = Field((), description="Where alerts go, Apprise URLs, comma separated.")
+    alert_urls: tuple[str, ...] = Field((), repr=False, description="Where alerts go, Apprise URLs, comma separated.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
     orders_kept_days: float = Field(
@@ -338,11 +339,20 @@ def describe(settings: Settings) -> list[SettingLine]:
             source = ".env"
         else:
             source = "default"
-        default = field.get_default(call_default_factory=True)
-        lines.append(
-            SettingLine(variable, masked(getattr(settings, name)), masked(default), source, field.description or "")
-        )
+        value = masked_setting(name, getattr(settings, name))
+        default = masked(field.get_default(call_default_factory=True))
+        lines.append(SettingLine(variable, value, default, source, field.description or ""))
     return lines
+
+
+def masked_setting(name: str, value: Any) -> str:
+    """A setting's value as text; one whose name says that it is a secret is replaced as a whole."""
+    return MASK if value and is_secret(name) else masked(value)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting or a client's property is a secret, by its name."""
+    return bool(_SECRET_PROPERTY.search(name))
 
 
 def masked(value: Any) -> str:
@@ -361,14 +371,14 @@ def masked(value: Any) -> str:
 
 def without_secrets(settings: Settings, text: str) -> str:
     """A text of somebody else's with the secrets of the Kafka properties replaced, should it quote one."""
-    secrets = {str(value) for name, value in settings.kafka_config.items() if _SECRET_PROPERTY.search(name) and value}
+    secrets = {str(value) for name, value in settings.kafka_config.items() if is_secret(name) and value}
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
 
 def _masked_property(name: str, value: Any) -> Any:
-    if _SECRET_PROPERTY.search(name):
+    if is_secret(name):
         return MASK
     return _SECRET_IN_URL.sub(MASK, value) if isinstance(value, str) else value
 

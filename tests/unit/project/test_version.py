@@ -28,6 +28,20 @@ def found_in(file: str, pattern: str) -> list[str]:
     return re.findall(pattern, (PROJECT_DIR / file).read_text(encoding="utf-8"), re.MULTILINE)
 
 
+def test_the_list_for_a_release_names_every_file_that_has_it():
+    _, _, release = (PROJECT_DIR / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n## Release\n")
+    named = re.findall(r"`([\w./-]+\.(?:py|md|yml|toml))`", release)
+    assert named == [
+        "pipeline/version.py",
+        "pyproject.toml",
+        "docker-compose.yml",
+        "SECURITY.md",
+        "docs/connecting.md",
+        "CHANGELOG.md",
+        "tests/unit/project/test_version.py",
+    ]
+
+
 def test_it_is_a_version_that_a_tag_an_image_and_a_broker_take():
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
 
