@@ -12,6 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
 
 from dashboard.shared.autostart import keep_pipeline_running
 from dashboard.shared.configuration import ICON, settings
+from dashboard.shared.formats import plain
 from pipeline.errors import SettingsError
 from pipeline.settings import prepare_data_dir
 from pipeline.version import VERSION
@@ -27,7 +28,7 @@ try:
     keep_pipeline_running()
 except SettingsError as error:
     print(f"orderpulse: {error}", file=sys.stderr)  # noqa: T201 - who started the app looks at the console
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")
     st.stop()
 
 # The pipeline is starting meanwhile.

@@ -9,7 +9,7 @@ from dashboard.dead_letters.filters import STATUS_COLORS, STATUS_LABELS
 from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
-from dashboard.shared.formats import moment, money, position_text, size
+from dashboard.shared.formats import moment, money, plain, position_text, size
 from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
@@ -33,7 +33,7 @@ def draw_detail(identifier: int) -> None:
         st.markdown("**Order**")
         draw_facts(_order_facts(detail))
         if note := why_not_replayed(detail.headers, detail.key, detail.value):
-            st.info(f"It cannot be replayed: {note}.", icon=":material/info:")
+            st.info(f"It cannot be replayed: {plain(note)}.", icon=":material/info:")
         elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
             st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
         value, key = st.columns([2, 1], gap="medium")

@@ -12,6 +12,7 @@ from dashboard.dead_letters.table import show_newest
 from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, shown_errors, writer
+from dashboard.shared.formats import plain
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import new_request_id, request_replay
@@ -105,7 +106,7 @@ def _ask(proposal: Proposal) -> None:
         width=220,
     )
     if error := st.session_state.get(_ERROR):
-        st.error(error, icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", on_click=_close, key="replay_cancel")
         st.button(

@@ -192,7 +192,7 @@ def _draw_figures(roles: list[RoleView], waiting: Waiting | None) -> None:
         _card("Dead-letter lag", _whole(_sum(roles, "collector", "lag")), "Dead letters in Kafka, not collected yet.")
         _card("Parked", parked, "Records that wait for a retry, or behind one of the same key.")
         _card("Outbox", outbox, "Failed records on their way to the dead-letter topic.")
-        _card("Buffer", file_size, f"{settings().database_file} with its write-ahead log.")
+        _card("Buffer", file_size, f"{plain(str(settings().database_file))} with its write-ahead log.")
 
 
 def _card(label: str, value: str, explanation: str) -> None:

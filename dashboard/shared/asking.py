@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.shared.configuration import settings
+from dashboard.shared.formats import plain
 from pipeline.settings import variable_of
 
 _NOTICE = "notice"
@@ -29,4 +30,4 @@ def show_notice() -> None:
     """Shows the line that was kept, once."""
     notice = st.session_state.pop(_NOTICE, None)
     if notice is not None:
-        st.toast(notice, icon=":material/info:", duration="long")
+        st.toast(plain(notice), icon=":material/info:", duration="long")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=-])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=&-])")
 
 
 def money(cents: float | None) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared.formats import plain
 from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.views import JobView
 from tests.support.letters import NOW_MS, add_letters, replay
@@ -194,12 +196,40 @@ def as_it_should_read(header: str, value: bytes | None) -> tuple[str, str]:
     return (value.hex(" "), "hex") if value.startswith((b"\xac\xed", b"\xff")) else (value.decode(), "text")
 
 
+def test_a_topic_s_name_out_of_a_header_is_shown_as_it_stands(open_page: OpenPage, database_file: Path) -> None:
+    topic = "**bold** [press here](https://elsewhere.example) &lt; :red[alarm]"
+    headers = tuple(
+        (name, topic.encode() if name == "__dlq.errors.topic" else value)
+        for name, value in RECORDED["share-group/without-body"].headers
+    )
+    add_letters(database_file, 1, headers=headers, key=None, value=None)
+    [note] = [each.value for each in select(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
+    # Every sign that Markdown knows has a backslash before it.
+    assert f"the record itself is at {plain(topic)}" in note
+    assert not set(re.sub(r"\\.", "", note.partition(" is at ")[2])) & set("*[]<>&:")
+
+
+def test_what_cannot_be_replayed_is_said_as_it_stands(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = select(open_page(PAGE), 0)
+    app.button(key="letters_replay_selected").click().run()
+    app.session_state["replay_error"] = "**orders** of [here](https://elsewhere.example)"
+    assert [each.value for each in app.run().error] == [plain("**orders** of [here](https://elsewhere.example)")]
+
+
+def test_a_notice_is_shown_as_it_stands(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = open_page(PAGE)
+    app.session_state["notice"] = "**not** there"
+    assert [each.value for each in app.run().toast] == [plain("**not** there")]
+
+
 def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage, database_file: Path) -> None:
     headers = RECORDED["share-group/without-body"].headers
     add_letters(database_file, 1, headers=headers, key=None, value=None)
     words = said(select(open_page(PAGE), 0))
     assert "It cannot be replayed" in words
-    assert "the record itself is at orders[3] offset 417" in words
+    assert plain("the record itself is at orders[3] offset 417") in words
 
 
 def test_says_that_the_bytes_of_an_unreadable_value_are_in_a_header(open_page: OpenPage, database_file: Path) -> None:
