@@ -14,7 +14,7 @@ from pathlib import Path
 
 import confluent_kafka
 
-from bench.measures import MEASURES, Line, Place, Size
+from bench.measures import MEASURES, Line, Setup, Size
 from scripts.local.cluster import KafkaCluster
 
 RESULTS = Path("bench/RESULTS.md")
@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="orderpulse-bench-") as folder,
         KafkaCluster(Path(folder) / "kafka") as kafka,
     ):
-        place = Place(kafka.bootstrap_servers, Path(folder), size)
+        setup = Setup(kafka.bootstrap_servers, Path(folder), size)
         for name in wanted:
-            for line in MEASURES[name](place):
+            for line in MEASURES[name](setup):
                 lines.append(line)
                 print(_row(line), flush=True)
             RESULTS.write_text(_report(size.orders, lines))

@@ -42,7 +42,7 @@ def first_figure_s(data_dir: Path) -> float:
             wait_until(lambda: _answers(address))
             page.goto(address)
             page.get_by_role("button", name="Produce orders").click()
-            # Until there is one, the figures are nought.
+            # Until there is one, the figures are 0.
             expect(page.get_by_test_id("stMetricValue").first).to_have_text(re.compile("[1-9]"), timeout=LIMIT_MS)
             return time.monotonic() - began
         finally:

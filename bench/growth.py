@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.orders import Load, values
 from dashboard.shared.snapshots import overview_of
-from dashboard.shared.time_ranges import WINDOWS
+from dashboard.shared.time_ranges import TIME_RANGES
 from pipeline.buffer import Advance, Batch, OrderBlock, Reader, open_buffer, record_id
 from pipeline.orders.columns import OrderColumns
 from pipeline.orders.serde import OrderCodec, SchemaStore
@@ -72,7 +72,7 @@ def _overview_ms(file: Path) -> float:
     with Reader(file) as reader:
         for _ in range(LOOKS):
             before = time.perf_counter()
-            overview_of(reader, list(WINDOWS.values())[-1], "UTC")
+            overview_of(reader, list(TIME_RANGES.values())[-1], "UTC")
             times.append((time.perf_counter() - before) * 1000)
     return statistics.median(times)
 
@@ -86,5 +86,5 @@ def _batch(refs: list[int], offset: int, like: OrderColumns) -> Batch:
             like, order_ids=[f"ORD-{number:012x}" for number in ids], created_at_ms=like.created_at_ms + offset
         )
         batch.advances.append(Advance(ref, offset, end))
-        batch.blocks.append(OrderBlock([record_id(ref, place) for place in range(offset, end)], orders))
+        batch.blocks.append(OrderBlock([record_id(ref, each) for each in range(offset, end)], orders))
     return batch

@@ -54,7 +54,7 @@ class Size:
     rows: int
 
 
-class Place:
+class Setup:
     """A Kafka, a folder, and how big the measurements are to be."""
 
     def __init__(self, servers: str, folder: Path, size: Size) -> None:
@@ -84,31 +84,31 @@ class Place:
         fill(self.servers, load, topic)
 
 
-def catch_up(place: Place) -> Iterator[Line]:
+def catch_up(setup: Setup) -> Iterator[Line]:
     """Orders that are there already, as fast as they can be taken in; the limit and the peers in turn with us."""
-    topic, count = "catch-up", place.orders
-    place.fill(topic, Load(count))
+    topic, count = "catch-up", setup.orders
+    setup.fill(topic, Load(count))
     ours, limits = [], []
     for turn in range(TURNS):
-        ours.append(_processed(place, topic, f"catch-up-{turn}", count))
-        limits.append(_asked([sys.executable, "-m", "bench.bare"], place, topic, count))
+        ours.append(_processed(setup, topic, f"catch-up-{turn}", count))
+        limits.append(_asked([sys.executable, "-m", "bench.bare"], setup, topic, count))
     rate, limit = max(ours, key=lambda each: each.per_s), max(limits, key=lambda each: each["per_s"])
-    place.top_per_s = rate.per_s
+    setup.top_per_s = rate.per_s
     yield Line("catch-up, orders/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
     yield Line("bare loop, orders/s", f"{limit['per_s']:,.0f} ({limit['cpu_us']:.1f} µs CPU each)")
     yield _at_least("catch-up / bare loop", rate.per_s / limit["per_s"], 0.60, "{:.0%}")
     yield _at_most("processor memory, MB", rate.memory_mb, 200)
     for name, module in PEERS.items():
-        peer = _asked([str(PEERS_PYTHON), "-m", module], place, topic, min(count, 300_000))
+        peer = _asked([str(PEERS_PYTHON), "-m", module], setup, topic, min(count, 300_000))
         yield Line(f"{name}, orders/s", f"{peer['per_s']:,.0f} ({peer['cpu_us']:.1f} µs CPU each)")
         yield _at_least(f"catch-up / {name}", rate.per_s / peer["per_s"], 10, "{:.1f} x")
 
 
-def memory(place: Place) -> Iterator[Line]:
+def memory(setup: Setup) -> Iterator[Line]:
     """What a processor holds after a tenth of many orders, and after all of them."""
-    topic, count = "memory", place.many
-    place.fill(topic, Load(count))
-    data, settings = place.data(topic), place.settings(topic)
+    topic, count = "memory", setup.many
+    setup.fill(topic, Load(count))
+    data, settings = setup.data(topic), setup.settings(topic)
     buffer = Buffer(data)
     with Role("processor", data, settings) as role:
         early = rate_until(count // 10, buffer.orders, [role])
@@ -119,17 +119,17 @@ def memory(place: Place) -> Iterator[Line]:
     yield Line("catch-up over all of them, orders/s", f"{late.per_s:,.0f} ({late.cpu_us:.1f} µs CPU each)")
 
 
-def failures(place: Place) -> Iterator[Line]:
+def failures(setup: Setup) -> Iterator[Line]:
     """The same with 5 % that fail once (backoff 2 s) and 1 % dead letters, all of them collected meanwhile."""
-    topic, count = "failures", place.orders
-    place.fill(topic, Load(count, transient_share=0.05, invalid_share=0.01))
+    topic, count = "failures", setup.orders
+    setup.fill(topic, Load(count, transient_share=0.05, invalid_share=0.01))
     without, failing = [], []
     for turn in range(TURNS):
-        without.append(_processed(place, "catch-up", f"without-{turn}", count))
+        without.append(_processed(setup, "catch-up", f"without-{turn}", count))
         # To 97 % of what is accepted in the end: the last retries only wait for their time.
         accepted = int(count * 0.99 * 0.97)
         how = {"RETRY_PRESET": "fixed", "HANDLER": FAILING_HANDLER}
-        failing.append(_processed(place, topic, f"failures-{turn}", accepted, **how))
+        failing.append(_processed(setup, topic, f"failures-{turn}", accepted, **how))
     best, plain = max(failing, key=lambda each: each.per_s), max(without, key=lambda each: each.per_s)
     yield Line("with failures, orders/s", f"{best.per_s:,.0f} ({best.cpu_us:.1f} µs CPU each)")
     yield Line("without, in turn with it", f"{plain.per_s:,.0f} ({plain.cpu_us:.1f} µs CPU each)")
@@ -137,19 +137,19 @@ def failures(place: Place) -> Iterator[Line]:
     yield _at_most("processor memory with failures, MB", best.memory_mb, 200)
 
 
-def latency(place: Place) -> Iterator[Line]:
+def latency(setup: Setup) -> Iterator[Line]:
     """From an order's creation until a query finds it, at a quiet rate and at half the top rate."""
-    for per_s, goals in ((QUIET_PER_S, (25, 100)), (place.top_per_s / 2, (None, 500))):
-        p50, p99 = _latencies(place, per_s)
+    for per_s, goals in ((QUIET_PER_S, (25, 100)), (setup.top_per_s / 2, (None, 500))):
+        p50, p99 = _latencies(setup, per_s)
         what = f"created to queryable at {per_s:,.0f}/s"
         yield _at_most(f"{what}, p50 ms", p50, goals[0]) if goals[0] else Line(f"{what}, p50 ms", f"{p50:,.0f}")
         yield _at_most(f"{what}, p99 ms", p99, goals[1])
 
 
-def idle(place: Place) -> Iterator[Line]:
+def idle(setup: Setup) -> Iterator[Line]:
     """What all roles together take of one core while nothing happens."""
-    make_topic(place.servers, "idle")
-    data, settings = place.data("idle"), place.settings("idle")
+    make_topic(setup.servers, "idle")
+    data, settings = setup.data("idle"), setup.settings("idle")
     with (
         Role("processor", data, settings) as one,
         Role("collector", data, settings) as two,
@@ -163,11 +163,11 @@ def idle(place: Place) -> Iterator[Line]:
     yield _at_most("idle, % of one core", spent_s / IDLE_S * 100, 2)
 
 
-def sending(place: Place) -> Iterator[Line]:
+def sending(setup: Setup) -> Iterator[Line]:
     """Sample orders through a job."""
-    count = min(place.orders, 500_000)
-    data, settings = place.data("produce"), place.settings("produced")
-    make_topic(place.servers, "produced")
+    count = min(setup.orders, 500_000)
+    data, settings = setup.data("produce"), setup.settings("produced")
+    make_topic(setup.servers, "produced")
     with Role("worker", data, settings) as role:
         wait_until(lambda: Buffer(data).file.exists())
         before_s = role.cpu_s()
@@ -177,11 +177,11 @@ def sending(place: Place) -> Iterator[Line]:
     yield _at_least("sample orders produced, /s", _job_rate(Buffer(data), "done"), 100_000, "{:,.0f}")
 
 
-def dead_letters(place: Place) -> Iterator[Line]:
+def dead_letters(setup: Setup) -> Iterator[Line]:
     """Dead letters collected, and replayed until the outcome of each is known."""
-    letters = min(place.orders // 5, 60_000)
-    data, settings = place.data("letters"), place.settings("letters")
-    place.fill("letters", Load(letters, invalid_share=1.0))
+    letters = min(setup.orders // 5, 60_000)
+    data, settings = setup.data("letters"), setup.settings("letters")
+    setup.fill("letters", Load(letters, invalid_share=1.0))
     buffer = Buffer(data)
     with Role("processor", data, settings) as role:
         rate = rate_until(letters, lambda: sum(buffer.next_offsets()), [role])
@@ -192,7 +192,7 @@ def dead_letters(place: Place) -> Iterator[Line]:
     yield Line("one dead letter collected, µs CPU", f"{rate.cpu_us:.1f}")
     yield _at_least("dead letters collected, /s", rate.per_s, 20_000, "{:,.0f}")
 
-    rules = place.folder / "loose-rules.toml"
+    rules = setup.folder / "loose-rules.toml"
     rules.write_text(LOOSE_RULES)
     loose = settings | {"RULES_FILE": str(rules)}
     with Role("processor", data, loose) as one, Role("worker", data, loose) as two:
@@ -207,9 +207,9 @@ def dead_letters(place: Place) -> Iterator[Line]:
     yield _at_least("dead letters replayed with outcome, /s", per_s, 10_000, "{:,.0f}")
 
 
-def growth(place: Place) -> Iterator[Line]:
+def growth(setup: Setup) -> Iterator[Line]:
     """Inserting into a big buffer against a small one."""
-    found = grow(place.folder / "growth.db", place.rows)
+    found = grow(setup.folder / "growth.db", setup.rows)
     yield Line(
         "insert, µs CPU", f"{found.first_us:.1f} at first, {found.last_us:.1f} at {found.rows / 1e6:,.0f} million"
     )
@@ -222,14 +222,14 @@ def growth(place: Place) -> Iterator[Line]:
     yield _at_most("Overview when big / at 100,000", found.big_overview_ms / found.small_overview_ms, 1.5)
 
 
-def cold_start(place: Place) -> Iterator[Line]:
+def cold_start(setup: Setup) -> Iterator[Line]:
     """From `make run` on an empty data folder until the first figure is on the page, the button pressed at once."""
-    took_s = [first_figure_s(place.data(f"cold-{turn}")) for turn in range(COLD_STARTS)]
+    took_s = [first_figure_s(setup.data(f"cold-{turn}")) for turn in range(COLD_STARTS)]
     each = ", ".join(f"{seconds:.1f}" for seconds in took_s)
     yield _at_most(f"cold start to the first figure, s, in the middle of {each}", statistics.median(took_s), 5)
 
 
-def several(place: Place) -> Iterator[Line]:
+def several(setup: Setup) -> Iterator[Line]:
     """Two processors on one buffer: SQLite has one writer, so what they share is the reading and decoding.
 
     The model: each order costs `write` in the one writer and the rest of its CPU time elsewhere; n processors with a
@@ -237,13 +237,13 @@ def several(place: Place) -> Iterator[Line]:
     """
     ones, twos = [], []
     for turn in range(TURNS):
-        ones.append(_beside_each_other(place, f"one-{turn}", 1))
-        twos.append(_beside_each_other(place, f"two-{turn}", 2))
+        ones.append(_beside_each_other(setup, f"one-{turn}", 1))
+        twos.append(_beside_each_other(setup, f"two-{turn}", 2))
     one, two = max(ones, key=lambda each: each.per_s), max(twos, key=lambda each: each.per_s)
     yield Line("one processor that has its partitions, orders/s", f"{one.per_s:,.0f} ({one.cpu_us:.1f} µs CPU each)")
     yield Line("two processors that have theirs, orders/s", f"{two.per_s:,.0f} ({two.cpu_us:.1f} µs CPU each)")
     yield Line("two processors / one", f"{two.per_s / one.per_s:.0%}")
-    write_us = grow(place.folder / "writer.db", min(place.orders, 500_000)).last_us
+    write_us = grow(setup.folder / "writer.db", min(setup.orders, 500_000)).last_us
     rest_us = max(0.0, one.cpu_us - write_us)
     yield Line("of one order, µs CPU", f"{write_us:.1f} in the writer, {rest_us:.1f} elsewhere")
     for processors in (1, 2, 3):
@@ -254,37 +254,37 @@ def several(place: Place) -> Iterator[Line]:
 # ---- how
 
 
-def _processed(place: Place, topic: str, name: str, until: int, **settings: str) -> Rate:
-    data, asked = place.data(name), place.settings(topic, **settings)
+def _processed(setup: Setup, topic: str, name: str, until: int, **settings: str) -> Rate:
+    data, asked = setup.data(name), setup.settings(topic, **settings)
     with Role("processor", data, asked) as role, Role("collector", data, asked):
         return rate_until(until, Buffer(data).orders, [role])
 
 
-def _beside_each_other(place: Place, topic: str, processors: int) -> Rate:
+def _beside_each_other(setup: Setup, topic: str, processors: int) -> Rate:
     """A backlog that comes to be while they are held, each with its partitions: joining a group takes seconds."""
-    make_topic(place.servers, topic)
-    data = place.data(topic)
-    settings = place.settings(topic, KAFKA_CONFIG=json.dumps({"session.timeout.ms": HELD_AT_MOST_MS}))
+    make_topic(setup.servers, topic)
+    data = setup.data(topic)
+    settings = setup.settings(topic, KAFKA_CONFIG=json.dumps({"session.timeout.ms": HELD_AT_MOST_MS}))
     with ExitStack() as running:
         roles = [running.enter_context(Role("processor", data, settings, each)) for each in range(processors)]
         wait_until(lambda: _partitions_of_each(data) == [PARTITIONS // processors] * processors)
         for role in roles:
             role.hold()
-        fill(place.servers, Load(place.orders), topic)
+        fill(setup.servers, Load(setup.orders), topic)
         for role in roles:
             role.go_on()
-        return rate_until(place.orders, Buffer(data).orders, roles)
+        return rate_until(setup.orders, Buffer(data).orders, roles)
 
 
 def _partitions_of_each(data: Path) -> list[int]:
     return [len(status.figures.get("partitions", {})) for status in read_roles(data)]
 
 
-def _asked(command: list[str], place: Place, topic: str, count: int) -> dict[str, float]:
+def _asked(command: list[str], setup: Setup, topic: str, count: int) -> dict[str, float]:
     """What another program prints of itself in its last line."""
-    database = place.folder / f"{time.time_ns()}.db"
+    database = setup.folder / f"{time.time_ns()}.db"
     done = subprocess.run(
-        [*command, place.servers, topic, str(count), str(database)], capture_output=True, text=True, timeout=1800
+        [*command, setup.servers, topic, str(count), str(database)], capture_output=True, text=True, timeout=1800
     )
     if not done.stdout:
         raise RuntimeError(done.stderr[-2000:])
@@ -315,16 +315,16 @@ def _cpu_over(roles: Sequence[Role], seconds: float) -> float:
     return sum(role.cpu_s() for role in roles) - before
 
 
-def _latencies(place: Place, per_s: float) -> tuple[float, float]:
+def _latencies(setup: Setup, per_s: float) -> tuple[float, float]:
     topic = f"latency-{per_s:.0f}"
-    make_topic(place.servers, topic)
-    data, settings = place.data(topic), place.settings(topic)
+    make_topic(setup.servers, topic)
+    data, settings = setup.data(topic), setup.settings(topic)
     with Role("processor", data, settings):
         buffer = Buffer(data)
         wait_until(lambda: len(buffer.next_offsets()) == PARTITIONS)
         before = buffer.orders()
         source = subprocess.Popen(
-            [sys.executable, "-m", "bench.orders", place.servers, topic, str(per_s), str(LATENCY_S)]
+            [sys.executable, "-m", "bench.orders", setup.servers, topic, str(per_s), str(LATENCY_S)]
         )
         wait_until(lambda: buffer.orders() > before)
         # Looking takes CPU time as well, of which there is little left at a high rate.

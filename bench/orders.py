@@ -90,7 +90,7 @@ def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]
 def stream(bootstrap_servers: str, topic: str, per_s: float, seconds: float) -> None:
     """Sends orders as they would be made: each says when it was, and leaves at once."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, "partitioner": "murmur2_random"})
-    # Encoding costs more than sending: only the time is written anew into orders that were encoded before.
+    # Encoding costs more than sending: only the time is replaced in orders that were encoded before.
     templates = [_split(value) for _, value, _ in _records(Load(1000))]
     began, sent = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds:

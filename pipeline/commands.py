@@ -40,7 +40,7 @@ NOT_COMPARED = 3
 
 
 def produce(settings: Settings, options: argparse.Namespace) -> int:
-    """Queues a produce job and, unless told otherwise, waits for its end."""
+    """Queues a produce job and, unless `--no-wait` is given, waits for its end."""
     request = ProduceRequest(
         options.count,
         options.rate,
@@ -57,7 +57,7 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def replay(settings: Settings, options: argparse.Namespace) -> int:
-    """Queues a replay job and, unless told otherwise, waits for its end; or lists what it would send."""
+    """Queues a replay job and, unless `--no-wait` is given, waits for its end; or lists what it would send."""
     which = DeadLetterFilter(
         ids=tuple(options.ids) if options.ids else None,
         fingerprint=options.group,
@@ -148,7 +148,7 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     """What `status --json` prints.
 
-    Figures of a buffer that cannot be read are null, with `buffer.error` saying why; a lag that nobody tells is null.
+    Figures of a buffer that cannot be read are null, and `buffer.error` says why. A lag that no role reports is null.
     """
     roles = read_roles(settings.data_dir)
     report: dict[str, Any] = {
@@ -156,8 +156,8 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "cluster": "demo" if settings.demo else "kafka",
         "bootstrap_servers": _bootstrap_servers(settings),
         "roles": [asdict(role) | {"silent": role.silent(now_ms)} for role in roles],
-        "lag": _lag_told_by("processor", roles, now_ms),
-        "dead_letter_lag": _lag_told_by("collector", roles, now_ms),
+        "lag": _lag_reported_by("processor", roles, now_ms),
+        "dead_letter_lag": _lag_reported_by("collector", roles, now_ms),
         "rate_per_s": sum(float(role.figures.get("rate_per_s", 0)) for role in roles if role.role == "processor"),
         "totals": None,
         "dead_letters": None,
@@ -183,8 +183,8 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     return report
 
 
-def _lag_told_by(name: str, roles: list[RoleStatus], now_ms: int) -> int | None:
-    """How many records those who read are behind; None while nobody reads, since nobody knows then."""
+def _lag_reported_by(name: str, roles: list[RoleStatus], now_ms: int) -> int | None:
+    """How many records those who read are behind; None while no role reads, as it is unknown then."""
     lags = [
         int(role.figures.get("lag", 0))
         for role in roles

@@ -88,7 +88,7 @@ class _Flow:
         self._load = load
         self._draw = random.Random(load.seed)
         identity = TopicIdentity("soak", "orders", "orders")
-        self._places = [buffer.flow.assign("processor", identity, each, 0, START_MS) for each in range(PARTITIONS)]
+        self._assigned = [buffer.flow.assign("processor", identity, each, 0, START_MS) for each in range(PARTITIONS)]
         self._next = [0] * PARTITIONS
         self._dead = buffer.flow.assign("collector", TopicIdentity("soak", "dead", "dead"), 0, 0, START_MS)
         self._dead_letters = 0
@@ -109,12 +109,12 @@ class _Flow:
 
     def _accept(self, count: int, at_ms: int) -> None:
         partition = self._draw.randrange(PARTITIONS)
-        place, first = self._places[partition], self._next[partition]
+        assigned, first = self._assigned[partition], self._next[partition]
         rows = [
-            OrderRow(record_id(place.ref, first + index), self._order(self.orders + index, at_ms), 1)
+            OrderRow(record_id(assigned.ref, first + index), self._order(self.orders + index, at_ms), 1)
             for index in range(count)
         ]
-        self._buffer.flow.commit(Batch(at_ms, [Advance(place.ref, first, first + count)], rows))
+        self._buffer.flow.commit(Batch(at_ms, [Advance(assigned.ref, first, first + count)], rows))
         self._next[partition] += count
         self.orders += count
 

@@ -45,10 +45,12 @@ def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
             st.switch_page(page, query_params=query)
 
 
-def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), longest_wait_ms: int | None = None) -> None:
+def live(
+    render: Callable[[], None], containers: Iterable[DeltaGenerator] = (), longest_wait_ms: int | None = None
+) -> None:
     """Draws a part of the page now and again at every refresh, and the sidebar's job with it.
 
-    One a page: each costs the server a run of its own. `places` are containers outside of it that `render` draws in;
+    One a page: each costs the server a run of its own. `containers` are those outside of it that `render` draws in;
     `longest_wait_ms` is for what people wait for with their eyes on it, and shortens the refresh of the settings.
     """
     st.session_state[_LIVE] = True
@@ -62,9 +64,9 @@ def live(render: Callable[[], None], places: Iterable[DeltaGenerator] = (), long
             render()
             drawn = True
         if not drawn:
-            # A later run may only draw in a place that this one has drawn in.
-            for place in places:
-                place.empty()
+            # A later run may only draw in a container that this one has drawn in.
+            for container in containers:
+                container.empty()
         draw_job()
 
     tick()

@@ -20,7 +20,7 @@ REQUESTED_BY = "app"
 OUTCOME_SHOWN_MS = 60_000
 _REQUEST_ID = "produce_request_id"
 _ANSWER = "sidebar_answer"
-_JOB_PLACE = "job_place"
+_JOB_CONTAINER = "job_container"
 _ENDS = {
     "done": (":material/check_circle:", "sent"),
     "cancelled": (":material/cancel:", "sent before it was cancelled"),
@@ -29,7 +29,7 @@ _ENDS = {
 
 
 def sidebar() -> None:
-    """Everything in the sidebar below the pages; the running job's place is filled by `draw_job`."""
+    """Everything in the sidebar below the pages; the running job's container is filled by `draw_job`."""
     with st.sidebar:
         st.logo(str(ICON), size="large")
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -40,21 +40,21 @@ def sidebar() -> None:
             st.caption(f":material/lock: Read-only ({variable_of('read_only')}): nothing can be produced or cancelled.")
         _produce_form()
         _show_answer()
-        st.session_state[_JOB_PLACE] = st.container(key="job")
+        st.session_state[_JOB_CONTAINER] = st.container(key="job")
 
 
 def job_drawer() -> Callable[[], None]:
-    """What draws the newest job into its place in the sidebar; call it in the page's live part."""
-    place = st.session_state.get(_JOB_PLACE)
+    """What draws the newest job into its container in the sidebar; call it in the page's live part."""
+    container = st.session_state.get(_JOB_CONTAINER)
 
     def draw() -> None:
-        if place is not None:
+        if container is not None:
             # A fragment may draw in a container outside of itself when it does so in every run.
-            with place:
+            with container:
                 try:
                     draw_job(newest_job())
                 except OrderPulseError:
-                    # The page says so itself; the place must be written all the same, or later runs may not.
+                    # The page says so itself; the container must be written all the same, or later runs may not.
                     st.empty()
 
     return draw

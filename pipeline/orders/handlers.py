@@ -1,4 +1,4 @@
-"""What is done with a valid order. A team puts its own function in the place of `accept`."""
+"""What is done with a valid order. A team may name a function of its own."""
 
 from __future__ import annotations
 

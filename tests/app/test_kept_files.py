@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import kept_files
+from dashboard.shared import kept_files
 
 
 def popover() -> None:

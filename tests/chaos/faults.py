@@ -81,7 +81,7 @@ class Faults:
             "leave the connections half-open": self._leave_half_open,
             "fill the disk": self._fill_the_disk,
             "set the clock": self._set_the_clock,
-            "make the orders topic anew": self._make_the_topic_anew,
+            "recreate the orders topic": self._recreate_the_topic,
             "wipe the broker": self._wipe_the_broker,
         }
 
@@ -183,7 +183,7 @@ class Faults:
     def _restart_the_broker(self) -> None:
         self._around.kafka.restart(1)
 
-    def _make_the_topic_anew(self) -> None:
+    def _recreate_the_topic(self) -> None:
         with self._writer.pausing():
             self._settle()
             make_anew(self._pipeline.cluster, self._pipeline.settings.orders_topic)

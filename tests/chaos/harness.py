@@ -34,9 +34,7 @@ REPLAYED_AT_ONCE = 20
 SETTLE_S = 120.0
 ANSWER_MS = 10_000
 """A half-open connection is found out by an answer that does not come; librdkafka's default is a minute."""
-SELDOM = frozenset(
-    {"lock the buffer", "pause a role past its session", "make the orders topic anew", "wipe the broker"}
-)
+SELDOM = frozenset({"lock the buffer", "pause a role past its session", "recreate the orders topic", "wipe the broker"})
 """They take long, so they come once and then a third as often as others."""
 
 
@@ -81,7 +79,7 @@ def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
 
 
 class Chaos:
-    """One run. `say` is told each fault as it happens."""
+    """One run. `say` is called with each fault as it happens."""
 
     def __init__(self, around: Surroundings, seed: int, say: Callable[[str], None]) -> None:
         self._pipeline = around.pipeline

@@ -85,7 +85,7 @@ class ReaderByHand:
 
 @dataclass(slots=True)
 class SenderByHand:
-    """Holds what is sent until it is told to confirm or to refuse it."""
+    """Holds what is sent until the test has it confirmed or refused."""
 
     waiting: list[tuple[str, Headers, Callable[[Delivery], None]]] = field(default_factory=list)
     sent: list[Headers] = field(default_factory=list)

@@ -42,7 +42,7 @@ class Account:
 
 
 class OrderWriter:
-    """Writes `rate_per_s` records a second from a thread of its own, until it is closed; 0: only what `write` is told.
+    """Writes `rate_per_s` records a second from a thread of its own, until it is closed; 0: only what `write` writes.
 
     Of every hundred, `faults` says which are not plainly valid. An invalid or malformed one must become a dead letter,
     a transient one an order at its third attempt, if the pipeline's handler is FAIL_AS_ASKED.
@@ -62,7 +62,7 @@ class OrderWriter:
         self.account = Account()
         self.errors: list[str] = []
         self.slowest_confirmation_s = 0.0
-        """How long Kafka took at most to confirm a record; may be set to 0 to begin anew."""
+        """How long Kafka took at most to confirm a record; may be set to 0 to measure again."""
 
     def __enter__(self) -> Self:
         if self._rate_per_s:
@@ -96,7 +96,7 @@ class OrderWriter:
             self._confirm()
             self._sender.close()
             yield
-            # To a topic that was made anew a producer of the old one may not write on.
+            # A producer may not go on to write to a topic that was recreated.
             self._sender = Sender(self._pipeline.settings, self._pipeline.cluster)
 
     def _confirm(self) -> None:

@@ -24,11 +24,11 @@ DEADLINE_S = 60.0
 
 
 def wait_for(what: str, condition: Callable[[], Answer], deadline_s: float = DEADLINE_S) -> Answer:
-    """The condition's answer once it is true; fails with `what` when it does not come to be."""
+    """The condition's answer once it is true; fails with `what` when it stays false."""
     pause = threading.Event()
     until = time.monotonic() + deadline_s
     while not (answer := condition()):
-        assert time.monotonic() < until, f"{what} did not come to be within {deadline_s:.0f} s"
+        assert time.monotonic() < until, f"{what} did not come within {deadline_s:.0f} s"
         pause.wait(0.05)
     return answer
 
@@ -155,7 +155,7 @@ class RunningPipeline:
     def send(
         self, *records: tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]], topic: str = ""
     ) -> None:
-        """Puts records (key, value, headers) onto a topic, the orders topic unless told otherwise."""
+        """Puts records (key, value, headers) onto a topic, the orders topic unless another one is named."""
         errors: list[str] = []
         sender = Sender(self.settings, self.cluster)
         for key, value, headers in records:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.buffer import Job, open_buffer
 from pipeline.jobs.requests import request_produce
-from pipeline.jobs.runs import JobRun, Window
+from pipeline.jobs.runs import JobRun, SendWindow
 from pipeline.jobs.sending import Outcome
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import Outgoing
@@ -38,7 +38,7 @@ class Paced(JobRun):
     def records_of_window(self, told: Mapping[str, Any]) -> list[Outgoing]:
         return [Outgoing(f"{number}", "orders", None, b"", ()) for number in range(told["records"])]
 
-    def next_send_window(self, limit: int) -> Window:
+    def next_send_window(self, limit: int) -> SendWindow:
         told = {"records": limit}
         return self.records_of_window(told), told
 
