@@ -82,7 +82,7 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.orders.handlers import load_handler
     from pipeline.orders.judge import Judge
-    from pipeline.orders.rules import RulesFile
+    from pipeline.orders.rules_file import RulesFile
     from pipeline.processing.processor import run_processor
 
     _share_the_interpreter()

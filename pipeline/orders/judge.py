@@ -9,7 +9,7 @@ from pipeline.clock import Clock
 from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, headers_needed
-from pipeline.orders.rules import RulesFile
+from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record, RecordContext
 

@@ -19,7 +19,7 @@ from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView, Gap, GroupReader, IdentityWatch, Sender, find_cluster
 from pipeline.orders.judge import Judge
-from pipeline.orders.rules import RulesFile
+from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch

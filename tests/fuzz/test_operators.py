@@ -13,7 +13,7 @@ from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.commands import NOT_COMPARED
 from pipeline.errors import RuleBrokenError, RulesFileError, SettingsError
-from pipeline.orders.rules import load_rules
+from pipeline.orders.rules_file import load_rules
 from pipeline.records import Order
 from pipeline.settings import Settings, describe, load_settings, variable_of
 from tests.fuzz.cases import cases

@@ -14,7 +14,7 @@ from pipeline.buffer import Buffer
 from pipeline.kafka import Delivery, Fetched, Gap
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
-from pipeline.orders.rules import RulesFile
+from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.processing.processor import _Flow
 from pipeline.processing.retries import Backoff

@@ -17,6 +17,7 @@ from pipeline.orders.columns import OrderColumns, joined
 from pipeline.orders.rules import Rules
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
+from tests.support.rule_samples import rules_of
 
 STORE = SchemaStore(Path(__file__).parents[3] / "schemas")
 CODEC = OrderCodec(STORE)
@@ -144,14 +145,12 @@ def test_a_schema_of_more_than_plain_fields_is_left_to_the_strict_readers(field)
 @given(st.lists(orders, min_size=1, max_size=20), st.sampled_from([None, 0, 3600]), st.booleans())
 @settings(deadline=None)
 def test_rules_keep_the_same_orders_whether_asked_at_once_or_one_by_one(given_orders, max_age_s, listed):
-    rules = Rules(
-        required=["order_id", "customer_id", "product"],
-        price_min="0.01",
-        price_max="100000",
-        max_ahead_s=600,
-        max_age_s=max_age_s,
-        products=["ORD-1", given_orders[0].product] if listed else None,
-    )
+    settings = {"required": ["order_id", "customer_id", "product"], "price_min": "0.01", "max_ahead_s": 600}
+    if max_age_s is not None:
+        settings["max_age_s"] = max_age_s
+    if listed:
+        settings["products"] = ["ORD-1", given_orders[0].product]
+    rules = rules_of(settings | {"price_max": "100000"})
     columns = CODEC.decode_many([CODEC.encode(order) for order in given_orders])
     kept = rules.valid_mask(columns, NOW_MS).tolist()
     for order, is_kept in zip(rows_of(columns).values(), kept, strict=True):

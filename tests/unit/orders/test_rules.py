@@ -1,280 +1,233 @@
-"""Orders are measured by the rules file, and a change of that file takes effect by itself, or is refused and named."""
+"""Every rule says the same of one order as of many, and what it says at the edge of each of its settings is right."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import replace
-from decimal import Decimal
-from pathlib import Path
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import RuleBrokenError, RulesFileError
-from pipeline.orders.rules import Rules, RulesFile, load_rules
+from pipeline import errors
+from pipeline.errors import RuleBrokenError
+from pipeline.orders.rules import RULES, Price, Rule, Rules
 from pipeline.records import Order
+from pipeline.settings import PROJECT_DIR
+from tests.support.rule_samples import (
+    EVERY_RULE,
+    FEWEST,
+    NOW_MS,
+    ORDER,
+    SAMPLES,
+    TEXT_FIELDS,
+    Change,
+    Edge,
+    Row,
+    Settings,
+    columns_of,
+    order_with,
+    rules_of,
+)
 
-SHIPPED = Path(__file__).parents[3] / "rules.toml"
-NOW_MS = 1_700_000_000_000
-ORDER = Order("ORD-1", "CUST-7", "Espresso beans", 1299, NOW_MS, "north")
-TEXT = SHIPPED.read_text()
-DEADLINE_S = 2.0
-MINIMUM_2 = TEXT.replace('price_min = "0.01"', 'price_min = "2.00"')
-MINIMUM_3 = TEXT.replace('price_min = "0.01"', 'price_min = "3.00"')
-
-
-class Watch:
-    """A watched rules file whose changes can be waited for."""
-
-    def __init__(self, path: Path) -> None:
-        self._changed = threading.Condition()
-        self.changes = 0
-        self.file = RulesFile(path, self._on_change)
-
-    def _on_change(self) -> None:
-        with self._changed:
-            self.changes += 1
-            self._changed.notify_all()
-
-    def wait_until(self, condition: Callable[[RulesFile], object]) -> bool:
-        with self._changed:
-            return self._changed.wait_for(lambda: bool(condition(self.file)), DEADLINE_S)
-
-    def sees_minimum(self, cents: int) -> bool:
-        return self.wait_until(lambda file: file.rules.price_min_cents == cents and not file.error)
+ROWS = [
+    pytest.param(name, row, id=f"{name}-{row.key}-{number}")
+    for name, samples in SAMPLES.items()
+    for number, row in enumerate(samples.rows)
+]
+by_rule = pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.name)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "rules.toml"
-    path.write_text(TEXT)
-    return path
-
-
-def broken_rule(order: Order, rules: Rules) -> tuple[str, str]:
-    with pytest.raises(RuleBrokenError) as caught:
+def broken_rule(rules: Rules, order: Order) -> tuple[str, str] | None:
+    """The rule that the order breaks and the reason; None when it keeps all. Any other exception is a fault."""
+    try:
         rules.check(order, NOW_MS)
-    return caught.value.rule, caught.value.reason
+    except RuleBrokenError as error:
+        return error.rule, error.reason
+    return None
 
 
-def fault_of(path: Path, text: str | bytes) -> str:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RulesFileError) as caught:
-        load_rules(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
+def mask_of(rules: Rules, orders: list[Order]) -> list[bool]:
+    mask = rules.valid_mask(columns_of(orders), NOW_MS)
+    assert (mask.dtype, mask.shape) == (np.bool_, (len(orders),))
+    return list(mask.tolist())
 
 
-@pytest.mark.parametrize(
-    ("change", "rule", "reason"),
-    [
-        ({"order_id": ""}, "required", "order_id is empty"),
-        ({"customer_id": " \t"}, "required", "customer_id is empty"),
-        ({"product": ""}, "required", "product is empty"),
-        ({"price_cents": -300}, "price", "price -3.00 is below the minimum 0.01"),
-        ({"price_cents": 0}, "price", "price 0.00 is below the minimum 0.01"),
-        ({"price_cents": -5}, "price", "price -0.05 is below the minimum 0.01"),
-        ({"price_cents": 10_000_001}, "price", "price 100000.01 is above the maximum 100000.00"),
-        ({"created_at_ms": NOW_MS + 600_001}, "ahead", "created_at is 600.001 s ahead, more than the 600 s allowed"),
-    ],
-)
-def test_an_order_that_breaks_a_shipped_rule_is_refused(change: dict[str, object], rule: str, reason: str) -> None:
-    assert broken_rule(replace(ORDER, **change), load_rules(SHIPPED)) == (rule, reason)
+def samples_of(rule: type[Rule]) -> Any:
+    assert rule.name in SAMPLES, f"the rule {rule.name} has no entry in tests/support/rule_samples.py"
+    return SAMPLES[rule.name]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {},
-        {"price_cents": 1},
-        {"price_cents": 10_000_000},
-        {"created_at_ms": NOW_MS + 600_000},
-        {"created_at_ms": 0},
-        {"product": "Never heard of"},
-        {"region": ""},
-    ],
-)
-def test_an_order_that_keeps_the_shipped_rules_is_accepted(change: dict[str, object]) -> None:
-    load_rules(SHIPPED).check(replace(ORDER, **change), NOW_MS)
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from leaves(inner)
+    else:
+        yield value
 
 
-def test_the_rules_that_are_commented_out_work_when_they_are_switched_on(path: Path) -> None:
-    path.write_text(TEXT.replace("# max_age_s", "max_age_s").replace("# products", "products"))
-    switched_on = load_rules(path)
-    switched_on.check(replace(ORDER, created_at_ms=NOW_MS - 604_800_000), NOW_MS)
-    assert broken_rule(replace(ORDER, product="Tea"), switched_on) == (
-        "product",
-        "product 'Tea' is not a known product",
-    )
-    assert broken_rule(replace(ORDER, created_at_ms=NOW_MS - 604_800_001), switched_on) == (
-        "age",
-        "created_at is 604800.001 s ago, more than the 604800 s allowed",
-    )
+def has_amounts(rule: type[Rule], key: str) -> bool:
+    """Whether the key's values are numbers, as text or not, by the rows of the rule."""
+    [row, *_] = [row for row in samples_of(rule).rows if row.key == key]
+    return all(re.fullmatch(r"-?[0-9.]+", str(leaf)) for leaf in leaves(row.settings[key]))
 
 
-@pytest.mark.parametrize(
-    ("amount", "cents"),
-    [('"0.29"', 29), ("0.29", 29), ("1.1", 110), ("5", 500), ('"-2.50"', -250), ('"1e2"', 10_000)],
-)
-def test_prices_become_cents_exactly_as_text_or_number(path: Path, amount: str, cents: int) -> None:
-    path.write_text(TEXT.replace('"0.01"', amount))
-    assert load_rules(path).price_min_cents == cents
+def is_one_step(accepted: Change, refused: Change) -> bool:
+    """Whether two orders are one cent or one millisecond apart, and else the same."""
+    differ = [
+        (getattr(order_with(accepted), field), getattr(order_with(refused), field))
+        for field in Order.__slots__
+        if getattr(order_with(accepted), field) != getattr(order_with(refused), field)
+    ]
+    return len(differ) == 1 and isinstance(differ[0][0], int) and abs(differ[0][0] - differ[0][1]) == 1
 
 
-@settings(max_examples=100)
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=0))
-def test_no_price_of_two_places_loses_a_cent(tmp_path_factory: pytest.TempPathFactory, amount: Decimal) -> None:
-    path = tmp_path_factory.getbasetemp() / "exact.toml"
-    path.write_text(TEXT.replace('"0.01"', str(amount)))
-    assert load_rules(path).price_min_cents == int(amount * 100)
+def texts_of(*changes: Change) -> set[str]:
+    return {text for change in changes for field, text in change.items() if field in TEXT_FIELDS}
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "fault"),
-    [
-        ("price_min = ", "price_mim = ", "line 9: price_mim is no rule; there are required, price_min, price_max"),
-        ("max_ahead_s = 600", "", "max_ahead_s is missing"),
-        ("max_ahead_s = 600", 'max_ahead_s = "600"', "line 13: max_ahead_s: Input should be a valid integer"),
-        ("max_ahead_s = 600", "max_ahead_s = -1", "max_ahead_s: Input should be greater than or equal to 0"),
-        ('"0.01"', '"0.001"', "line 9: price_min: must be an amount in whole cents, not 0.001"),
-        ('"0.01"', '"cheap"', "price_min: must be an amount such as 0.01, not 'cheap'"),
-        ('"0.01"', "true", "price_min: must be an amount such as 0.01"),
-        ('"0.01"', '"NaN"', "price_min: must be an amount in whole cents, not NaN"),
-        ('"0.01"', "inf", "price_min: must be an amount in whole cents"),
-        ('"0.01"', '"100000.01"', "price_min is above price_max"),
-        (
-            '"product"]',
-            '"colour"]',
-            "line 6: required: Input should be 'order_id', 'customer_id', 'product' or 'region'",
-        ),
-        ('"product"]', '"product"', "is not valid TOML"),
-        ("# products = [", "products = [] # [", "products: List should have at least 1 item"),
-    ],
-)
-def test_a_rules_file_that_cannot_be_used_is_named_with_the_line_and_the_reason(
-    path: Path, old: str, new: str, fault: str
-) -> None:
-    assert old in TEXT
-    assert fault in fault_of(path, TEXT.replace(old, new))
+def assert_no_edge_is_left_out(rule: type[Rule], key: str, value: Any, edges: Sequence[Edge | Row]) -> None:
+    """Where the key holds amounts, two orders one step apart; where it is a table, an order that is in no entry."""
+    own = [edge for edge in edges if edge.key == key]
+    assert own, f"{key}: no edge"
+    if has_amounts(rule, key):
+        assert narrow(own), f"{key}: no two orders that are one cent or one millisecond apart"
+    if isinstance(value, Mapping):
+        texts = texts_of(*(change for edge in own for change in (edge.accepted, edge.refused)))
+        assert texts - value.keys(), f"{key}: no order that is not in the table"
 
 
-def test_a_rules_file_that_is_no_text_or_not_there_is_named(path: Path) -> None:
-    assert "is not UTF-8 text" in fault_of(path, b"\xff")
-    path.unlink()
-    with pytest.raises(RulesFileError, match="No such file"):
-        RulesFile(path)
+def narrow(edges: Sequence[Edge | Row]) -> list[Edge | Row]:
+    return [edge for edge in edges if is_one_step(edge.accepted, edge.refused)]
 
 
-def test_a_rules_file_that_is_cut_short_is_never_taken_for_one_with_fewer_rules(path: Path) -> None:
-    assert "required is missing" in fault_of(path, "")
-    assert "max_ahead_s is missing" in fault_of(path, TEXT.partition("max_ahead_s")[0])
+def test_every_rule_has_samples_and_none_is_left_over() -> None:
+    assert set(SAMPLES) == {rule.name for rule in EVERY_RULE}
 
 
-@settings(max_examples=200)
-@given(st.text(max_size=200))
-def test_no_text_breaks_more_than_the_rules_file(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.toml"
-    fault_of(path, text.encode("utf-8", "surrogatepass"))
+@by_rule
+def test_every_key_has_rows_on_both_sides_of_its_edge(rule: type[Rule]) -> None:
+    rows = samples_of(rule).rows
+    for key in rule.file_keys():
+        values = [row.settings[key] for row in rows if row.key == key]
+        assert values, f"{rule.name}: no row for {key}"
+        assert_no_edge_is_left_out(rule, key, values[0], rows)
 
 
-def test_a_change_takes_effect_within_two_seconds(path: Path) -> None:
-    watch = Watch(path)
-    before = watch.file.version
-    with watch.file:
-        path.write_text(MINIMUM_2)
-        assert watch.sees_minimum(200)
-    assert watch.file.version != before
+@pytest.mark.parametrize(("rule", "row"), ROWS)
+def test_an_order_is_accepted_up_to_the_edge_and_refused_beyond_it(rule: str, row: Row) -> None:
+    rules = rules_of(row.settings)
+    accepted, refused = order_with(row.accepted), order_with(row.refused)
+    assert broken_rule(rules, accepted) is None
+    assert broken_rule(rules, refused) == (rule, row.reason)
+    assert mask_of(rules, [accepted, refused]) == [True, False]
 
 
-def test_a_file_put_in_the_old_one_s_place_takes_effect_each_time(path: Path) -> None:
-    watch = Watch(path)
-    with watch.file:
-        for text, cents in ((MINIMUM_2, 200), (MINIMUM_3, 300), (TEXT, 1)):
-            draft = path.with_suffix(".swp")
-            draft.write_text(text)
-            draft.rename(path)
-            assert watch.sees_minimum(cents)
+@by_rule
+@given(data=st.data())
+@settings(deadline=None, max_examples=50)
+def test_one_order_and_many_have_the_same_edges_under_any_settings(rule: type[Rule], data: st.DataObject) -> None:
+    samples = samples_of(rule)
+    drawn = data.draw(samples.settings)
+    edges = samples.edges(drawn)
+    for key in rule.file_keys():
+        assert_no_edge_is_left_out(rule, key, drawn[key], edges)
+        if isinstance(drawn[key], Mapping) and has_amounts(rule, key):
+            last = [edge.accepted for edge in narrow(edges) if edge.key == key]
+            assert texts_of(*last) >= drawn[key].keys(), f"{key}: an entry without an edge"
+    rules = rules_of(drawn)
+    accepted = [order_with(edge.accepted) for edge in edges]
+    refused = [order_with(edge.refused) for edge in edges]
+    assert [broken_rule(rules, order) for order in accepted] == [None] * len(edges)
+    assert {(broken_rule(rules, order) or ("none", ""))[0] for order in refused} == {rule.name}
+    assert mask_of(rules, accepted) == [True] * len(edges)
+    assert mask_of(rules, refused) == [False] * len(edges)
+    assert mask_of(rules, [*refused, *accepted]) == [False] * len(edges) + [True] * len(edges)
 
 
-def test_a_config_map_s_change_of_links_takes_effect_each_time(tmp_path: Path) -> None:
-    for name, text in (("..1", TEXT), ("..2", MINIMUM_2), ("..3", MINIMUM_3)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "rules.toml").write_text(text)
-    (tmp_path / "..data").symlink_to("..1")
-    (tmp_path / "rules.toml").symlink_to("..data/rules.toml")
-    watch = Watch(tmp_path / "rules.toml")
-    with watch.file:
-        for name, cents in (("..2", 200), ("..3", 300)):
-            (tmp_path / "..new").symlink_to(name)
-            (tmp_path / "..new").rename(tmp_path / "..data")
-            assert watch.sees_minimum(cents)
+@given(data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_any_rules_together_say_the_same_of_one_order_and_of_many(data: st.DataObject) -> None:
+    chosen: Settings = {}
+    pool: dict[str, list[Any]] = {field: [getattr(ORDER, field)] for field in Order.__slots__}
+    for field in TEXT_FIELDS:
+        pool[field] += ["", "in no list and in no table"]
+    for rule in data.draw(st.lists(st.sampled_from(EVERY_RULE), min_size=1, unique=True)):
+        drawn = data.draw(samples_of(rule).settings)
+        chosen = {**chosen, **drawn}
+        for edge in samples_of(rule).edges(drawn):
+            for field, value in [*edge.accepted.items(), *edge.refused.items()]:
+                pool[field].append(value)
+    # Fields at their edges meet in any combination.
+    changes = st.fixed_dictionaries({field: st.sampled_from(values) for field, values in pool.items()})
+    orders = [order_with(change) for change in data.draw(st.lists(changes, max_size=20))]
+    rules = rules_of(chosen)
+    assert mask_of(rules, orders) == [broken_rule(rules, order) is None for order in orders]
 
 
-def test_a_change_behind_a_link_to_another_folder_takes_effect(tmp_path: Path) -> None:
-    (tmp_path / "far").mkdir()
-    (tmp_path / "near").mkdir()
-    (tmp_path / "far" / "shop.toml").write_text(TEXT)
-    (tmp_path / "near" / "rules.toml").symlink_to(tmp_path / "far" / "shop.toml")
-    watch = Watch(tmp_path / "near" / "rules.toml")
-    with watch.file:
-        (tmp_path / "far" / "shop.toml").write_text(MINIMUM_2)
-        assert watch.sees_minimum(200)
+@by_rule
+def test_a_rule_takes_an_empty_batch_and_changes_no_order(rule: type[Rule]) -> None:
+    row = samples_of(rule).rows[0]
+    rules = rules_of(row.settings)
+    assert mask_of(rules, []) == []
+    orders = [order_with(row.accepted), order_with(row.refused)]
+    columns = columns_of(orders)
+    rules.valid_mask(columns, NOW_MS)
+    assert [columns.order(index) for index in range(2)] == orders
 
 
-def test_a_broken_change_keeps_the_old_rules_and_says_why_until_it_is_mended(path: Path) -> None:
-    watch = Watch(path)
-    version = watch.file.version
-    with watch.file:
-        path.write_text("price_min = cheap")
-        assert watch.wait_until(lambda file: "not valid TOML" in file.error)
-        assert (watch.file.rules.price_min_cents, watch.file.version) == (1, version)
-        path.write_text(MINIMUM_2)
-        assert watch.sees_minimum(200)
+@by_rule
+def test_a_rule_that_may_be_off_is_off_without_its_keys(rule: type[Rule]) -> None:
+    in_force = {type(each) for each in rules_of({}).in_force}
+    assert (rule in in_force) == (not rule.may_be_off)
 
 
-def test_a_file_that_vanishes_keeps_the_old_rules_and_is_missed_until_it_is_back(path: Path) -> None:
-    watch = Watch(path)
-    with watch.file:
-        path.unlink()
-        assert watch.wait_until(lambda file: "No such file" in file.error)
-        assert watch.file.rules.price_min_cents == 1
-        path.write_text(MINIMUM_2)
-        assert watch.sees_minimum(200)
+def test_a_rules_file_of_the_first_release_stays_complete() -> None:
+    """A new rule may be off: the files that people have do not know its keys."""
+    first = {"required": ["order_id"], "price_min": "0.01", "price_max": "100000.00", "max_ahead_s": 600}
+    assert [rule.name for rule in rules_of(first, RULES).in_force] == ["required", "price", "ahead"]
+    assert set(first) == set(FEWEST)
 
 
-def test_a_change_between_reading_and_watching_is_not_lost(path: Path) -> None:
-    file = RulesFile(path)
-    path.write_text(MINIMUM_2)
-    with file:
-        assert file.rules.price_min_cents == 200
+def test_the_first_broken_rule_is_named_in_the_order_of_the_list() -> None:
+    everything = {"required": ["order_id"], "price_min": "1", "products": ["Tea"], "max_ahead_s": 60, "max_age_s": 60}
+    rules = rules_of(everything, RULES)
+    order = order_with({"order_id": "", "price_cents": 1, "product": "Rum", "created_at_ms": NOW_MS + 60_001})
+    named = []
+    for kept in ({"order_id": "1"}, {"price_cents": 100}, {"product": "Tea"}, {"created_at_ms": NOW_MS - 60_001}, {}):
+        named.append((broken_rule(rules, order) or ("none", ""))[0])
+        order = order_with({field: getattr(order, field) for field in Order.__slots__} | kept)
+    assert named == ["required", "price", "product", "ahead", "age"]
 
 
-def test_links_that_go_round_in_a_circle_are_an_error_of_the_file(path: Path) -> None:
-    file = RulesFile(path)
-    path.unlink()
-    path.symlink_to(path.name)
-    with file:
-        assert "cannot be read" in file.error
+def test_no_two_rules_share_a_name_or_a_key_and_none_has_the_name_of_another_failure() -> None:
+    names = [rule.name for rule in EVERY_RULE]
+    keys = [key for rule in EVERY_RULE for key in rule.file_keys()]
+    assert len(set(names)) == len(names)
+    assert len(set(keys)) == len(keys)
+    assert all(re.fullmatch("[a-z][a-z_]*", name) for name in (*names, *keys))
+    failures = {
+        inspect.signature(kind).parameters["rule"].default
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.RecordError)
+    }
+    assert {"avro", "handler"} <= failures
+    assert not failures.union({"headers"}) & set(names)
 
 
-def test_refresh_tells_of_changes_only(path: Path) -> None:
-    watch = Watch(path)
-    watch.file.refresh()
-    assert watch.changes == 0
-    path.write_text(MINIMUM_2)
-    watch.file.refresh()
-    watch.file.refresh()
-    assert watch.changes == 1
+def test_every_rule_of_the_module_is_in_the_list_once() -> None:
+    assert len(set(RULES)) == len(RULES)
+    assert {rule for rule in Rule.__subclasses__() if rule.__module__ == Price.__module__} == set(RULES)
 
 
-def test_nothing_is_watched_after_stop(path: Path) -> None:
-    file = RulesFile(path)
-    before = threading.active_count()
-    file.start()
-    assert threading.active_count() > before
-    file.stop()
-    file.stop()
-    assert threading.active_count() == before
+def test_the_rules_file_that_is_shipped_documents_every_rule_with_its_keys() -> None:
+    text = (PROJECT_DIR / "rules.toml").read_text()
+    parts = re.split(r"rule: (\w+)\n", text)
+    documented = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert sorted(parts[1::2]) == sorted(rule.name for rule in RULES)
+    for rule in RULES:
+        for key in rule.file_keys():
+            assert re.search(rf"^(# )?({key} = |\[{key}\]$)", documented[rule.name], re.MULTILINE), key

@@ -20,7 +20,7 @@ ONLY_IN = {
     "httpx2": ("pipeline/kafka/schema_registry.py",),
     "fastavro": ("pipeline/orders/serde.py",),
     "sqlite3": ("pipeline/buffer/sqlite",),
-    "watchdog": ("pipeline/orders/rules.py",),
+    "watchdog": ("pipeline/orders/file_watch.py",),
     "prometheus_client": ("pipeline/watching/metrics.py",),
     "apprise": ("pipeline/watching/alerts.py",),
     "pipeline.buffer.sqlite": ("pipeline/buffer/sqlite", "pipeline/buffer/__init__.py"),
