@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import struct
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -96,7 +97,7 @@ def test_every_header_of_a_sample_and_every_required_one_is_in_header_names(dial
     assert dialect.binary_numbers.keys() <= dialect.header_names
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(DIALECTS))
 def test_every_header_that_is_read_is_in_header_names(data: st.DataObject, dialect: Dialect) -> None:
     # What is there decides which header is looked up next.
@@ -120,16 +121,18 @@ def test_any_header_of_a_dialect_is_enough_beside_those_it_requires(dialect: Dia
 # -- what changes nothing
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.data(), st.sampled_from(DIALECTS))
-def test_the_order_of_headers_with_different_names_changes_nothing(data: st.DataObject, dialect: Dialect) -> None:
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(DIALECTS))
+def test_the_order_of_headers_with_different_names_changes_nothing(seed: int, dialect: Dialect) -> None:
     sample = SAMPLES[dialect.name]
     assert len(dict(sample.headers)) == len(sample.headers)
-    assert read_failure(tuple(data.draw(st.permutations(sample.headers)))) == sample.failure
+    headers = list(sample.headers)
+    Random(seed).shuffle(headers)
+    assert read_failure(tuple(headers)) == sample.failure
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.data(), st.sampled_from(DIALECTS), st.lists(strangers, max_size=6))
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.sampled_from(DIALECTS), st.lists(strangers, max_size=4))
 def test_headers_of_strangers_change_nothing_wherever_they_stand(
     data: st.DataObject, dialect: Dialect, others: list[tuple[str, bytes | None]]
 ) -> None:
