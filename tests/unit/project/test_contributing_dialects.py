@@ -29,7 +29,8 @@ SEARCHED = [
 
 
 def listed_for(name: str) -> set[str]:
-    return {path.replace("NAME", name.replace("-", "_")) for path in LISTED}
+    module = f"{name.replace('-', '_')}.py"
+    return {f"{path}{module}" if path.endswith("/") else path for path in LISTED}
 
 
 @pytest.mark.parametrize("name", [dialect.name for dialect in DIALECTS])
