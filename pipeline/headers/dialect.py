@@ -1,31 +1,48 @@
-"""What a dialect of dead-letter headers is: the names that give it away, and how to read them."""
+"""What a dialect of dead-letter headers is: the names of its headers, how to read them, and how they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from pipeline.headers.values import ByName
+from pipeline.headers.values import HeadersByName
 from pipeline.records import Failure
 
+HeaderOrder = Literal["appended", "prepended", "unordered"]
+"""What the writer does with the headers that the record came with.
 
-@dataclass(frozen=True, slots=True)
+- `appended`: it puts its own after them.
+- `prepended`: it puts its own before them.
+- `unordered`: it keeps all headers in a hash map, and writes all of them, its own and those that were there, in any
+  order. Only values of one name stay in their order, where it keeps more than one. What the order of a record's headers
+  says is lost as soon as one such writer had it, so nothing depends on it any more: `failure_order` decides by what the
+  headers say.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dialect:
-    """One program's way to describe a failure in headers.
+    """How one program describes a failure in headers.
 
-    A record speaks it when it has any of `marks`, and all of `needed`: names that others may use too do not suffice
-    alone. No two dialects share a mark.
+    A record carries the dialect when it has any of `header_names`, and all of `required`: names that others may use too
+    do not suffice alone. No two dialects share a name in `header_names`.
     """
 
     name: str
-    marks: frozenset[str]
-    read: Callable[[ByName], Failure]
-    needed: frozenset[str] = frozenset()
-    numbers: Mapping[str, Callable[[bytes | None], int | None]] = field(default_factory=dict)
+    header_names: frozenset[str]
+    """Every header that `read` looks at, and those that the program writes beside them."""
+    read: Callable[[HeadersByName], Failure]
+    """What the headers say; called for records that carry the dialect. It never raises: what is malformed is None."""
+    header_order: HeaderOrder
+    required: frozenset[str] = frozenset()
+    binary_numbers: Mapping[str, Callable[[bytes | None], int | None]] = field(default_factory=dict)
     """Headers that hold a binary number, and how to read it."""
-    prepends: bool = False
-    """Whether it puts its headers before those that the record came with; all others put theirs after them."""
     keeps_timestamp: bool = False
     """Whether the dead letter has the timestamp of the record that failed."""
-    same_places_as: str = ""
-    """The dialect whose headers for places it uses: both name the same origin."""
+    not_replayed: frozenset[str] = frozenset()
+    """Headers that a replay leaves out, as they hold the failure that it is to undo; in `header_names` or not."""
+    borrows_from: Dialect | None = None
+    """The dialect whose headers it writes too, beside its own: both then name the same position."""
+    not_borrowed: frozenset[str] = frozenset()
+    """Headers of that dialect that it never writes: where one is there, that program has written, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, KeysView, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pipeline.records import Headers
@@ -11,14 +12,21 @@ _MAX_DIGITS = 19
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
-_PLACES = ("source_topic", "source_partition", "source_offset", "newest_topic", "newest_partition", "newest_offset")
+_POSITION_FIELDS = (
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "newest_topic",
+    "newest_partition",
+    "newest_offset",
+)
 
 LAST_TIMESTAMP_MS = 253_370_764_799_999
-"""The end of the year 9998, in every time zone: what says to be later is no time but a mistake."""
+"""The end of the year 9998, in every time zone: a later one is no time but a mistake."""
 
 
-class ByName:
-    """A record's headers for who asks for many: looking through all of them takes ten times as long for each."""
+class HeadersByName:
+    """A record's headers, to look up many of them: searching all headers each time takes ten times as long."""
 
     __slots__ = ("_first", "_last", "in_order")
 
@@ -32,6 +40,11 @@ class ByName:
         """All names, each once."""
         return self._last.keys()
 
+    @property
+    def has_repeats(self) -> bool:
+        """Whether a name is there more than once."""
+        return self._first is not self._last
+
     def first(self, name: str, *or_names: str) -> bytes | None:
         """The value of the first header that has one of these names."""
         return _nearest(self.in_order, (name, *or_names)) if or_names else self._first.get(name)
@@ -39,6 +52,18 @@ class ByName:
     def last(self, name: str, *or_names: str) -> bytes | None:
         """The value of the last header that has one of these names."""
         return _nearest(reversed(self.in_order), (name, *or_names)) if or_names else self._last.get(name)
+
+    def backwards(self) -> HeadersByName:
+        """The same headers, the last one first."""
+        return HeadersByName(self.in_order[::-1])
+
+    def sorted_by_name(self) -> HeadersByName:
+        """The same headers in an order that depends on their names alone; values of one name stay in theirs.
+
+        Descending: Spring and SmallRye have two names for each thing, and so that of a retry topic stands before that
+        of a dead letter, as it does where the order is the writer's.
+        """
+        return HeadersByName(tuple(sorted(self.in_order, key=itemgetter(0), reverse=True)))
 
 
 def _nearest(headers: Iterable[tuple[str, bytes | None]], names: tuple[str, ...]) -> bytes | None:
@@ -50,7 +75,7 @@ def _nearest(headers: Iterable[tuple[str, bytes | None]], names: tuple[str, ...]
 
 
 def last(headers: Headers, name: str) -> bytes | None:
-    """The value of the last header of this name, for who asks for one only."""
+    """The value of the last header of this name, where no other header is looked up."""
     return _nearest(reversed(headers), (name,))
 
 
@@ -62,11 +87,11 @@ def as_text(value: bytes | None) -> str | None:
         return None
 
 
-def as_number(value: bytes | None, most: int = _MAX_INT64) -> int | None:
+def as_number(value: bytes | None, maximum: int = _MAX_INT64) -> int | None:
     """A decimal number of 0 or more, as text."""
     if value is None or not value.isdigit() or len(value) > _MAX_DIGITS:
         return None
-    return _within(int(value), most)
+    return _within(int(value), maximum)
 
 
 def as_partition(value: bytes | None) -> int | None:
@@ -111,36 +136,36 @@ def as_timestamp_big_integer(value: bytes | None) -> int | None:
     return _within(as_big_integer(value), LAST_TIMESTAMP_MS)
 
 
-def _within(number: int | None, most: int) -> int | None:
-    return number if number is not None and 0 <= number <= most else None
+def _within(number: int | None, maximum: int) -> int | None:
+    return number if number is not None and 0 <= number <= maximum else None
 
 
-def decimal_text_places(headers: ByName, topic: str, partition: str, offset: str) -> dict[str, Any]:
+def text_positions(headers: HeadersByName, topic: str, partition: str, offset: str) -> dict[str, Any]:
     """`source_*` from the first and `newest_*` from the last of three headers that hold text."""
-    return text_places(headers, (topic,), (partition,), (offset,))
+    return text_positions_by_any_of(headers, (topic,), (partition,), (offset,))
 
 
-def text_places(
-    headers: ByName, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
+def text_positions_by_any_of(
+    headers: HeadersByName, topic: tuple[str, ...], partition: tuple[str, ...], offset: tuple[str, ...]
 ) -> dict[str, Any]:
     """The same where each has several names."""
-    return _places(headers, (topic, partition, offset), (as_text, as_partition, as_number))
+    return _positions(headers, (topic, partition, offset), (as_text, as_partition, as_number))
 
 
-def binary_places(
-    headers: ByName,
+def binary_positions(
+    headers: HeadersByName,
     topic: tuple[str, ...],
     partition: tuple[str, ...],
     offset: tuple[str, ...],
     timestamp: tuple[str, ...],
 ) -> dict[str, Any]:
     """The same for Spring, where the partition is an int32, offset and timestamp are int64, all big-endian."""
-    places = _places(headers, (topic, partition, offset), (as_text, as_int32, as_int64))
-    return places | {"source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp))}
+    positions = _positions(headers, (topic, partition, offset), (as_text, as_int32, as_int64))
+    return positions | {"source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp))}
 
 
-def _places(
-    headers: ByName, names: Sequence[tuple[str, ...]], readers: Sequence[Callable[[bytes | None], Any]]
+def _positions(
+    headers: HeadersByName, names: Sequence[tuple[str, ...]], readers: Sequence[Callable[[bytes | None], Any]]
 ) -> dict[str, Any]:
     """`names` and `readers` for topic, partition and offset."""
     first = [headers.first(*each) for each in names]
@@ -148,4 +173,4 @@ def _places(
     source = [read(value) for read, value in zip(readers, first, strict=True)]
     # Nearly always they are the same headers, and reading them once will do.
     newest = source if last == first else [read(value) for read, value in zip(readers, last, strict=True)]
-    return dict(zip(_PLACES, (*source, *newest), strict=True))
+    return dict(zip(_POSITION_FIELDS, (*source, *newest), strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.buffer import Buffer, Job, ReplayItem
 from pipeline.clock import Clock
 from pipeline.headers import original_key_and_value, replay_headers, why_not_replayed
-from pipeline.headers.dialects.orderpulse import REPLAY_ID
+from pipeline.headers.own import REPLAY_ID
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.runs import JobRun, SendWindow
 from pipeline.jobs.sending import WindowSender

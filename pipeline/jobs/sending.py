@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.buffer import Sent
 from pipeline.errors import KafkaUnavailableError
-from pipeline.headers.dialects.orderpulse import last_text
+from pipeline.headers import last_text
 from pipeline.kafka import Cluster, ClusterView, Delivery, Sender, ends, records_since
 from pipeline.records import Outgoing, TopicIdentity
 from pipeline.settings import Settings

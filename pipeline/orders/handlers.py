@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from pipeline.errors import SettingsError, TransientError
-from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES, last_text
+from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES, last_text
 from pipeline.records import Headers, Order, RecordContext
 
 Handler = Callable[[Order, RecordContext], object]

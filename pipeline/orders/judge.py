@@ -13,8 +13,6 @@ from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record, RecordContext
 
-STACKTRACE_CHARACTERS = 8000
-
 
 class Judge:
     """Decodes, validates and handles; the same for first attempts and retries."""
@@ -82,8 +80,8 @@ def class_of(error: RecordError) -> str:
 
 
 def stacktrace_of(error: RecordError) -> str:
-    """The handler's stack, cut to its innermost 8,000 characters; empty where no handler was involved."""
+    """The handler's stack; empty where no handler was involved."""
     failed = error.__cause__ or error
     if failed.__traceback__ is None:
         return ""
-    return "".join(traceback.format_exception(failed))[-STACKTRACE_CHARACTERS:]
+    return "".join(traceback.format_exception(failed))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.clock import Clock
 from pipeline.errors import UsageError
-from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
+from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.columns import Integers, OrderColumns
 from pipeline.orders.serde import CONFLUENT_MARK, OrderEncoder
 from pipeline.records import Headers, Outgoing

@@ -29,7 +29,7 @@ from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
 from pipeline.errors import RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
-from pipeline.headers.dialects.orderpulse import REPLAY_ID
+from pipeline.headers.own import REPLAY_ID
 from pipeline.kafka import Fetched
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler

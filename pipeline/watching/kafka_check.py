@@ -9,8 +9,8 @@ from itertools import islice
 from pipeline.buffer import Reader, replays_without_outcome, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.contract import Role
 from pipeline.dead_letters.collector import identity_of_failure, matching_topics
-from pipeline.headers import dead_letter_id_of, read_failure, replay_id_of
-from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, last_text
+from pipeline.headers import dead_letter_id_of, last_text, read_failure, replay_id_of
+from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.kafka import Cluster, ClusterView, find_cluster, records_since
 from pipeline.records import Record, TopicIdentity
 from pipeline.settings import Settings

@@ -16,7 +16,7 @@ from tests.fuzz.cases import LONG, RAN
 ROUND = 20_000 if LONG in os.environ else 1_000
 ROUNDS = 4
 MOST_KEPT_BYTES = 64_000
-MARKS = sorted({name for dialect in DIALECTS for name in dialect.marks})
+HEADER_NAMES = sorted({name for dialect in DIALECTS for name in dialect.header_names})
 CODEC = OrderCodec(SchemaStore(PROJECT_DIR / "schemas"))
 GOOD = CODEC.encode(Order("A-1", "C-1", "tea", 250, 1_700_000_000_000))
 
@@ -30,7 +30,7 @@ def read_one(draw: random.Random) -> None:
         CODEC.decode(bytes(value))
     except UndecodableError as error:
         fingerprint(type(error).__name__, error.reason, error.rule, "orders")
-    headers = tuple((draw.choice(MARKS), draw.randbytes(draw.randrange(12))) for _ in range(draw.randrange(8)))
+    headers = tuple((draw.choice(HEADER_NAMES), draw.randbytes(draw.randrange(12))) for _ in range(draw.randrange(8)))
     failure = read_failure(headers_from_json(headers_to_json(headers)))
     fingerprint(failure.error_class, reason_of(failure, bytes(value)), failure.rule, failure.source_topic)
     RAN["test_memory_is_bounded"] += 1

@@ -15,8 +15,8 @@ from pipeline import commands
 from pipeline.buffer import DeadLetterFilter, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.crash_points import POINTS
-from pipeline.headers import replay_id_of
-from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, last_text
+from pipeline.headers import last_text, replay_id_of
+from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.jobs.requests import request_produce, request_replay
 from pipeline.kafka import ends, records_since
 from pipeline.orders.samples import SAMPLE, ProduceRequest

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
-from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
+from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.jobs import requests
 from pipeline.orders.samples import ProduceRequest
 from pipeline.orders.serde import OrderCodec, SchemaStore

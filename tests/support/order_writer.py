@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from pipeline.clock import wall_clock_ms
-from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
+from pipeline.headers.own import TRANSIENT_FAILURES
 from pipeline.kafka import Delivery, Sender
 from pipeline.orders.samples import ProduceRequest, SampleOrders
 from pipeline.orders.serde import OrderCodec, SchemaStore

@@ -1,1 +1,31 @@
-"""One module for each dialect of dead-letter headers."""
+"""One module for each dialect of dead-letter headers, and the list of all of them."""
+
+from __future__ import annotations
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.dialects import (
+    arroyo,
+    kafka_connect,
+    kafka_streams,
+    karafka,
+    nservicebus,
+    orderpulse,
+    share_group,
+    smallrye,
+    spring_cloud_stream,
+    spring_kafka,
+)
+
+DIALECTS: tuple[Dialect, ...] = (
+    orderpulse.DIALECT,
+    spring_kafka.DIALECT,
+    spring_cloud_stream.DIALECT,
+    kafka_connect.DIALECT,
+    kafka_streams.DIALECT,
+    share_group.DIALECT,
+    smallrye.DIALECT,
+    karafka.DIALECT,
+    arroyo.DIALECT,
+    nservicebus.DIALECT,
+)
+"""In the order of the table in docs/dead-letters.md."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_number, as_partition
+from pipeline.headers.values import HeadersByName, as_number, as_partition
 from pipeline.records import Failure
 
 PARTITION = "original_partition"
 OFFSET = "original_offset"
 
 
-def read(headers: ByName) -> Failure:
-    """The first place is the origin, the last the newest failure."""
+def read(headers: HeadersByName) -> Failure:
+    """The first position is the origin, the last the newest failure."""
     return Failure(
         dialect="arroyo",
         source_partition=as_partition(headers.first(PARTITION)),
@@ -21,4 +21,5 @@ def read(headers: ByName) -> Failure:
     )
 
 
-DIALECT = Dialect("arroyo", frozenset({PARTITION, OFFSET}), read, needed=frozenset({PARTITION, OFFSET}))
+_POSITION = frozenset({PARTITION, OFFSET})
+DIALECT = Dialect(name="arroyo", header_names=_POSITION, read=read, header_order="appended", required=_POSITION)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_text, decimal_text_places
+from pipeline.headers.values import HeadersByName, as_text, text_positions
 from pipeline.records import Failure
 
 TOPIC = "__connect.errors.topic"
@@ -20,14 +20,14 @@ EXCEPTION_MESSAGE = "__connect.errors.exception.message"
 EXCEPTION_STACKTRACE = "__connect.errors.exception.stacktrace"
 
 
-def read(headers: ByName, dialect: str = "kafka-connect", **more: Any) -> Failure:
-    """Connect appends: the first place is the origin, the last of everything else is the newest failure.
+def read(headers: HeadersByName, dialect: str = "kafka-connect", **more: Any) -> Failure:
+    """The first position is the origin, the last of everything else is the newest failure.
 
-    A `dialect` that builds on these headers adds what it tells `more`.
+    A `dialect` that borrows these headers passes what its own say as `more`.
     """
     return Failure(
         dialect=dialect,
-        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        **text_positions(headers, TOPIC, PARTITION, OFFSET),
         error_class=as_text(headers.last(EXCEPTION_CLASS)),
         message=as_text(headers.last(EXCEPTION_MESSAGE)),
         stacktrace=as_text(headers.last(EXCEPTION_STACKTRACE)),
@@ -37,11 +37,12 @@ def read(headers: ByName, dialect: str = "kafka-connect", **more: Any) -> Failur
 
 
 DIALECT = Dialect(
-    "kafka-connect",
-    frozenset(
+    name="kafka-connect",
+    header_names=frozenset(
         {TOPIC, PARTITION, OFFSET, CONNECTOR_NAME, TASK_ID, STAGE, CLASS_NAME}
         | {EXCEPTION_CLASS, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE}
     ),
-    read,
+    read=read,
+    header_order="appended",
     keeps_timestamp=True,
 )

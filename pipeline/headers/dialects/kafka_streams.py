@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_text, decimal_text_places
+from pipeline.headers.values import HeadersByName, as_text, text_positions
 from pipeline.records import Failure
 
 TOPIC = "__streams.errors.topic"
@@ -14,11 +14,11 @@ MESSAGE = "__streams.errors.message"
 STACKTRACE = "__streams.errors.stacktrace"
 
 
-def read(headers: ByName) -> Failure:
-    """The first place is the origin, the last the newest failure."""
+def read(headers: HeadersByName) -> Failure:
+    """The first position is the origin, the last the newest failure."""
     return Failure(
         dialect="kafka-streams",
-        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        **text_positions(headers, TOPIC, PARTITION, OFFSET),
         error_class=as_text(headers.last(EXCEPTION)),
         message=as_text(headers.last(MESSAGE)),
         stacktrace=as_text(headers.last(STACKTRACE)),
@@ -26,8 +26,9 @@ def read(headers: ByName) -> Failure:
 
 
 DIALECT = Dialect(
-    "kafka-streams",
-    frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}),
-    read,
+    name="kafka-streams",
+    header_names=frozenset({TOPIC, PARTITION, OFFSET, EXCEPTION, MESSAGE, STACKTRACE}),
+    read=read,
+    header_order="appended",
     keeps_timestamp=True,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_number, as_text, decimal_text_places
+from pipeline.headers.values import HeadersByName, as_number, as_text, text_positions
 from pipeline.records import Failure
 
 TOPIC = "source_topic"
@@ -14,16 +14,22 @@ ATTEMPTS = "source_attempts"
 TRACE_ID = "source_trace_id"
 
 
-def read(headers: ByName) -> Failure:
-    """The first place is the origin, the last the newest failure."""
+def read(headers: HeadersByName) -> Failure:
+    """The first position is the origin, the last the newest failure."""
     return Failure(
         dialect="karafka",
-        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        **text_positions(headers, TOPIC, PARTITION, OFFSET),
         attempts=as_number(headers.last(ATTEMPTS)),
         consumer_group=as_text(headers.last(CONSUMER_GROUP)),
     )
 
 
 # Anybody may call a header source_topic.
-_PLACE = frozenset({TOPIC, PARTITION, OFFSET})
-DIALECT = Dialect("karafka", _PLACE | {CONSUMER_GROUP, ATTEMPTS, TRACE_ID}, read, needed=_PLACE)
+_POSITION = frozenset({TOPIC, PARTITION, OFFSET})
+DIALECT = Dialect(
+    name="karafka",
+    header_names=_POSITION | {CONSUMER_GROUP, ATTEMPTS, TRACE_ID},
+    read=read,
+    header_order="appended",
+    required=_POSITION,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_text
+from pipeline.headers.values import HeadersByName, as_text
 from pipeline.records import Failure
 
 FAILED_QUEUE = "NServiceBus.FailedQ"
@@ -14,7 +14,7 @@ SOURCE = "NServiceBus.ExceptionInfo.Source"
 STACKTRACE = "NServiceBus.ExceptionInfo.StackTrace"
 
 
-def read(headers: ByName) -> Failure:
+def read(headers: HeadersByName) -> Failure:
     """The failed queue stands for the topic."""
     return Failure(
         dialect="nservicebus",
@@ -27,5 +27,8 @@ def read(headers: ByName) -> Failure:
 
 
 DIALECT = Dialect(
-    "nservicebus", frozenset({FAILED_QUEUE, EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}), read
+    name="nservicebus",
+    header_names=frozenset({FAILED_QUEUE, EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}),
+    read=read,
+    header_order="appended",
 )

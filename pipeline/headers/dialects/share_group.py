@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_number, as_text, decimal_text_places
+from pipeline.headers.values import HeadersByName, as_number, as_text, text_positions
 from pipeline.records import Failure
 
 TOPIC = "__dlq.errors.topic"
@@ -14,15 +14,20 @@ DELIVERY_COUNT = "__dlq.errors.delivery.count"
 MESSAGE = "__dlq.errors.message"
 
 
-def read(headers: ByName) -> Failure:
-    """The broker knows no exception, only how often it delivered the record and what it was told."""
+def read(headers: HeadersByName) -> Failure:
+    """The broker knows no exception, only how often it delivered the record and what a client gave as the reason."""
     return Failure(
         dialect="share-group",
-        **decimal_text_places(headers, TOPIC, PARTITION, OFFSET),
+        **text_positions(headers, TOPIC, PARTITION, OFFSET),
         message=as_text(headers.last(MESSAGE)),
         attempts=as_number(headers.last(DELIVERY_COUNT)),
         consumer_group=as_text(headers.last(GROUP)),
     )
 
 
-DIALECT = Dialect("share-group", frozenset({TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE}), read)
+DIALECT = Dialect(
+    name="share-group",
+    header_names=frozenset({TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE}),
+    read=read,
+    header_order="appended",
+)

@@ -6,7 +6,7 @@ SmallRye puts its headers before those that the record came with, so the newest 
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_number, as_text, as_timestamp_ms, last, text_places
+from pipeline.headers.values import HeadersByName, as_number, as_text, as_timestamp_ms, last, text_positions_by_any_of
 from pipeline.records import Failure, Headers
 
 RETRY_COUNT = "delayed-retry-count"
@@ -35,14 +35,14 @@ REASON = _both("reason")
 CAUSE = _both("cause")
 
 
-def read(headers: ByName) -> Failure:
+def read(headers: HeadersByName) -> Failure:
     """A record that fails again has the headers of all its failures."""
     headers = _oldest_first(headers)
     # A record that failed to deserialize may have no other name for its topic.
     topic = TOPIC if not headers.names.isdisjoint(TOPIC) else (DESERIALIZATION_TOPIC,)
     return Failure(
         dialect="smallrye",
-        **text_places(headers, topic, PARTITION, OFFSET),
+        **text_positions_by_any_of(headers, topic, PARTITION, OFFSET),
         source_timestamp_ms=as_timestamp_ms(headers.first(RETRY_ORIGINAL_TIMESTAMP)),
         error_class=as_text(headers.last(*EXCEPTION)) or as_text(headers.last(*CAUSE_CLASS)),
         message=_message(headers),
@@ -60,33 +60,33 @@ def original_key_and_value(
     )
 
 
-def _oldest_first(headers: ByName) -> ByName:
-    return headers if _is_oldest_first(headers) else ByName(headers.in_order[::-1])
+def _oldest_first(headers: HeadersByName) -> HeadersByName:
+    return headers if _is_oldest_first(headers) else headers.backwards()
 
 
-def _is_oldest_first(headers: ByName) -> bool:
-    """Whether somebody has put the headers of several failures the other way round, as far as their places tell."""
-    places = text_places(headers, TOPIC, PARTITION, OFFSET)
+def _is_oldest_first(headers: HeadersByName) -> bool:
+    """Whether somebody has put the headers of several failures the other way round, as far as their positions tell."""
+    positions = text_positions_by_any_of(headers, TOPIC, PARTITION, OFFSET)
     above, below = as_text(headers.first(*TOPIC)) or "", as_text(headers.last(*TOPIC)) or ""
-    if (above, places["source_partition"]) == (below, places["newest_partition"]):
-        return (places["source_offset"] or 0) < (places["newest_offset"] or 0)
+    if (above, positions["source_partition"]) == (below, positions["newest_partition"]):
+        return (positions["source_offset"] or 0) < (positions["newest_offset"] or 0)
     return below.startswith(f"{above}_retry_")
 
 
-def _message(headers: ByName) -> str | None:
+def _message(headers: HeadersByName) -> str | None:
     """The reason; where there is none, what the exception before it or the deserializer said."""
     sources = (REASON, CAUSE, (DESERIALIZATION_REASON,), (DESERIALIZATION_CAUSE,))
     return next((text for names in sources if (text := as_text(headers.last(*names)))), None)
 
 
 DIALECT = Dialect(
-    "smallrye",
-    frozenset(
+    name="smallrye",
+    header_names=frozenset(
         {*TOPIC, *PARTITION, *OFFSET, *EXCEPTION, *CAUSE_CLASS, *REASON, *CAUSE}
         | {RETRY_COUNT, RETRY_ORIGINAL_TIMESTAMP, RETRY_FIRST_PROCESSING_TIMESTAMP}
         | {DESERIALIZATION_REASON, DESERIALIZATION_CAUSE, DESERIALIZATION_TOPIC, DESERIALIZATION_KEY}
         | {DESERIALIZER, DESERIALIZATION_DATA, KEY_DATA, VALUE_DATA}
     ),
-    read,
-    prepends=True,
+    read=read,
+    header_order="prepended",
 )

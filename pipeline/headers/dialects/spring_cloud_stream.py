@@ -1,9 +1,9 @@
-"""The Kafka binder of Spring Cloud Stream: texts are UTF-8, the place is binary."""
+"""The Kafka binder of Spring Cloud Stream: texts are UTF-8, the position is binary."""
 
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.values import ByName, as_int32, as_int64, as_text, binary_places
+from pipeline.headers.values import HeadersByName, as_int32, as_int64, as_text, binary_positions
 from pipeline.records import Failure
 
 TOPIC = "x-original-topic"
@@ -16,11 +16,11 @@ MESSAGE = "x-exception-message"
 STACKTRACE = "x-exception-stacktrace"
 
 
-def read(headers: ByName) -> Failure:
-    """The first place is the origin, the last the newest failure."""
+def read(headers: HeadersByName) -> Failure:
+    """The first position is the origin, the last the newest failure."""
     return Failure(
         dialect="spring-cloud-stream",
-        **binary_places(headers, (TOPIC,), (PARTITION,), (OFFSET,), (TIMESTAMP,)),
+        **binary_positions(headers, (TOPIC,), (PARTITION,), (OFFSET,), (TIMESTAMP,)),
         error_class=as_text(headers.last(EXCEPTION)),
         message=as_text(headers.last(MESSAGE)),
         stacktrace=as_text(headers.last(STACKTRACE)),
@@ -28,8 +28,9 @@ def read(headers: ByName) -> Failure:
 
 
 DIALECT = Dialect(
-    "spring-cloud-stream",
-    frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, EXCEPTION, MESSAGE, STACKTRACE}),
-    read,
-    numbers={PARTITION: as_int32, OFFSET: as_int64, TIMESTAMP: as_int64},
+    name="spring-cloud-stream",
+    header_names=frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, EXCEPTION, MESSAGE, STACKTRACE}),
+    read=read,
+    header_order="appended",
+    binary_numbers={PARTITION: as_int32, OFFSET: as_int64, TIMESTAMP: as_int64},
 )

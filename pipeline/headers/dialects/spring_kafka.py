@@ -1,22 +1,26 @@
 """Spring Kafka's DeadLetterPublishingRecoverer, and @RetryableTopic, which leaves `dlt-` out of most names.
 
-Spring appends the original place again at every failure and replaces the exception: the first place is the origin.
+Positions are binary, texts are UTF-8.
+Spring appends the original position again at every failure and replaces the exception: the first one is the origin.
 """
 
 from __future__ import annotations
 
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.values import (
-    ByName,
+    HeadersByName,
     as_big_endian,
     as_big_integer,
     as_int32,
     as_int64,
     as_text,
     as_timestamp_big_integer,
-    binary_places,
+    binary_positions,
 )
 from pipeline.records import Failure
+
+RETAINED_EXCEPTIONS = frozenset({"springDeserializerExceptionKey", "springDeserializerExceptionValue"})
+"""The exception of the failure before, which a replay is to undo."""
 
 # What Spring wraps every exception of a listener in: it says nothing about the cause.
 _WRAPPERS = frozenset(
@@ -54,11 +58,11 @@ def _attempts(value: bytes | None) -> int | None:
     return as_big_endian(value, 4, 1)
 
 
-def read(headers: ByName) -> Failure:
-    """Places are binary, texts are UTF-8. A value and a key that fail have names of their own: the newer one counts."""
+def read(headers: HeadersByName) -> Failure:
+    """A value and a key that fail have names of their own: the newer one counts."""
     failure = Failure(
         dialect="spring-kafka",
-        **binary_places(headers, TOPIC, PARTITION, OFFSET, TIMESTAMP),
+        **binary_positions(headers, TOPIC, PARTITION, OFFSET, TIMESTAMP),
         error_class=_error_class(headers),
         message=as_text(headers.last(*MESSAGE, *KEY_MESSAGE)),
         stacktrace=as_text(headers.last(*STACKTRACE, *KEY_STACKTRACE)),
@@ -72,21 +76,23 @@ def read(headers: ByName) -> Failure:
     return failure
 
 
-def _error_class(headers: ByName) -> str | None:
+def _error_class(headers: HeadersByName) -> str | None:
     thrown = as_text(headers.last(*EXCEPTION, *KEY_EXCEPTION))
     cause = as_text(headers.last(*CAUSE))
     return cause if cause and (thrown is None or thrown in _WRAPPERS) else thrown
 
 
 DIALECT = Dialect(
-    "spring-kafka",
-    frozenset(
+    name="spring-kafka",
+    header_names=frozenset(
         {*TOPIC, *PARTITION, *OFFSET, *TIMESTAMP, *TIMESTAMP_TYPE, *CONSUMER_GROUP}
         | {*EXCEPTION, *CAUSE, *MESSAGE, *STACKTRACE, *KEY_EXCEPTION, *KEY_MESSAGE, *KEY_STACKTRACE}
         | {ATTEMPTS, FIRST_TIMESTAMP, BACKOFF_TIMESTAMP}
     ),
-    read,
-    numbers={
+    read=read,
+    header_order="appended",
+    not_replayed=RETAINED_EXCEPTIONS,
+    binary_numbers={
         **dict.fromkeys(PARTITION, as_int32),
         **dict.fromkeys((*OFFSET, *TIMESTAMP), as_int64),
         **dict.fromkeys((FIRST_TIMESTAMP, BACKOFF_TIMESTAMP), as_big_integer),

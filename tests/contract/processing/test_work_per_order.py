@@ -20,7 +20,7 @@ from confluent_kafka import Message
 
 from pipeline.buffer import Batch, Buffer, DeadLetterFilter, ReplayOutcome, open_buffer
 from pipeline.buffer.sqlite.connection import PAGE_BYTES
-from pipeline.headers.dialects.orderpulse import TRANSIENT_FAILURES
+from pipeline.headers.own import TRANSIENT_FAILURES
 from pipeline.jobs import pace, replay
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun

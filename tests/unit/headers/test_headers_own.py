@@ -19,7 +19,7 @@ from pipeline.headers import (
     replay_headers,
     replay_id_of,
 )
-from pipeline.headers.dialects.orderpulse import MESSAGE_LIMIT, STACKTRACE_LIMIT
+from pipeline.headers.own import MESSAGE_LIMIT, STACKTRACE_LIMIT
 from pipeline.records import Failure, Headers, Position, TopicIdentity
 
 APP: Headers = (("trace", b"\xff\x00"), ("trace", None), ("trace", b""))
@@ -38,14 +38,19 @@ CONNECT: Headers = (
 )
 
 
-def ours(offset: int = 417, message: str = "price -3.00 is below the minimum 0.01", when_ms: int = 1_000) -> Headers:
+def ours(
+    offset: int = 417,
+    message: str = "price -3.00 is below the minimum 0.01",
+    when_ms: int = 1_000,
+    stacktrace: str = "Traceback",
+) -> Headers:
     return failure_headers(
         Position("orders", 2, offset),
         stage="VALIDATE",
         class_name="pipeline.orders.rules",
         exception_class="RuleBrokenError",
         message=message,
-        stacktrace="Traceback",
+        stacktrace=stacktrace,
         attempts=1,
         first_failed_at_ms=when_ms,
         failed_at_ms=when_ms + 1,
@@ -91,6 +96,12 @@ def test_a_long_error_is_cut_so_that_the_dead_letter_still_fits() -> None:
     assert len(message.decode()) == MESSAGE_LIMIT
     assert message.decode().endswith("m…")
     assert STACKTRACE_LIMIT < 20_000
+
+
+def test_of_a_long_stack_trace_the_innermost_part_is_kept() -> None:
+    stacktrace = "outer\n" * 10_000 + "".join(f"frame {number}\n" for number in range(500))
+    assert read_failure(ours(stacktrace=stacktrace)).stacktrace == stacktrace[-STACKTRACE_LIMIT:]
+    assert read_failure(ours(stacktrace=stacktrace[-STACKTRACE_LIMIT:])).stacktrace == stacktrace[-STACKTRACE_LIMIT:]
 
 
 def test_a_message_that_utf_8_cannot_hold_is_written_all_the_same() -> None:
@@ -151,12 +162,18 @@ def test_ours_then_kafka_connect_is_not_taken_for_ours() -> None:
     assert (failure.source_topic, failure.newest_topic) == ("orders", "orders-copy")
 
 
+def test_kafka_connect_s_headers_once_are_ours_unless_one_is_there_that_we_never_write() -> None:
+    id_first = (ours()[-1], *ours()[:-1])
+    assert read_failure(id_first) == read_failure(ours())
+    assert read_failure((*id_first, ("__connect.errors.task.id", b"0"))).dialect == "kafka-connect"
+
+
 def test_kafka_connect_then_ours_is_connect_s_origin_and_our_failure() -> None:
     failure = read_failure(CONNECT + ours())
     assert (failure.dialect, failure.source_topic, failure.newest_topic) == ("orderpulse", "orders-copy", "orders")
 
 
-def test_an_origin_without_a_topic_is_not_mixed_with_another_place() -> None:
+def test_an_origin_without_a_topic_is_not_mixed_with_another_position() -> None:
     arroyo: Headers = (("original_partition", b"7"), ("original_offset", b"31"))
     failure = read_failure(arroyo + ours())
     assert (failure.source_topic, failure.source_partition, failure.source_offset) == ("orders", 2, 417)

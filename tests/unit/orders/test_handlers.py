@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.handlers import NAME as BENCH_NAME
 from bench.handlers import fail_once
 from pipeline.errors import SettingsError, TransientError
-from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES
+from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.handlers import (
     DEFAULT_NAME,
     Handler,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UndecodableError
-from pipeline.headers.dialects.orderpulse import FAULT_REASON, TRANSIENT_FAILURES, last_text
+from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES, last_text
 from pipeline.orders.samples import CATALOGUE, REFERENCE_REASON, SAMPLE, ProduceRequest, SampleOrders
 from pipeline.orders.serde import OrderCodec, SchemaStore
 

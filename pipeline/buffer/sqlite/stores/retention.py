@@ -18,7 +18,7 @@ from pipeline.buffer.sqlite.connection import (
 )
 from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
 from pipeline.buffer.sqlite.write_queue import turn
-from pipeline.headers.dialects.orderpulse import dead_letter_id_of
+from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
 ORDERS_AT_ONCE = 500

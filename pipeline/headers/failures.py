@@ -1,0 +1,123 @@
+"""Reads the headers of every dialect into one kind of Failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.dialects import DIALECTS, share_group
+from pipeline.headers.failure_order import oldest_first, oldest_first_by_content
+from pipeline.headers.own import REPLAY_ID, REPLAY_OF
+from pipeline.headers.values import HeadersByName, as_text
+from pipeline.records import Failure, Headers
+
+NO_DIALECT = "none"
+_OF_REPLAYS = (REPLAY_ID, REPLAY_OF)
+
+
+class FailureReader:
+    """Reads the headers of these dialects. In the product there is one for all of them, `read_failure`."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._dialects = tuple(dialects)
+        self._dialect_of_header = {name: dialect for dialect in dialects for name in dialect.header_names}
+        self._unordered = frozenset(dialect for dialect in dialects if dialect.header_order == "unordered")
+
+    def read(self, headers: Headers) -> Failure:
+        """What the headers tell about the failure. Never raises; what they do not tell is None.
+
+        A record that failed in several programs in turn carries the headers of all: the oldest names the origin, the
+        newest tells of the failure. When one of them is unordered, the order of different headers changes nothing.
+        """
+        by_name = HeadersByName(headers)
+        dialect_of = self._dialect_of_header.get
+        # The index of the last header of each dialect, in the order of their first ones.
+        last_index = {
+            dialect: index for index, (name, _) in enumerate(headers) if (dialect := dialect_of(name)) is not None
+        }
+        carried = [dialect for dialect in last_index if dialect.required <= by_name.names]
+        if self._unordered and not self._unordered.isdisjoint(carried):
+            by_name = by_name.sorted_by_name()
+            carried = oldest_first_by_content([each for each in self._dialects if each in carried], by_name)
+        elif len(carried) > 1:
+            carried = oldest_first(carried, last_index, by_name)
+        failure = _newest_with_origin(carried, by_name) if carried else Failure(NO_DIALECT)
+        if not by_name.names.isdisjoint(_OF_REPLAYS):
+            replay_id, replay_of = as_text(by_name.last(REPLAY_ID)), as_text(by_name.last(REPLAY_OF))
+            return failure._replace(replay_id=replay_id, replay_of=replay_of)
+        return failure
+
+
+def _newest_with_origin(oldest_first: list[Dialect], headers: HeadersByName) -> Failure:
+    """The newest failure with the origin of the oldest one. The four source fields are of one dialect, never mixed."""
+    newest = oldest_first[-1].read(headers)
+    origin = newest if len(oldest_first) == 1 else _origin(oldest_first, newest, headers)
+    if origin is newest:
+        return newest
+    return newest._replace(
+        source_topic=origin.source_topic,
+        source_partition=origin.source_partition,
+        source_offset=origin.source_offset,
+        source_timestamp_ms=origin.source_timestamp_ms,
+    )
+
+
+def _origin(oldest_first: list[Dialect], newest: Failure, headers: HeadersByName) -> Failure:
+    """The oldest failure that names a topic; the oldest of all where none does."""
+    newest_dialect = oldest_first[-1]
+    failures = []
+    for each in oldest_first:
+        failure = newest if each is newest_dialect or each is newest_dialect.borrows_from else each.read(headers)
+        if failure.source_topic:
+            return failure
+        failures.append(failure)
+    return failures[0]
+
+
+read_failure = FailureReader(DIALECTS).read
+
+_KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
+_BINARY_NUMBERS = {name: read for dialect in DIALECTS for name, read in dialect.binary_numbers.items()}
+
+
+def source_timestamp_ms_of(failure: Failure, timestamp_ms: int) -> int | None:
+    """When the record was written at its first origin. `timestamp_ms` is the dead letter's own time.
+
+    Some dialects say it in a header; others keep the record's timestamp, which is that of the origin unless the record
+    failed more than once.
+    """
+    if failure.source_timestamp_ms is not None:
+        return failure.source_timestamp_ms
+    source = (failure.source_topic, failure.source_partition, failure.source_offset)
+    newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
+    return timestamp_ms if failure.dialect in _KEEP_TIMESTAMP and source == newest else None
+
+
+def reason_of(failure: Failure, value: bytes | None) -> str:
+    """Why the record is a dead letter, in words: the dialect's message, else the best there is. Never empty."""
+    if failure.message and failure.message.strip():
+        return failure.message
+    if failure.error_class and failure.error_class.strip():
+        return failure.error_class
+    if failure.dialect != NO_DIALECT:
+        return f"{failure.dialect} gives no reason"
+    return "no failure headers, no value" if value is None else "no failure headers"
+
+
+def why_not_replayed(headers: Headers, key: bytes | None, value: bytes | None) -> str:
+    """Why a replay of this dead letter would send something else than what failed; empty when it can be sent."""
+    if key is not None or value is not None:
+        return ""
+    failure = read_failure(headers)
+    if failure.dialect != share_group.DIALECT.name:
+        return ""
+    position = (
+        f"{failure.newest_topic or 'an unknown topic'}[{failure.newest_partition}] offset {failure.newest_offset}"
+    )
+    return f"the share group's dead letter has no body; the record itself is at {position}, as long as Kafka keeps it"
+
+
+def binary_number_of(name: str, value: bytes | None) -> int | None:
+    """The number in a header that is known to hold a binary one; None when it does not."""
+    read = _BINARY_NUMBERS.get(name)
+    return read(value) if read else None

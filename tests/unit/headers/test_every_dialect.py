@@ -1,0 +1,178 @@
+"""What holds for each dialect alone, checked on its sample: a new dialect is tested by its entry in the table."""
+
+from __future__ import annotations
+
+import pkgutil
+import struct
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.headers import DIALECTS, dialects, read_failure, replay_headers
+from pipeline.headers.dialect import Dialect
+from pipeline.headers.own import REPLAY_ID, REPLAY_OF
+from pipeline.headers.values import HeadersByName
+from pipeline.records import Headers
+from tests.support.dialect_samples import CAME_WITH, SAMPLES
+
+NAMES = [dialect.name for dialect in DIALECTS]
+KNOWN = {REPLAY_ID, REPLAY_OF}.union(*(dialect.header_names for dialect in DIALECTS))
+EVERY_DIALECT = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+values = st.none() | st.binary(max_size=12)
+PROBES = (None, b"zz", b"1", struct.pack(">i", 1), struct.pack(">q", 1))
+"""Values of each form that a header may have: what one of them changes is what the header tells."""
+MALFORMED = (None, b"", b"-1", b"1e3", b" 3", b"9" * 40, b"\xff\xfe", struct.pack(">q", -1), struct.pack(">q", 2**62))
+strangers = st.tuples(st.text(max_size=12).filter(lambda name: name not in KNOWN), values)
+
+
+class RecordedHeaders(HeadersByName):
+    """Notes in `asked` which headers are looked up."""
+
+    def __init__(self, headers: Headers, asked: set[str]) -> None:
+        super().__init__(headers)
+        self.asked = asked
+
+    def first(self, name: str, *or_names: str) -> bytes | None:
+        self.asked.update((name, *or_names))
+        return super().first(name, *or_names)
+
+    def last(self, name: str, *or_names: str) -> bytes | None:
+        self.asked.update((name, *or_names))
+        return super().last(name, *or_names)
+
+    def backwards(self) -> HeadersByName:
+        return RecordedHeaders(self.in_order[::-1], self.asked)
+
+
+def names_of(dialect: Dialect) -> frozenset[str]:
+    """Its own header names and those that it borrows."""
+    borrowed = dialect.borrows_from.header_names - dialect.not_borrowed if dialect.borrows_from else frozenset()
+    return dialect.header_names | borrowed
+
+
+# -- the list, and the table
+
+
+def test_every_module_of_the_folder_is_in_the_list_of_dialects() -> None:
+    modules = {name for _, name, _ in pkgutil.iter_modules(dialects.__path__)}
+    assert {dialect.read.__module__.rpartition(".")[2] for dialect in DIALECTS} == modules
+
+
+def test_a_module_has_the_name_of_its_dialect() -> None:
+    modules = [dialect.read.__module__.rpartition(".")[2] for dialect in DIALECTS]
+    assert modules == [name.replace("-", "_") for name in NAMES]
+
+
+def test_every_dialect_has_a_sample_in_tests_support_dialect_samples() -> None:
+    assert list(SAMPLES) == NAMES
+
+
+@EVERY_DIALECT
+def test_a_sample_is_read_exactly(dialect: Dialect) -> None:
+    assert SAMPLES[dialect.name].failure.dialect == dialect.name
+    assert read_failure(SAMPLES[dialect.name].headers) == SAMPLES[dialect.name].failure
+
+
+@EVERY_DIALECT
+def test_a_sample_has_the_headers_that_its_record_came_with_where_the_header_order_says(dialect: Dialect) -> None:
+    sample = SAMPLES[dialect.name]
+    assert sorted(CAME_WITH + sample.own) == sorted(sample.headers)
+    assert dialect.header_order == sample.header_order
+
+
+# -- names
+
+
+def test_no_two_dialects_share_a_header_name() -> None:
+    everything = [name for dialect in DIALECTS for name in dialect.header_names]
+    assert len(everything) == len(set(everything))
+
+
+@EVERY_DIALECT
+def test_every_header_of_a_sample_and_every_required_one_is_in_header_names(dialect: Dialect) -> None:
+    assert {name for name, _ in SAMPLES[dialect.name].own} <= names_of(dialect)
+    assert dialect.required <= dialect.header_names
+    assert dialect.binary_numbers.keys() <= dialect.header_names
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.sampled_from(DIALECTS))
+def test_every_header_that_is_read_is_in_header_names(data: st.DataObject, dialect: Dialect) -> None:
+    # What is there decides which header is looked up next.
+    own = SAMPLES[dialect.name].own
+    asked: set[str] = set()
+    dialect.read(RecordedHeaders(tuple(data.draw(st.lists(st.sampled_from(own), unique=True))), asked))
+    assert asked
+    assert asked <= names_of(dialect)
+
+
+@EVERY_DIALECT
+def test_any_header_of_a_dialect_is_enough_beside_those_it_requires(dialect: Dialect) -> None:
+    required = tuple((name, b"1") for name in sorted(dialect.required))
+    for name in dialect.header_names:
+        assert read_failure(((name, b"1"), *required)).dialect == dialect.name
+    for missing in required:
+        kept = tuple((name, b"1") for name in dialect.header_names if name != missing[0])
+        assert read_failure(kept).dialect == "none"
+
+
+# -- what changes nothing
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(DIALECTS))
+def test_the_order_of_headers_with_different_names_changes_nothing(seed: int, dialect: Dialect) -> None:
+    sample = SAMPLES[dialect.name]
+    assert len(dict(sample.headers)) == len(sample.headers)
+    headers = list(sample.headers)
+    Random(seed).shuffle(headers)
+    assert read_failure(tuple(headers)) == sample.failure
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.sampled_from(DIALECTS), st.lists(strangers, max_size=4))
+def test_headers_of_strangers_change_nothing_wherever_they_stand(
+    data: st.DataObject, dialect: Dialect, others: list[tuple[str, bytes | None]]
+) -> None:
+    headers = list(SAMPLES[dialect.name].headers)
+    for other in others:
+        headers.insert(data.draw(st.integers(0, len(headers))), other)
+    assert read_failure(tuple(headers)) == SAMPLES[dialect.name].failure
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), st.sampled_from(DIALECTS))
+def test_a_null_empty_truncated_or_malformed_value_never_raises_and_hides_nothing_but_itself(
+    data: st.DataObject, dialect: Dialect
+) -> None:
+    headers = SAMPLES[dialect.name].headers
+    index = data.draw(st.integers(0, len(headers) - 1))
+    value = headers[index][1] or b""
+    malformed = data.draw(st.sampled_from(MALFORMED) | values | st.integers(0, len(value)).map(lambda end: value[:end]))
+    failure = read_failure(replaced(headers, index, malformed))
+    assert failure.dialect == dialect.name
+    its_fields = set().union(*(changed(headers, replaced(headers, index, probe)) for probe in PROBES))
+    assert changed(headers, replaced(headers, index, malformed)) <= its_fields
+
+
+def replaced(headers: Headers, index: int, value: bytes | None) -> Headers:
+    return (*headers[:index], (headers[index][0], value), *headers[index + 1 :])
+
+
+def changed(one: Headers, other: Headers) -> set[str]:
+    left, right = read_failure(one)._asdict(), read_failure(other)._asdict()
+    return {field for field in left if left[field] != right[field]}
+
+
+# -- replays
+
+
+@EVERY_DIALECT
+def test_a_replay_keeps_every_header_but_those_that_the_dialect_leaves_out(dialect: Dialect) -> None:
+    headers = SAMPLES[dialect.name].headers
+    left_out: Headers = tuple((name, b"1") for name in sorted(dialect.not_replayed))
+    sent = replay_headers(headers + left_out, "r-1", "d-1")
+    kept = tuple(header for header in headers if header[0] not in dialect.not_replayed)
+    assert sent == (*kept, (REPLAY_ID, b"r-1"), (REPLAY_OF, b"d-1"))
