@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +23,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from pipeline.errors import RuleBrokenError, RulesFileError
 from pipeline.orders.columns import Flags, OrderColumns
+from pipeline.orders.fields import TextFieldName
 from pipeline.records import Order
 
 # Reading the file is an event too ("opened", "closed_no_write"): following those would never end.
@@ -53,7 +54,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     # What is in the shipped file must be there, so that a half-written file is not taken for one with few rules.
-    required: list[Literal["order_id", "customer_id", "product", "region"]]
+    required: list[TextFieldName]
     price_min_cents: Cents = Field(alias="price_min")
     price_max_cents: Cents = Field(alias="price_max")
     max_ahead_s: Seconds
@@ -84,7 +85,7 @@ class Rules(BaseModel):
             known = frozenset(self.products)
             kept &= np.fromiter((product in known for product in orders.products), np.bool_, len(orders))
         for name in self.required:
-            texts = orders.texts(name)
+            texts = orders.texts[name]
             # That all are there is the common case, and is seen without a look at each from here.
             if not all(map(str.strip, texts)):
                 kept &= np.fromiter((bool(text.strip()) for text in texts), np.bool_, len(orders))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RuleBrokenError, RulesFileError
+from pipeline.orders.fields import TEXT_FIELDS
 from pipeline.orders.rules import Rules, RulesFile, load_rules
 from pipeline.records import Order
 
@@ -20,6 +21,7 @@ SHIPPED = Path(__file__).parents[3] / "rules.toml"
 NOW_MS = 1_700_000_000_000
 ORDER = Order("ORD-1", "CUST-7", "Espresso beans", 1299, NOW_MS, "north")
 TEXT = SHIPPED.read_text()
+TEXTS = [f"'{field.name}'" for field in TEXT_FIELDS]
 DEADLINE_S = 2.0
 MINIMUM_2 = TEXT.replace('price_min = "0.01"', 'price_min = "2.00"')
 MINIMUM_3 = TEXT.replace('price_min = "0.01"', 'price_min = "3.00"')
@@ -148,7 +150,7 @@ def test_no_price_of_two_places_loses_a_cent(tmp_path_factory: pytest.TempPathFa
         (
             '"product"]',
             '"colour"]',
-            "line 6: required: Input should be 'order_id', 'customer_id', 'product' or 'region'",
+            f"line 6: required: Input should be {', '.join(TEXTS[:-1])} or {TEXTS[-1]}",
         ),
         ('"product"]', '"product"', "is not valid TOML"),
         ("# products = [", "products = [] # [", "products: List should have at least 1 item"),
