@@ -131,6 +131,13 @@ def test_dead_letters_have_the_fields_that_are_declared_for_them(buffer: Buffer,
         assert found[field.name] == ("TEXT" if field.kind == "text" else "INTEGER", False, None)
 
 
+def test_the_first_layout_is_as_it_was_released(path: Path) -> None:
+    load(layout_file(1).read_text(), path)
+    assert " ".join(columns(path, "order_rows")) == (
+        "record_id order_id customer_id product_ref region_ref price_cents created_at_ms processed_at_ms attempts"
+    )
+
+
 @pytest.mark.parametrize("layout", RELEASED)
 def test_no_order_of_an_older_buffer_is_lost_or_changed(tmp_path: Path, layout: int) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"

@@ -75,6 +75,12 @@ def test_versions_are_counted_from_1_without_a_gap() -> None:
     assert all(STORE.version(version) for version in VERSIONS)
 
 
+@pytest.mark.parametrize(("version", "fingerprint"), [(1, "3d52ab7b16e2eef5"), (2, "5e1f60e16a295982")])
+def test_a_released_schema_is_never_changed(version: int, fingerprint: str) -> None:
+    # Records on topics name it by its fingerprint.
+    assert STORE.version(version).fingerprint().hex() == fingerprint
+
+
 def test_the_newest_schema_has_the_declared_fields() -> None:
     assert names_of(STORE.latest_version) == [field.avro_name for field in ORDER_FIELDS]
 
