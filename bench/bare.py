@@ -70,7 +70,7 @@ def _insert(connection: sqlite3.Connection, codec: OrderCodec, messages: list[Me
         orders.order_ids,
         orders.customer_ids,
         orders.products,
-        orders.regions,
+        orders.texts["region"],
         orders.prices_cents.tolist(),
         orders.created_at_ms.tolist(),
         strict=True,

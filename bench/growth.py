@@ -83,7 +83,9 @@ def _batch(refs: list[int], offset: int, like: OrderColumns) -> Batch:
     for ref in refs:
         ids = np.random.default_rng(ref << 40 | offset).integers(0, 1 << 48, len(like)).tolist()
         orders = replace(
-            like, order_ids=[f"ORD-{number:012x}" for number in ids], created_at_ms=like.created_at_ms + offset
+            like,
+            texts=like.texts | {"order_id": [f"ORD-{number:012x}" for number in ids]},
+            numbers=like.numbers | {"created_at_ms": like.created_at_ms + offset},
         )
         batch.advances.append(Advance(ref, offset, end))
         batch.blocks.append(OrderBlock([record_id(ref, each) for each in range(offset, end)], orders))

@@ -91,7 +91,8 @@ def stream(bootstrap_servers: str, topic: str, per_s: float, seconds: float) -> 
     """Sends orders as they would be made: each says when it was, and leaves at once."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, "partitioner": "murmur2_random"})
     # Encoding costs more than sending: only the time is replaced in orders that were encoded before.
-    templates = [_split(value) for _, value, _ in _records(Load(1000))]
+    codec = OrderCodec(SchemaStore(Path("schemas")))
+    templates = [_split(codec, value) for _, value, _ in _records(Load(1000))]
     began, sent = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds:
         created_at = _zigzag(wall_clock_ms())
@@ -107,11 +108,10 @@ def stream(bootstrap_servers: str, topic: str, per_s: float, seconds: float) -> 
     producer.flush()
 
 
-def _split(value: bytes) -> tuple[bytes, bytes]:
-    """What stands before and behind `created_at`, which is the last field but the region."""
-    region_bytes = next(len(region) + 1 for region in REGIONS if value.endswith(region.encode()))
-    end = len(value) - region_bytes
-    return value[: end - len(_zigzag(wall_clock_ms()))], value[end:]
+def _split(codec: OrderCodec, value: bytes) -> tuple[bytes, bytes]:
+    """What stands before and after `created_at`."""
+    head, _, tail = value.rpartition(_zigzag(codec.decode(value).created_at_ms))
+    return head, tail
 
 
 def _zigzag(number: int) -> bytes:

@@ -6,7 +6,7 @@ Those that come by the ten thousand are tuples, which are made in a third of a f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Kafka headers as they came: in order, with repeats, bytes untouched, None for a null value."""
@@ -64,16 +64,47 @@ class Outgoing(NamedTuple):
     """Why it must not be sent, if so."""
 
 
+OrderFieldKind = Literal["text", "cents", "millis"]
+"""What a field of an order holds: text, whole cents (an Avro decimal of scale 2), or epoch milliseconds (UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderField:
+    """What is declared of a field of an order, once, in `Order`.
+
+    What reads, stores, filters, shows and exports orders follows from it. CONTRIBUTING.md lists what a new field takes.
+    """
+
+    label: str
+    """What pages call it."""
+    kind: OrderFieldKind = "text"
+    avro_name: str = ""
+    """Its name in schemas and messages to people, which has no unit in it; empty: its name in `Order`."""
+    names_table: str = ""
+    """For text that repeats from order to order: the table that keeps each once. People filter by choosing some."""
+    in_dead_letters: bool = False
+    """Whether a dead letter has a column of it."""
+    name: str = ""
+    """Filled in from `Order`, as is the default."""
+    default: str | int | None = None
+    """What it is in orders of those who do not send it; None: everybody has to."""
+
+    @property
+    def column(self) -> str:
+        """The column of the table `order_rows` that has it; of a text that repeats, it refers to `names_table`."""
+        return f"{self.name}_ref" if self.names_table else self.name
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A decoded order. Money is integer minor units, time is epoch milliseconds (UTC)."""
 
-    order_id: str
-    customer_id: str
-    product: str
-    price_cents: int
-    created_at_ms: int
-    region: str = "unknown"
+    order_id: Annotated[str, OrderField("Order", in_dead_letters=True)]
+    customer_id: Annotated[str, OrderField("Customer", in_dead_letters=True)]
+    product: Annotated[str, OrderField("Product", names_table="products", in_dead_letters=True)]
+    price_cents: Annotated[int, OrderField("Price", kind="cents", avro_name="price", in_dead_letters=True)]
+    created_at_ms: Annotated[int, OrderField("Created", kind="millis", avro_name="created_at", in_dead_letters=True)]
+    region: Annotated[str, OrderField("Region", names_table="regions")] = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Literal
 
 import pyarrow as pa
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.context import viewer_zone
 from dashboard.shared.formats import number
 from dashboard.shared.snapshots import snapshots
-from pipeline.buffer import OrderFilter, Reader
+from pipeline.buffer import Choice, OrderFilter, Reader
 from pipeline.buffer.views import Count, OrderSort, Rows
+from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
+from pipeline.records import OrderField
 
 PAGE_SIZES = (50, 100, 200)
 REACHABLE_ROWS = 100_000
@@ -29,13 +33,20 @@ SORTS: dict[str, tuple[OrderSort, bool]] = {
     "Order id, ascending": ("order_id", False),
     "Order id, descending": ("order_id", True),
 }
-_TEXT, _PRODUCTS, _REGIONS, _FROM, _TO, _LEAST, _MOST, _RETRIED = (
-    f"orders_{name}" for name in ("text", "products", "regions", "from", "to", "least", "most", "retried")
+_TEXT, _FROM, _TO, _LEAST, _MOST, _RETRIED = (
+    f"orders_{name}" for name in ("text", "from", "to", "least", "most", "retried")
 )
+_CHOICES = {field.name: f"orders_{field.names_table}" for field in CHOICE_FIELDS}
+_FILTER = (_TEXT, *_CHOICES.values(), _FROM, _TO, _LEAST, _MOST, _RETRIED)
 _SORT, _SIZE, _PAGE, _SHOWN = (f"orders_{name}" for name in ("sort", "size", "page", "shown"))
 _ROWS_HIGH = 15
 _ROW_PIXELS = 35
 _TIME_FORMAT = "YYYY-MM-DD HH:mm:ss"
+_TIME_TYPE = pa.timestamp("ms", "UTC")
+_NARROW = frozenset({"region", "price_cents"})
+"""Columns that are drawn narrow; the others are as wide as their text."""
+_PINNED = frozenset({"order_id"})
+"""Columns that stay in sight when the table is scrolled sideways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,8 @@ def filter_card() -> OrderFilter:
                 width=220,
                 on_change=_turn_to_first_page,
             )
-            _names_box("Product", "products", _PRODUCTS)
-            _names_box("Region", "regions", _REGIONS)
+            for field in CHOICE_FIELDS:
+                _choice_box(field)
             st.toggle(
                 "Retried only",
                 key=_RETRIED,
@@ -99,8 +110,7 @@ def _filter() -> OrderFilter:
     state = st.session_state
     return OrderFilter(
         text=(state.get(_TEXT) or "").strip(),
-        products=tuple(state.get(_PRODUCTS) or ()),
-        regions=tuple(state.get(_REGIONS) or ()),
+        choices=tuple(Choice(name, tuple(state[key])) for name, key in _CHOICES.items() if state.get(key)),
         created_from_ms=_epoch_ms(state.get(_FROM)),
         created_to_ms=_epoch_ms(state.get(_TO)),
         min_price_cents=_cents(state.get(_LEAST)),
@@ -109,15 +119,16 @@ def _filter() -> OrderFilter:
     )
 
 
-def _names_box(label: str, names: str, key: str) -> None:
-    known = _names(names)
-    chosen = [name for name in st.session_state.get(key) or () if name not in known]
-    st.multiselect(label, [*known, *chosen], key=key, placeholder="All", width=170, on_change=_turn_to_first_page)
+def _choice_box(field: OrderField) -> None:
+    key = _CHOICES[field.name]
+    known = _values(field.name)
+    chosen = [value for value in st.session_state.get(key) or () if value not in known]
+    st.multiselect(field.label, [*known, *chosen], key=key, placeholder="All", width=170, on_change=_turn_to_first_page)
 
 
-def _names(names: str) -> list[str]:
-    """All products or regions there are."""
-    return snapshots().get(names, lambda source: source.products() if names == "products" else source.regions())
+def _values(name: str) -> list[str]:
+    """All values of a field that there are."""
+    return snapshots().get(("order_values", name), lambda source: source.order_values(name))
 
 
 def _price_box(label: str, key: str) -> None:
@@ -143,7 +154,7 @@ def _epoch_ms(local: datetime | None) -> int | None:
 
 
 def _clear() -> None:
-    for key in (_TEXT, _PRODUCTS, _REGIONS, _FROM, _TO, _LEAST, _MOST, _RETRIED):
+    for key in _FILTER:
         st.session_state.pop(key, None)
     _turn_to_first_page()
 
@@ -176,7 +187,7 @@ def draw_orders(view: View) -> None:
     """One page of orders, and the pages below it. The first page is live, the others hold still while one reads."""
     shown = _shown(view, st.session_state.get(_PAGE) or 1)
     if shown.page > (pages := _pages(shown)):
-        # Another buffer, with fewer orders, is in the place of the one that was.
+        # Another buffer, with fewer orders, has replaced the one that was.
         st.session_state[_PAGE] = pages
         shown = _shown(view, pages)
     st.session_state[_SHOWN] = shown
@@ -235,12 +246,7 @@ def _draw_table(shown: Shown) -> None:
         height=_ROW_PIXELS * (min(len(shown.rows.rows), _ROWS_HIGH) + 1) + 2,
         key="orders_table",
         column_config={
-            "order_id": st.column_config.TextColumn("Order", pinned=True),
-            "customer_id": st.column_config.TextColumn("Customer"),
-            "product": st.column_config.TextColumn("Product"),
-            "region": st.column_config.TextColumn("Region", width="small"),
-            "price": st.column_config.NumberColumn("Price", format="%,.2f", width="small"),
-            "created_at": st.column_config.DatetimeColumn("Created", format=_TIME_FORMAT, timezone=zone),
+            **{field.avro_name: _column_config(field, zone) for field in SHOWN_FIELDS},
             "processed_at": st.column_config.DatetimeColumn("Processed", format=_TIME_FORMAT, timezone=zone),
             "attempts": st.column_config.NumberColumn("Attempts", width="small"),
             "position": st.column_config.TextColumn("Position", help="Where the record stands in Kafka."),
@@ -248,19 +254,37 @@ def _draw_table(shown: Shown) -> None:
     )
 
 
+def _column_config(field: OrderField, zone: str) -> ColumnConfig:
+    width: Literal["small"] | None = "small" if field.name in _NARROW else None
+    pinned = True if field.name in _PINNED else None
+    match field.kind:
+        case "text":
+            return st.column_config.TextColumn(field.label, width=width, pinned=pinned)
+        case "cents":
+            return st.column_config.NumberColumn(field.label, width=width, pinned=pinned, format="%,.2f")
+        case "millis":
+            return st.column_config.DatetimeColumn(
+                field.label, width=width, pinned=pinned, format=_TIME_FORMAT, timezone=zone
+            )
+
+
 def _table(rows: Rows) -> pa.Table:
-    places = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
-    time_type = pa.timestamp("ms", "UTC")
+    positions = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
     return pa.table(
         {
-            "order_id": rows.column("order_id"),
-            "customer_id": rows.column("customer_id"),
-            "product": rows.column("product"),
-            "region": rows.column("region"),
-            "price": pa.array([cents / 100 for cents in rows.column("price_cents")], pa.float64()),
-            "created_at": pa.array(rows.column("created_at_ms"), time_type),
-            "processed_at": pa.array(rows.column("processed_at_ms"), time_type),
+            **{field.avro_name: _shown_values(field, rows.column(field.name)) for field in SHOWN_FIELDS},
+            "processed_at": pa.array(rows.column("processed_at_ms"), _TIME_TYPE),
             "attempts": rows.column("attempts"),
-            "position": [f"{topic}[{partition}] offset {offset}" for topic, partition, offset in places],
+            "position": [f"{topic}[{partition}] offset {offset}" for topic, partition, offset in positions],
         }
     )
+
+
+def _shown_values(field: OrderField, values: list[Any]) -> pa.Array:
+    match field.kind:
+        case "text":
+            return pa.array(values, pa.string())
+        case "cents":
+            return pa.array([cents / 100 for cents in values], pa.float64())
+        case "millis":
+            return pa.array(values, _TIME_TYPE)

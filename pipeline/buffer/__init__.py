@@ -26,7 +26,7 @@ from pipeline.buffer.contract import (
     UpkeepStore,
     WatchStore,
 )
-from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter, OrderFilter
+from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
 from pipeline.buffer.sqlite.backup import back_up, restore
 from pipeline.buffer.sqlite.buffer import open_buffer
 from pipeline.buffer.sqlite.connection import offset_of, record_id, ref_of
@@ -42,6 +42,7 @@ __all__ = [
     "Assignment",
     "Batch",
     "Buffer",
+    "Choice",
     "DeadLetterFilter",
     "DeadLetterRow",
     "DeadLetterStore",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.orders.fields import DEAD_LETTER_FIELDS, SHOWN_FIELDS
+from pipeline.records import OrderField
+
 Entity = Literal[
     "orders", "dead_letters", "groups", "jobs", "job_items", "parked", "alerts", "events", "partitions", "products"
 ]
@@ -18,3 +21,14 @@ class Column:
 
     name: str
     type: ColumnType
+
+
+def _columns_of(fields: tuple[OrderField, ...]) -> tuple[Column, ...]:
+    return tuple(Column(field.name, "text" if field.kind == "text" else "integer") for field in fields)
+
+
+ORDER_COLUMNS = _columns_of(SHOWN_FIELDS)
+"""The fields of an order, as rows of `orders` have them."""
+
+DEAD_LETTER_ORDER_COLUMNS = _columns_of(DEAD_LETTER_FIELDS)
+"""The fields of an order that rows of `dead_letters` have: NULL where the value is no readable order."""

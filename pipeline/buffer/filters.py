@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.errors import UsageError
+from pipeline.orders.fields import CHOICE_FIELDS
 
 OPEN_STATUSES = ("open",)
 """Statuses a replay takes by default. What is dead again is open as the new dead letter that its replay became: taking
 both would send one order twice."""
+
+
+class Choice(NamedTuple):
+    """Some of the values that a field of an order may have, by the field's name in `Order`."""
+
+    field: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +26,18 @@ class OrderFilter:
 
     text: str = ""
     """An order id or customer id, or how one begins."""
-    products: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    """One for each field that narrows, which is one of CHOICE_FIELDS; else UsageError is raised."""
     created_from_ms: int | None = None
     created_to_ms: int | None = None
     min_price_cents: int | None = None
     max_price_cents: int | None = None
     retried_only: bool = False
+
+    def __post_init__(self) -> None:
+        for choice in self.choices:
+            if choice.field not in {field.name for field in CHOICE_FIELDS}:
+                raise UsageError(f"orders cannot be chosen by {choice.field}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,7 @@ class DeadLetterFilter:
     source_topics: tuple[str, ...] = ()
     dialects: tuple[str, ...] = ()
     text: str = ""
-    """Part of the order id, customer id, product, error class or reason, in any case."""
+    """Part of the error class, the reason or a text of the order (its id, customer id, product), in any case."""
     failed_from_ms: int | None = None
     failed_to_ms: int | None = None
     up_to_id: int | None = None

@@ -255,8 +255,8 @@ def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None
     letter would never get its columns.
     """
     orders = codec.decode_many([record.value for record in records])
-    found = {place: orders.order(index) for index, place in enumerate(orders.places.tolist())}
-    return [found.get(place) or _order_in(record, codec) for place, record in enumerate(records)]
+    found = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
+    return [found.get(index) or _order_in(record, codec) for index, record in enumerate(records)]
 
 
 def _order_in(record: Record, codec: OrderCodec) -> Order | None:

@@ -12,10 +12,11 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.errors import UndecodableError
-from pipeline.records import Order
+from pipeline.orders.fields import ORDER_FIELDS
+from pipeline.records import Order, OrderField, OrderFieldKind
 
 Schema = Any
 """A parsed Avro schema: the name of a type, a list (a union) or a dict."""
@@ -28,9 +29,6 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 
 Conversion = Callable[[Schema, Names, str], Reader]
 """Makes the reader of a writer's type for one field. Raises UnresolvableError when that type cannot fill the field."""
-
-Kind = Literal["text", "cents", "millis"]
-"""A field as flat schemas have them: text, a decimal of scale 2 in bytes, milliseconds in a long."""
 
 PRICE_SCALE = 2
 CENTS_LIMIT = 10**12
@@ -173,7 +171,7 @@ def _union_reader(branches: list[Reader], where: str) -> Reader:
     return read
 
 
-# ---- what an order has no place for is checked and passed over
+# ---- what an order has no field for is checked and passed over
 
 
 def _passing_over(schema: Schema, names: Names, where: str, depth: int) -> Reader:
@@ -374,15 +372,9 @@ def _to_millis(schema: Schema, names: Names, where: str) -> Reader:
     return read
 
 
-# The values of an order as its dataclass has them: the field's name in Avro, and what a writer's type must become.
-_FIELDS: dict[str, Conversion] = {
-    "order_id": _to_text,
-    "customer_id": _to_text,
-    "product": _to_text,
-    "price": _to_cents,
-    "created_at": _to_millis,
-    "region": _to_text,
-}
+# What a writer's type must become for each kind of field.
+_CONVERSIONS: dict[OrderFieldKind, Conversion] = {"text": _to_text, "cents": _to_cents, "millis": _to_millis}
+_FIELDS = {field.avro_name: field for field in ORDER_FIELDS}
 _SLOTS = {name: slot for slot, name in enumerate(_FIELDS)}
 _UNWANTED = len(_FIELDS)
 
@@ -394,13 +386,14 @@ _UNWANTED = len(_FIELDS)
 class OrderPlan:
     """How records of one writer's schema become orders: what to read in turn, and which value of an order that is.
 
-    `kinds` names the same steps where all are of the plainest types, so that many records can be read at once; else it
-    is None.
+    A slot is the index of a field in ORDER_FIELDS; the one after the last is for what an order has no field for.
+    `kinds` names the same steps where all are of the plainest types (text, a decimal of scale 2 in bytes, milliseconds
+    in a long), so that many records can be read at once; else it is None.
     """
 
     steps: tuple[tuple[Reader, int], ...]
     defaults: tuple[Any, ...]
-    kinds: tuple[Kind, ...] | None = None
+    kinds: tuple[OrderFieldKind, ...] | None = None
 
     def read(self, data: bytes, at: int) -> Order:
         """Reads the order that begins at `at` and ends with the data. Raises UndecodableError and nothing else."""
@@ -430,7 +423,8 @@ def plan_order(writer: Schema, names: Names, reader: Schema, maximum_depth: int 
         if name is None:
             steps.append((_passing_over(field["type"], names, field["name"], maximum_depth), _UNWANTED))
         else:
-            steps.append((_resolving(field["type"], names, name, _FIELDS[name]), _SLOTS[name]))
+            convert = _CONVERSIONS[_FIELDS[name].kind]
+            steps.append((_resolving(field["type"], names, name, convert), _SLOTS[name]))
     kinds = [_kind_of(field["type"], sources.get(field["name"])) for field in writer["fields"]]
     flat = tuple(kind for kind in kinds if kind is not None)
     return OrderPlan(
@@ -438,16 +432,17 @@ def plan_order(writer: Schema, names: Names, reader: Schema, maximum_depth: int 
     )
 
 
-def _kind_of(schema: Schema, name: str | None) -> Kind | None:
+def _kind_of(schema: Schema, name: str | None) -> OrderFieldKind | None:
     """The kind of a writer's field that fills the field `name` of an order; None where it is not of the plainest."""
+    if name is None:
+        return None
     kind, logical = _type_of(schema), _logical_type_of(schema)
-    if name in ("order_id", "customer_id", "product", "region") and kind == "string":
-        return "text"
-    if name == "price" and (kind, logical) == ("bytes", "decimal") and schema.get("scale") == PRICE_SCALE:
-        return "cents"
-    if name == "created_at" and (kind, logical) == ("long", "timestamp-millis"):
-        return "millis"
-    return None
+    plainest: dict[OrderFieldKind, bool] = {
+        "text": kind == "string",
+        "cents": (kind, logical) == ("bytes", "decimal") and schema.get("scale") == PRICE_SCALE,
+        "millis": (kind, logical) == ("long", "timestamp-millis"),
+    }
+    return _FIELDS[name].kind if plainest[_FIELDS[name].kind] else None
 
 
 def _check_record(writer: Schema, reader: Schema) -> None:
@@ -475,23 +470,25 @@ def _sources(writer: Schema, reader: Schema) -> dict[str, str]:
 
 def _defaults(reader: Schema, filled: set[str]) -> list[Any]:
     """The values of an order before anything was read; fields that will be read have no need of one."""
-    given = {field["name"]: field["default"] for field in reader["fields"] if "default" in field}
-    # Version 1 has no region: an order knows by itself what it is then.
-    given = {"region": Order.__dataclass_fields__["region"].default} | given
-    missing = [name for name in _FIELDS if name not in filled and name not in given]
+    # What an older version does not have, an order knows by itself.
+    known = {name: field.default for name, field in _FIELDS.items() if field.default is not None}
+    for field in reader["fields"]:
+        if "default" in field and field["name"] in _FIELDS and field["name"] not in filled:
+            known[field["name"]] = _default_value(_FIELDS[field["name"]], field["default"])
+    missing = [name for name in _FIELDS if name not in filled and name not in known]
     if missing:
         raise UnresolvableError(f"it has no field {', '.join(missing)}")
-    return [None if name in filled else _default_value(name, given[name]) for name in _FIELDS]
+    return [None if name in filled else known[name] for name in _FIELDS]
 
 
-def _default_value(name: str, default: Any) -> Any:
+def _default_value(field: OrderField, default: Any) -> str | int:
     """A default as the schema's JSON has it; that of a decimal is a string of its bytes."""
-    wanted = int if name == "created_at" else str
+    wanted = int if field.kind == "millis" else str
     if not isinstance(default, wanted):
-        raise UnresolvableError(f"the default of {name} is {default!r}")
-    if name != "price":
+        raise UnresolvableError(f"the default of {field.avro_name} is {default!r}")
+    if field.kind != "cents":
         return default
     try:
-        return cents_of(str(default).encode("latin-1"), PRICE_SCALE)
+        return cents_of(str(default).encode("latin-1"), PRICE_SCALE, field.avro_name)
     except (UndecodableError, UnicodeEncodeError) as error:
-        raise UnresolvableError(f"the default of price is no decimal: {error}") from error
+        raise UnresolvableError(f"the default of {field.avro_name} is no decimal: {error}") from error

@@ -9,16 +9,17 @@ judged: the strict readers say what is wrong with it. What is not declined is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.orders.avro import CENTS_LIMIT, FIRST_MS, LAST_MS, Kind, OrderPlan, decimal_bytes, written_long
-from pipeline.records import Order
+from pipeline.orders.avro import CENTS_LIMIT, FIRST_MS, LAST_MS, OrderPlan, decimal_bytes, written_long
+from pipeline.orders.fields import NUMBER_FIELDS, ORDER_FIELDS, TEXT_FIELDS
+from pipeline.records import Order, OrderField, OrderFieldKind
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -30,38 +31,57 @@ _TOP_BITS = np.uint64(0x8080_8080_8080_8080)
 
 @dataclass(slots=True)
 class OrderColumns:
-    """Orders, one list a field. `places[i]` says which of the values that were given order i was read from."""
+    """Orders, one column a field, by the field's name in `Order`.
 
-    places: Integers
-    order_ids: list[str]
-    customer_ids: list[str]
-    products: list[str]
-    prices_cents: Integers
-    created_at_ms: Integers
-    regions: list[str]
+    `indexes[i]` says which of the values that were given order i was read from.
+    """
+
+    indexes: Integers
+    texts: dict[str, list[str]]
+    numbers: dict[str, Integers]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indexes)
+
+    @property
+    def order_ids(self) -> list[str]:
+        """The column of that field; this and the next ones are those that the code itself has to do with."""
+        return self.texts["order_id"]
+
+    @property
+    def customer_ids(self) -> list[str]:
+        """The column of that field."""
+        return self.texts["customer_id"]
+
+    @property
+    def products(self) -> list[str]:
+        """The column of that field."""
+        return self.texts["product"]
+
+    @property
+    def prices_cents(self) -> Integers:
+        """The column of that field."""
+        return self.numbers["price_cents"]
+
+    @property
+    def created_at_ms(self) -> Integers:
+        """The column of that field."""
+        return self.numbers["created_at_ms"]
 
     def order(self, index: int) -> Order:
         """One of the orders."""
-        return Order(
-            self.order_ids[index],
-            self.customer_ids[index],
-            self.products[index],
-            int(self.prices_cents[index]),
-            int(self.created_at_ms[index]),
-            self.regions[index],
-        )
+        texts, numbers = self.texts, self.numbers
+        values: list[Any] = [texts[name][index] if is_text else int(numbers[name][index]) for name, is_text in _IS_TEXT]
+        return Order(*values)
 
-    def texts(self, field: Literal["order_id", "customer_id", "product", "region"]) -> list[str]:
-        """One of the columns that hold text."""
-        return {
-            "order_id": self.order_ids,
-            "customer_id": self.customer_ids,
-            "product": self.products,
-            "region": self.regions,
-        }[field]
+    def orders(self) -> list[Order]:
+        """All of them."""
+        columns = self.cells()
+        return list(map(Order, *[columns[each.name] for each in ORDER_FIELDS]))
+
+    def cells(self) -> dict[str, list[Any]]:
+        """The columns as lists, by the field's name."""
+        return {**self.texts, **{name: column.tolist() for name, column in self.numbers.items()}}
 
     def where(self, chosen: Flags) -> OrderColumns:
         """Only the orders that are chosen."""
@@ -69,39 +89,64 @@ class OrderColumns:
             return self
         picked = chosen.tolist()
         return OrderColumns(
-            self.places[chosen],
-            list(compress(self.order_ids, picked)),
-            list(compress(self.customer_ids, picked)),
-            list(compress(self.products, picked)),
-            self.prices_cents[chosen],
-            self.created_at_ms[chosen],
-            list(compress(self.regions, picked)),
+            self.indexes[chosen],
+            {name: list(compress(column, picked)) for name, column in self.texts.items()},
+            {name: column[chosen] for name, column in self.numbers.items()},
         )
 
 
+_IS_TEXT = tuple((each.name, each.kind == "text") for each in ORDER_FIELDS)
+
+
+def columns_of(orders: Sequence[Order]) -> OrderColumns:
+    """The orders as columns, by their index."""
+    return OrderColumns(
+        np.arange(len(orders)),
+        {each.name: [getattr(order, each.name) for order in orders] for each in TEXT_FIELDS},
+        {each.name: np.array([getattr(order, each.name) for order in orders], np.int64) for each in NUMBER_FIELDS},
+    )
+
+
+def filled_columns(indexes: Integers, texts: Mapping[str, list[str]], numbers: Mapping[str, Integers]) -> OrderColumns:
+    """Columns of which only some are given: a field that is not has its default.
+
+    Raises ValueError when that field has none.
+    """
+    count = len(indexes)
+    return OrderColumns(
+        indexes,
+        {each.name: texts[each.name] if each.name in texts else [_default_of(each)] * count for each in TEXT_FIELDS},
+        {
+            each.name: numbers[each.name] if each.name in numbers else np.full(count, _default_of(each), np.int64)
+            for each in NUMBER_FIELDS
+        },
+    )
+
+
+def _default_of(each: OrderField) -> Any:
+    if each.default is None:
+        raise ValueError(f"an order has to have {each.name}")
+    return each.default
+
+
 def joined(parts: Sequence[OrderColumns]) -> OrderColumns:
-    """The orders of all parts, by their places."""
+    """The orders of all parts, by their indexes."""
     if len(parts) == 1:
         return parts[0]
-    places = np.concatenate([np.empty(0, np.int64), *(part.places for part in parts)])
-    order = np.argsort(places)
-    by_place = order.tolist()
+    if not parts:
+        return columns_of([])
+    indexes = np.concatenate([part.indexes for part in parts])
+    order = np.argsort(indexes)
+    by_index = order.tolist()
 
-    def texts(columns: Iterable[list[str]]) -> list[str]:
-        every = [text for column in columns for text in column]
-        return [every[index] for index in by_place]
-
-    def numbers(columns: Iterable[Integers]) -> Integers:
-        return np.concatenate([np.empty(0, np.int64), *columns])[order]
+    def texts(name: str) -> list[str]:
+        every = [text for part in parts for text in part.texts[name]]
+        return [every[index] for index in by_index]
 
     return OrderColumns(
-        places[order],
-        texts(part.order_ids for part in parts),
-        texts(part.customer_ids for part in parts),
-        texts(part.products for part in parts),
-        numbers(part.prices_cents for part in parts),
-        numbers(part.created_at_ms for part in parts),
-        texts(part.regions for part in parts),
+        indexes[order],
+        {each.name: texts(each.name) for each in TEXT_FIELDS},
+        {each.name: np.concatenate([part.numbers[each.name] for part in parts])[order] for each in NUMBER_FIELDS},
     )
 
 
@@ -111,7 +156,7 @@ class Values:
     def __init__(self, values: Sequence[bytes | None]) -> None:
         known = [value or b"" for value in values]
         self.data = b"".join(known)
-        # So that eight bytes can be read at any place, the end included.
+        # So that eight bytes can be read anywhere, the end included.
         padded = self.data + bytes(_WORD_BYTES)
         self._words: Words = np.ndarray((len(self.data) + 1,), "<u8", padded, strides=(1,))
         self.ends: Integers = np.cumsum(np.fromiter(map(len, known), np.int64, len(known)))
@@ -119,15 +164,15 @@ class Values:
         self._limit = np.int64(len(self.data))
 
     def words(self, at: Integers) -> Words:
-        """The eight bytes from each of these places on, little-endian."""
+        """The eight bytes from each of these byte indexes on, little-endian."""
         return self._words[at]
 
     def within(self, at: Integers) -> Integers:
-        """The places, those beyond the data brought back to its end."""
+        """The byte indexes, those beyond the data brought back to its end."""
         return np.minimum(at, self._limit)
 
     def holds(self, ends: Integers) -> Flags:
-        """Whether what ends before each of these places is in the data to its last byte."""
+        """Whether what ends before each of these byte indexes is in the data to its last byte."""
         return ends <= self._limit
 
     def framed(self, among: Integers, frame: bytes) -> Flags:
@@ -142,37 +187,34 @@ class Values:
         return fits
 
 
-def read_columns(plan: OrderPlan, values: Values, places: Integers, frame_bytes: int) -> OrderColumns:
-    """The orders among the values at `places`, whose Avro begins `frame_bytes` after their own beginning.
+def read_columns(plan: OrderPlan, values: Values, indexes: Integers, frame_bytes: int) -> OrderColumns:
+    """The orders among the values with these indexes, whose Avro begins `frame_bytes` after their own beginning.
 
     Plans that are not flat have none.
     """
     if plan.kinds is None:
-        return _none()
-    at = values.begins[places] + frame_bytes
-    fine: Flags = np.ones(len(places), np.bool_)
-    # 1. Every field in turn, of all records at once. Positions only grow, so none that ends well left its record.
+        return columns_of([])
+    at = values.begins[indexes] + frame_bytes
+    fine: Flags = np.ones(len(indexes), np.bool_)
+    # 1. Every field in turn, of all records at once. Byte indexes only grow, so none that ends well left its record.
     found: dict[int, Any] = {}
     for kind, (_, slot) in zip(plan.kinds, plan.steps, strict=True):
         found[slot], at, good = _READERS[kind](values, at)
         fine &= good
-    fine &= at == values.ends[places]
+    fine &= at == values.ends[indexes]
     # 2. What of each field is wanted, of those that are fine.
-    columns = [
-        _column(values, plan.defaults[slot], found.get(slot), fine, int(np.count_nonzero(fine))) for slot in range(6)
-    ]
-    order_ids, customer_ids, products, prices, created, regions = columns
-    read = OrderColumns(places[fine], order_ids, customer_ids, products, prices, created, regions)
+    count = int(np.count_nonzero(fine))
+    columns = {
+        each.name: _column(values, plan.defaults[slot], found.get(slot), fine, count)
+        for slot, each in enumerate(ORDER_FIELDS)
+    }
+    texts = {each.name: columns[each.name] for each in TEXT_FIELDS}
+    read = OrderColumns(indexes[fine], texts, {each.name: columns[each.name] for each in NUMBER_FIELDS})
     # 3. Text that is no UTF-8 has come to light only now.
-    return read.where(_all_text(len(read), order_ids, customer_ids, products, regions))
+    return read.where(_all_text(count, *texts.values()))
 
 
-def _none() -> OrderColumns:
-    nothing = np.empty(0, np.int64)
-    return OrderColumns(nothing, [], [], [], nothing, nothing, [])
-
-
-# ---- one reader for each kind of field: what was found, the place after it, and whether it is plain
+# ---- one reader for each kind of field: what was found, the byte index after it, and whether it is plain
 
 
 def _varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
@@ -221,7 +263,7 @@ def _millis(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
     return numbers, after, fine
 
 
-_READERS: dict[Kind, Any] = {"text": _spans, "cents": _cents, "millis": _millis}
+_READERS: dict[OrderFieldKind, Any] = {"text": _spans, "cents": _cents, "millis": _millis}
 
 
 # ---- columns
@@ -270,15 +312,11 @@ def write_columns(plan: OrderPlan, orders: OrderColumns, frame: bytes) -> list[b
     Raises ValueError on a price that fits no decimal(12, 2).
     """
     assert plan.kinds is not None
-    columns = (
-        orders.order_ids,
-        orders.customer_ids,
-        orders.products,
-        orders.prices_cents.tolist(),
-        orders.created_at_ms.tolist(),
-        orders.regions,
-    )
-    written = [_written(_WRITERS[kind], columns[slot]) for kind, (_, slot) in zip(plan.kinds, plan.steps, strict=True)]
+    columns = orders.cells()
+    written = [
+        _written(_WRITERS[kind], columns[ORDER_FIELDS[slot].name])
+        for kind, (_, slot) in zip(plan.kinds, plan.steps, strict=True)
+    ]
     return list(map(b"".join, zip([frame] * len(orders), *written, strict=True)))
 
 
@@ -291,7 +329,7 @@ def _written_bytes(raw: bytes) -> bytes:
     return written_long(len(raw)) + raw
 
 
-_WRITERS: dict[Kind, Callable[[Any], bytes]] = {
+_WRITERS: dict[OrderFieldKind, Callable[[Any], bytes]] = {
     "text": lambda text: _written_bytes(text.encode()),
     "cents": lambda cents: _written_bytes(decimal_bytes(cents)),
     "millis": written_long,

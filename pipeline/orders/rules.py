@@ -10,13 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import filterfalse
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.columns import Flags, OrderColumns
+from pipeline.orders.fields import TextFieldName
 from pipeline.records import Order
 
 
@@ -70,7 +71,7 @@ class Required(Rule):
     """Each listed field holds more than blanks."""
 
     name = "required"
-    required: list[Literal["order_id", "customer_id", "product", "region"]]
+    required: list[TextFieldName]
 
     def breaks(self, order: Order, now_ms: int) -> str | None:
         for field in self.required:
@@ -81,7 +82,7 @@ class Required(Rule):
     def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
         valid = np.ones(len(orders), np.bool_)
         for field in self.required:
-            texts = orders.texts(field)
+            texts = orders.texts[field]
             # Most batches have no blank: this finds that without a Python step for each text.
             if next(filterfalse(str.strip, texts), None) is not None:
                 valid &= np.fromiter((bool(text.strip()) for text in texts), np.bool_, len(orders))
@@ -125,7 +126,7 @@ class Product(Rule):
 
     def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
         known = frozenset(self.products)
-        return np.fromiter(map(known.__contains__, orders.texts("product")), np.bool_, len(orders))
+        return np.fromiter(map(known.__contains__, orders.texts["product"]), np.bool_, len(orders))
 
 
 class Ahead(Rule):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.clock import Clock
 from pipeline.errors import UsageError
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
-from pipeline.orders.columns import Integers, OrderColumns
+from pipeline.orders.columns import Integers, OrderColumns, filled_columns
 from pipeline.orders.serde import CONFLUENT_MARK, OrderEncoder
 from pipeline.records import Headers, Outgoing
 
@@ -157,14 +157,16 @@ class SampleOrders:
         if self._request.scenario == "reference":
             # Each its own, so that nobody waits behind the one that fails.
             customer_ids = [f"C{number:04d}" for number in numbers.tolist()]
-        return OrderColumns(
-            places=numbers,
-            order_ids=[f"ORD-{self._job_id}-{number:06d}" for number in numbers.tolist()],
-            customer_ids=customer_ids,
-            products=[CATALOGUE[product][0] for product in products.tolist()],
-            prices_cents=prices_cents,
-            created_at_ms=np.full(len(numbers), self._clock(), np.int64),
-            regions=[REGIONS[region] for region in (drawn[3] * len(REGIONS)).astype(np.int64).tolist()],
+        # A field that is not drawn has its default.
+        return filled_columns(
+            numbers,
+            {
+                "order_id": [f"ORD-{self._job_id}-{number:06d}" for number in numbers.tolist()],
+                "customer_id": customer_ids,
+                "product": [CATALOGUE[product][0] for product in products.tolist()],
+                "region": [REGIONS[region] for region in (drawn[3] * len(REGIONS)).astype(np.int64).tolist()],
+            },
+            {"price_cents": prices_cents, "created_at_ms": np.full(len(numbers), self._clock(), np.int64)},
         )
 
     def _kinds(self, numbers: Integers) -> list[str]:
@@ -174,9 +176,9 @@ class SampleOrders:
         count = self._request.count
         shares = (self._request.invalid_share, self._request.transient_share, self._request.malformed_share)
         bounds = list(accumulate(round(share * count) for share in shares))
-        # Numbers times a stride that shares no factor with the count, modulo the count, are all places once.
-        places = (self._phase + numbers * self._stride) % count
-        return [(*_KINDS, "")[kind] for kind in np.searchsorted(bounds, places, "right").tolist()]
+        # Numbers times a stride that shares no factor with the count, modulo the count, are all ranks once.
+        ranks = (self._phase + numbers * self._stride) % count
+        return [(*_KINDS, "")[kind] for kind in np.searchsorted(bounds, ranks, "right").tolist()]
 
 
 def _draw(seed: int, what: str, count: int) -> Drawn:

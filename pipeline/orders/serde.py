@@ -21,9 +21,9 @@ from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canoni
 from pipeline.errors import SettingsError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH, Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
 from pipeline.orders.columns import OrderColumns, Values, joined, read_columns, write_columns
+from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.records import Order
 
-LATEST_VERSION = 2
 SINGLE_OBJECT_MARK = b"\xc3\x01"
 CONFLUENT_MARK = b"\x00"
 _FINGERPRINT_END = 10
@@ -32,8 +32,8 @@ _FRAMES_AT_ONCE = 8
 MAXIMUM_SCHEMA_DEPTH = 256
 """So many objects and arrays within each other are handed on to fastavro: no schema of an order needs a tenth of it."""
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
-# Its region is the default, because version 1 has none.
-_PROBE = Order("order", "customer", "product", 12345, 1_700_000_000_000)
+# Numbers as an order may have them, of more than a byte each.
+_PROBES: dict[str, int] = {"cents": 12_345, "millis": 1_700_000_000_000}
 # What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
 _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -130,7 +130,12 @@ class SchemaStore:
     @property
     def latest(self) -> WriterSchema:
         """The version that orders are read into."""
-        return self._versions[max(self._versions)]
+        return self._versions[self.latest_version]
+
+    @property
+    def latest_version(self) -> int:
+        """The highest number of an `order.vN.avsc`."""
+        return max(self._versions)
 
     def version(self, version: int) -> WriterSchema:
         """The schema that is written as this version. Raises SettingsError when there is none."""
@@ -171,7 +176,7 @@ class OrderCodec:
     def __init__(
         self, store: SchemaStore, registry: SchemaRegistry | None = None, maximum_depth: int = MAXIMUM_DEPTH
     ) -> None:
-        """`maximum_depth`: how many types within types are followed in what an order has no place for."""
+        """`maximum_depth`: how many types within types are followed in what an order has no field for."""
         self._store = store
         self._registry = registry
         self._maximum_depth = maximum_depth
@@ -179,21 +184,21 @@ class OrderCodec:
         self._plans_by_id: dict[int, OrderPlan] = {}
         self._writers: dict[int, _OrderWriter] = {}
 
-    def encode(self, order: Order, version: int = LATEST_VERSION) -> bytes:
-        """The order in single-object encoding."""
+    def encode(self, order: Order, version: int | None = None) -> bytes:
+        """The order in single-object encoding, of the latest version where none is given."""
         writer = self._writer(version)
         return writer.encode(order, writer.frame)
 
-    def encode_many(self, orders: OrderColumns, version: int = LATEST_VERSION) -> list[bytes]:
-        """The orders in single-object encoding."""
+    def encode_many(self, orders: OrderColumns, version: int | None = None) -> list[bytes]:
+        """The orders in single-object encoding, of the latest version where none is given."""
         writer = self._writer(version)
         return writer.encode_many(orders, writer.frame)
 
-    def encode_confluent(self, order: Order, schema_id: int, version: int = LATEST_VERSION) -> bytes:
+    def encode_confluent(self, order: Order, schema_id: int, version: int | None = None) -> bytes:
         """The order in Confluent's framing; `schema_id` is what the registry calls this version."""
         return self._writer(version).encode(order, _confluent_frame(schema_id))
 
-    def encode_many_confluent(self, orders: OrderColumns, schema_id: int, version: int = LATEST_VERSION) -> list[bytes]:
+    def encode_many_confluent(self, orders: OrderColumns, schema_id: int, version: int | None = None) -> list[bytes]:
         """The orders in Confluent's framing."""
         return self._writer(version).encode_many(orders, _confluent_frame(schema_id))
 
@@ -204,8 +209,8 @@ class OrderCodec:
         """
         if self._registry is None:
             return self
-        self._writer(LATEST_VERSION)  # refuses a schema that we cannot write before anybody else sees it
-        text = self._store.version(LATEST_VERSION).text
+        self._writer(None)  # refuses a schema that we cannot write before anybody else sees it
+        text = self._store.latest.text
         return _ConfluentEncoder(self, self._registry.register(f"{topic}-value", text))
 
     def recheck_registry(self) -> None:
@@ -265,12 +270,13 @@ class OrderCodec:
             f"value begins with {_beginning(value)}: neither Avro single-object nor Confluent framing"
         )
 
-    def _writer(self, version: int) -> _OrderWriter:
+    def _writer(self, version: int | None) -> _OrderWriter:
+        version = self._store.latest_version if version is None else version
         writer = self._writers.get(version)
         if writer is None:
             schema = self._store.version(version)
             writer = _OrderWriter(schema, plan_order(schema.parsed, schema.names, self._store.latest.parsed))
-            _check_writable(writer, version)
+            _check_writable(writer, version, self._store.latest_version)
             self._writers[version] = writer
         return writer
 
@@ -358,14 +364,28 @@ class _OrderWriter:
         return write_columns(self.plan, orders, frame)
 
 
-def _check_writable(writer: _OrderWriter, version: int) -> None:
-    """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent."""
+def _check_writable(writer: _OrderWriter, version: int, latest: int) -> None:
+    """A schema that somebody changed may ask for fields we have not, or for another scale: that must never be sent.
+
+    Only a version before the latest may leave out fields.
+    """
+    slots = {slot for _, slot in writer.plan.steps}
+    missing = [each.avro_name for slot, each in enumerate(ORDER_FIELDS) if slot not in slots]
+    if missing and version == latest:
+        raise SettingsError(f"orders cannot be written as order.v{version}.avsc: it has no field {', '.join(missing)}")
+    probe = Order(*(_probe(slot) if slot in slots else writer.plan.defaults[slot] for slot in range(len(ORDER_FIELDS))))
     try:
-        same = writer.plan.read(writer.encode(_PROBE, b""), 0) == _PROBE
+        same = writer.plan.read(writer.encode(probe, b""), 0) == probe
     except (*_SCHEMA_FAULTS, UndecodableError) as error:
         raise SettingsError(f"orders cannot be written as order.v{version}.avsc: {error}") from error
     if not same:
         raise SettingsError(f"orders cannot be written as order.v{version}.avsc: they would read as other orders")
+
+
+def _probe(slot: int) -> Any:
+    """A value of a field that no other field has."""
+    kind = ORDER_FIELDS[slot].kind
+    return f"text {slot}" if kind == "text" else _PROBES[kind] + slot
 
 
 def _without_logical_types(schema: Any) -> Any:
@@ -377,11 +397,5 @@ def _without_logical_types(schema: Any) -> Any:
 
 
 def _datum(order: Order) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "customer_id": order.customer_id,
-        "product": order.product,
-        "price": decimal_bytes(order.price_cents),
-        "created_at": order.created_at_ms,
-        "region": order.region,
-    }
+    cells = ((each, getattr(order, each.name)) for each in ORDER_FIELDS)
+    return {each.avro_name: decimal_bytes(cell) if each.kind == "cents" else cell for each, cell in cells}

@@ -128,7 +128,7 @@ class Attempts:
         """Finds the valid orders, which changes nothing here."""
         orders, valid = self._judge.prevalidate(records.values())
         found = np.full(len(records), -1, np.int64)
-        found[orders.places[valid]] = np.flatnonzero(valid)
+        found[orders.indexes[valid]] = np.flatnonzero(valid)
         is_valid = found >= 0
         names = self._judge.headers_needed
         if names is None:
@@ -154,11 +154,11 @@ class Attempts:
         accepted = prevalidated.fast_path
         if partition.parked.held_keys or not accepted.all():
             accepted = self._judge_some(batch, partition, prevalidated)
-        orders = prevalidated.orders.where(accepted[prevalidated.orders.places])
+        orders = prevalidated.orders.where(accepted[prevalidated.orders.indexes])
         if len(orders):
             first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
             if len(orders) < len(records):
-                offsets = [offsets[place] for place in orders.places.tolist()]
+                offsets = [offsets[place] for place in orders.indexes.tolist()]
             batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
         for place, replay_id in prevalidated.replays.items():
             if accepted[place]:
@@ -219,7 +219,7 @@ class Attempts:
         """Tries parked records; returns those of the same keys that waited for their end."""
         loaded = self._load(partition, taken)
         orders, valid = self._judge.prevalidate([parked.value for parked in loaded])
-        places = orders.places.tolist()
+        places = orders.indexes.tolist()
         order_at = {places[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
         successors = [self._retry(batch, partition, parked, order_at.get(place)) for place, parked in enumerate(loaded)]
         return [successor for successor in successors if successor is not None]

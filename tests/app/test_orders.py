@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from pipeline.buffer import open_buffer
+from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
+from pipeline.records import OrderField
 from tests.support.sample_buffer import ORDERS, add_orders, fill
 
 OpenApp = Callable[..., AppTest]
@@ -46,8 +50,13 @@ def test_the_newest_orders_come_first_with_all_their_columns(open_app: OpenApp, 
     app = open_app(PAGE)
     table = _table(app)
     assert list(table.columns) == [
-        "order_id", "customer_id", "product", "region", "price", "created_at", "processed_at", "attempts", "position",
+        *(field.avro_name for field in SHOWN_FIELDS), "processed_at", "attempts", "position",
     ]  # fmt: skip
+    configs = json.loads(app.dataframe[0].proto.columns)
+    labels = {name: config["label"] for name, config in configs.items() if name in table.columns}
+    assert labels == {field.avro_name: field.label for field in SHOWN_FIELDS} | {
+        "processed_at": "Processed", "attempts": "Attempts", "position": "Position",
+    }  # fmt: skip
     assert len(table) == 50
     assert table["created_at"].is_monotonic_decreasing
     assert table["position"][0] == f"orders[0] offset {int(table['order_id'][0].rsplit('-', 1)[1])}"
@@ -76,6 +85,18 @@ def test_filters_narrow_together_and_clear_at_once(open_app: OpenApp, database_f
     assert found["price"].between(50, 150).all()
     _button(app, "Clear")
     assert _extent(app) == f"1 to 50 of {ORDERS}"
+
+
+@pytest.mark.parametrize("field", CHOICE_FIELDS, ids=lambda field: field.name)
+def test_every_text_that_repeats_can_be_chosen(open_app: OpenApp, database_file: Path, field: OrderField) -> None:
+    add_orders(database_file, 30)
+    app = open_app(PAGE)
+    known = set(_table(app)[field.avro_name])
+    box = app.multiselect(key=f"orders_{field.names_table}")
+    assert box.label == field.label
+    assert known <= set(box.options)
+    chosen = min(known)
+    assert set(_table(box.set_value([chosen]).run())[field.avro_name]) == {chosen}
 
 
 def test_retried_orders_can_be_seen_alone(open_app: OpenApp, database_file: Path) -> None:

@@ -21,7 +21,7 @@ from tests.registry.conftest import USER_INFO
 from tests.support.registry_proxy import RegistryProxy
 
 STORE = SchemaStore(PROJECT_DIR / "schemas")
-V2 = STORE.version(2).text
+NEWEST = STORE.latest.text
 PASSWORD = USER_INFO.partition(":")[2]
 ORDER = Order("ORD-1", "CUST-7", "Cup", 1299, 1_700_000_000_000, "north")
 NEVER = 1_000_000
@@ -87,7 +87,7 @@ def test_our_schema_is_registered_once_under_the_topics_subject_which_demands_ba
     values = {codec.encoder_for(topic).encode(ORDER) for codec in codecs}
     latest = theirs.get_latest_version(f"{topic}-value")
     assert values == {codecs[0].encode_confluent(ORDER, latest.schema_id or 0)}
-    assert json.loads(latest.schema.schema_str or "") == json.loads(V2)
+    assert json.loads(latest.schema.schema_str or "") == json.loads(NEWEST)
     assert theirs.get_versions(f"{topic}-value") == [1]
     assert theirs.get_compatibility(f"{topic}-value") == "BACKWARD"
 
@@ -98,7 +98,7 @@ def test_a_subject_that_others_made_keeps_its_compatibility(
     subject = f"{topic}-value"
     theirs.set_compatibility(subject, "FULL")
     theirs.register_schema(subject, Schema(STORE.version(1).text, "AVRO"))
-    client_of(registry.url).register(subject, V2)
+    client_of(registry.url).register(subject, NEWEST)
     assert theirs.get_compatibility(subject) == "FULL"
     assert theirs.get_versions(subject) == [1, 2]
 
@@ -118,10 +118,10 @@ def test_a_registry_that_lost_our_schema_is_told_it_again(
     registry: ApicurioRegistry, theirs: SchemaRegistryClient, topic: str
 ) -> None:
     client = client_of(registry.url)
-    client.register(f"{topic}-value", V2)
+    client.register(f"{topic}-value", NEWEST)
     theirs.delete_subject(f"{topic}-value")
     theirs.delete_subject(f"{topic}-value", permanent=True)
-    client.register(f"{topic}-value", V2)
+    client.register(f"{topic}-value", NEWEST)
     assert f"{topic}-value" in theirs.get_subjects()
 
 
@@ -144,7 +144,7 @@ def test_a_schema_that_refers_to_others_is_read_with_them(
     fields = [
         {"name": "notes", "type": "shop.Notes"},
         {"name": "note", "type": "shop.Note"},
-        *json.loads(V2)["fields"],
+        *json.loads(NEWEST)["fields"],
     ]
     to_note = SchemaReference("shop.Note", f"{topic}-note", 1)
     to_notes = SchemaReference("shop.Notes", f"{topic}-notes", 1)

@@ -1,11 +1,13 @@
 """A buffer of this version as SQL text, to be kept for later versions to walk on from.
 
-`python -m tests.support.layout_dump` writes the newest version's file anew. Released ones are never written again.
+`python -m tests.support.layout_dump` writes the newest version's file. One that is there is never written again: a
+change of layout is a step in pipeline/buffer/sqlite/migrations, which makes a new version.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -37,10 +39,13 @@ def load(text: str, path: Path) -> None:
 
 def main() -> None:
     """Writes the file of the newest version."""
+    file = layout_file(LAYOUT_VERSION)
+    if file.exists():
+        sys.exit(f"{file} is there already: a change of layout is a step in pipeline/buffer/sqlite/migrations")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "orderpulse.db"
         fill(path, orders=40, dead_letters=10)
-        layout_file(LAYOUT_VERSION).write_text(dump(path), encoding="utf-8")
+        file.write_text(dump(path), encoding="utf-8")
 
 
 if __name__ == "__main__":

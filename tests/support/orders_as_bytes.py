@@ -12,6 +12,8 @@ import fastavro
 import pytest
 
 from pipeline.errors import RegistryUnavailableError, UndecodableError
+from pipeline.orders.avro import PRICE_SCALE
+from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
 
@@ -19,7 +21,8 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 STORE = SchemaStore(SCHEMAS)
 LOCAL = OrderCodec(STORE)
 ORDER = Order("ORD-1", "CUST-7", "Café au lait", 1299, 1_700_000_000_000, "north")
-V2: dict[str, Any] = json.loads(STORE.version(2).text)
+NEWEST: dict[str, Any] = json.loads(STORE.latest.text)
+"""Our newest schema."""
 FRAME = b"\x00\x00\x00\x00\x07"
 
 
@@ -53,25 +56,24 @@ def written(schema: dict[str, Any], datum: dict[str, Any]) -> bytes:
 
 
 def datum(**changes: Any) -> dict[str, Any]:
-    return {
-        "order_id": "ORD-1",
-        "customer_id": "CUST-7",
-        "product": "Café au lait",
-        "price": Decimal("12.99"),
-        "created_at": 1_700_000_000_000,
-        "region": "north",
-    } | changes
+    """ORDER as fastavro takes it, by the fields' names in Avro."""
+    cells = {field: getattr(ORDER, field.name) for field in ORDER_FIELDS}
+    usual = {
+        field.avro_name: Decimal(cell).scaleb(-PRICE_SCALE) if field.kind == "cents" else cell
+        for field, cell in cells.items()
+    }
+    return usual | changes
 
 
 def with_field(name: str, /, **changes: Any) -> dict[str, Any]:
-    """Version 2 with one field changed."""
-    fields = [field | changes if field["name"] == name else field for field in V2["fields"]]
-    return V2 | {"fields": fields}
+    """Our newest schema with one field changed."""
+    fields = [field | changes if field["name"] == name else field for field in NEWEST["fields"]]
+    return NEWEST | {"fields": fields}
 
 
 def with_extra_field(kind: Any) -> dict[str, Any]:
-    """Version 2 with a field in front that no order has."""
-    return V2 | {"fields": [{"name": "extra", "type": kind}, *V2["fields"]]}
+    """Our newest schema with a field in front that no order has."""
+    return NEWEST | {"fields": [{"name": "extra", "type": kind}, *NEWEST["fields"]]}
 
 
 def reason_for(value: bytes | None, codec: OrderCodec = LOCAL) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from pipeline.orders import fields
 from pipeline.orders.columns import OrderColumns
 from pipeline.orders.rules import RULES, Rule, Rules
 from pipeline.orders.rules_file import parse_rules
@@ -60,7 +61,7 @@ class Samples:
     edges: Callable[[Settings], Sequence[Edge]]
 
 
-TEXT_FIELDS = ("order_id", "customer_id", "product", "region")
+TEXT_FIELDS = tuple(field.name for field in fields.TEXT_FIELDS)
 KEYS = {key for rule in EVERY_RULE for key in rule.file_keys()}
 # A table's entry cannot be named as a key of the file: the loader takes it for a key in the wrong line.
 NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12).filter(lambda name: name not in KEYS)

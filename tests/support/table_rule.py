@@ -31,7 +31,7 @@ class AgeByRegion(Rule):
 
     def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
         max_ages_s = np.fromiter(
-            (self.max_age_s_by_region.get(region, _ANY_AGE_S) for region in orders.texts("region")),
+            (self.max_age_s_by_region.get(region, _ANY_AGE_S) for region in orders.texts["region"]),
             np.int64,
             len(orders),
         )

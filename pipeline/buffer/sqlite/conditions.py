@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 
 from pipeline.buffer.filters import DeadLetterFilter, JobItemFilter, OrderFilter, RowFilter
+from pipeline.orders.fields import DEAD_LETTER_FIELDS
 
 Arguments = dict[str, object]
+
+_DEAD_LETTER_TEXTS = (*(field.name for field in DEAD_LETTER_FIELDS if field.kind == "text"), "error_class", "reason")
+"""Columns in which a text is looked for."""
 
 
 def condition_of(which: RowFilter) -> tuple[str, Arguments]:
@@ -27,8 +31,8 @@ def order_condition(which: OrderFilter) -> tuple[str, Arguments]:
             "(order_id >= :text AND order_id < :text_end OR customer_id >= :text AND customer_id < :text_end)"
         )
         arguments |= {"text": which.text, "text_end": which.text + "\U0010ffff"}
-    _any_of(conditions, arguments, "product", which.products)
-    _any_of(conditions, arguments, "region", which.regions)
+    for choice in which.choices:
+        _any_of(conditions, arguments, choice.field, choice.values)
     _compare(conditions, arguments, "created_at_ms", ">=", "created_from", which.created_from_ms)
     _compare(conditions, arguments, "created_at_ms", "<", "created_to", which.created_to_ms)
     _compare(conditions, arguments, "price_cents", ">=", "min_price", which.min_price_cents)
@@ -51,8 +55,8 @@ def dead_letter_condition(which: DeadLetterFilter) -> tuple[str, Arguments]:
     _any_of(conditions, arguments, "source_topic", which.source_topics)
     _any_of(conditions, arguments, "dialect", which.dialects)
     if which.text:
-        columns = ("order_id", "customer_id", "product", "error_class", "reason")
-        conditions.append("(" + " OR ".join(f"instr(lower({column}), :text) > 0" for column in columns) + ")")
+        found = " OR ".join(f"instr(lower({column}), :text) > 0" for column in _DEAD_LETTER_TEXTS)
+        conditions.append(f"({found})")
         arguments["text"] = which.text.lower()
     _compare(conditions, arguments, "failed_at_ms", ">=", "failed_from", which.failed_from_ms)
     _compare(conditions, arguments, "failed_at_ms", "<", "failed_to", which.failed_to_ms)

@@ -10,11 +10,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from pipeline.buffer.sqlite.migrations import released_steps
 from pipeline.buffer.sqlite.write_queue import turn
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = max(released_steps(), default=1)
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
@@ -210,12 +211,6 @@ def _step(connection: sqlite3.Connection, path: Path, version: int, script: str)
 
 def _version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def released_steps() -> dict[int, str]:
-    """The steps of the migrations folder by the version that each makes."""
-    files = resources.files("pipeline.buffer.sqlite.migrations").iterdir()
-    return {int(file.name[:4]): file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
 
 
 def _layout_of(connection: sqlite3.Connection, path: Path) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
@@ -27,6 +28,7 @@ from pipeline.buffer.views import (
 )
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
+from pipeline.orders.fields import CHOICE_FIELDS
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -42,10 +44,10 @@ _DETAIL = (
     "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
     "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id"
 )
-_ORDERS = (
-    "order_id, customer_id, product, region, price_cents, created_at_ms, processed_at_ms, attempts, "
-    'topic, partition, "offset"'
+_ORDERS = ", ".join(
+    (*(column.name for column in ORDER_COLUMNS), 'processed_at_ms, attempts, topic, partition, "offset"')
 )
+_NAMES_TABLES = {field.name: field.names_table for field in CHOICE_FIELDS}
 _ORDER_SORTS = {
     "created_at_ms": "created_at_ms {0}",
     "price_cents": "price_cents {0}",
@@ -70,7 +72,7 @@ class Reader:
 
     Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
     and has no `cut` to say so) and BufferCorruptError.
-    A buffer that was moved or replaced is opened anew.
+    A buffer that was moved or replaced is opened again.
     """
 
     def __init__(self, path: Path, row_cap: int = ROW_CAP, limit_ms: int = LIMIT_MS) -> None:
@@ -151,7 +153,7 @@ class Reader:
         limit: int = 100,
         offset: int = 0,
     ) -> Rows:
-        """Orders of the public view, with their place in Kafka."""
+        """Orders of the public view, with their position in Kafka."""
         where, arguments = order_condition(which)
         order = _ORDER_SORTS[sort].format("DESC" if descending else "ASC")
         return self._rows(
@@ -165,13 +167,9 @@ class Reader:
             return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
         return self._count("orders", *order_condition(which))
 
-    def products(self) -> list[str]:
-        """The names of all products, up to 1,000."""
-        return self._whole("SELECT product FROM products ORDER BY product LIMIT 1000").column("product")
-
-    def regions(self) -> list[str]:
-        """The names of all regions, up to 1,000."""
-        return self._whole("SELECT region FROM regions ORDER BY region LIMIT 1000").column("region")
+    def order_values(self, field: str) -> list[str]:
+        """The different values of one of CHOICE_FIELDS, by its name, up to 1,000. Raises KeyError for another."""
+        return self._whole(f"SELECT {field} FROM {_NAMES_TABLES[field]} ORDER BY {field} LIMIT 1000").column(field)
 
     # -- dead letters
 
@@ -316,7 +314,7 @@ class Reader:
         return Count(min(found, COUNT_CAP), found > COUNT_CAP)
 
     def _whole(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
-        """For answers with no place to say that something is missing: raises BufferUnavailableError instead."""
+        """For answers that cannot say that something is missing: raises BufferUnavailableError instead."""
         rows = self._rows(sql, arguments)
         if rows.cut:
             raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
@@ -338,7 +336,7 @@ class Reader:
 
     @contextmanager
     def _borrowed(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else uses meanwhile; there come to be as many as threads ever read at once."""
+        """A connection that nobody else uses meanwhile; there are as many as threads ever read at once."""
         opened = self._take()
         # After any trouble the next query begins with a connection of its own.
         with closed_in_trouble(opened.connection):

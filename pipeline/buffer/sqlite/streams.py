@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.buffer.entities import Column, ColumnType, Entity, Row
+from pipeline.buffer.entities import DEAD_LETTER_ORDER_COLUMNS, ORDER_COLUMNS, Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import DeadLetterFilter, JobItemFilter, OrderFilter, RowFilter
 from pipeline.buffer.sqlite.conditions import Arguments, condition_of
 from pipeline.buffer.sqlite.connection import connect_reader, translated_errors
@@ -88,21 +88,27 @@ _SOURCES: dict[Entity, _Source] = {
     "orders": _Source(
         "orders",
         "created_at_ms DESC, record_id DESC",
-        _declared(
-            "topic partition:int offset:int order_id customer_id product region price_cents:int created_at_ms:int "
-            "processed_at_ms:int attempts:int"
+        (
+            *_declared("topic partition:int offset:int"),
+            *ORDER_COLUMNS,
+            *_declared("processed_at_ms:int attempts:int"),
         ),
         OrderFilter,
     ),
     "dead_letters": _Source(
         "dead_letters",
         "id DESC",
-        _declared(
-            "id:int topic partition:int offset:int source_topic source_partition:int source_offset:int "
-            "source_timestamp_ms:int key:bytes value:bytes headers:json order_id customer_id product "
-            "price_cents:int created_at_ms:int error_class reason stacktrace rule stage consumer_group attempts:int "
-            "dialect fingerprint timestamp_ms:int first_failed_at_ms:int failed_at_ms:int received_at_ms:int status "
-            "status_at_ms:int replay_of:int replays:int dead_letter_id"
+        (
+            *_declared(
+                "id:int topic partition:int offset:int source_topic source_partition:int source_offset:int "
+                "source_timestamp_ms:int key:bytes value:bytes headers:json"
+            ),
+            *DEAD_LETTER_ORDER_COLUMNS,
+            *_declared(
+                "error_class reason stacktrace rule stage consumer_group attempts:int dialect fingerprint "
+                "timestamp_ms:int first_failed_at_ms:int failed_at_ms:int received_at_ms:int status status_at_ms:int "
+                "replay_of:int replays:int dead_letter_id"
+            ),
         ),
         DeadLetterFilter,
     ),

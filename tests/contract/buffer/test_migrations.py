@@ -1,12 +1,14 @@
 """A buffer comes forward from every released layout with all that is in it, step by step, and never back."""
 
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from pipeline.buffer import Reader, open_buffer, recount
-from pipeline.buffer.sqlite.connection import LAYOUT_VERSION, connect_reader, connect_writer, migrate, released_steps
+from pipeline.buffer.sqlite.connection import LAYOUT_VERSION, connect_reader, connect_writer, migrate
+from pipeline.buffer.sqlite.migrations import released_steps
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
 from tests.support.layout_dump import layout_file, load
 
@@ -20,9 +22,15 @@ ALTER TABLE totals ADD COLUMN notes INTEGER NOT NULL DEFAULT 0;
 
 
 def schema(path):
+    """What a buffer is made of, without comments and with the same spaces: ALTER TABLE adds to the old text."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
-    return {(kind, name): " ".join((sql or "").replace('"', "").split()) for kind, name, sql in rows}
+    return {(kind, name): one_line(sql or "") for kind, name, sql in rows}
+
+
+def one_line(sql):
+    uncommented = re.sub(r"--.*", "", sql.replace('"', ""))
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(uncommented.split()))
 
 
 def rows(path, table):

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RuleBrokenError, UndecodableError
-from pipeline.orders.columns import OrderColumns, joined
+from pipeline.orders.columns import OrderColumns, columns_of, joined
 from pipeline.orders.rules import Rules
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
@@ -24,7 +23,7 @@ CODEC = OrderCodec(STORE)
 EMPTY_ORDER = Order("", "", "", 0, 0, "")
 ORDER = Order("ORD-1", "CUST-7", "Café au lait", 1299, 1_700_000_000_000, "north")
 NOW_MS = 1_700_000_000_000
-V2: dict[str, Any] = json.loads(STORE.version(2).text)
+NEWEST: dict[str, Any] = json.loads(STORE.latest.text)
 
 texts = st.one_of(st.sampled_from(["", " ", "\x85", "x" * 63, "é" * 40, "\0", "ORD-1"]), st.text(max_size=200))
 prices = st.one_of(st.sampled_from([0, 1, -1, 127, 128, -128, -129, 10**12 - 1, 1 - 10**12]), st.integers(0, 10**8))
@@ -54,15 +53,7 @@ def encoded(draw: st.DrawFn) -> bytes | None:
 
 
 def rows_of(columns: OrderColumns) -> dict[int, Order]:
-    fields = (
-        columns.order_ids,
-        columns.customer_ids,
-        columns.products,
-        columns.prices_cents.tolist(),
-        columns.created_at_ms.tolist(),
-        columns.regions,
-    )
-    return dict(zip(columns.places.tolist(), map(Order, *fields), strict=True))
+    return dict(zip(columns.indexes.tolist(), columns.orders(), strict=True))
 
 
 def decoded(codec: OrderCodec, value: bytes | None) -> Order | None:
@@ -81,8 +72,8 @@ def decoded(codec: OrderCodec, value: bytes | None) -> Order | None:
 @example([CODEC.encode(EMPTY_ORDER), CODEC.encode(EMPTY_ORDER)[:-1] + b"\x80"])
 def test_what_is_read_at_once_is_what_each_would_be_read_to(values):
     found = rows_of(CODEC.decode_many(values))
-    for place, order in found.items():
-        assert order == decoded(CODEC, values[place])
+    for index, order in found.items():
+        assert order == decoded(CODEC, values[index])
     assert list(found) == sorted(found)
 
 
@@ -96,7 +87,7 @@ def test_orders_as_we_write_them_are_all_read_at_once(given_orders, version):
 
 @pytest.mark.parametrize("at", range(len(CODEC.encode(ORDER))))
 @pytest.mark.parametrize("byte", [0x00, 0x01, 0x7F, 0x80, 0xFF])
-def test_no_byte_in_the_place_of_another_is_read_otherwise(at, byte):
+def test_no_byte_that_is_another_is_read_otherwise(at, byte):
     value = CODEC.encode(ORDER)
     value = value[:at] + bytes([byte]) + value[at + 1 :]
     found = rows_of(CODEC.decode_many([value, CODEC.encode(ORDER)]))
@@ -119,7 +110,7 @@ def test_versions_and_frames_may_be_mixed():
     ]
     found = rows_of(codec.decode_many(values))
     assert list(found) == [0, 1, 3, 4]
-    assert [found[place] for place in found] == [codec.decode(values[place]) for place in found]
+    assert [found[index] for index in found] == [codec.decode(values[index]) for index in found]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +123,11 @@ def test_versions_and_frames_may_be_mixed():
     ],
 )
 def test_a_schema_of_more_than_plain_fields_is_left_to_the_strict_readers(field):
-    known = {each["name"]: each for each in V2["fields"]} | {field["name"]: field}
+    known = {each["name"]: each for each in NEWEST["fields"]} | {field["name"]: field}
 
     class Registry:
         def get_by_id(self, schema_id: int) -> tuple[str, ...]:
-            return (json.dumps(V2 | {"fields": list(known.values())}),)
+            return (json.dumps(NEWEST | {"fields": list(known.values())}),)
 
     codec = OrderCodec(STORE, Registry())
     assert len(codec.decode_many([b"\0\0\0\0\7" + CODEC.encode(ORDER)[10:]])) == 0
@@ -165,23 +156,11 @@ def keeps(rules: Rules, order: Order) -> bool:
     return True
 
 
-def test_parts_are_joined_in_the_order_of_their_places():
-    values = [CODEC.encode(ORDER, 1 + place % 2) for place in range(7)]
+def test_parts_are_joined_in_the_order_of_their_indexes():
+    values = [CODEC.encode(ORDER, 1 + index % 2) for index in range(7)]
     whole = CODEC.decode_many(values)
-    assert whole.places.tolist() == list(range(7))
+    assert whole.indexes.tolist() == list(range(7))
     assert len(joined([])) == 0
-
-
-def columns_of(many: list[Order]) -> OrderColumns:
-    return OrderColumns(
-        np.arange(len(many)),
-        [order.order_id for order in many],
-        [order.customer_id for order in many],
-        [order.product for order in many],
-        np.array([order.price_cents for order in many], np.int64),
-        np.array([order.created_at_ms for order in many], np.int64),
-        [order.region for order in many],
-    )
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -201,7 +180,7 @@ def test_a_price_that_fits_no_decimal_is_refused_among_many_too(cents):
 
 
 def test_orders_of_a_schema_that_is_not_flat_are_written_at_once_too(tmp_path):
-    optional = json.loads(STORE.version(2).text)
+    optional = json.loads(STORE.latest.text)
     for each in optional["fields"]:
         if each["name"] == "product":
             each["type"] = ["null", "string"]

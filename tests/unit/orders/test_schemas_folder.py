@@ -12,10 +12,11 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from tests.support.orders_as_bytes import (
+    LOCAL,
+    NEWEST,
     ORDER,
     SCHEMAS,
     STORE,
-    V2,
     Registry,
     datum,
     with_extra_field,
@@ -52,7 +53,15 @@ def test_a_broken_schema_file_is_named_in_one_line(tmp_path: Path, content: byte
 def test_a_version_that_is_not_in_the_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "order.v1.avsc").write_text(STORE.version(1).text)
     with pytest.raises(SettingsError, match=r"no order\.v2\.avsc"):
-        OrderCodec(SchemaStore(tmp_path)).encode(ORDER)
+        OrderCodec(SchemaStore(tmp_path)).encode(ORDER, version=2)
+
+
+def test_a_folder_whose_latest_version_leaves_out_a_field_is_read_and_not_written(tmp_path: Path) -> None:
+    (tmp_path / "order.v1.avsc").write_text(STORE.version(1).text)
+    codec = OrderCodec(SchemaStore(tmp_path))
+    assert codec.decode(LOCAL.encode(ORDER, version=1)).region == "unknown"
+    with pytest.raises(SettingsError, match=r"order\.v1\.avsc: it has no field region"):
+        codec.encode(ORDER)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +83,8 @@ def test_a_schema_that_would_send_other_orders_than_ours_is_not_written(
 
 
 def test_a_schema_of_somebody_else_in_the_folder_is_found_by_its_fingerprint(tmp_path: Path) -> None:
-    theirs = V2 | {"namespace": "com.shop", "fields": list(reversed(V2["fields"]))}
-    (tmp_path / "order.v2.avsc").write_text(STORE.version(2).text)
+    theirs = NEWEST | {"namespace": "com.shop", "fields": list(reversed(NEWEST["fields"]))}
+    (tmp_path / "order.v2.avsc").write_text(STORE.latest.text)
     (tmp_path / "shop.avsc").write_text(json.dumps(theirs))
     fingerprint = fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(theirs), "CRC-64-AVRO")
     value = b"\xc3\x01" + bytes.fromhex(fingerprint) + written(theirs, datum())[5:]

@@ -20,9 +20,9 @@ from pipeline.records import Order
 from tests.support.orders_as_bytes import (
     FRAME,
     LOCAL,
+    NEWEST,
     ORDER,
     STORE,
-    V2,
     Registry,
     codec_knowing,
     datum,
@@ -46,21 +46,21 @@ orders = st.builds(
 @given(orders)
 def test_an_order_comes_back_as_it_was_from_both_framings(order: Order) -> None:
     assert LOCAL.decode(LOCAL.encode(order)) == order
-    assert codec_knowing(V2).decode(LOCAL.encode_confluent(order, 7)) == order
+    assert codec_knowing(NEWEST).decode(LOCAL.encode_confluent(order, 7)) == order
 
 
 @settings(max_examples=200)
 @given(orders)
 def test_fastavro_reads_what_we_write(order: Order) -> None:
     value = LOCAL.encode(order)
-    read = fastavro.schemaless_reader(io.BytesIO(value[10:]), fastavro.parse_schema(V2))
+    read = fastavro.schemaless_reader(io.BytesIO(value[10:]), fastavro.parse_schema(NEWEST))
     assert isinstance(read, dict)
     assert read["order_id"] == order.order_id
     assert read["price"] == Decimal(order.price_cents).scaleb(-2)
 
 
 def test_the_framings_look_as_their_specifications_say() -> None:
-    fingerprint = fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(V2), "CRC-64-AVRO")
+    fingerprint = fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(NEWEST), "CRC-64-AVRO")
     assert LOCAL.encode(ORDER)[:10] == b"\xc3\x01" + bytes.fromhex(fingerprint)
     assert LOCAL.encode_confluent(ORDER, 258)[:5] == b"\x00\x00\x00\x01\x02"
     assert LOCAL.encode(ORDER)[10:] == LOCAL.encode_confluent(ORDER, 258)[5:]
@@ -85,16 +85,16 @@ def test_version_1_of_the_registry_is_read_like_that_of_the_folder() -> None:
 
 def test_a_reader_that_knows_version_1_only_reads_version_2(tmp_path: Path) -> None:
     (tmp_path / "order.v1.avsc").write_text(STORE.version(1).text)
-    codec = OrderCodec(SchemaStore(tmp_path), Registry(V2))
+    codec = OrderCodec(SchemaStore(tmp_path), Registry(NEWEST))
     assert codec.decode(LOCAL.encode_confluent(ORDER, 7)) == replace(ORDER, region="unknown")
 
 
 def test_a_reader_with_a_later_version_fills_in_what_older_writers_do_not_tell(tmp_path: Path) -> None:
     for version in (1, 2):
         (tmp_path / f"order.v{version}.avsc").write_text(STORE.version(version).text)
-    extra = {"name": "channel", "type": "string", "default": "web"}
-    fields = [field | {"default": "nowhere"} if field["name"] == "region" else field for field in V2["fields"]]
-    (tmp_path / "order.v3.avsc").write_text(json.dumps(V2 | {"fields": [extra, *fields]}))
+    extra = {"name": "extra", "type": "string", "default": "more"}
+    fields = [field | {"default": "nowhere"} if field["name"] == "region" else field for field in NEWEST["fields"]]
+    (tmp_path / "order.v3.avsc").write_text(json.dumps(NEWEST | {"fields": [extra, *fields]}))
     codec = OrderCodec(SchemaStore(tmp_path))
     assert codec.decode(LOCAL.encode(ORDER, version=1)) == replace(ORDER, region="nowhere")
     assert codec.decode(LOCAL.encode(ORDER, version=2)) == ORDER
@@ -102,15 +102,15 @@ def test_a_reader_with_a_later_version_fills_in_what_older_writers_do_not_tell(t
 
 @pytest.mark.parametrize("namespace", [{"namespace": "com.shop.sales"}, {"namespace": ""}, {"name": "com.shop.Order"}])
 def test_the_namespace_of_the_writers_record_does_not_matter(namespace: dict[str, str]) -> None:
-    schema = V2 | namespace
+    schema = NEWEST | namespace
     assert codec_knowing(schema).decode(written(schema, datum())) == ORDER
 
 
 def test_fields_may_come_in_another_order_and_there_may_be_more_of_them() -> None:
-    schema = V2 | {
+    schema = NEWEST | {
         "fields": [
             {"name": "tags", "type": {"type": "array", "items": "string"}},
-            *reversed(V2["fields"]),
+            *reversed(NEWEST["fields"]),
             {"name": "extra", "type": {"type": "map", "values": ["null", "double", "boolean", "int"]}},
             {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}},
             {"name": "other", "type": ["null", "Kind"]},
@@ -141,14 +141,14 @@ def test_a_field_is_found_by_an_alias_in_the_readers_schema(tmp_path: Path) -> N
 
 
 def test_a_record_is_found_by_an_alias_in_the_readers_schema(tmp_path: Path) -> None:
-    (tmp_path / "order.v2.avsc").write_text(json.dumps(V2 | {"aliases": ["com.shop.Purchase"]}))
-    theirs = V2 | {"name": "Purchase", "namespace": "org.example"}
+    (tmp_path / "order.v2.avsc").write_text(json.dumps(NEWEST | {"aliases": ["com.shop.Purchase"]}))
+    theirs = NEWEST | {"name": "Purchase", "namespace": "org.example"}
     assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(written(theirs, datum())) == ORDER
 
 
 def test_an_own_name_goes_before_an_alias(tmp_path: Path) -> None:
     (tmp_path / "order.v2.avsc").write_text(json.dumps(with_field("customer_id", aliases=["buyer"])))
-    theirs = V2 | {"fields": [{"name": "buyer", "type": "string"}, *V2["fields"]]}
+    theirs = NEWEST | {"fields": [{"name": "buyer", "type": "string"}, *NEWEST["fields"]]}
     value = written(theirs, datum(buyer="CUST-9"))
     assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(value) == ORDER
 
@@ -167,7 +167,7 @@ def test_types_of_other_schemas_that_a_schema_refers_to_are_known() -> None:
 def test_a_missing_field_takes_the_default_of_the_readers_schema(tmp_path: Path) -> None:
     ours = with_field("product", default="Gift card")
     (tmp_path / "order.v2.avsc").write_text(json.dumps(ours))
-    theirs = V2 | {"fields": [field for field in V2["fields"] if field["name"] != "product"]}
+    theirs = NEWEST | {"fields": [field for field in NEWEST["fields"] if field["name"] != "product"]}
     value = written(theirs, datum())
     assert OrderCodec(SchemaStore(tmp_path), Registry(theirs)).decode(value).product == "Gift card"
 

@@ -18,9 +18,9 @@ from pipeline.orders.serde import OrderCodec, SchemaStore, parse
 from tests.support.orders_as_bytes import (
     FRAME,
     LOCAL,
+    NEWEST,
     ORDER,
     STORE,
-    V2,
     Registry,
     RegistryThatIsAway,
     codec_knowing,
@@ -61,7 +61,7 @@ BODY = LOCAL.encode(ORDER)[:10]
         (LOCAL.encode(ORDER) + b"xyz", "3 trailing bytes after the order"),
         (LOCAL.encode(ORDER) + b"x", "1 trailing byte after the order"),
         (LOCAL.encode(ORDER)[:14], "truncated after 14 bytes, in order_id"),
-        (LOCAL.encode(ORDER)[:-1], "truncated after 51 bytes, in region"),
+        (LOCAL.encode(ORDER, 2)[:-1], "truncated after 51 bytes, in region"),
         (BODY + b"\x09", "order_id has a negative length (-5)"),
         (BODY + b"\x02\xff", "order_id is not valid UTF-8"),
         (BODY + b"\xff" * 9 + b"\x02", "order_id is a number of more than 64 bits"),
@@ -76,7 +76,7 @@ def test_a_broken_body_is_refused_with_the_field_and_the_reason(value: bytes, re
 
 
 def test_a_schema_that_was_found_is_not_asked_for_again_and_one_that_was_not_is() -> None:
-    registry = Registry(V2)
+    registry = Registry(NEWEST)
     codec = OrderCodec(STORE, registry)
     for _ in range(2):
         assert reason_for(b"\x00\x00\x00\x00\x2a", codec) == "unknown schema id 42"
@@ -92,7 +92,7 @@ def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        (V2 | {"name": "Payment"}, "schema id 7 cannot be read as an Order: its record is Payment, not Order"),
+        (NEWEST | {"name": "Payment"}, "schema id 7 cannot be read as an Order: its record is Payment, not Order"),
         ('"string"', "schema id 7 cannot be read as an Order: it is no record"),
         (
             with_field("price", type="double"),
@@ -161,7 +161,7 @@ def test_a_field_that_is_passed_over_is_checked_all_the_same(kind: Any, body: by
 
 def orders_within_an_order(count: int) -> tuple[dict[str, Any], bytes]:
     """A schema of orders that may hold an order, and one that holds so many within each other."""
-    schema = V2 | {"fields": [{"name": "extra", "type": ["null", "Order"]}, *V2["fields"]]}
+    schema = NEWEST | {"fields": [{"name": "extra", "type": ["null", "Order"]}, *NEWEST["fields"]]}
     order = datum(extra=None)
     for _ in range(count):
         order = datum(extra=order)
@@ -188,7 +188,7 @@ def test_what_is_deeper_in_the_schema_than_in_the_data_is_no_reason_to_refuse_it
 
 
 def test_a_schema_is_taken_to_the_depth_that_is_set() -> None:
-    text = STORE.version(2).text
+    text = STORE.latest.text
     # The record, its fields, a field, and the field's type.
     assert parse(text, maximum_depth=4).parsed["name"] == "orderpulse.Order"
     for texts in ((text,), ('"string"', (text,))):
@@ -198,7 +198,7 @@ def test_a_schema_is_taken_to_the_depth_that_is_set() -> None:
 
 def test_a_schema_that_is_nested_too_deeply_gets_its_records_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serde, "parse", partial(parse, maximum_depth=3))
-    assert reason_for(FRAME, codec_knowing(V2)) == "schema id 7 cannot be read: it is nested too deeply"
+    assert reason_for(FRAME, codec_knowing(NEWEST)) == "schema id 7 cannot be read: it is nested too deeply"
 
 
 def beyond_python_s_own_depth(*arguments: Any) -> None:
@@ -216,7 +216,7 @@ def test_python_s_own_limit_in_a_schema_gets_its_records_refused(
     monkeypatch: pytest.MonkeyPatch, step: str, reason: str
 ) -> None:
     monkeypatch.setattr(serde, step, beyond_python_s_own_depth)
-    assert reason_for(FRAME, codec_knowing(V2)) == reason
+    assert reason_for(FRAME, codec_knowing(NEWEST)) == reason
 
 
 def test_python_s_own_limit_in_a_record_gets_it_refused() -> None:

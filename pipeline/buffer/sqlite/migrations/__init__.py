@@ -5,3 +5,11 @@ the version before in tests/contract/buffer/layouts. Released steps are never ch
 older program refuses a newer buffer. A step runs in one transaction with foreign keys off and ends with them checked;
 statements end at a line's end.
 """
+
+from importlib import resources
+
+
+def released_steps() -> dict[int, str]:
+    """The scripts by the version that each makes."""
+    files = resources.files(__name__).iterdir()
+    return {int(file.name[:4]): file.read_text("utf-8") for file in files if file.name.endswith(".sql")}

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, offset_of, ref_of
+from pipeline.orders.fields import CHOICE_FIELDS
 
 # Each record may be in one of these places only.
 _TWICE = (
@@ -117,12 +118,13 @@ def _without_a_parent(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _without_a_name(connection: sqlite3.Connection) -> Iterator[str]:
     """Orders that the view leaves out."""
-    for name in ("product", "region"):
+    for field in CHOICE_FIELDS:
+        names = f"SELECT {field.column} FROM {field.names_table}"
         (count,) = connection.execute(
-            f"SELECT count(*) FROM order_rows WHERE {name}_ref NOT IN (SELECT {name}_ref FROM {name}s)"
+            f"SELECT count(*) FROM order_rows WHERE {field.column} NOT IN ({names})"
         ).fetchone()
         if count:
-            yield f"order_rows: {count} rows have a {name}_ref that names no {name}"
+            yield f"order_rows: {count} rows have a {field.column} that names no {field.name}"
 
 
 def _place(connection: sqlite3.Connection, record: int) -> str:

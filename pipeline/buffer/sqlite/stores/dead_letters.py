@@ -16,6 +16,7 @@ from pipeline.buffer.sqlite.connection import atomic
 from pipeline.buffer.sqlite.stores.flow import advance, count_seconds_and_minutes, set_outcomes
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
+from pipeline.orders.fields import DEAD_LETTER_FIELDS
 
 _TOLD = (
     "record_id",
@@ -43,7 +44,7 @@ _TOLD = (
     "failed_at_ms",
 )
 """Columns that a DeadLetterRow has as they are."""
-_ORDER = ("order_id", "customer_id", "product", "price_cents", "created_at_ms")
+_ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
 _OTHERS = ("id", "replay_of", "replays", "headers", "received_at_ms", "status_at_ms")
 _COLUMNS = (*_TOLD, *_ORDER, *_OTHERS)
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
