@@ -68,7 +68,7 @@ def values(load: Load) -> list[bytes]:
     return [value for _, value, _ in _records(load)]
 
 
-def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]] | None]]:
+def _records(load: Load) -> Iterator[tuple[bytes, bytes, list[tuple[str, str | bytes | None]] | None]]:
     codec = OrderCodec(SchemaStore(Path("schemas")))
     draw = random.Random(load.seed)
     for _ in range(load.orders):

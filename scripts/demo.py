@@ -60,10 +60,11 @@ def _watch(settings: Settings) -> int:
     print(f"dead-lettered  {totals['dead_letters']}")
     print(f"revenue        {totals['revenue_cents'] / 100:,.2f}")
     print(f"average price  {totals['average_cents'] / 100:,.2f}")
-    took_ms = letter.failed_at_ms - letter.first_failed_at_ms
-    print(f"{letter.order_id}: {letter.product}, {letter.price_cents / 100:,.2f}, {letter.reason}")
-    print(f"{letter.attempts} attempts, {letter.attempts - 1} of them retries, over {took_ms / 1000:.1f} s")
-    right = totals["orders"] == SUCCESSFUL and letter.attempts == 4 and letter.order_id.endswith(f"{15:06d}")
+    order_id, price_cents, attempts = letter.order_id or "", letter.price_cents or 0, letter.attempts or 0
+    took_ms = letter.failed_at_ms - (letter.first_failed_at_ms or letter.failed_at_ms)
+    print(f"{order_id}: {letter.product}, {price_cents / 100:,.2f}, {letter.reason}")
+    print(f"{attempts} attempts, {attempts - 1} of them retries, over {took_ms / 1000:.1f} s")
+    right = totals["orders"] == SUCCESSFUL and attempts == 4 and order_id.endswith(f"{15:06d}")
     return 0 if right else 1
 
 

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from pipeline.settings import PROJECT_DIR, variable_of
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
-SIZE = {"width": 1440, "height": 1000}
+SIZE: ViewportSize = {"width": 1440, "height": 1000}
 DEADLINE_MS = 90_000
 
 

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import fastavro
 
@@ -50,10 +51,11 @@ class Work:
     def take(self, records: Iterable[tuple[int, int, bytes]]) -> bool:
         """One batch of partition, offset, value; true when all orders are done, and their rate is printed."""
         now_ms = time.time_ns() // 1_000_000
-        rows, ends = [], {}
+        rows: list[tuple[object, ...]] = []
+        ends: dict[int, int] = {}
         for partition, offset, value in records:
             ends[partition] = offset + 1
-            order = fastavro.schemaless_reader(io.BytesIO(value[FRAME_BYTES:]), self._schema)
+            order: Any = fastavro.schemaless_reader(io.BytesIO(value[FRAME_BYTES:]), self._schema)
             cents = int(order["price"].scaleb(2))
             created_at_ms = int(order["created_at"].timestamp() * 1000)
             _check(order, cents, created_at_ms, now_ms)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard.dead_letters.filters import STATUS_COLORS, STATUS_LABELS
+from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
 from dashboard.dead_letters.table import (
     NEW_CAP,
@@ -34,8 +34,8 @@ def watch_letters() -> bool:
     snapshot = current_snapshot()
     counts = dict(marks().statuses)
     with st.container(horizontal=True, vertical_alignment="center"):
-        for status, label in STATUS_LABELS.items():
-            st.badge(f"{label} {counts.get(status, 0):,}", color=STATUS_COLORS[status])
+        for status, badge in STATUSES.items():
+            st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.dead_letters.filters import STATUS_COLORS, STATUS_LABELS
+from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
@@ -26,7 +27,7 @@ def draw_detail(identifier: int) -> None:
     with st.container(border=True, key="letter_detail"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Dead letter {row.id}**", width="content")
-            st.badge(STATUS_LABELS[row.status], color=STATUS_COLORS[row.status])
+            st.badge(STATUSES[row.status].label, color=STATUSES[row.status].color)
         # A code block: a reason is anybody's text and no Markdown of ours.
         st.code(row.reason, language=None, wrap_lines=True)
         draw_facts(_failure_facts(detail))
@@ -174,7 +175,7 @@ def _replays_table(replays: Rows) -> pa.Table:
     )
 
 
-def _replay_columns() -> dict[str, object]:
+def _replay_columns() -> dict[str, ColumnConfig]:
     config = st.column_config
     return {
         "job": config.NumberColumn("Job", format="%d", width=60),
@@ -190,14 +191,14 @@ def _lives_table(lives: list[DeadLetterView]) -> pa.Table:
     return pa.table(
         {
             "id": pa.array([life.id for life in lives], pa.int64()),
-            "status": pa.array([STATUS_LABELS[life.status] for life in lives], pa.string()),
+            "status": pa.array([STATUSES[life.status].label for life in lives], pa.string()),
             "failed_at": pa.array([life.failed_at_ms for life in lives], pa.timestamp("ms", tz="UTC")),
             "reason": pa.array([life.reason for life in lives], pa.string()),
         }
     )
 
 
-def _life_columns() -> dict[str, object]:
+def _life_columns() -> dict[str, ColumnConfig]:
     config = st.column_config
     return {
         "id": config.NumberColumn("Id", format="%d", width=60),

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import pyarrow as pa
 import streamlit as st
 
+from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.context import reader, viewer_zone
 from pipeline.buffer import DeadLetterFilter
 from pipeline.buffer.views import Rows
 
-STATUS_LABELS = {
-    "open": "Open",
-    "replaying": "Replaying",
-    "replayed": "Replayed",
-    "recovered": "Recovered",
-    "dead_again": "Dead again",
-    "discarded": "Discarded",
+STATUSES: Badges = {
+    "open": Badge("Open", "red"),
+    "replaying": Badge("Replaying", "blue"),
+    "replayed": Badge("Replayed", "violet"),
+    "recovered": Badge("Recovered", "green"),
+    "dead_again": Badge("Dead again", "orange"),
+    "discarded": Badge("Discarded", "gray"),
 }
-STATUS_COLORS = {
-    "open": "red",
-    "replaying": "blue",
-    "replayed": "violet",
-    "recovered": "green",
-    "dead_again": "orange",
-    "discarded": "gray",
-}
+ValueColumn = Literal["source_topic", "dialect"]
 GROUP_PARAMETER = "group"
 _STATUS, _GROUP, _SOURCE, _DIALECT, _TEXT, _FROM, _TO = (
     f"letters_{name}" for name in ("status", "group", "source", "dialect", "text", "from", "to")
@@ -75,9 +70,9 @@ def filter_card(groups: Rows) -> DeadLetterFilter:
         with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
             st.pills(
                 "Status",
-                list(STATUS_LABELS),
+                list(STATUSES),
                 selection_mode="multi",
-                format_func=STATUS_LABELS.__getitem__,
+                format_func=lambda status: STATUSES[status].label,
                 key=_STATUS,
             )
             st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=_clear, key="letters_clear")
@@ -129,14 +124,14 @@ def _group_box(groups: Rows) -> None:
     )
 
 
-def _values_box(label: str, column: str, key: str) -> None:
+def _values_box(label: str, column: ValueColumn, key: str) -> None:
     known = _values(column)
     options = [*known, *(value for value in st.session_state.get(key) or () if value not in known)]
     st.multiselect(label, options, key=key, placeholder="All")
 
 
 @st.cache_data(ttl=15, show_spinner=False)
-def _values(column: str) -> list[str]:
+def _values(column: ValueColumn) -> list[str]:
     # Looks at every dead letter, and hardly ever finds anything new.
     return reader().dead_letter_values(column)
 

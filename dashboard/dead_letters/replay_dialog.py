@@ -185,7 +185,7 @@ def _table(listed: tuple[ReplayPreview, ...]) -> pa.Table:
 
 def _plan(proposal: Proposal, force: bool) -> Plan:
     """The plan, made once a proposal: a long list is not read again at every key stroke."""
-    plans = st.session_state.setdefault(_PLANS, {})
+    plans: dict[bool, Plan] = st.session_state.setdefault(_PLANS, {})
     if force not in plans:
         plans[force] = _make_plan(proposal.which, force)
     return plans[force]

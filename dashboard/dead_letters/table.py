@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.dead_letters.filters import STATUS_COLORS, STATUS_LABELS
+from dashboard.dead_letters.filters import STATUSES
 from dashboard.shared.context import reader, viewer_zone
 from pipeline.buffer import DeadLetterFilter
 from pipeline.buffer.views import Count, DeadLetterView
@@ -65,7 +66,8 @@ def _marks_at(version: tuple[object, ...]) -> Marks:
 
 def current_snapshot() -> Snapshot | None:
     """What the table shows just now."""
-    return st.session_state.get(_SNAPSHOT)
+    snapshot: Snapshot | None = st.session_state.get(_SNAPSHOT)
+    return snapshot
 
 
 def selected_ids() -> tuple[int, ...]:
@@ -195,7 +197,8 @@ def _pages_key() -> str:
 
 
 def _turn() -> int:
-    return st.session_state.get(_TURN, 0)
+    turn: int = st.session_state.get(_TURN, 0)
+    return turn
 
 
 def _table_key() -> str:
@@ -209,7 +212,7 @@ def _table(rows: tuple[DeadLetterView, ...]) -> pa.Table:
     time = pa.timestamp("ms", tz="UTC")
     return pa.table(
         {
-            "status": column(pa.list_(pa.string()), [[STATUS_LABELS[row.status]] for row in rows]),
+            "status": column(pa.list_(pa.string()), [[STATUSES[row.status].label] for row in rows]),
             "order_id": column(pa.string(), [row.order_id for row in rows]),
             "product": column(pa.string(), [row.product for row in rows]),
             "price": column(pa.float64(), [None if row.price_cents is None else row.price_cents / 100 for row in rows]),
@@ -223,11 +226,14 @@ def _table(rows: tuple[DeadLetterView, ...]) -> pa.Table:
     )
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, ColumnConfig]:
     config, zone = st.column_config, str(viewer_zone())
     return {
         "status": config.MultiselectColumn(
-            "Status", options=list(STATUS_LABELS.values()), color=list(STATUS_COLORS.values()), width=95
+            "Status",
+            options=[badge.label for badge in STATUSES.values()],
+            color=[badge.color for badge in STATUSES.values()],
+            width=95,
         ),
         "order_id": config.TextColumn("Order ID", width=120),
         "product": config.TextColumn("Product", width=115),

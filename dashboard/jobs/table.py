@@ -6,8 +6,10 @@ import json
 
 import pyarrow as pa
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.asking import refusal, tell
+from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, viewer_zone, writer
 from dashboard.shared.facts import draw_facts
@@ -18,21 +20,13 @@ from pipeline.jobs.requests import cancel
 
 JOB_PARAMETER = "job"
 LISTED = 50
-STATE_LABELS = {
-    "queued": "Queued",
-    "running": "Running",
-    "cancelling": "Cancelling",
-    "cancelled": "Cancelled",
-    "done": "Done",
-    "failed": "Failed",
-}
-STATE_COLORS = {
-    "queued": "gray",
-    "running": "blue",
-    "cancelling": "orange",
-    "cancelled": "gray",
-    "done": "green",
-    "failed": "red",
+STATES: Badges = {
+    "queued": Badge("Queued", "gray"),
+    "running": Badge("Running", "blue"),
+    "cancelling": Badge("Cancelling", "orange"),
+    "cancelled": Badge("Cancelled", "gray"),
+    "done": Badge("Done", "green"),
+    "failed": Badge("Failed", "red"),
 }
 KIND_LABELS = {"produce": "Produce", "replay": "Replay"}
 _ENDED = ("cancelled", "done", "failed")
@@ -73,7 +67,7 @@ def draw_job(job: JobView) -> None:
     """Everything about one job, and the ledger of a replay."""
     zone = viewer_zone()
     facts = [
-        ("State", STATE_LABELS[job.state]),
+        ("State", STATES[job.state].label),
         ("Sent", f"{job.done:,} of {job.total:,}" + (f", {job.failed:,} failed" if job.failed else "")),
         ("Requested by", job.requested_by),
         ("Asked at", moment(job.created_at_ms, zone)),
@@ -108,7 +102,7 @@ def _draw_running(job: JobView) -> None:
         st.container(horizontal=True, vertical_alignment="center"),
     ):
         st.markdown(f"**{_title(job)}**", width="content")
-        st.badge(STATE_LABELS[job.state], color=STATE_COLORS[job.state])
+        st.badge(STATES[job.state].label, color=STATES[job.state].color)
         st.progress(_share(job), text=_how_far(job))
         st.button(
             "Cancel",
@@ -182,7 +176,7 @@ def _jobs_table(jobs: list[JobView]) -> pa.Table:
         {
             "id": whole([job.id for job in jobs]),
             "kind": pa.array([KIND_LABELS[job.kind] for job in jobs], pa.string()),
-            "state": pa.array([[STATE_LABELS[job.state]] for job in jobs], pa.list_(pa.string())),
+            "state": pa.array([[STATES[job.state].label] for job in jobs], pa.list_(pa.string())),
             "progress": pa.array([_share(job) for job in jobs], pa.float64()),
             "done": whole([job.done for job in jobs]),
             "failed": whole([job.failed for job in jobs]),
@@ -197,13 +191,16 @@ def _jobs_table(jobs: list[JobView]) -> pa.Table:
     )
 
 
-def _job_columns() -> dict[str, object]:
+def _job_columns() -> dict[str, ColumnConfig]:
     config, zone, time = st.column_config, str(viewer_zone()), "YYYY-MM-DD HH:mm:ss"
     return {
         "id": config.NumberColumn("Job", format="%d", width=60),
         "kind": config.TextColumn("Kind", width=80),
         "state": config.MultiselectColumn(
-            "State", options=list(STATE_LABELS.values()), color=list(STATE_COLORS.values()), width=100
+            "State",
+            options=[badge.label for badge in STATES.values()],
+            color=[badge.color for badge in STATES.values()],
+            width=100,
         ),
         "progress": config.ProgressColumn("Progress", min_value=0, max_value=1, format="percent", width=130),
         "done": config.NumberColumn("Done", format="localized", width=70),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import altair as alt
 import pyarrow as pa
@@ -15,10 +15,12 @@ from dashboard.shared.time_ranges import TimeRange
 
 Mode = Literal["light", "dark"]
 Spec = dict[str, Any]
+Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
+"""What altair's own functions return; for all that it knows, layers of charts may become facets."""
 
 HEIGHT = 240
 # Read off the clock in the viewer's zone and drawn as UTC; see `time_ranges.flow_table`.
-CLOCK = "utcyearmonthdatehoursminutesseconds"
+CLOCK: Final = "utcyearmonthdatehoursminutesseconds"
 # A date only where a day begins, seconds only where they are not zero.
 CLOCK_LABEL = (
     "utcFormat(datum.value, utcseconds(datum.value) ? '%H:%M:%S' : "
@@ -54,7 +56,7 @@ class ChartKind:
     title: str
     about: str
     columns: tuple[str, ...]
-    build: Callable[[Palette, str], alt.TopLevelMixin]
+    build: Callable[[Palette, str], Drawing]
 
     def title_in(self, time_range: TimeRange) -> str:
         """The title, with the grain of the time range where it matters."""
@@ -138,7 +140,7 @@ def _time_tooltip() -> alt.Tooltip:
 def _hover(palette: Palette, zone: str, *tooltips: alt.Tooltip) -> alt.Chart:
     """A thin line at the bucket nearest to the pointer, with its figures."""
     nearest = alt.selection_point(name="hover", fields=["at"], nearest=True, on="pointerover", empty=False)
-    return (
+    rule: alt.Chart = (
         alt.Chart()
         .mark_rule(color=palette.muted)
         .encode(
@@ -148,10 +150,13 @@ def _hover(palette: Palette, zone: str, *tooltips: alt.Tooltip) -> alt.Chart:
         )
         .add_params(nearest)
     )
+    return rule
 
 
-def _area(column: str, title: str, color: str, number_format: str, least_step: float) -> Callable[[Palette, str], Any]:
-    def build(palette: Palette, zone: str) -> alt.LayerChart:
+def _area(
+    column: str, title: str, color: str, number_format: str, least_step: float
+) -> Callable[[Palette, str], Drawing]:
+    def build(palette: Palette, zone: str) -> Drawing:
         shade = getattr(palette, color)
         axis = alt.Axis(title=None, format=number_format, tickMinStep=least_step)
         area = (
@@ -165,7 +170,7 @@ def _area(column: str, title: str, color: str, number_format: str, least_step: f
     return build
 
 
-def _average(palette: Palette, zone: str) -> alt.LayerChart:
+def _average(palette: Palette, zone: str) -> Drawing:
     axis = alt.Axis(title=None, format=",.2f")
     line = (
         alt.Chart()
@@ -177,7 +182,7 @@ def _average(palette: Palette, zone: str) -> alt.LayerChart:
     )
 
 
-def _failures(palette: Palette, zone: str) -> alt.LayerChart:
+def _failures(palette: Palette, zone: str) -> Drawing:
     colors = alt.Scale(domain=["Dead letters", "Retries"], range=[palette.danger, palette.warning])
     lines = (
         alt.Chart()
@@ -201,8 +206,8 @@ def _failures(palette: Palette, zone: str) -> alt.LayerChart:
     )
 
 
-def _products(palette: Palette, zone: str) -> alt.Chart:
-    return (
+def _products(palette: Palette, zone: str) -> Drawing:
+    bars: alt.Chart = (
         alt.Chart()
         .mark_bar(color=palette.money)
         .encode(
@@ -215,6 +220,7 @@ def _products(palette: Palette, zone: str) -> alt.Chart:
             ],
         )
     )
+    return bars
 
 
 KINDS: dict[str, ChartKind] = {

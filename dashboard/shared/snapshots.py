@@ -77,7 +77,8 @@ class Overview:
         """Orders a second over the last ten seconds."""
         oldest_ms = now_ms - RATE_OVER_MS
         seconds = zip(self.recent.column("at_ms"), self.recent.column("orders"), strict=True)
-        return sum(orders for at_ms, orders in seconds if oldest_ms < at_ms <= now_ms) * 1000 / RATE_OVER_MS
+        recent: int = sum(orders for at_ms, orders in seconds if oldest_ms < at_ms <= now_ms)
+        return recent * 1000 / RATE_OVER_MS
 
 
 @st.cache_resource(show_spinner=False)

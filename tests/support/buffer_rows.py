@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.buffer import (
     Advance,
     Assignment,
@@ -35,9 +37,9 @@ def order(name: str = "A-1", product: str = "tea", price_cents: int = 250, regio
     return Order(name, "C-1", product, price_cents, NOW_MS - 10_000, region)
 
 
-def order_row(ref: int, offset: int, attempts: int = 1, **fields: object) -> OrderRow:
-    """An accepted order at this place."""
-    return OrderRow(record_id(ref, offset), order(f"A-{offset}", **fields), attempts)  # type: ignore[arg-type]
+def order_row(ref: int, offset: int, attempts: int = 1, **fields: Any) -> OrderRow:
+    """An accepted order at this offset; `fields` are those of `order`."""
+    return OrderRow(record_id(ref, offset), order(f"A-{offset}", **fields), attempts)
 
 
 def parked(ref: int, offset: int, attempts: int = 1, due_at_ms: int | None = NOW_MS + 1000) -> Parked:
@@ -66,15 +68,15 @@ def batch(ref: int, expected: int, next_offset: int, now_ms: int = NOW_MS) -> Ba
     return Batch(now_ms, [Advance(ref, expected, next_offset)])
 
 
-def accept(buffer: Buffer, place: Assignment, first: int, count: int, now_ms: int = NOW_MS, **fields: object) -> None:
+def accept(buffer: Buffer, place: Assignment, first: int, count: int, now_ms: int = NOW_MS, **fields: Any) -> None:
     """Commits orders at these offsets."""
     step = batch(place.ref, first, first + count, now_ms)
-    step.orders = [order_row(place.ref, offset, **fields) for offset in range(first, first + count)]  # type: ignore[arg-type]
+    step.orders = [order_row(place.ref, offset, **fields) for offset in range(first, first + count)]
     buffer.flow.commit(step)
 
 
-def dead_letter(ref: int, offset: int, name: str | None = None, **fields: object) -> DeadLetterRow:
-    """A dead letter at this place of the dead-letter topic."""
+def dead_letter(ref: int, offset: int, name: str | None = None, **fields: Any) -> DeadLetterRow:
+    """A dead letter at this offset of the dead-letter topic; `fields` are those of its row."""
     row = DeadLetterRow(
         record_id=record_id(ref, offset),
         topic=DEAD.topic,
@@ -94,7 +96,7 @@ def dead_letter(ref: int, offset: int, name: str | None = None, **fields: object
         source_partition=0,
         source_offset=offset,
     )
-    return row._replace(**fields)  # type: ignore[arg-type]
+    return row._replace(**fields)
 
 
 def collect(
@@ -105,7 +107,7 @@ def collect(
     return buffer.dead_letters.collect([advance], rows, now_ms)
 
 
-def collect_many(buffer: Buffer, count: int, **fields: object) -> list[int]:
+def collect_many(buffer: Buffer, count: int, **fields: Any) -> list[int]:
     """Collects dead letters `dl-0`, `dl-1`, … into a fresh buffer and returns their ids."""
     place = collector(buffer)
     collect(buffer, place, 0, *(dead_letter(place.ref, offset, **fields) for offset in range(count)))

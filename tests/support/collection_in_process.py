@@ -108,12 +108,12 @@ class CollectionInProcess:
             Settings(),
             buffer,
             CODEC,
-            reader,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            _Unchanged(),  # type: ignore[arg-type]
+            reader,  # type: ignore[arg-type] # only what a collection asks of it
+            None,  # type: ignore[arg-type] # the cluster is only needed to find topics
+            _Unchanged(),  # type: ignore[arg-type] # only what a collection asks of it
             lambda: self.now_ms,
             lambda: self.now_ms,
-            _Silent(),  # type: ignore[arg-type]
+            _Silent(),  # type: ignore[arg-type] # only what a collection asks of it
         )
         self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})
 

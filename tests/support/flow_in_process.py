@@ -148,15 +148,15 @@ class FlowInProcess:
             judge,
             rules_file,
             backoff,
-            self.sender,
+            self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             identity,
             lambda: None,
             self.clock,
             self.clock,
-            _Silent(),  # type: ignore[arg-type]
+            _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )
         for partition in partitions:
-            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type]
+            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type] # only what a flow asks of it
 
     def clock(self) -> int:
         """The time that the test has set."""
@@ -165,7 +165,7 @@ class FlowInProcess:
     def round(self, records: Sequence[Incoming] = (), pass_ms: int = 100) -> None:
         """One round with these records; time passes after it."""
         self.reader.give(records)
-        self.flow.round(self.reader)  # type: ignore[arg-type]
+        self.flow.round(self.reader)  # type: ignore[arg-type] # only what a flow asks of it
         self.now_ms += pass_ms
 
     def run_dry(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class Kafka:
                 record.key,
                 record.value,
                 record.headers,
-                lambda delivery, number=number: confirmed.update({number: delivery}),  # type: ignore[misc]
+                partial(confirmed.__setitem__, number),
                 record.partition,
                 record.timestamp_ms,
             )

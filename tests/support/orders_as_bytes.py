@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from pipeline.errors import RegistryUnavailableError, UndecodableError
+from pipeline.errors import RegistryUnavailableError, SchemaRefusedError, UndecodableError
 from pipeline.orders.avro import PRICE_SCALE
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.serde import OrderCodec, SchemaStore
@@ -37,9 +37,21 @@ class Registry:
         self.asked.append(schema_id)
         return self.texts if schema_id == 7 else None
 
+    def register(self, subject: str, text: str) -> int:
+        raise SchemaRefusedError(f"{subject}: this registry takes none")
+
+    def recheck(self) -> None:
+        """Nothing was left without an answer."""
+
 
 class RegistryThatIsAway:
     def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+        raise RegistryUnavailableError("connection refused")
+
+    def register(self, subject: str, text: str) -> int:
+        raise RegistryUnavailableError("connection refused")
+
+    def recheck(self) -> None:
         raise RegistryUnavailableError("connection refused")
 
 
