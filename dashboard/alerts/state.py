@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, viewer_zone
+from dashboard.shared.context import now_ms
 from dashboard.shared.formats import ago, number, plain, share
 from dashboard.shared.snapshots import snapshots
+from dashboard.shared.tables import draw_table, text_column, time_column
 from pipeline.buffer import Reader
 from pipeline.buffer.views import Rows
 from pipeline.running.statusboard import read_roles
@@ -22,7 +22,6 @@ from pipeline.watching.alerts import TROUBLE
 ALERTS_SHOWN = 200
 CARD_WIDTH = 180
 _ROWS_HIGH = 12
-_ROW_PIXELS = 35
 _ADDRESS = re.compile(r"(\w+)://\S+?(?=,|\s|$)")
 
 
@@ -136,38 +135,22 @@ def _draw_list(alerts: Rows) -> None:
     if not alerts.rows:
         st.caption(alerts.cut or "No alert was ever raised.")
         return
-    zone = str(viewer_zone())
-    time_type = pa.timestamp("ms", "UTC")
-    st.dataframe(
-        pa.table(
-            {
-                "state": [state.capitalize() for state in alerts.column("state")],
-                "rule": alerts.column("rule"),
-                "started": pa.array(alerts.column("started_at_ms"), time_type),
-                "ended": pa.array(alerts.column("ended_at_ms"), time_type),
-                "worst": _measures(alerts, "value"),
-                "threshold": _measures(alerts, "threshold"),
-                "notice": [_notice(notice) for notice in alerts.column("notice")],
-                "message": alerts.column("message"),
-            }
+    columns = [
+        text_column("state", "State", [state.capitalize() for state in alerts.column("state")], "small"),
+        text_column("rule", "Rule", alerts.column("rule")),
+        time_column("started", "Started", alerts.column("started_at_ms")),
+        time_column("ended", "Ended", alerts.column("ended_at_ms")),
+        text_column("worst", "Worst", _measures(alerts, "value"), "small", "The worst share, or the time it lasted."),
+        text_column("threshold", "Threshold", _measures(alerts, "threshold"), "small"),
+        text_column(
+            "notice",
+            "Notice",
+            [_notice(notice) for notice in alerts.column("notice")],
+            explanation="Whether those who should know were told.",
         ),
-        key="alerts_table",
-        placeholder="–",
-        hide_index=True,
-        height=_ROW_PIXELS * (min(len(alerts.rows), _ROWS_HIGH) + 1) + 2,
-        column_config={
-            "state": st.column_config.TextColumn("State", width="small"),
-            "rule": "Rule",
-            "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
-            "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss", timezone=zone),
-            "worst": st.column_config.TextColumn(
-                "Worst", width="small", help="The worst share, or the time it lasted."
-            ),
-            "threshold": st.column_config.TextColumn("Threshold", width="small"),
-            "notice": st.column_config.TextColumn("Notice", help="Whether those who should know were told."),
-            "message": st.column_config.TextColumn("Message", width="large"),
-        },
-    )
+        text_column("message", "Message", alerts.column("message"), "large"),
+    ]
+    draw_table("alerts_table", columns, _ROWS_HIGH, nothing="–")
     if alerts.cut or len(alerts.rows) == ALERTS_SHOWN:
         st.caption(alerts.cut or f"The newest {ALERTS_SHOWN}; the export has all.")
 

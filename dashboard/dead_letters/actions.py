@@ -78,7 +78,7 @@ def draw_actions(snapshot: Snapshot) -> None:
 
 def draw_last_job() -> None:
     """The way to the job that was asked for last, and to what became of it."""
-    job_id = st.session_state.get(LAST_JOB)
+    job_id = LAST_JOB.get()
     if job_id is not None:
         st.page_link(
             "pages/jobs.py",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
-from dashboard.shared.formats import moment, money, plain, position_text, size
+from dashboard.shared.formats import moment, money, plain, size
+from dashboard.shared.tables import Column, draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
 
-_ROW_PIXELS = 35
+_ROWS_HIGH = 10
 
 
 def draw_detail(identifier: int) -> None:
@@ -119,25 +118,12 @@ def _draw_headers(headers: Headers) -> None:
         st.caption("none")
         return
     shown = [in_a_line(name, value) for name, value in headers]
-    table = pa.table(
-        {
-            "name": [name for name, _ in headers],
-            "value": [each.text for each in shown],
-            "kind": [each.kind for each in shown],
-        }
-    )
-    st.dataframe(
-        table,
-        hide_index=True,
-        placeholder="",
-        height=_ROW_PIXELS * (min(len(headers), 10) + 1) + 2,
-        key="letter_headers",
-        column_config={
-            "name": st.column_config.TextColumn("Name", width=240),
-            "value": st.column_config.TextColumn("Value", width=420),
-            "kind": st.column_config.TextColumn("Shown as", width=90),
-        },
-    )
+    columns = [
+        text_column("name", "Name", [name for name, _ in headers], 240),
+        text_column("value", "Value", [each.text for each in shown], 420),
+        text_column("kind", "Shown as", [each.kind for each in shown], 90),
+    ]
+    draw_table("letter_headers", columns, _ROWS_HIGH)
 
 
 def _draw_history(identifier: int) -> None:
@@ -147,62 +133,27 @@ def _draw_history(identifier: int) -> None:
         st.caption("Never replayed.")
         return
     if replays.rows:
-        st.dataframe(
-            _replays_table(replays),
-            hide_index=True,
-            placeholder="",
-            key="letter_replays",
-            column_config=_replay_columns(),
-        )
+        draw_table("letter_replays", _replay_columns(replays))
     if len(lives) > 1:
         st.caption("The same record's dead letters, oldest first")
-        st.dataframe(
-            _lives_table(lives), hide_index=True, placeholder="", key="letter_lives", column_config=_life_columns()
-        )
+        draw_table("letter_lives", _life_columns(lives))
 
 
-def _replays_table(replays: Rows) -> pa.Table:
-    places = zip(replays.column("topic"), replays.column("partition"), replays.column("offset"), strict=True)
-    return pa.table(
-        {
-            "job": pa.array(replays.column("job_id"), pa.int64()),
-            "state": pa.array([state.replace("_", " ") for state in replays.column("state")], pa.string()),
-            "sent_to": pa.array([position_text(*place) for place in places], pa.string()),
-            "asked_at": pa.array(replays.column("created_at_ms"), pa.timestamp("ms", tz="UTC")),
-            "by": pa.array(replays.column("requested_by"), pa.string()),
-            "error": pa.array(replays.column("error"), pa.string()),
-        }
-    )
+def _replay_columns(replays: Rows) -> list[Column]:
+    return [
+        number_column("job", "Job", replays.column("job_id"), 60, "%d"),
+        text_column("state", "Outcome", [state.replace("_", " ") for state in replays.column("state")], 100),
+        text_column("sent_to", "Sent to", positions(replays), 180),
+        time_column("asked_at", "Asked at", replays.column("created_at_ms")),
+        text_column("by", "By", replays.column("requested_by"), 120),
+        text_column("error", "Error", replays.column("error")),
+    ]
 
 
-def _replay_columns() -> dict[str, ColumnConfig]:
-    config = st.column_config
-    return {
-        "job": config.NumberColumn("Job", format="%d", width=60),
-        "state": config.TextColumn("Outcome", width=100),
-        "sent_to": config.TextColumn("Sent to", width=180),
-        "asked_at": config.DatetimeColumn("Asked at", format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())),
-        "by": config.TextColumn("By", width=120),
-        "error": config.TextColumn("Error"),
-    }
-
-
-def _lives_table(lives: list[DeadLetterView]) -> pa.Table:
-    return pa.table(
-        {
-            "id": pa.array([life.id for life in lives], pa.int64()),
-            "status": pa.array([STATUSES[life.status].label for life in lives], pa.string()),
-            "failed_at": pa.array([life.failed_at_ms for life in lives], pa.timestamp("ms", tz="UTC")),
-            "reason": pa.array([life.reason for life in lives], pa.string()),
-        }
-    )
-
-
-def _life_columns() -> dict[str, ColumnConfig]:
-    config = st.column_config
-    return {
-        "id": config.NumberColumn("Id", format="%d", width=60),
-        "status": config.TextColumn("Status", width=100),
-        "failed_at": config.DatetimeColumn("Failed at", format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())),
-        "reason": config.TextColumn("Reason", width=400),
-    }
+def _life_columns(lives: list[DeadLetterView]) -> list[Column]:
+    return [
+        number_column("id", "Id", [life.id for life in lives], 60, "%d"),
+        text_column("status", "Status", [STATUSES[life.status].label for life in lives], 100),
+        time_column("failed_at", "Failed at", [life.failed_at_ms for life in lives]),
+        text_column("reason", "Reason", [life.reason for life in lives], 400),
+    ]

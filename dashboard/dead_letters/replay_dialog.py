@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import pyarrow as pa
 import streamlit as st
 
 from dashboard.dead_letters.table import show_newest
@@ -13,16 +12,21 @@ from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, shown_errors, writer
 from dashboard.shared.formats import plain
+from dashboard.shared.session import StateKey
+from dashboard.shared.tables import draw_table, number_column, text_column
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import new_request_id, request_replay
 from pipeline.orders.samples import MAX_RATE
 
 LISTED = 200
-LAST_JOB = "letters_last_job"
-_PROPOSAL, _PLANS, _ERROR, _RATE, _FORCE = (
-    f"replay_{name}" for name in ("proposal", "plans", "error", "rate", "force")
-)
+ROWS_HIGH = 8
+LAST_JOB: StateKey[int] = StateKey("letters_last_job")
+_PROPOSAL: StateKey[Proposal] = StateKey("replay_proposal")
+_PLANS: StateKey[dict[bool, Plan]] = StateKey("replay_plans")
+_ERROR: StateKey[str] = StateKey("replay_error")
+_RATE: StateKey[float] = StateKey("replay_rate")
+_FORCE: StateKey[bool] = StateKey("replay_force")
 _WHY_LEFT_OUT = {
     "replaying": "already on the way",
     "replayed": "sent already, outcome not known yet",
@@ -53,15 +57,15 @@ class Plan:
 
 def propose(which: DeadLetterFilter) -> None:
     """Opens the dialog at the next run."""
-    st.session_state[_PROPOSAL] = Proposal(which, new_request_id())
-    st.session_state[_PLANS] = {}
+    _PROPOSAL.set(Proposal(which, new_request_id()))
+    _PLANS.set({})
     for left_over in (_ERROR, _FORCE, _RATE):
-        st.session_state.pop(left_over, None)
+        left_over.pop()
 
 
 def replay_is_proposed() -> bool:
     """Whether the dialog is open."""
-    return _PROPOSAL in st.session_state
+    return _PROPOSAL.is_set()
 
 
 def draw_replay_dialog() -> None:
@@ -71,13 +75,13 @@ def draw_replay_dialog() -> None:
 
 
 def _close() -> None:
-    st.session_state.pop(_PROPOSAL, None)
-    st.session_state.pop(_PLANS, None)
+    _PROPOSAL.pop()
+    _PLANS.pop()
 
 
 @st.dialog("Replay dead letters", width="large", icon=":material/replay:", on_dismiss=_close)
 def _dialog() -> None:
-    proposal = st.session_state.get(_PROPOSAL)
+    proposal = _PROPOSAL.get()
     if proposal is None:
         # Confirmed or cancelled by the click that started this run.
         st.rerun()
@@ -86,14 +90,14 @@ def _dialog() -> None:
 
 
 def _ask(proposal: Proposal) -> None:
-    plan = _plan(proposal, bool(st.session_state.get(_FORCE)))
+    plan = _plan(proposal, bool(_FORCE.get()))
     if plan.total:
         _list(plan)
     else:
         st.info("Nothing to send.", icon=":material/info:")
     _tell_left_out(plan)
-    if plan.force_helps or st.session_state.get(_FORCE):
-        st.checkbox("Send them all the same", key=_FORCE)
+    if plan.force_helps or _FORCE.get():
+        st.checkbox("Send them all the same", key=_FORCE.name)
     st.number_input(
         "Records a second",
         min_value=0.0,
@@ -101,11 +105,11 @@ def _ask(proposal: Proposal) -> None:
         value=0.0,
         step=10.0,
         format="%.10g",
-        key=_RATE,
+        key=_RATE.name,
         help="0 sends as fast as the pipeline allows.",
         width=220,
     )
-    if error := st.session_state.get(_ERROR):
+    if error := _ERROR.get():
         st.error(plain(error), icon=":material/error:")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", on_click=_close, key="replay_cancel")
@@ -120,10 +124,10 @@ def _ask(proposal: Proposal) -> None:
 
 
 def _confirm() -> None:
-    proposal = st.session_state.get(_PROPOSAL)
+    proposal = _PROPOSAL.get()
     if proposal is None:
         return  # the second of two clicks
-    rate, force = float(st.session_state.get(_RATE) or 0.0), bool(st.session_state.get(_FORCE))
+    rate, force = float(_RATE.get() or 0.0), bool(_FORCE.get())
     try:
         with writer() as buffer:
             job_id = request_replay(
@@ -137,31 +141,25 @@ def _confirm() -> None:
                 force=force,
             )
     except OrderPulseError as error:
-        st.session_state[_ERROR] = str(error)
-        st.session_state[_PLANS] = {}
+        _ERROR.set(str(error))
+        _PLANS.set({})
         return
     _close()
     show_newest()
-    st.session_state[LAST_JOB] = job_id
+    LAST_JOB.set(job_id)
     tell(f"Replay job {job_id} is queued")
 
 
 def _list(plan: Plan) -> None:
     goes = "goes back to where it came from" if plan.total == 1 else "go back to where they came from"
     st.markdown(f"**{plan.total:,}** {goes}:")
-    st.dataframe(
-        _table(plan.first),
-        hide_index=True,
-        placeholder="",
-        height=35 * (min(len(plan.first), 8) + 1) + 2,
-        key="replay_list",
-        column_config={
-            "id": st.column_config.NumberColumn("Id", format="%d", width=70),
-            "order_id": st.column_config.TextColumn("Order ID", width=130),
-            "reason": st.column_config.TextColumn("Reason", width=280),
-            "topic": st.column_config.TextColumn("Where to", width=140),
-        },
-    )
+    columns = [
+        number_column("id", "Id", [each.dead_letter_id for each in plan.first], 70, "%d"),
+        text_column("order_id", "Order ID", [each.order_id for each in plan.first], 130),
+        text_column("reason", "Reason", [each.reason for each in plan.first], 280),
+        text_column("topic", "Where to", [each.topic for each in plan.first], 140),
+    ]
+    draw_table("replay_list", columns, ROWS_HIGH)
     if plan.total > len(plan.first):
         st.caption(f"The first {len(plan.first)} are listed, {plan.total - len(plan.first):,} more follow.")
 
@@ -172,22 +170,12 @@ def _tell_left_out(plan: Plan) -> None:
         st.caption(f":material/block: Left out: {parts}.")
 
 
-def _table(listed: tuple[ReplayPreview, ...]) -> pa.Table:
-    return pa.table(
-        {
-            "id": pa.array([each.dead_letter_id for each in listed], pa.int64()),
-            "order_id": pa.array([each.order_id for each in listed], pa.string()),
-            "reason": pa.array([each.reason for each in listed], pa.string()),
-            "topic": pa.array([each.topic for each in listed], pa.string()),
-        }
-    )
-
-
 def _plan(proposal: Proposal, force: bool) -> Plan:
     """The plan, made once a proposal: a long list is not read again at every key stroke."""
-    plans: dict[bool, Plan] = st.session_state.setdefault(_PLANS, {})
+    plans = _PLANS.get() or {}
     if force not in plans:
         plans[force] = _make_plan(proposal.which, force)
+        _PLANS.set(plans)
     return plans[force]
 
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import pyarrow as pa
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.dead_letters.filters import STATUSES
-from dashboard.shared.context import reader, viewer_zone
+from dashboard.shared.context import reader
+from dashboard.shared.session import RenewableKey, StateKey, selected_rows
+from dashboard.shared.tables import (
+    Column,
+    badge_column,
+    draw_selectable_table,
+    money_column,
+    number_column,
+    text_column,
+    time_column,
+)
 from pipeline.buffer import DeadLetterFilter
 from pipeline.buffer.views import Count, DeadLetterView
 
 PAGE_SIZES = (50, 100, 200)
 NEW_CAP = 100
-_SNAPSHOT, _TURN, _SIZE = "letters_snapshot", "letters_turn", "letters_page_size"
-_PAGES_BEGIN, _PAGES_TURN = "letters_pages_begin", "letters_pages_turn"
+_SNAPSHOT: StateKey[Snapshot] = StateKey("letters_snapshot")
+_TABLE = RenewableKey("letters_table_", StateKey("letters_turn"))
+_SIZE: StateKey[int] = StateKey("letters_page_size")
+_FIRST_PAGE: StateKey[int] = StateKey("letters_pages_begin")
+_PAGES = RenewableKey("letters_pages_", StateKey("letters_pages_turn"))
 _ROWS_HIGH = 12
-_ROW_PIXELS = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +76,36 @@ def _marks_at(version: tuple[object, ...]) -> Marks:
 
 def current_snapshot() -> Snapshot | None:
     """What the table shows just now."""
-    snapshot: Snapshot | None = st.session_state.get(_SNAPSHOT)
-    return snapshot
+    return _SNAPSHOT.get()
 
 
 def selected_ids() -> tuple[int, ...]:
     """The selected dead letters, taken from the very rows that were on screen when they were selected."""
     snapshot = current_snapshot()
-    state = st.session_state.get(_table_key())
-    if snapshot is None or state is None:
+    if snapshot is None:
         return ()
     ids = snapshot.ids
-    return tuple(ids[row] for row in state["selection"]["rows"] if row < len(ids))
+    return tuple(ids[row] for row in selected_rows(_TABLE.name) if row < len(ids))
 
 
 def show_newest() -> None:
     """Lets go of the selection and takes the newest dead letters at the next run."""
-    st.session_state.pop(_SNAPSHOT, None)
-    st.session_state[_TURN] = _turn() + 1
+    _SNAPSHOT.pop()
+    _TABLE.renew()
 
 
 def take_snapshot(which: DeadLetterFilter) -> Snapshot:
     """The page of dead letters to show. While rows are selected, the same ones with their newest status."""
-    st.session_state.setdefault(_TURN, 0)
     before = current_snapshot()
     view = _wanted_view(which, before)
     if before is not None and before.view == view and selected_ids():
         snapshot = replace(before, rows=_again(before.ids), marks=marks())
     else:
         snapshot = _read(view, before)
-        # A mark stays at its place when rows move. Another table forgets it, and a click under way goes nowhere.
+        # A selection keeps its index when rows move. Another table forgets it, and a click under way goes nowhere.
         if before is not None and before.ids != snapshot.ids:
-            st.session_state[_TURN] = _turn() + 1
-    st.session_state[_SNAPSHOT] = snapshot
+            _TABLE.renew()
+    _SNAPSHOT.set(snapshot)
     return snapshot
 
 
@@ -126,16 +133,7 @@ def outdated(snapshot: Snapshot) -> bool:
 
 def draw_table(snapshot: Snapshot) -> None:
     """The rows, and the pages below them."""
-    st.dataframe(
-        _table(snapshot.rows),
-        hide_index=True,
-        placeholder="",
-        height=_ROW_PIXELS * (max(1, min(len(snapshot.rows), _ROWS_HIGH)) + 1) + 2,
-        key=_table_key(),
-        on_select="rerun",
-        selection_mode="multi-row",
-        column_config=_columns(),
-    )
+    draw_selectable_table(_TABLE.name, _columns(snapshot.rows), _ROWS_HIGH, "rerun", "multi-row")
 
 
 def draw_pages(snapshot: Snapshot) -> None:
@@ -146,21 +144,26 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.caption(f"{first:,}–{last:,} of {snapshot.count}", width="content")
         st.pagination(
             _pages(snapshot.count, snapshot.view.page_size),
-            default=st.session_state[_PAGES_BEGIN],
+            default=_FIRST_PAGE.get_or(1),
             max_visible_pages=5,
-            key=_pages_key(),
+            key=_PAGES.name,
         )
         st.selectbox(
-            "Rows a page", PAGE_SIZES, key=_SIZE, format_func="{} rows".format, label_visibility="collapsed", width=120
+            "Rows a page",
+            PAGE_SIZES,
+            key=_SIZE.name,
+            format_func="{} rows".format,
+            label_visibility="collapsed",
+            width=120,
         )
 
 
 def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
-    size = st.session_state.get(_SIZE) or PAGE_SIZES[0]
+    size = _SIZE.get() or PAGE_SIZES[0]
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
         _begin_pages_at(1)
-    return View(which, st.session_state.get(_pages_key(), st.session_state[_PAGES_BEGIN]), size)
+    return View(which, StateKey[int](_PAGES.name).get_or(_FIRST_PAGE.get_or(1)), size)
 
 
 def _read(view: View, before: Snapshot | None) -> Snapshot:
@@ -187,61 +190,21 @@ def _pages(count: Count, page_size: int) -> int:
 
 
 def _begin_pages_at(page: int) -> None:
-    # The box of pages remembers what was chosen in it; where somebody has to begin anew, it is another box.
-    st.session_state[_PAGES_BEGIN] = page
-    st.session_state[_PAGES_TURN] = st.session_state.get(_PAGES_TURN, 0) + 1
+    # The box of pages remembers what was chosen in it; where somebody has to start over, it is another box.
+    _FIRST_PAGE.set(page)
+    _PAGES.renew()
 
 
-def _pages_key() -> str:
-    return f"letters_pages_{st.session_state.get(_PAGES_TURN, 0)}"
-
-
-def _turn() -> int:
-    turn: int = st.session_state.get(_TURN, 0)
-    return turn
-
-
-def _table_key() -> str:
-    return f"letters_table_{_turn()}"
-
-
-def _table(rows: tuple[DeadLetterView, ...]) -> pa.Table:
-    def column(kind: pa.DataType, values: list[object]) -> pa.Array:
-        return pa.array(values, kind)
-
-    time = pa.timestamp("ms", tz="UTC")
-    return pa.table(
-        {
-            "status": column(pa.list_(pa.string()), [[STATUSES[row.status].label] for row in rows]),
-            "order_id": column(pa.string(), [row.order_id for row in rows]),
-            "product": column(pa.string(), [row.product for row in rows]),
-            "price": column(pa.float64(), [None if row.price_cents is None else row.price_cents / 100 for row in rows]),
-            "created_at": column(time, [row.created_at_ms for row in rows]),
-            "reason": column(pa.string(), [row.reason for row in rows]),
-            "attempts": column(pa.int64(), [row.attempts for row in rows]),
-            "source": column(pa.string(), [row.source for row in rows]),
-            "failed_at": column(time, [row.failed_at_ms for row in rows]),
-            "id": column(pa.int64(), [row.id for row in rows]),
-        }
-    )
-
-
-def _columns() -> dict[str, ColumnConfig]:
-    config, zone = st.column_config, str(viewer_zone())
-    return {
-        "status": config.MultiselectColumn(
-            "Status",
-            options=[badge.label for badge in STATUSES.values()],
-            color=[badge.color for badge in STATUSES.values()],
-            width=95,
-        ),
-        "order_id": config.TextColumn("Order ID", width=120),
-        "product": config.TextColumn("Product", width=115),
-        "price": config.NumberColumn("Price", format="%,.2f", width=75),
-        "created_at": config.DatetimeColumn("Timestamp", format="YYYY-MM-DD HH:mm:ss", timezone=zone, width=142),
-        "reason": config.TextColumn("Reason", width=200),
-        "attempts": config.NumberColumn("Attempts", width=72),
-        "source": config.TextColumn("Source", width=140),
-        "failed_at": config.DatetimeColumn("Failed at", format="YYYY-MM-DD HH:mm:ss", timezone=zone, width=150),
-        "id": config.NumberColumn("Id", format="%d", width=70),
-    }
+def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:
+    return [
+        badge_column("status", "Status", [row.status for row in rows], STATUSES, 95),
+        text_column("order_id", "Order ID", [row.order_id for row in rows], 120),
+        text_column("product", "Product", [row.product for row in rows], 115),
+        money_column("price", "Price", [row.price_cents for row in rows], 75),
+        time_column("created_at", "Timestamp", [row.created_at_ms for row in rows], 142),
+        text_column("reason", "Reason", [row.reason for row in rows], 200),
+        number_column("attempts", "Attempts", [row.attempts for row in rows], 72),
+        text_column("source", "Source", [row.source for row in rows], 140),
+        time_column("failed_at", "Failed at", [row.failed_at_ms for row in rows], 150),
+        number_column("id", "Id", [row.id for row in rows], 70, "%d"),
+    ]

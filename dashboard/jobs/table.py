@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 
-import pyarrow as pa
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.asking import refusal, tell
 from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, viewer_zone, writer
 from dashboard.shared.facts import draw_facts
-from dashboard.shared.formats import moment, position_text
+from dashboard.shared.formats import moment
+from dashboard.shared.session import StateKey
+from dashboard.shared.tables import (
+    Column,
+    badge_column,
+    draw_table,
+    number_column,
+    positions,
+    share_column,
+    text_column,
+    time_column,
+)
 from pipeline.buffer.views import JobView, Rows
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import cancel
@@ -29,9 +38,12 @@ STATES: Badges = {
     "failed": Badge("Failed", "red"),
 }
 KIND_LABELS = {"produce": "Produce", "replay": "Replay"}
+ChoiceShown = tuple[tuple[int, ...], JobView | None]
+"""The jobs that one can choose from, and the chosen one."""
 _ENDED = ("cancelled", "done", "failed")
-_CHOSEN, _DRAWN = "jobs_chosen", "jobs_drawn"
-_ROW_PIXELS = 35
+_CHOSEN: StateKey[int] = StateKey("jobs_chosen")
+_DRAWN: StateKey[ChoiceShown] = StateKey("jobs_drawn")
+_ROWS_HIGH = 10
 
 
 def watch_jobs() -> bool:
@@ -44,22 +56,22 @@ def watch_jobs() -> bool:
         _draw_list(jobs)
     else:
         st.caption("No jobs yet: what is produced or replayed is followed here.")
-    return _what_choice_shows(jobs) != st.session_state.get(_DRAWN)
+    return _what_choice_shows(jobs) != _DRAWN.get()
 
 
 def choose_job() -> JobView | None:
     """Draws the box to choose a job from; returns the chosen one, the newest until somebody chooses."""
     _take_job_of_link()
     jobs = {job.id: job for job in reader().jobs(LISTED)}
-    st.session_state[_DRAWN] = _what_choice_shows(list(jobs.values()))
+    _DRAWN.set(_what_choice_shows(list(jobs.values())))
     if not jobs:
         return None
-    linked = st.session_state.get(_CHOSEN)
+    linked = _CHOSEN.get()
     if linked is not None and linked not in jobs and (older := reader().job(linked)):
         jobs[linked] = older
     if linked not in jobs:
-        st.session_state[_CHOSEN] = next(iter(jobs))
-    chosen = st.selectbox("Job", list(jobs), format_func=lambda each: _title(jobs[each]), key=_CHOSEN, width=320)
+        _CHOSEN.set(next(iter(jobs)))
+    chosen = st.selectbox("Job", list(jobs), format_func=lambda each: _title(jobs[each]), key=_CHOSEN.name, width=320)
     return jobs[chosen]
 
 
@@ -116,14 +128,7 @@ def _draw_running(job: JobView) -> None:
 
 
 def _draw_list(jobs: list[JobView]) -> None:
-    st.dataframe(
-        _jobs_table(jobs),
-        hide_index=True,
-        placeholder="",
-        height=_ROW_PIXELS * (min(len(jobs), 10) + 1) + 2,
-        key="jobs_list",
-        column_config=_job_columns(),
-    )
+    draw_table("jobs_list", _job_columns(jobs), _ROWS_HIGH)
 
 
 def _cancel(job_id: int) -> None:
@@ -137,14 +142,14 @@ def _cancel(job_id: int) -> None:
 def _take_job_of_link() -> None:
     wanted = st.query_params.get(JOB_PARAMETER, "")
     if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
-        st.session_state[_CHOSEN] = int(wanted)
+        _CHOSEN.set(int(wanted))
     if wanted:
         del st.query_params[JOB_PARAMETER]
 
 
-def _what_choice_shows(jobs: list[JobView]) -> tuple[object, ...]:
+def _what_choice_shows(jobs: list[JobView]) -> ChoiceShown:
     """What the part of the page that stands still depends on."""
-    chosen = st.session_state.get(_CHOSEN)
+    chosen = _CHOSEN.get()
     return tuple(job.id for job in jobs), next((job for job in jobs if job.id == chosen), None)
 
 
@@ -165,86 +170,38 @@ def _how_far(job: JobView) -> str:
     return ", ".join(parts)
 
 
-def _jobs_table(jobs: list[JobView]) -> pa.Table:
-    def whole(values: list[int | None]) -> pa.Array:
-        return pa.array(values, pa.int64())
-
-    def time(values: list[int | None]) -> pa.Array:
-        return pa.array(values, pa.timestamp("ms", tz="UTC"))
-
-    return pa.table(
-        {
-            "id": whole([job.id for job in jobs]),
-            "kind": pa.array([KIND_LABELS[job.kind] for job in jobs], pa.string()),
-            "state": pa.array([[STATES[job.state].label] for job in jobs], pa.list_(pa.string())),
-            "progress": pa.array([_share(job) for job in jobs], pa.float64()),
-            "done": whole([job.done for job in jobs]),
-            "failed": whole([job.failed for job in jobs]),
-            "total": whole([job.total for job in jobs]),
-            "recovered": whole([job.recovered if job.kind == "replay" else None for job in jobs]),
-            "dead_again": whole([job.dead_again if job.kind == "replay" else None for job in jobs]),
-            "by": pa.array([job.requested_by for job in jobs], pa.string()),
-            "asked_at": time([job.created_at_ms for job in jobs]),
-            "ended_at": time([job.finished_at_ms for job in jobs]),
-            "error": pa.array([job.error for job in jobs], pa.string()),
-        }
-    )
+def _job_columns(jobs: list[JobView]) -> list[Column]:
+    return [
+        number_column("id", "Job", [job.id for job in jobs], 60, "%d"),
+        text_column("kind", "Kind", [KIND_LABELS[job.kind] for job in jobs], 80),
+        badge_column("state", "State", [job.state for job in jobs], STATES, 100),
+        share_column("progress", "Progress", [_share(job) for job in jobs], 130),
+        number_column("done", "Done", [job.done for job in jobs], 70, "localized"),
+        number_column("failed", "Failed", [job.failed for job in jobs], 65, "localized"),
+        number_column("total", "Total", [job.total for job in jobs], 70, "localized"),
+        number_column("recovered", "Recovered", [_of_replay(job, job.recovered) for job in jobs], 90, "localized"),
+        number_column("dead_again", "Dead again", [_of_replay(job, job.dead_again) for job in jobs], 95, "localized"),
+        text_column("by", "Requested by", [job.requested_by for job in jobs], 110),
+        time_column("asked_at", "Asked at", [job.created_at_ms for job in jobs], 150),
+        time_column("ended_at", "Ended at", [job.finished_at_ms for job in jobs], 150),
+        text_column("error", "Error", [job.error for job in jobs], 240),
+    ]
 
 
-def _job_columns() -> dict[str, ColumnConfig]:
-    config, zone, time = st.column_config, str(viewer_zone()), "YYYY-MM-DD HH:mm:ss"
-    return {
-        "id": config.NumberColumn("Job", format="%d", width=60),
-        "kind": config.TextColumn("Kind", width=80),
-        "state": config.MultiselectColumn(
-            "State",
-            options=[badge.label for badge in STATES.values()],
-            color=[badge.color for badge in STATES.values()],
-            width=100,
-        ),
-        "progress": config.ProgressColumn("Progress", min_value=0, max_value=1, format="percent", width=130),
-        "done": config.NumberColumn("Done", format="localized", width=70),
-        "failed": config.NumberColumn("Failed", format="localized", width=65),
-        "total": config.NumberColumn("Total", format="localized", width=70),
-        "recovered": config.NumberColumn("Recovered", format="localized", width=90),
-        "dead_again": config.NumberColumn("Dead again", format="localized", width=95),
-        "by": config.TextColumn("Requested by", width=110),
-        "asked_at": config.DatetimeColumn("Asked at", format=time, timezone=zone, width=150),
-        "ended_at": config.DatetimeColumn("Ended at", format=time, timezone=zone, width=150),
-        "error": config.TextColumn("Error", width=240),
-    }
+def _of_replay(job: JobView, count: int) -> int | None:
+    return count if job.kind == "replay" else None
 
 
 def _draw_ledger(items: Rows, total: int) -> None:
     st.markdown("**Dead letters of this job**")
-    st.dataframe(
-        _ledger_table(items),
-        hide_index=True,
-        placeholder="",
-        height=_ROW_PIXELS * (max(1, min(len(items.rows), 10)) + 1) + 2,
-        key="jobs_ledger",
-        column_config={
-            "id": st.column_config.NumberColumn("Dead letter", format="%d", width=90),
-            "state": st.column_config.TextColumn("Outcome", width=100),
-            "order_id": st.column_config.TextColumn("Order ID", width=130),
-            "reason": st.column_config.TextColumn("Reason", width=300),
-            "sent_to": st.column_config.TextColumn("Sent to", width=180),
-            "error": st.column_config.TextColumn("Error", width=240),
-        },
-    )
+    columns = [
+        number_column("id", "Dead letter", items.column("dead_letter_id"), 90, "%d"),
+        text_column("state", "Outcome", [state.replace("_", " ") for state in items.column("state")], 100),
+        text_column("order_id", "Order ID", items.column("order_id"), 130),
+        text_column("reason", "Reason", items.column("reason"), 300),
+        text_column("sent_to", "Sent to", positions(items), 180),
+        text_column("error", "Error", items.column("error"), 240),
+    ]
+    draw_table("jobs_ledger", columns, _ROWS_HIGH)
     if total > len(items.rows):
         st.caption(f"The first {len(items.rows):,} of {total:,} are shown.")
-
-
-def _ledger_table(items: Rows) -> pa.Table:
-    places = zip(items.column("topic"), items.column("partition"), items.column("offset"), strict=True)
-    return pa.table(
-        {
-            "id": pa.array(items.column("dead_letter_id"), pa.int64()),
-            "state": pa.array([state.replace("_", " ") for state in items.column("state")], pa.string()),
-            "order_id": pa.array(items.column("order_id"), pa.string()),
-            "reason": pa.array(items.column("reason"), pa.string()),
-            "sent_to": pa.array([position_text(*place) for place in places], pa.string()),
-            "error": pa.array(items.column("error"), pa.string()),
-        }
-    )

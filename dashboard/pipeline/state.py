@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
-import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, shown_errors, viewer_zone
+from dashboard.shared.context import now_ms, shown_errors
 from dashboard.shared.formats import ago, number, per_second, plain, size
 from dashboard.shared.snapshots import snapshots
+from dashboard.shared.tables import draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer import Reader
 from pipeline.buffer.views import Rows
 from pipeline.errors import KafkaUnavailableError
@@ -25,7 +27,6 @@ CARD_WIDTH = 150
 ROLE_WIDTH = 232
 KEY_SHOWN = 60
 _ROWS_HIGH = 8
-_ROW_PIXELS = 35
 _BADGES = {
     "running": ("green", ":material/check_circle:"),
     "starting": ("blue", ":material/progress_activity:"),
@@ -55,9 +56,31 @@ class RoleView:
         """Whether what it last said still holds."""
         return self.state not in ("silent", "stopped", "not started")
 
-    def figure(self, name: str) -> Any:
-        """One of its own numbers, None where it does not tell."""
-        return self.status.figures.get(name) if self.status else None
+    def number(self, name: str) -> float | None:
+        """One of its own figures; None where it does not tell."""
+        value = self.status.figures.get(name) if self.status else None
+        return None if value is None else float(value)
+
+    def text(self, name: str) -> str:
+        """One of its own words; empty where it does not tell."""
+        return str((self.status.figures.get(name) if self.status else None) or "")
+
+    def lags(self) -> list[PartitionLag]:
+        """How far it has read each of its partitions; none where it does not tell."""
+        partitions = (self.status.figures.get("partitions") if self.status else None) or {}
+        return [
+            PartitionLag(partition, self.name, figures["next_offset"], figures["lag"])
+            for partition, figures in partitions.items()
+        ]
+
+
+class PartitionLag(NamedTuple):
+    """A partition as `orders[0]`, and how far its reader is."""
+
+    partition: str
+    processor: str
+    next_offset: int
+    lag: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +90,7 @@ class Waiting:
     parked: int
     outbox: int
     parked_rows: Rows
-    places: Rows
+    partitions: Rows
     events: Rows
     file_bytes: int
 
@@ -102,7 +125,7 @@ def draw_state(places: Places) -> None:
         _draw_roles(roles, now)
     with places.lag:
         _draw_lag(roles)
-    draw_waiting = ((places.parked, _draw_parked), (places.events, _draw_events), (places.read, _draw_places))
+    draw_waiting = ((places.parked, _draw_parked), (places.events, _draw_events), (places.read, _draw_partitions))
     for place, draw in draw_waiting:
         with place:
             if waiting is None:
@@ -147,7 +170,7 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
             st.error(f"**{role.name}** fails: {plain(role.detail)}", icon=":material/error:")
         elif role.state == "waiting":
             st.warning(f"**{role.name}** waits: {plain(role.detail)}", icon=":material/hourglass_top:")
-    for problem in sorted({str(error) for role in roles if (error := role.figure("rules_error"))}):
+    for problem in sorted({error for role in roles if (error := role.text("rules_error"))}):
         st.error(
             f"The rules file is refused, the rules before it stay: {plain(problem)}", icon=":material/rule_settings:"
         )
@@ -175,7 +198,7 @@ def _draw_cluster(roles: list[RoleView]) -> None:
         f"schemas from {'registry ' if settings().schema_registry_url else ''}`{settings().schemas_from}`",
     ]
     # More than one for a moment, while the processors notice a changed file one after the other.
-    versions = sorted({str(version) for role in roles if (version := role.figure("rules_version"))})
+    versions = sorted({version for role in roles if (version := role.text("rules_version"))})
     if versions:
         told.append("rules " + ", ".join(f"`{version}`" for version in versions))
     st.markdown(" · ".join(told))
@@ -202,9 +225,9 @@ def _card(label: str, value: str, explanation: str) -> None:
 def _sum(roles: list[RoleView], role: str, figure: str) -> float | None:
     """Over all instances of a role that speak; None when none of them tells."""
     told = [
-        float(value)
+        value
         for view in roles
-        if view.status and view.status.role == role and view.speaks and (value := view.figure(figure)) is not None
+        if view.status and view.status.role == role and view.speaks and (value := view.number(figure)) is not None
     ]
     return sum(told) if told else None
 
@@ -225,12 +248,12 @@ def _role_text(role: RoleView, now: int) -> str:
     lines = [f"**{role.name}** :{color}-badge[{icon} {role.state}]"]
     if role.status:
         told = [f"heard {ago(role.status.heartbeat_at_ms, now)}"]
-        if role.figure("lag") is not None:
-            told.append(f"lag {number(int(role.figure('lag')))}")
-        if role.figure("rate_per_s") is not None:
-            told.append(per_second(float(role.figure("rate_per_s"))))
-        if role.figure("job") is not None:
-            told.append(f"job {role.figure('job')}")
+        if (lag := role.number("lag")) is not None:
+            told.append(f"lag {_whole(lag)}")
+        if (rate := role.number("rate_per_s")) is not None:
+            told.append(per_second(rate))
+        if job := role.text("job"):
+            told.append(f"job {job}")
         lines.append(f":small[:gray[{' · '.join(told)}]]")
     if role.detail:
         lines.append(f":small[{plain(role.detail)}]")
@@ -241,26 +264,17 @@ def _role_text(role: RoleView, now: int) -> str:
 
 
 def _draw_lag(roles: list[RoleView]) -> None:
-    told = [
-        (partition, role.name, figures["next_offset"], figures["lag"])
-        for role in roles
-        if role.speaks
-        for partition, figures in (role.figure("partitions") or {}).items()
-    ]
-    if not told:
+    lags = sorted(lag for role in roles if role.speaks for lag in role.lags())
+    if not lags:
         st.caption("No processor has a partition.")
         return
-    names, readers, offsets, lags = zip(*sorted(told), strict=True)
-    _draw_table(
-        "pipeline_lag",
-        pa.table({"partition": names, "processor": readers, "next_offset": offsets, "lag": lags}),
-        {
-            "partition": "Partition",
-            "processor": "Processor",
-            "next_offset": st.column_config.NumberColumn("Next offset", format="localized"),
-            "lag": st.column_config.NumberColumn("Lag", format="localized"),
-        },
-    )
+    columns = [
+        text_column("partition", "Partition", [each.partition for each in lags]),
+        text_column("processor", "Processor", [each.processor for each in lags]),
+        number_column("next_offset", "Next offset", [each.next_offset for each in lags], number_format="localized"),
+        number_column("lag", "Lag", [each.lag for each in lags], number_format="localized"),
+    ]
+    draw_table("pipeline_lag", columns, _ROWS_HIGH, nothing=None)
 
 
 def _draw_parked(waiting: Waiting, now: int) -> None:
@@ -268,28 +282,20 @@ def _draw_parked(waiting: Waiting, now: int) -> None:
     if not rows.rows:
         st.caption(rows.cut or "Nothing waits for a retry.")
         return
-    places = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
-    _draw_table(
-        "pipeline_parked",
-        pa.table(
-            {
-                "position": [f"{topic}[{partition}] offset {offset}" for topic, partition, offset in places],
-                "key": [_key(key) for key in rows.column("key")],
-                "attempts": rows.column("attempts"),
-                "due": [_due(due_at_ms, now) for due_at_ms in rows.column("due_at_ms")],
-                "reason": pa.array(rows.column("reason"), pa.string()),
-            }
+    columns = [
+        text_column("position", "Position", positions(rows)),
+        text_column("key", "Key", [_key(key) for key in rows.column("key")]),
+        number_column("attempts", "Attempts", rows.column("attempts"), "small"),
+        text_column(
+            "due",
+            "Due in",
+            [_due(due_at_ms, now) for due_at_ms in rows.column("due_at_ms")],
+            "small",
+            "`waits`: an earlier record of the same key goes first.",
         ),
-        {
-            "position": "Position",
-            "key": "Key",
-            "attempts": st.column_config.NumberColumn("Attempts", width="small"),
-            "due": st.column_config.TextColumn(
-                "Due in", help="`waits`: an earlier record of the same key goes first.", width="small"
-            ),
-            "reason": st.column_config.TextColumn("Reason", width="large"),
-        },
-    )
+        text_column("reason", "Reason", rows.column("reason"), "large"),
+    ]
+    draw_table("pipeline_parked", columns, _ROWS_HIGH, nothing=None)
     if waiting.parked > len(rows.rows):
         st.caption(f"The {len(rows.rows)} that are due first, of {number(waiting.parked)}.")
 
@@ -314,86 +320,55 @@ def _draw_events(waiting: Waiting, now: int) -> None:
     if not rows.rows:
         st.caption(rows.cut or "Nothing has happened that an operator should know of.")
         return
-    _draw_table(
-        "pipeline_events",
-        pa.table(
-            {
-                "at": pa.array(rows.column("at_ms"), pa.timestamp("ms", "UTC")),
-                "level": rows.column("level"),
-                "role": rows.column("role"),
-                "message": rows.column("message"),
-            }
-        ),
-        {
-            "at": _time_column("Time"),
-            "level": st.column_config.TextColumn("Level", width="small"),
-            "role": st.column_config.TextColumn("Role", width="small"),
-            "message": st.column_config.TextColumn("Message", width="large"),
-        },
-    )
+    columns = [
+        time_column("at", "Time", rows.column("at_ms")),
+        text_column("level", "Level", rows.column("level"), "small"),
+        text_column("role", "Role", rows.column("role"), "small"),
+        text_column("message", "Message", rows.column("message"), "large"),
+    ]
+    draw_table("pipeline_events", columns, _ROWS_HIGH, nothing=None)
 
 
-def _draw_places(waiting: Waiting, now: int) -> None:
-    rows = waiting.places
+def _draw_partitions(waiting: Waiting, now: int) -> None:
+    rows = waiting.partitions
     if not rows.rows:
         st.caption(rows.cut or "Nothing has been read yet.")
         return
-    generations = _generations(rows)
-    _draw_table(
-        "pipeline_places",
-        pa.table(
-            {
-                "role": rows.column("role"),
-                "topic": rows.column("topic"),
-                "partition": rows.column("partition"),
-                "generation": [generations[identity] for identity in _identities(rows)],
-                "next_offset": rows.column("next_offset"),
-                "first_seen": pa.array(rows.column("first_seen_ms"), pa.timestamp("ms", "UTC")),
-                "cluster": rows.column("cluster_id"),
-            }
+    columns = [
+        text_column("role", "Role", rows.column("role")),
+        text_column("topic", "Topic", rows.column("topic")),
+        number_column("partition", "Partition", rows.column("partition"), "small"),
+        text_column(
+            "generation",
+            "Generation",
+            _generations(_identities(rows)),
+            "small",
+            "A wiped cluster or a recreated topic begins another one.",
         ),
-        {
-            "role": "Role",
-            "topic": "Topic",
-            "partition": st.column_config.NumberColumn("Partition", width="small"),
-            "generation": st.column_config.TextColumn(
-                "Generation", help="A wiped cluster or a topic made anew begins another one.", width="small"
-            ),
-            "next_offset": st.column_config.NumberColumn("Next offset", format="localized"),
-            "first_seen": _time_column("First seen"),
-            "cluster": "Cluster",
-        },
-    )
+        number_column("next_offset", "Next offset", rows.column("next_offset"), number_format="localized"),
+        time_column("first_seen", "First seen", rows.column("first_seen_ms")),
+        text_column("cluster", "Cluster", rows.column("cluster_id")),
+    ]
+    draw_table("pipeline_places", columns, _ROWS_HIGH, nothing=None)
     if rows.cut:
         st.caption(rows.cut)
 
 
-def _identities(rows: Rows) -> list[tuple[str, int, str, str]]:
-    columns = (rows.column(name) for name in ("topic", "first_seen_ms", "cluster_id", "topic_id"))
-    return list(zip(*columns, strict=True))
+class _Identity(NamedTuple):
+    """A topic's identity, sorted by the time at which it was first seen."""
+
+    topic: str
+    first_seen_ms: int
+    cluster_id: str
+    topic_id: str
 
 
-def _generations(rows: Rows) -> dict[tuple[str, int, str, str], str]:
-    """Each topic identity as `2 of 3`, counted by the time at which it was first seen."""
-    known: dict[str, list[tuple[str, int, str, str]]] = {}
-    for identity in sorted(set(_identities(rows))):
-        known.setdefault(identity[0], []).append(identity)
-    return {
-        identity: f"{index} of {len(identities)}"
-        for identities in known.values()
-        for index, identity in enumerate(identities, 1)
-    }
+def _identities(rows: Rows) -> list[_Identity]:
+    columns = (rows.column(name) for name in _Identity._fields)
+    return [_Identity(*cells) for cells in zip(*columns, strict=True)]
 
 
-def _draw_table(key: str, table: pa.Table, columns: dict[str, Any]) -> None:
-    st.dataframe(
-        table,
-        key=key,
-        hide_index=True,
-        height=_ROW_PIXELS * (min(table.num_rows, _ROWS_HIGH) + 1) + 2,
-        column_config=columns,
-    )
-
-
-def _time_column(label: str) -> Any:
-    return st.column_config.DatetimeColumn(label, format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone()))
+def _generations(identities: list[_Identity]) -> list[str]:
+    """Of each topic identity which of its topic's it is, as `2 of 3`, counted by the time it was first seen."""
+    known = {topic: list(of_topic) for topic, of_topic in groupby(sorted(set(identities)), key=attrgetter("topic"))}
+    return [f"{known[each.topic].index(each) + 1} of {len(known[each.topic])}" for each in identities]

@@ -6,9 +6,10 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import plain
+from dashboard.shared.session import StateKey
 from pipeline.settings import variable_of
 
-_NOTICE = "notice"
+_NOTICE: StateKey[str] = StateKey("notice")
 
 
 def requested_by() -> str:
@@ -23,11 +24,11 @@ def refusal() -> str | None:
 
 def tell(notice: str) -> None:
     """Keeps a line for the next run of the page: what a callback draws itself is gone with its run."""
-    st.session_state[_NOTICE] = notice
+    _NOTICE.set(notice)
 
 
 def show_notice() -> None:
     """Shows the line that was kept, once."""
-    notice = st.session_state.pop(_NOTICE, None)
+    notice = _NOTICE.pop()
     if notice is not None:
         st.toast(plain(notice), icon=":material/info:", duration="long")

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import streamlit as st
-
 from dashboard.shared.context import now_ms
+from dashboard.shared.session import StateKey
 
 FRESH_MS = 60_000
-"""Files that were made so long ago are made anew when their popover is opened again."""
+"""Files that are older are made again when their popover is opened again."""
 KEPT_MS = 10_000
 """How soon somebody opens a popover again and presses at once."""
 
@@ -41,7 +40,8 @@ def kept_files(
     They are those of the moment at which it was opened, as long as they are the `wanted` ones.
     """
     now = now_ms()
-    kept: _Kept | None = st.session_state.get(key)
+    state: StateKey[_Kept] = StateKey(key)
+    kept = state.get()
     if kept is not None and (kept.wanted != wanted or kept.old(now, is_open)):
         kept = None
     if is_open:
@@ -52,15 +52,15 @@ def kept_files(
         return None
     if not is_open and kept.closed_at_ms is None:
         kept.closed_at_ms = now
-    st.session_state[key] = kept
+    state.set(kept)
     return kept.contents
 
 
 def has_files(key: str) -> bool:
     """Whether files are kept there."""
-    return key in st.session_state
+    return StateKey[_Kept](key).is_set()
 
 
 def forget_files(key: str) -> None:
     """Keeps none there any longer."""
-    st.session_state.pop(key, None)
+    StateKey[_Kept](key).pop()

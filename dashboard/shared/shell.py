@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -13,36 +14,46 @@ from dashboard.shared.autostart import pipeline_trouble
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import shown_errors
 from dashboard.shared.formats import plain
+from dashboard.shared.session import StateKey
 from dashboard.shared.sidebar import job_drawer
 
 ENTRY = "streamlit_app.py"
-_ENTERED = "entered"
-_LIVE = "has_live_part"
-_WANTED = "wanted_page"
+_ENTERED: StateKey[bool] = StateKey("entered")
+_LIVE: StateKey[bool] = StateKey("has_live_part")
+_WANTED: StateKey[WantedPage] = StateKey("wanted_page")
+
+
+class WantedPage(NamedTuple):
+    """The page that an address named, and the address's query."""
+
+    name: str
+    query: dict[str, str]
 
 
 def enter() -> None:
     """The entry script has run in this session: pages may."""
-    st.session_state[_ENTERED] = True
-    st.session_state[_LIVE] = False
+    _ENTERED.set(True)
+    _LIVE.set(False)
 
 
 def begin_page(title: str, icon: str) -> None:
     """The first call of every page. A page that was opened before the entry script ran goes there first, and back."""
     # Streamlit may run a page's file before the entry script, which says who may enter and draws the sidebar.
-    if not st.session_state.get(_ENTERED):
+    if not _ENTERED.get():
         name = urlsplit(st.context.url or "").path.rpartition("/")[2]
-        st.session_state[_WANTED] = (name, st.query_params.to_dict())
+        _WANTED.set(WantedPage(name, st.query_params.to_dict()))
         st.switch_page(ENTRY)
     st.title(f"{icon} {title}")
 
 
 def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:
     """After st.navigation: opens the page that somebody's address named before the entry script had run."""
-    name, query = st.session_state.pop(_WANTED, ("", {}))
+    wanted = _WANTED.pop()
+    if wanted is None or not wanted.name:
+        return
     for page in pages:
-        if name and page.url_path == name:
-            st.switch_page(page, query_params=query)
+        if page.url_path == wanted.name:
+            st.switch_page(page, query_params=wanted.query)
 
 
 def live(
@@ -53,7 +64,7 @@ def live(
     One a page: each costs the server a run of its own. `containers` are those outside of it that `render` draws in;
     `longest_wait_ms` is for what people wait for with their eyes on it, and shortens the refresh of the settings.
     """
-    st.session_state[_LIVE] = True
+    _LIVE.set(True)
     draw_job = job_drawer()
 
     @st.fragment(run_every=refresh_every_s(settings().refresh_ms, longest_wait_ms))
@@ -80,7 +91,7 @@ def refresh_every_s(refresh_ms: int, longest_wait_ms: int | None = None) -> floa
 
 def end_page() -> None:
     """The last call of the entry script: a page without a live part still shows how the sidebar's job goes."""
-    if not st.session_state[_LIVE]:
+    if not _LIVE.get():
         live(lambda: None)
     _settle_memory()
 

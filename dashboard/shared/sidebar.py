@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shared.configuration import ICON, settings
 from dashboard.shared.context import now_ms, writer
 from dashboard.shared.formats import plain
+from dashboard.shared.session import StateKey
 from dashboard.shared.snapshots import newest_job
 from pipeline.buffer.views import JobView
 from pipeline.errors import OrderPulseError
@@ -18,9 +20,9 @@ from pipeline.settings import variable_of
 
 REQUESTED_BY = "app"
 OUTCOME_SHOWN_MS = 60_000
-_REQUEST_ID = "produce_request_id"
-_ANSWER = "sidebar_answer"
-_JOB_CONTAINER = "job_container"
+_REQUEST_ID: StateKey[str] = StateKey("produce_request_id")
+_ANSWER: StateKey[str] = StateKey("sidebar_answer")
+_JOB_CONTAINER: StateKey[DeltaGenerator] = StateKey("job_container")
 _ENDS = {
     "done": (":material/check_circle:", "sent"),
     "cancelled": (":material/cancel:", "sent before it was cancelled"),
@@ -40,12 +42,12 @@ def sidebar() -> None:
             st.caption(f":material/lock: Read-only ({variable_of('read_only')}): nothing can be produced or cancelled.")
         _produce_form()
         _show_answer()
-        st.session_state[_JOB_CONTAINER] = st.container(key="job")
+        _JOB_CONTAINER.set(st.container(key="job"))
 
 
 def job_drawer() -> Callable[[], None]:
     """What draws the newest job into its container in the sidebar; call it in the page's live part."""
-    container = st.session_state.get(_JOB_CONTAINER)
+    container = _JOB_CONTAINER.get()
 
     def draw() -> None:
         if container is not None:
@@ -105,7 +107,8 @@ def _draw_outcome(job: JobView) -> None:
 def _produce_form() -> None:
     # The id stands for this rendering of the form. It is in the button's key too: a second click on the same rendering
     # is the same request, and one that arrives after the next rendering belongs to a button that is no more.
-    request_id = st.session_state.setdefault(_REQUEST_ID, new_request_id())
+    request_id = _REQUEST_ID.get() or new_request_id()
+    _REQUEST_ID.set(request_id)
     locked = settings().read_only
     with st.form("produce", border=False):
         count, rate = st.columns(2)
@@ -189,7 +192,7 @@ def _produce(request_id: str) -> None:
     def ask() -> None:
         with writer() as buffer:
             request_produce(settings(), buffer, now_ms, request, REQUESTED_BY, request_id)
-        state[_REQUEST_ID] = new_request_id()
+        _REQUEST_ID.set(new_request_id())
 
     _answer(ask)
 
@@ -204,14 +207,14 @@ def _cancel(job_id: int) -> None:
 
 def _answer(ask: Callable[[], None]) -> None:
     """Does what was asked for; what speaks against it is shown by the run that follows."""
-    st.session_state.pop(_ANSWER, None)
+    _ANSWER.pop()
     try:
         ask()
     except OrderPulseError as error:
-        st.session_state[_ANSWER] = str(error)
+        _ANSWER.set(str(error))
 
 
 def _show_answer() -> None:
-    problem = st.session_state.pop(_ANSWER, "")
+    problem = _ANSWER.pop()
     if problem:
         st.error(plain(problem), icon=":material/error:")

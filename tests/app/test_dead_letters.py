@@ -22,7 +22,8 @@ OpenPage = Callable[..., AppTest]
 
 def select(app: AppTest, *rows: int) -> AppTest:
     """Selects rows of the table by their place, as the browser tells it."""
-    turn = app.session_state["letters_turn"]
+    known = app.session_state
+    turn = known["letters_turn"] if "letters_turn" in known else 0  # noqa: SIM401 - it has no `get`
     app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return app.run()
 

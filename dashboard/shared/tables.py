@@ -1,0 +1,138 @@
+"""Tables: each column is declared once, with its cells, their Arrow type and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboard.shared.badges import Badges
+from dashboard.shared.context import viewer_zone
+from dashboard.shared.formats import position_text
+from pipeline.buffer.views import Rows
+
+if TYPE_CHECKING:
+    # Streamlit gives this type no public name: nothing that runs may depend on where it stands.
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+Width = Literal["small", "medium", "large"] | int | None
+NumberFormat = Literal["%d", "localized"] | None
+ROW_PIXELS = 35
+"""Streamlit draws rows and the head of a table this high."""
+TIME = pa.timestamp("ms", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `name` is what the data calls it, as app tests see it; the label is in `shown`."""
+
+    name: str
+    cells: pa.Array
+    shown: ColumnConfig
+
+
+def text_column(
+    name: str, label: str, cells: Iterable[str | None], width: Width = None, explanation: str | None = None
+) -> Column:
+    """Plain text."""
+    shown = st.column_config.TextColumn(label, width=width, help=explanation)
+    return Column(name, pa.array(cells, pa.string()), shown)
+
+
+def number_column(
+    name: str, label: str, cells: Iterable[int | None], width: Width = None, number_format: NumberFormat = None
+) -> Column:
+    """Whole numbers: `%d` for ids, `localized` for amounts."""
+    shown = st.column_config.NumberColumn(label, width=width, format=number_format)
+    return Column(name, pa.array(cells, pa.int64()), shown)
+
+
+def money_column(name: str, label: str, cents: Iterable[int | None], width: Width = None) -> Column:
+    """Money in whole units with two decimals."""
+    cells = [None if each is None else each / 100 for each in cents]
+    shown = st.column_config.NumberColumn(label, width=width, format="%,.2f")
+    return Column(name, pa.array(cells, pa.float64()), shown)
+
+
+def time_column(name: str, label: str, epoch_ms: Iterable[int | None], width: Width = None) -> Column:
+    """Moments, on the viewer's clock."""
+    shown = st.column_config.DatetimeColumn(
+        label, width=width, format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())
+    )
+    return Column(name, pa.array(epoch_ms, TIME), shown)
+
+
+def badge_column(name: str, label: str, states: Iterable[str], badges: Badges, width: Width = None) -> Column:
+    """States in words, each in its color."""
+    shown = st.column_config.MultiselectColumn(
+        label,
+        width=width,
+        options=[badge.label for badge in badges.values()],
+        color=[badge.color for badge in badges.values()],
+    )
+    return Column(name, pa.array([[badges[state].label] for state in states], pa.list_(pa.string())), shown)
+
+
+def share_column(name: str, label: str, shares: Iterable[float], width: Width = None) -> Column:
+    """Shares from 0 to 1, as bars."""
+    shown = st.column_config.ProgressColumn(label, width=width, min_value=0, max_value=1, format="percent")
+    return Column(name, pa.array(shares, pa.float64()), shown)
+
+
+def positions(rows: Rows) -> list[str | None]:
+    """Topic, partition and offset of each row in one text; None where a record has no position."""
+    columns = (rows.column(name) for name in ("topic", "partition", "offset"))
+    return [position_text(*position) for position in zip(*columns, strict=True)]
+
+
+def draw_table(key: str, columns: Sequence[Column], rows_high: int | None = None, nothing: str | None = "") -> None:
+    """A table to read, as high as its rows but `rows_high` of them at most. `nothing` stands in cells without a value.
+
+    Streamlit writes `None` there when `nothing` is None.
+    """
+    st.dataframe(
+        _data(columns),
+        hide_index=True,
+        placeholder=nothing,
+        height=_height(columns, rows_high),
+        key=key,
+        column_config={column.name: column.shown for column in columns},
+    )
+
+
+def draw_selectable_table(
+    key: str,
+    columns: Sequence[Column],
+    rows_high: int,
+    on_select: Literal["rerun"] | Callable[[], None],
+    mode: Literal["single-row", "multi-row"],
+) -> None:
+    """A table of which rows can be selected; `session.selected_rows` tells which are.
+
+    A selection is kept by the index of a row, whatever stands there later: give a table another key when its rows move,
+    and draw it outside of the live part.
+    """
+    st.dataframe(
+        _data(columns),
+        hide_index=True,
+        placeholder="",
+        height=_height(columns, rows_high),
+        key=key,
+        on_select=on_select,
+        selection_mode=mode,
+        column_config={column.name: column.shown for column in columns},
+    )
+
+
+def _data(columns: Sequence[Column]) -> pa.Table:
+    return pa.table({column.name: column.cells for column in columns})
+
+
+def _height(columns: Sequence[Column], rows_high: int | None) -> int | Literal["auto"]:
+    if rows_high is None:
+        return "auto"
+    rows = len(columns[0].cells)
+    return ROW_PIXELS * (max(1, min(rows, rows_high)) + 1) + 2
