@@ -61,9 +61,12 @@ def live(
 ) -> None:
     """Draws a part of the page now and again at every refresh, and the sidebar's job with it.
 
-    One a page: each costs the server a run of its own. `containers` are those outside of it that `render` draws in;
-    `longest_wait_ms` is for what people wait for with their eyes on it, and shortens the refresh of the settings.
+    One a page, as each costs the server a run of its own: raises RuntimeError at a second one. `containers` are those
+    outside of it that `render` draws in; `longest_wait_ms` is for what people wait for with their eyes on it, and
+    shortens the refresh of the settings.
     """
+    if _LIVE.get():
+        raise RuntimeError("the page has a live part already: draw in it, into containers where it has to be elsewhere")
     _LIVE.set(True)
     draw_job = job_drawer()
 

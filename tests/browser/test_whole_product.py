@@ -24,10 +24,10 @@ from pipeline.running.statusboard import read_roles
 from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
+from tests.support.navigation import PAGES
 from tests.support.running_pipeline import alive
 
 pytestmark = pytest.mark.browser
-PAGES = ("Overview", "Orders", "Dead letters", "Jobs", "Pipeline", "Alerts")
 
 
 def metric(page: Page, label: str) -> str:
@@ -164,14 +164,14 @@ def test_every_page_fits_in_both_themes_and_on_a_phone(page: Page, app: StartApp
     wait_until("400 settled orders", lambda: sum(totals(running)) == 400)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        for title in PAGES:
-            page.goto(f"{running.url}/{'' if title == 'Overview' else title.lower().replace(' ', '_')}")
+        for each in PAGES:
+            page.goto(f"{running.url}/{each.address}")
             for width in (1440, 390):
                 page.set_viewport_size({"width": width, "height": 900})
-                expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+                expect(page.get_by_role("heading", name=each.title, level=1)).to_be_visible()
                 idle(page)
-                assert page.get_by_test_id("stException").count() == 0, title
-                wait_until_it_fits(page, f"{title} at {width} px in {scheme}")
+                assert page.get_by_test_id("stException").count() == 0, each.title
+                wait_until_it_fits(page, f"{each.title} at {width} px in {scheme}")
             page.set_viewport_size({"width": 1440, "height": 900})
 
 

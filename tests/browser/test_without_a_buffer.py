@@ -4,25 +4,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DEADLINE_S, StartApp, idle, wait_until_it_fits
+from tests.support.navigation import PAGES
 from tests.support.sample_buffer import fill
 
 pytestmark = pytest.mark.browser
 
-PAGES = {
-    "": "Overview",
-    "orders": "Orders",
-    "dead_letters": "Dead letters",
-    "jobs": "Jobs",
-    "pipeline": "Pipeline",
-    "alerts": "Alerts",
-}
-
 
 def test_every_page_stands_without_a_buffer_and_fills_by_itself_when_there_is_one(page: Page, app: StartApp) -> None:
     running = app()
-    for path, heading in reversed(PAGES.items()):
-        page.goto(f"{running.url}/{path}")
-        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=DEADLINE_S * 1000)
+    for each in reversed(PAGES):
+        page.goto(f"{running.url}/{each.address}")
+        expect(page.get_by_role("heading", name=each.title, level=1)).to_be_visible(timeout=DEADLINE_S * 1000)
         idle(page)
         expect(page.get_by_test_id("stException")).to_have_count(0)
         wait_until_it_fits(page)

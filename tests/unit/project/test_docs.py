@@ -69,7 +69,8 @@ def test_files_named_in_the_text_are_there(path):
     roots = ("pipeline/", "dashboard/", "pages/", "tests/", "scripts/", "bench/", "schemas/", "docs/", "findings/")
     named = re.findall(rf"`((?:{'|'.join(roots)})[\w./-]*)`", path.read_text())
     for target in named:
-        assert (PROJECT_DIR / target).exists(), target
+        # NAME stands for what somebody is about to add.
+        assert "NAME" in target or (PROJECT_DIR / target).exists(), target
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT_DIR)))
