@@ -14,10 +14,11 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from bench.waiting import wait_until
 from scripts.local.process import free_ports
+from scripts.waiting import wait_for
 
 LIMIT_MS = 60_000
+LOOK_EVERY_S = 0.02
 END_WITHIN_S = 15
 
 
@@ -39,7 +40,7 @@ def first_figure_s(data_dir: Path) -> float:
             stderr=subprocess.DEVNULL,
         )
         try:
-            wait_until(lambda: _answers(address))
+            wait_for("the app", lambda: _answers(address), LIMIT_MS / 1000, LOOK_EVERY_S)
             page.goto(address)
             page.get_by_role("button", name="Produce orders").click()
             # Until there is one, the figures are 0.

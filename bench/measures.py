@@ -18,9 +18,9 @@ from bench.cold import first_figure_s
 from bench.growth import grow
 from bench.handlers import NAME as FAILING_HANDLER
 from bench.orders import PARTITIONS, Load, fill, make_topic
-from bench.roles import Buffer, Rate, Role, rate_until
-from bench.waiting import wait_until
+from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
 from pipeline.running.statusboard import read_roles
+from scripts.waiting import wait_for
 
 PEERS_PYTHON = Path(".venv-bench/bin/python")
 PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}
@@ -157,8 +157,8 @@ def idle(setup: Setup) -> Iterator[Line]:
     ):
         buffer = Buffer(data)
         roles = (one, two, three)
-        wait_until(lambda: len(buffer.next_offsets()) == PARTITIONS)
-        wait_until(lambda: _cpu_over(roles, 1.0) < SETTLED_S, limit_s=120)
+        wait_for("its partitions", lambda: len(buffer.next_offsets()) == PARTITIONS, LIMIT_S)
+        wait_for("roles that have settled", lambda: _cpu_over(roles, 1.0) < SETTLED_S, 120)
         spent_s = _cpu_over(roles, IDLE_S)
     yield _at_most("idle, % of one core", spent_s / IDLE_S * 100, 2)
 
@@ -169,7 +169,7 @@ def sending(setup: Setup) -> Iterator[Line]:
     data, settings = setup.data("produce"), setup.settings("produced")
     make_topic(setup.servers, "produced")
     with Role("worker", data, settings) as role:
-        wait_until(lambda: Buffer(data).file.exists())
+        wait_for("the buffer", lambda: Buffer(data).file.exists(), LIMIT_S)
         before_s = role.cpu_s()
         _command(data, settings, "produce", "--count", str(count))
         cpu_us = (role.cpu_s() - before_s) / count * 1e6
@@ -185,7 +185,7 @@ def dead_letters(setup: Setup) -> Iterator[Line]:
     buffer = Buffer(data)
     with Role("processor", data, settings) as role:
         rate = rate_until(letters, lambda: sum(buffer.next_offsets()), [role])
-        wait_until(lambda: buffer.reader.outbox_count() == 0)
+        wait_for("an empty outbox", lambda: buffer.reader.outbox_count() == 0, LIMIT_S)
     yield Line("nothing but dead letters, records/s", f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
     with Role("collector", data, settings) as role:
         rate = rate_until(letters, buffer.dead_letters, [role])
@@ -196,10 +196,15 @@ def dead_letters(setup: Setup) -> Iterator[Line]:
     rules.write_text(LOOSE_RULES)
     loose = settings | {"RULES_FILE": str(rules)}
     with Role("processor", data, loose) as one, Role("worker", data, loose) as two:
-        wait_until(lambda: _cpu_over((one, two), 1.0) < SETTLED_S, limit_s=120)
+        wait_for("roles that have settled", lambda: _cpu_over((one, two), 1.0) < SETTLED_S, 120)
         before_s = one.cpu_s() + two.cpu_s()
         _command(data, loose, "replay", "--all", "--no-wait")
-        wait_until(lambda: buffer.reader.status_counts().get("recovered", 0) == letters)
+        wait_for(
+            "the outcome of each",
+            lambda: buffer.reader.status_counts().get("recovered", 0) == letters,
+            LIMIT_S,
+            LOOK_EVERY_S,
+        )
         # From the moment at which it was asked for, so that putting all of them into the ledger counts as well.
         per_s = letters / (time.time() - buffer.reader.jobs(1)[0].created_at_ms / 1000)
         cpu_us = (one.cpu_s() + two.cpu_s() - before_s) / letters * 1e6
@@ -267,7 +272,8 @@ def _beside_each_other(setup: Setup, topic: str, processors: int) -> Rate:
     settings = setup.settings(topic, KAFKA_CONFIG=json.dumps({"session.timeout.ms": HELD_AT_MOST_MS}))
     with ExitStack() as running:
         roles = [running.enter_context(Role("processor", data, settings, each)) for each in range(processors)]
-        wait_until(lambda: _partitions_of_each(data) == [PARTITIONS // processors] * processors)
+        shares = [PARTITIONS // processors] * processors
+        wait_for("partitions for each", lambda: _partitions_of_each(data) == shares, LIMIT_S)
         for role in roles:
             role.hold()
         fill(setup.servers, Load(setup.orders), topic)
@@ -311,7 +317,7 @@ def _job_rate(buffer: Buffer, state: str) -> float:
 def _cpu_over(roles: Sequence[Role], seconds: float) -> float:
     """CPU time that roles take within so many seconds."""
     before, end = sum(role.cpu_s() for role in roles), time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, seconds + 60)
+    wait_for("the end of the time", lambda: time.monotonic() >= end, seconds + 60, LOOK_EVERY_S)
     return sum(role.cpu_s() for role in roles) - before
 
 
@@ -321,12 +327,12 @@ def _latencies(setup: Setup, per_s: float) -> tuple[float, float]:
     data, settings = setup.data(topic), setup.settings(topic)
     with Role("processor", data, settings):
         buffer = Buffer(data)
-        wait_until(lambda: len(buffer.next_offsets()) == PARTITIONS)
+        wait_for("its partitions", lambda: len(buffer.next_offsets()) == PARTITIONS, LIMIT_S)
         before = buffer.orders()
         source = subprocess.Popen(
             [sys.executable, "-m", "bench.orders", setup.servers, topic, str(per_s), str(LATENCY_S)]
         )
-        wait_until(lambda: buffer.orders() > before)
+        wait_for("the first order", lambda: buffer.orders() > before, LIMIT_S, LOOK_EVERY_S)
         # Looking takes CPU time as well, of which there is little left at a high rate.
         found = _watched(buffer.file, look_every_s=0.002 if per_s <= QUIET_PER_S else 0.02)
         source.wait()
@@ -355,7 +361,7 @@ def _watched(file: Path, look_every_s: float) -> list[float]:
                         ages.extend(now * 1000 - created_at_ms for _, created_at_ms in rows)
             return time.time() - began > LATENCY_S - 2
 
-        wait_until(over, every_s=look_every_s)
+        wait_for("the end of the source", over, LIMIT_S, look_every_s)
     return ages
 
 

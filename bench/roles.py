@@ -14,11 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.waiting import LOOK_EVERY_S, wait_until
 from pipeline.buffer import Reader
 from pipeline.errors import BufferUnavailableError
+from scripts.waiting import wait_for
 
 END_WITHIN_S = 30
+LIMIT_S = 600.0
+LOOK_EVERY_S = 0.02
+"""How exactly a moment is measured."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,9 +89,9 @@ def rate_until(total: int, count: Callable[[], int], roles: list[Role], limit_s:
         memory_mb = max(memory_mb, *(role.memory_mb() for role in roles))
         return count() >= total
 
-    wait_until(begun, limit_s)
+    wait_for("the first of them", begun, limit_s, LOOK_EVERY_S)
     began, cpu_s = time.monotonic(), sum(role.cpu_s() for role in roles)
-    wait_until(done, limit_s)
+    wait_for(f"the last of {total:,}", done, limit_s, LOOK_EVERY_S)
     seconds, many = time.monotonic() - began, max(1, total - first)
     spent_s = sum(role.cpu_s() for role in roles) - cpu_s
     return Rate(many / max(seconds, LOOK_EVERY_S), spent_s / many * 1e6, memory_mb)

@@ -9,19 +9,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 from pipeline.buffer import DeadLetterFilter, Reader
 from pipeline.clock import wall_clock_ms
 from pipeline.commands import status_report
 from pipeline.settings import PROJECT_DIR, Settings, load_settings, variable_of
+from scripts.waiting import wait_for
 
 ORDERS = 20
 SUCCESSFUL = 19
-DEADLINE_S = 60.0
 
 
 def main() -> int:
@@ -39,20 +36,23 @@ def main() -> int:
             stdin=subprocess.PIPE,
         ) as up:
             try:
-                _wait_for("the pipeline", lambda: _running(settings))
+                wait_for("the pipeline", lambda: _running(settings))
                 subprocess.run(
                     [*command, "produce", "--scenario", "reference"], cwd=PROJECT_DIR, env=environment, check=True
                 )
                 return _watch(settings)
+            except TimeoutError as error:
+                print(f"orderpulse: {error}", file=sys.stderr)
+                return 1
             finally:
                 up.terminate()
                 up.wait()
 
 
 def _watch(settings: Settings) -> int:
-    _wait_for("19 orders", lambda: _totals(settings)["orders"] == SUCCESSFUL)
+    wait_for("19 orders", lambda: _totals(settings)["orders"] == SUCCESSFUL)
     print(f"19 orders are processed; order 15 waits for its retries ({_parked(settings)} parked)")
-    _wait_for("the dead letter", lambda: _totals(settings)["dead_letters"] == 1)
+    wait_for("the dead letter", lambda: _totals(settings)["dead_letters"] == 1)
     totals = _totals(settings)
     with Reader(settings.database_file) as reader:
         letter = reader.dead_letters(DeadLetterFilter(), limit=1)[0]
@@ -81,15 +81,6 @@ def _totals(settings: Settings) -> dict[str, Any]:
 
 def _parked(settings: Settings) -> int:
     return int(status_report(settings, wall_clock_ms())["parked"])
-
-
-def _wait_for(what: str, condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"orderpulse: {what} did not come within {DEADLINE_S:.0f} s")
-        pause.wait(0.1)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,6 +14,8 @@ from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
 from typing import Self
+
+from scripts.waiting import wait_for
 
 LEASH = Path(__file__).with_name("leash.py")
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
@@ -95,14 +95,18 @@ class JavaProcess:
 
     def wait_until(self, what: str, condition: Callable[[], bool], deadline_s: float) -> None:
         """Waits for a condition. Raises LocalServiceError with the log's tail when it ends or the deadline passes."""
-        pause = threading.Event()
-        until = time.monotonic() + deadline_s
-        while not condition():
+
+        def holds() -> bool:
+            if condition():
+                return True
             if not self.alive:
                 raise LocalServiceError(f"{self.name} ended before {what}:\n{self.log_tail()}")
-            if time.monotonic() > until:
-                raise LocalServiceError(f"{self.name}: not {what} within {deadline_s:.0f} s:\n{self.log_tail()}")
-            pause.wait(0.05)
+            return False
+
+        try:
+            wait_for(what, holds, deadline_s)
+        except TimeoutError as error:
+            raise LocalServiceError(f"{self.name}: not {what} within {deadline_s:.0f} s:\n{self.log_tail()}") from error
 
     def log_tail(self) -> str:
         """The last lines it printed."""

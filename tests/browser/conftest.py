@@ -7,8 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,8 +16,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from scripts.waiting import DEADLINE_S, wait_for
+
 PROJECT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -104,17 +103,9 @@ def open_page(page: Page, app: App, title: str) -> None:
     idle(page)
 
 
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    """Waits for a condition, and names it when it does not come."""
-    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_S:.0f} s"
-        pause.wait(0.05)
-
-
 def wait_until_it_fits(page: Page, what: str = "the page") -> None:
     """Waits until the page is no wider than its window: tables take their new width a moment after it changed."""
-    wait_until(f"{what} within its window", lambda: not _overflows(page))
+    wait_for(f"{what} within its window", lambda: not _overflows(page))
 
 
 def _overflows(page: Page) -> bool:
@@ -135,7 +126,7 @@ def _wait_until_healthy(port: int, server: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             return False
 
-    wait_until("the app", healthy)
+    wait_for("the app", healthy)
 
 
 def _free_port() -> int:

@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
-from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
+from scripts.waiting import wait_for
+from tests.browser.conftest import App, StartApp, idle, open_page, wait_until_it_fits
 from tests.support.letters import NOW_MS, add_letters, replay
 
 pytestmark = pytest.mark.browser
@@ -72,7 +73,7 @@ def test_a_selection_acts_on_its_rows_while_others_arrive(page: Page, app: Start
     add_letters(running.database_file, 5)
     expect(page.get_by_role("button", name="5 new – refresh")).to_be_enabled()
     page.locator(".st-key-letters_to_discarded button").click()
-    wait_until("the discarded one", lambda: "discarded" in statuses(running).values())
+    wait_for("the discarded one", lambda: "discarded" in statuses(running).values())
     assert [each for each, status in statuses(running).items() if status == "discarded"] == [1]
 
 
@@ -157,6 +158,6 @@ def test_each_cancel_button_ends_its_own_job(page: Page, app: StartApp) -> None:
     replay(running.database_file, (2,), "second")
     open_page(page, running, "Jobs")
     page.locator(".st-key-jobs_cancel_2 button").click()
-    wait_until("the end of job 2", lambda: statuses(running) == {1: "replaying", 2: "open"})
+    wait_for("the end of job 2", lambda: statuses(running) == {1: "replaying", 2: "open"})
     expect(page.locator(".st-key-jobs_cancel_2")).to_have_count(0)
     expect(page.locator(".st-key-jobs_cancel_1 button")).to_be_enabled()

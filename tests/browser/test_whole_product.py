@@ -23,7 +23,8 @@ from pipeline.orders.samples import ProduceRequest
 from pipeline.running.statusboard import read_roles
 from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
-from tests.browser.conftest import App, StartApp, idle, open_page, wait_until, wait_until_it_fits
+from scripts.waiting import wait_for
+from tests.browser.conftest import App, StartApp, idle, open_page, wait_until_it_fits
 from tests.support.navigation import PAGES
 from tests.support.running_pipeline import alive
 
@@ -79,7 +80,7 @@ def test_a_new_user_sees_figures_within_five_seconds_of_pressing_the_button(page
     successful = page.get_by_test_id("stMetric").filter(has_text="Successful").get_by_test_id("stMetricValue")
     expect(successful).to_have_text(re.compile("[1-9]"), timeout=5000)
     before = figures(page)
-    wait_until("moving figures", lambda: figures(page) != before)
+    wait_for("moving figures", lambda: figures(page) != before)
 
 
 def test_nothing_of_a_job_is_in_the_browser_alone(page: Page, app: StartApp) -> None:
@@ -89,8 +90,8 @@ def test_nothing_of_a_job_is_in_the_browser_alone(page: Page, app: StartApp) -> 
     expect(page.get_by_test_id("stMetric").filter(has_text="Successful")).to_be_visible(timeout=20_000)
     page.reload()
     expect(page.get_by_text(re.compile(r"of 300 sent"))).to_be_visible()
-    wait_until("all orders", lambda: totals(running) == (300, 0))
-    wait_until("the figure", lambda: metric(page, "Successful") == "300")
+    wait_for("all orders", lambda: totals(running) == (300, 0))
+    wait_for("the figure", lambda: metric(page, "Successful") == "300")
 
 
 def test_a_loosened_rule_and_a_replay_turn_dead_letters_into_recovered_ones(
@@ -102,7 +103,7 @@ def test_a_loosened_rule_and_a_replay_turn_dead_letters_into_recovered_ones(
     running = app(autostart="1", rules_file=str(rules))
     page.goto(running.url)
     produce(page, **{"Orders": "60", "Per second": "0"})
-    wait_until("60 settled orders", lambda: sum(totals(running)) == 60)
+    wait_for("60 settled orders", lambda: sum(totals(running)) == 60)
     accepted, refused = totals(running)
     assert refused > 10
 
@@ -123,13 +124,13 @@ def test_the_reference_scenario_shows_order_15_with_its_reason(page: Page, app: 
     running = app(autostart="1", retry_preset="fixed")
     page.goto(running.url)
     expect(page.get_by_role("button", name="Produce orders")).to_be_enabled()
-    wait_until("the pipeline", lambda: is_running(running.database_file.parent) and running.database_file.exists())
+    wait_for("the pipeline", lambda: is_running(running.database_file.parent) and running.database_file.exists())
     _queue_reference(running)
-    wait_until("19 orders", lambda: totals(running)[0] == 19)
-    wait_until("19 on the page", lambda: metric(page, "Successful") == "19")
+    wait_for("19 orders", lambda: totals(running)[0] == 19)
+    wait_for("19 on the page", lambda: metric(page, "Successful") == "19")
     assert totals(running) == (19, 0)
-    wait_until("the dead letter", lambda: totals(running) == (19, 1))
-    wait_until("the dead letter on the page", lambda: metric(page, "Dead-lettered") == "1")
+    wait_for("the dead letter", lambda: totals(running) == (19, 1))
+    wait_for("the dead letter on the page", lambda: metric(page, "Dead-lettered") == "1")
 
     open_page(page, running, "Dead letters")
     table = page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
@@ -153,7 +154,7 @@ def test_cancelling_from_the_sidebar_ends_the_job(page: Page, app: StartApp) -> 
             job = reader.job(1)
         return job is not None and job.state == "cancelled"
 
-    wait_until("the end of the job", cancelled)
+    wait_for("the end of the job", cancelled)
     expect(page.get_by_test_id("stSidebar").get_by_role("button", name="Cancel")).to_be_hidden()
 
 
@@ -161,7 +162,7 @@ def test_every_page_fits_in_both_themes_and_on_a_phone(page: Page, app: StartApp
     running = app(autostart="1")
     page.goto(running.url)
     produce(page, **{"Orders": "400", "Per second": "0", "Invalid, %": "10", "Transient, %": "10"})
-    wait_until("400 settled orders", lambda: sum(totals(running)) == 400)
+    wait_for("400 settled orders", lambda: sum(totals(running)) == 400)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for each in PAGES:
@@ -179,7 +180,7 @@ def test_charts_and_tables_are_downloaded_whole_and_readable(page: Page, app: St
     running = app(autostart="1")
     page.goto(running.url)
     produce(page, **{"Orders": "250", "Per second": "0"})
-    wait_until("250 orders", lambda: totals(running) == (250, 0))
+    wait_for("250 orders", lambda: totals(running) == (250, 0))
     expect(page.get_by_test_id("stMetric").filter(has_text="Successful")).to_be_visible()
     assert chart_file(page, "PNG").startswith(b"\x89PNG")
     assert b"<svg" in chart_file(page, "SVG")
@@ -221,7 +222,7 @@ def open_menu(page: Page, button: str, content: str) -> None:
             page.get_by_role("button", name=button).first.click()
         return menu.locator(content).count() > 0
 
-    wait_until(f"{content} in {button}", is_open)
+    wait_for(f"{content} in {button}", is_open)
 
 
 def saved(page: Page, button: str) -> bytes:
@@ -237,10 +238,10 @@ def test_no_process_stays_when_the_app_is_killed(page: Page, app: StartApp) -> N
     running = app(autostart="1")
     page.goto(running.url)
     folder = running.database_file.parent
-    wait_until("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
+    wait_for("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
     pids = [role.pid for role in read_roles(folder)]
     os.kill(running.pid, signal.SIGKILL)
-    wait_until("the end of every process", lambda: not any(alive(pid) for pid in pids))
+    wait_for("the end of every process", lambda: not any(alive(pid) for pid in pids))
     assert not is_running(folder)
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DEADLINE_S, StartApp, idle, wait_until_it_fits
+from scripts.waiting import DEADLINE_S
+from tests.browser.conftest import StartApp, idle, wait_until_it_fits
 from tests.support.navigation import PAGES
 from tests.support.sample_buffer import fill
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.local.cluster import KafkaCluster
+from scripts.waiting import wait_for
 from tests.support.kafkas import make_anew
 from tests.support.order_writer import OrderWriter
-from tests.support.running_pipeline import RunningPipeline, alive, wait_for
+from tests.support.running_pipeline import RunningPipeline, alive
 from tests.support.small_disk import SmallDisk
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.wall_clock import WallClock

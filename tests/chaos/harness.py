@@ -20,11 +20,12 @@ from pipeline.jobs.requests import request_replay
 from pipeline.kafka import ClusterView
 from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
+from scripts.waiting import wait_for
 from tests.chaos.faults import SESSION_MS, Faults, Surroundings, copy_of_settings_files
 from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import PARTITIONS
 from tests.support.order_writer import Account, Kind, OrderWriter
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.small_disk import SmallDisk
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.wall_clock import WallClock

@@ -21,8 +21,8 @@ from pipeline.buffer import Reader
 from pipeline.running.statusboard import RoleStatus, read_roles
 from scripts.local.fetch import kafka_jars, registry_home
 from scripts.local.process import QUICK_START, free_ports
+from scripts.waiting import wait_for
 from tests.support.containers import OURS, Containers
-from tests.support.running_pipeline import wait_for
 
 END_S = 5.0
 PROCESSORS = 3

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.settings import PROJECT_DIR
 from scripts.local.process import JavaProcess, LocalServiceError
-from tests.support.running_pipeline import alive, wait_for
+from scripts.waiting import wait_for
+from tests.support.running_pipeline import alive
 
 START_IT = """
 import sys, threading

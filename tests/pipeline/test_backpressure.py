@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pipeline.kafka import Sender
 from pipeline.processing.processor import BATCH_RECORDS
 from pipeline.running.statusboard import read_roles
+from scripts.waiting import wait_for
 from tests.support.kafkas import own_names
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.slow_disk import slow_disk
 
 FLOOD = 100_000

@@ -11,7 +11,8 @@ from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.errors import BufferUnavailableError
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from scripts.waiting import wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 NONE = DeadLetterFilter()
 SPRING = (

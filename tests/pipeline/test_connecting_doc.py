@@ -12,7 +12,7 @@ import pytest
 from pipeline.kafka import check_kafka_config
 from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.local.certificates import CertificateAuthority
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 from tests.support.secured_kafka import SecuredKafka, unique
 from tests.unit.test_docs import code_blocks
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from scripts.local.process import program
+from scripts.waiting import wait_for
 from tests.support.page import page_text, pipeline_page
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import MANAGER
 
 KEY_PASSWORD = "k3y-Passphrase"

@@ -10,8 +10,9 @@ from pipeline.buffer import DeadLetterFilter
 from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
 from pipeline.records import Record
+from scripts.waiting import wait_for
 from tests.support.recordings import recordings
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 RECORDED = recordings()
 PATTERNS = r"orders-dlq,^.*\.DLT$,^.*-dlt$"

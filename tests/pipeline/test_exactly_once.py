@@ -7,10 +7,11 @@ import pytest
 from pipeline.buffer import DeadLetterFilter
 from pipeline.kafka import ClusterView, ends
 from scripts.local.cluster import KafkaCluster
+from scripts.waiting import wait_for
 from tests.support.faulty_handler import FAIL_ON_A_TENTH
 from tests.support.kafkas import PARTITIONS, make_anew, on_clusters
 from tests.support.order_writer import OrderWriter
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 COUNT = 6000
 SHARES = ("--invalid-share", "0.1", "--malformed-share", "0.05")

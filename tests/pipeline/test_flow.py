@@ -15,10 +15,11 @@ from pipeline.jobs import requests
 from pipeline.orders.samples import ProduceRequest
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
+from scripts.waiting import wait_for
 from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import on_clusters
 from tests.support.order_writer import write_samples
-from tests.support.running_pipeline import RunningPipeline, alive, wait_for
+from tests.support.running_pipeline import RunningPipeline, alive
 
 NONE = DeadLetterFilter()
 on_apache_kafka = pytest.mark.parametrize("cluster_settings", ["apache"], indirect=True)

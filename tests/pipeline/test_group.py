@@ -23,8 +23,9 @@ from pipeline.kafka import ClusterView
 from pipeline.running.instances import member_name
 from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
+from scripts.waiting import wait_for
 from tests.support.order_writer import OrderWriter
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 PARTITIONS = 12
 SESSION_MS = 6000  # the shortest that a broker allows by default

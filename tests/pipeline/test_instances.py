@@ -16,7 +16,8 @@ from pipeline.running.health import SILENT_AFTER_MS, problem_of
 from pipeline.running.instances import first_free_instance, member_name
 from pipeline.running.statusboard import RoleStatus, StatusWriter, host_name, read_roles
 from pipeline.settings import prepare_data_dir
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from scripts.waiting import wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 NOW_MS = 1_700_000_000_000
 

@@ -12,8 +12,9 @@ from pipeline.buffer import DeadLetterFilter
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
 from scripts.local.process import program
+from scripts.waiting import wait_for
 from tests.support.page import pipeline_page
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka
 
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"

@@ -11,7 +11,7 @@ from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.orders.samples import REFERENCE_REASON, ProduceRequest, SampleOrders
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.settings import PROJECT_DIR
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 
 
 @pytest.mark.alone

@@ -12,9 +12,10 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from pipeline.kafka import Delivery, Sender, find_cluster
 from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR, load_settings
+from scripts.waiting import wait_for
 from tests.pipeline.conftest import USERS
 from tests.support.page import pipeline_page
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import MANAGER, unique
 
 SOON_MS = 10_000

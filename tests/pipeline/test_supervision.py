@@ -13,8 +13,9 @@ import pytest
 from dashboard.shared.autostart import Guardian
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
+from scripts.waiting import wait_for
 from tests.support.kafkas import on_clusters
-from tests.support.running_pipeline import RunningPipeline, alive, wait_for
+from tests.support.running_pipeline import RunningPipeline, alive
 
 BACK_WITHIN_S = 2.0
 END_WITHIN_S = 5.0

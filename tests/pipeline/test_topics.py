@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.buffer import DeadLetterFilter
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from scripts.waiting import wait_for
+from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, unique
 
 NONE = DeadLetterFilter()

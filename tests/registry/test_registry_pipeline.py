@@ -27,9 +27,10 @@ from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
+from scripts.waiting import wait_for
 from tests.registry.conftest import USER_INFO
 from tests.support.registry_proxy import RegistryProxy
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 V1, V2 = (json.loads((PROJECT_DIR / "schemas" / f"order.v{version}.avsc").read_text()) for version in (1, 2))
 PASSWORD = USER_INFO.partition(":")[2]

@@ -27,7 +27,7 @@ from pipeline.kafka import (
 )
 from pipeline.records import Headers, Record
 from pipeline.settings import Settings, load_settings
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 
 QUICK_FETCHES = {"fetch.wait.max.ms": 50}
 """By default a broker holds a fetch without news for half a second, and what else is asked meanwhile waits."""

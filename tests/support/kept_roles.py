@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.crash_points import FOLDER_VARIABLE
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from scripts.waiting import wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 Answer = TypeVar("Answer")
 END_S = 10.0

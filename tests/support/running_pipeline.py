@@ -8,29 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline.buffer import Reader
 from pipeline.kafka import Cluster, Sender, find_cluster
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import PROJECT_DIR, Settings, load_settings
-
-Answer = TypeVar("Answer")
-DEADLINE_S = 60.0
-
-
-def wait_for(what: str, condition: Callable[[], Answer], deadline_s: float = DEADLINE_S) -> Answer:
-    """The condition's answer once it is true; fails with `what` when it stays false."""
-    pause = threading.Event()
-    until = time.monotonic() + deadline_s
-    while not (answer := condition()):
-        assert time.monotonic() < until, f"{what} did not come within {deadline_s:.0f} s"
-        pause.wait(0.05)
-    return answer
+from scripts.waiting import DEADLINE_S, wait_for
 
 
 def alive(pid: int) -> bool:

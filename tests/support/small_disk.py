@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 
 
 class SmallDisk:

@@ -7,8 +7,8 @@ import uuid
 from pipeline.errors import KafkaUnavailableError
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import ClusterView, Sender
+from scripts.waiting import wait_for
 from tests.support.kafkas import Kafka, on_kafka
-from tests.support.running_pipeline import wait_for
 
 TOPICS = 10
 

@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.kafka import DEMO_LIMITS, DemoBroker, GroupReader, PartitionReader, Sender
+from scripts.waiting import wait_for
 from tests.support.kafkas import Kafka, Sent
-from tests.support.running_pipeline import wait_for
 
 ANSWER_S = 1.0
 """Long enough for a broker in this very process."""

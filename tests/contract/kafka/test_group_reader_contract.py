@@ -12,8 +12,8 @@ from pipeline.kafka import (
     PartitionReader,
 )
 from pipeline.records import Record
+from scripts.waiting import wait_for
 from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, values
-from tests.support.running_pipeline import wait_for
 
 
 class Member:

@@ -21,8 +21,8 @@ from pipeline.kafka import (
     ends,
     records_since,
 )
+from scripts.waiting import wait_for
 from tests.support.kafkas import PARTITIONS, Kafka, Sent, make_anew, on_kafka, read, values
-from tests.support.running_pipeline import wait_for
 
 # Of Kafka's own UtilsTest: keys with the murmur2 hash that Java gives them.
 JAVA_MURMUR2 = {

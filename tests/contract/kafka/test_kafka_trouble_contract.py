@@ -19,8 +19,9 @@ from pipeline.kafka import (
     records_since,
 )
 from pipeline.settings import load_settings
+from scripts.waiting import wait_for
 from tests.support.kafkas import make_anew, on_kafka
-from tests.support.running_pipeline import RunningPipeline, wait_for
+from tests.support.running_pipeline import RunningPipeline
 
 # -- IdentityWatch
 

@@ -7,8 +7,8 @@ from pipeline.clock import wall_clock_ms
 from pipeline.kafka import Sender
 from pipeline.processing.outbox import FRESH_ROWS, OutboxDrain
 from pipeline.records import TopicIdentity
+from scripts.waiting import wait_for
 from tests.support.kafkas import Kafka, on_kafka
-from tests.support.running_pipeline import wait_for
 
 
 @on_kafka()

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 from tests.support.tcp_proxy import TcpProxy
 
 
