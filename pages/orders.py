@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.orders.explorer import choose_view, draw_orders, filter_card
-from dashboard.shared.configuration import settings
+from dashboard.shared.asking import invite_orders
 from dashboard.shared.exports import table_downloads
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import totals
@@ -28,11 +28,7 @@ def empty() -> None:
     """What to do where there is nothing to show yet."""
     if totals().orders:
         st.rerun()
-    st.info(
-        "No orders yet. Press **Produce orders** in the sidebar"
-        + ("." if settings().demo else f", or write to the topic `{settings().orders_topic}`."),
-        icon=":material/inbox:",
-    )
+    invite_orders()
 
 
 def ready() -> bool:

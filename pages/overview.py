@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.overview.chart_export import download_popover, kind_table
 from dashboard.overview.charts import KINDS, draw
 from dashboard.overview.figures import draw_figures
-from dashboard.shared.configuration import settings
+from dashboard.shared.asking import invite_orders
 from dashboard.shared.context import now_ms, viewer_zone
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import has_records, overview
@@ -21,14 +21,10 @@ FIRST_TIME_RANGE = "5 min"
 
 
 def empty() -> None:
-    """What to do where there is nothing to show yet, and nought in every figure."""
+    """What to do where there is nothing to show yet, and zero in every figure."""
     if has_records():
         st.rerun()
-    st.info(
-        "No orders yet. Press **Produce orders** in the sidebar"
-        + ("." if settings().demo else f", or write to the topic `{settings().orders_topic}`."),
-        icon=":material/inbox:",
-    )
+    invite_orders()
     # What draws them takes a second to load, here and in the browser: it is there then when the first orders come.
     draw_figures(overview(TIME_RANGES[FIRST_TIME_RANGE], ZONE), now_ms())
 

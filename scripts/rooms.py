@@ -6,13 +6,10 @@ docs/architecture.md from it. `python -m scripts.rooms --write` does that alone.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from pipeline.settings import PROJECT_DIR
-
-BEGIN, END = "<!-- rooms: begin (made by `make docs`) -->", "<!-- rooms: end -->"
-ARCHITECTURE = PROJECT_DIR / "docs" / "architecture.md"
+from scripts.generated import GeneratedPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +102,7 @@ def picture() -> str:
     return "\n".join(["```", line, *floors, line, "```"])
 
 
-def with_picture(text: str) -> str:
-    """The page with the picture of now."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{picture()}\n{END}{after}"
-
+PICTURE = GeneratedPart(PROJECT_DIR / "docs" / "architecture.md", "rooms", picture)
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        ARCHITECTURE.write_text(with_picture(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(picture())
+    PICTURE.main()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from pipeline.settings import PROJECT_DIR, describe, load_settings
+from scripts.generated import GeneratedPart
 
-BEGIN, END = "<!-- settings: begin (made by `make docs`) -->", "<!-- settings: end -->"
 README = PROJECT_DIR / "README.md"
 
 
@@ -19,15 +17,7 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def with_table(text: str) -> str:
-    """The README with the table of now."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
+TABLE = GeneratedPart(README, "settings", table)
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(table())
+    TABLE.main()

@@ -11,7 +11,7 @@ from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, viewer_zone, writer
 from dashboard.shared.facts import draw_facts
-from dashboard.shared.formats import moment
+from dashboard.shared.formats import moment, progress
 from dashboard.shared.session import StateKey
 from dashboard.shared.tables import (
     Column,
@@ -158,7 +158,7 @@ def _title(job: JobView) -> str:
 
 
 def _share(job: JobView) -> float:
-    return min(1.0, (job.done + job.failed) / job.total) if job.total else 0.0
+    return progress(job.done + job.failed, job.total)
 
 
 def _how_far(job: JobView) -> str:

@@ -22,6 +22,15 @@ def refusal() -> str | None:
     return f"This OrderPulse is read-only ({variable_of('read_only')})." if settings().read_only else None
 
 
+def invite_orders() -> None:
+    """What to do where there is nothing to show yet."""
+    st.info(
+        "No orders yet. Press **Produce orders** in the sidebar"
+        + ("." if settings().demo else f", or write to the topic `{settings().orders_topic}`."),
+        icon=":material/inbox:",
+    )
+
+
 def tell(notice: str) -> None:
     """Keeps a line for the next run of the page: what a callback draws itself is gone with its run."""
     _NOTICE.set(notice)

@@ -30,6 +30,11 @@ def share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
+def progress(settled: int, total: int) -> float:
+    """How far a bar has come, from 0 to 1."""
+    return min(1.0, settled / total) if total else 0.0
+
+
 def per_second(rate: float) -> str:
     """Records a second."""
     return f"{rate:,.1f}/s" if rate < 1000 else f"{rate:,.0f}/s"

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shared.configuration import ICON, settings
 from dashboard.shared.context import now_ms, writer
-from dashboard.shared.formats import plain
+from dashboard.shared.formats import plain, progress
 from dashboard.shared.session import StateKey
 from dashboard.shared.snapshots import newest_job
 from pipeline.buffer.views import JobView
@@ -69,8 +69,7 @@ def draw_job(job: JobView | None) -> None:
     elif job.state in _ENDS:
         _draw_outcome(job)
     else:
-        share = min(1.0, (job.done + job.failed) / job.total) if job.total else 0.0
-        st.progress(share, text=_progress_line(job))
+        st.progress(progress(job.done + job.failed, job.total), text=_progress_line(job))
         st.button(
             "Cancel",
             key=f"cancel_job_{job.id}",

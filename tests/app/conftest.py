@@ -6,30 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.testing.v1 import AppTest, app_test
+from streamlit.testing.v1 import AppTest
 
-ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
-TIMEOUT_S = 30
+from tests.support.navigation import ENTRY
+from tests.support.page import TIMEOUT_S, forget_resources, set_up_app_test
 
 
 @pytest.fixture
 def database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the app under test looks for its buffer; nothing is there yet."""
     monkeypatch.setenv("ORDERPULSE_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
-    monkeypatch.setenv("ORDERPULSE_REFRESH_MS", "0")
-    # Before every run AppTest forgets that there is st.navigation, finds the folder `pages`, and from its second run on
-    # runs a page without the entry script. A server does so only until somebody has been on the first page.
-    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
-    monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
-    # Settings and reader are kept for a server's life; here every test is another server.
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    set_up_app_test(monkeypatch)
     yield tmp_path / "orderpulse.db"
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    forget_resources()
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from pipeline.buffer import open_buffer
-from tests.app.conftest import ENTRY, TIMEOUT_S
-from tests.support.navigation import PAGES, ListedPage
+from tests.support.navigation import ENTRY, PAGES, ListedPage
+from tests.support.page import TIMEOUT_S
 from tests.support.sample_buffer import fill
 
 OpenApp = Callable[..., AppTest]
@@ -66,7 +65,6 @@ def test_its_address_opened_first_leads_through_the_entry_script(
     """A server that has just started may run the page's file alone, and so does AppTest unless it is kept from it."""
     fill(database_file)
     monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
-    st.cache_resource.clear()
     app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).switch_page(page.file).run()
     assert not app.exception
     assert any(button.label == "Produce orders" for button in app.sidebar.button)

@@ -1,4 +1,4 @@
-"""The Pipeline page of a running pipeline, rendered without a browser."""
+"""The app rendered without a browser, and the Pipeline page of a running pipeline."""
 
 from __future__ import annotations
 
@@ -7,10 +7,27 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
-from pipeline.settings import PROJECT_DIR
+from tests.support.navigation import ENTRY
 from tests.support.running_pipeline import RunningPipeline
 
 TIMEOUT_S = 30
+
+
+def set_up_app_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes AppTest run the app as a server does: with pages by st.navigation, and nothing left of an earlier test."""
+    monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
+    monkeypatch.setenv("ORDERPULSE_REFRESH_MS", "0")
+    # Before every run AppTest forgets that there is st.navigation, finds the folder `pages`, and from its second run on
+    # runs a page without the entry script. A server does so only until somebody has been on the first page.
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
+    monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
+    forget_resources()
+
+
+def forget_resources() -> None:
+    """Settings and reader are kept for a server's life; every test is another server."""
+    st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 def pipeline_page(pipeline: RunningPipeline, monkeypatch: pytest.MonkeyPatch) -> AppTest:
@@ -18,14 +35,8 @@ def pipeline_page(pipeline: RunningPipeline, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in pipeline.environment.items():
         if name.startswith("ORDERPULSE_"):
             monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ORDERPULSE_AUTOSTART", "0")
-    monkeypatch.setenv("ORDERPULSE_REFRESH_MS", "0")
-    # AppTest forgets before every run that there is st.navigation; see tests/app/conftest.py.
-    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
-    monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    app = AppTest.from_file(str(PROJECT_DIR / "streamlit_app.py"), default_timeout=TIMEOUT_S).run()
+    set_up_app_test(monkeypatch)
+    app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).run()
     app = app.switch_page("pages/pipeline.py").run()
     assert not app.exception
     return app
