@@ -30,8 +30,8 @@ def empty() -> None:
 
 
 def full(time_range: TimeRange) -> None:
-    """Figures and charts. What people press stands outside of the live part, which draws into places beside it."""
-    places = {}
+    """Figures and charts. What people press stands outside of the live part, which draws into containers beside it."""
+    charts = {}
     figures = st.container(key="figures")
     for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
         for name, column in zip(row, st.columns(len(row)), strict=True):
@@ -40,17 +40,17 @@ def full(time_range: TimeRange) -> None:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(f"**{KINDS[name].title_in(time_range)}**", width="content")
                     download_popover(KINDS[name], time_range, ZONE)
-                places[name] = st.container()
+                charts[name] = st.container()
 
     def render() -> None:
         shown = overview(time_range, ZONE)
         with figures:
             draw_figures(shown, now_ms())
-        for name, place in places.items():
-            with place:
+        for name, container in charts.items():
+            with container:
                 draw(KINDS[name], kind_table(KINDS[name], shown), ZONE)
 
-    live(render, (figures, *places.values()))
+    live(render, (figures, *charts.values()))
 
 
 def ready() -> bool:

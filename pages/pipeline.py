@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.pipeline.state import Places, draw_state
+from dashboard.pipeline.state import Containers, draw_state
 from dashboard.shared.configuration import settings
 from dashboard.shared.exports import table_downloads
 from dashboard.shared.shell import begin_page, live
@@ -15,7 +15,7 @@ begin_page("Pipeline", ":material/account_tree:")
 
 
 def card(title: str, entity: str = "") -> DeltaGenerator:
-    """A bordered card; what can be downloaded stands outside of the live part, which draws into the place returned."""
+    """A bordered card: downloads stand outside of the live part, which draws into the container returned."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{title}**", width="content")
@@ -32,5 +32,5 @@ read = card("Read so far", "partitions")
 if settings().demo:
     with st.expander("What the demo cluster cannot do", icon=":material/science:"):
         st.markdown("\n".join(f"- {limit}" for limit in DEMO_LIMITS.values()))
-places = Places(top, lag, parked, events, read)
-live(lambda: draw_state(places), places.all())
+containers = Containers(top, lag, parked, events, read)
+live(lambda: draw_state(containers), containers.all())

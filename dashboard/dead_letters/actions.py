@@ -109,7 +109,7 @@ def _propose_selected() -> None:
 
 def _propose_all(which: DeadLetterFilter) -> None:
     try:
-        # What arrives from now on was not looked at by anybody.
+        # Nobody has looked at what arrives from now on.
         propose(replace(which, up_to_id=reader().newest_dead_letter()))
     except OrderPulseError as error:
         tell(str(error))

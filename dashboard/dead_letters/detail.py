@@ -27,7 +27,7 @@ def draw_detail(identifier: int) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Dead letter {row.id}**", width="content")
             st.badge(STATUSES[row.status].label, color=STATUSES[row.status].color)
-        # A code block: a reason is anybody's text and no Markdown of ours.
+        # A code block: a reason may hold any text, and is no Markdown of ours.
         st.code(row.reason, language=None, wrap_lines=True)
         draw_facts(_failure_facts(detail))
         st.markdown("**Order**")

@@ -25,7 +25,7 @@ SHIELD = "\ue000"
 
 def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
     """Offers a chart as files, made when it is opened. Belongs outside of what refreshes."""
-    # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have ended,
+    # Files that Streamlit makes at the click belong to no session: it drops them when any two runs have ended,
     # which with a few viewers is before the browser has fetched them. Those that are made here stay.
     with (
         st.popover(
@@ -33,17 +33,17 @@ def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
         ) as popover,
         shown_errors(),
     ):
-        place = st.empty()
+        container = st.empty()
 
         def make() -> tuple[bytes, ...]:
-            # In the place of the buttons of before: nobody presses one whose file is about to go.
-            place.caption("Making the files…")
+            # Instead of the buttons of before: nobody presses one whose file is about to go.
+            container.caption("Making the files…")
             spec = export_specification(kind, kind_table(kind, overview(time_range, zone)), time_range, zone)
             return tuple(format_.convert(spec) for format_ in FORMATS)
 
         files = kept_files(f"files_{kind.name}", time_range, bool(popover.open), make)
         if files is not None:
-            with place.container():
+            with container.container():
                 for format_, content in zip(FORMATS, files, strict=True):
                     _offer(kind, format_, content)
 

@@ -65,8 +65,8 @@ def draw_figures(shown: Overview, now_ms: int) -> None:
     )
 
 
-def _card(place: DeltaGenerator, label: str, value: str, line: list[float], explanation: str) -> None:
-    place.metric(label, value, border=True, chart_data=line, chart_type="area", help=explanation)
+def _card(column: DeltaGenerator, label: str, value: str, line: list[float], explanation: str) -> None:
+    column.metric(label, value, border=True, chart_data=line, chart_type="area", help=explanation)
 
 
 def _line(shown: Overview, column: str) -> list[float]:

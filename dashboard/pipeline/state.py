@@ -96,7 +96,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Containers:
     """Where the live part draws; made outside of it, so that exports can stand beside."""
 
     top: DeltaGenerator
@@ -106,16 +106,16 @@ class Places:
     read: DeltaGenerator
 
     def all(self) -> tuple[DeltaGenerator, ...]:
-        """Every place."""
+        """All of them."""
         return (self.top, self.lag, self.parked, self.events, self.read)
 
 
-def draw_state(places: Places) -> None:
+def draw_state(containers: Containers) -> None:
     """Everything that moves. The roles are shown without a buffer too: they say what is wrong with it."""
     now = now_ms()
     roles = role_views(read_roles(settings().data_dir), now)
     waiting: Waiting | None = None
-    with places.top:
+    with containers.top:
         _draw_trouble(roles, now)
         _draw_disk()
         _draw_cluster(roles)
@@ -123,11 +123,15 @@ def draw_state(places: Places) -> None:
             waiting = snapshots().get("pipeline", _ask)
         _draw_figures(roles, waiting)
         _draw_roles(roles, now)
-    with places.lag:
+    with containers.lag:
         _draw_lag(roles)
-    draw_waiting = ((places.parked, _draw_parked), (places.events, _draw_events), (places.read, _draw_partitions))
-    for place, draw in draw_waiting:
-        with place:
+    draw_waiting = (
+        (containers.parked, _draw_parked),
+        (containers.events, _draw_events),
+        (containers.read, _draw_partitions),
+    )
+    for container, draw in draw_waiting:
+        with container:
             if waiting is None:
                 st.caption("Not known.")
             else:
@@ -187,12 +191,12 @@ def _draw_disk() -> None:
 
 def _draw_cluster(roles: list[RoleView]) -> None:
     try:
-        place = f"at `{find_cluster(settings()).bootstrap_servers}`"
+        where = f"at `{find_cluster(settings()).bootstrap_servers}`"
     except KafkaUnavailableError:
-        place = "is not running"
+        where = "is not running"
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
-    told = [
-        f"{kind} {place}",
+    parts = [
+        f"{kind} {where}",
         f"orders from `{settings().orders_topic}`",
         f"group `{settings().group_id}`",
         f"schemas from {'registry ' if settings().schema_registry_url else ''}`{settings().schemas_from}`",
@@ -200,8 +204,8 @@ def _draw_cluster(roles: list[RoleView]) -> None:
     # More than one for a moment, while the processors notice a changed file one after the other.
     versions = sorted({version for role in roles if (version := role.text("rules_version"))})
     if versions:
-        told.append("rules " + ", ".join(f"`{version}`" for version in versions))
-    st.markdown(" · ".join(told))
+        parts.append("rules " + ", ".join(f"`{version}`" for version in versions))
+    st.markdown(" · ".join(parts))
 
 
 def _draw_figures(roles: list[RoleView], waiting: Waiting | None) -> None:
@@ -224,12 +228,12 @@ def _card(label: str, value: str, explanation: str) -> None:
 
 def _sum(roles: list[RoleView], role: str, figure: str) -> float | None:
     """Over all instances of a role that speak; None when none of them tells."""
-    told = [
+    parts = [
         value
         for view in roles
         if view.status and view.status.role == role and view.speaks and (value := view.number(figure)) is not None
     ]
-    return sum(told) if told else None
+    return sum(parts) if parts else None
 
 
 def _whole(value: float | None) -> str:
@@ -247,14 +251,14 @@ def _role_text(role: RoleView, now: int) -> str:
     color, icon = _BADGES[role.state]
     lines = [f"**{role.name}** :{color}-badge[{icon} {role.state}]"]
     if role.status:
-        told = [f"heard {ago(role.status.heartbeat_at_ms, now)}"]
+        parts = [f"heard {ago(role.status.heartbeat_at_ms, now)}"]
         if (lag := role.number("lag")) is not None:
-            told.append(f"lag {_whole(lag)}")
+            parts.append(f"lag {_whole(lag)}")
         if (rate := role.number("rate_per_s")) is not None:
-            told.append(per_second(rate))
+            parts.append(per_second(rate))
         if job := role.text("job"):
-            told.append(f"job {job}")
-        lines.append(f":small[:gray[{' · '.join(told)}]]")
+            parts.append(f"job {job}")
+        lines.append(f":small[:gray[{' · '.join(parts)}]]")
     if role.detail:
         lines.append(f":small[{plain(role.detail)}]")
     return "  \n".join(lines)

@@ -54,15 +54,15 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
             return
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
-        # Files that Streamlit makes at the click belong to no session: it drops them when two runs of anybody have
+        # Files that Streamlit makes at the click belong to no session: it drops them when any two runs have
         # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
-        place = st.empty()
+        container = st.empty()
         wanted = (rows, filter_, format_)
-        files = kept_files(file_key, wanted, bool(popover.open), partial(_make, place, *wanted))
+        files = kept_files(file_key, wanted, bool(popover.open), partial(_make, container, *wanted))
         if files is None:
             return
         [content] = files
-        place.download_button(
+        container.download_button(
             f"Save {label} ({size(len(content))})",
             data=content,
             file_name=_file_name(rows, format_.suffix),
@@ -75,9 +75,9 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         )
 
 
-def _make(place: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
-    # In the place of the button of before: nobody presses one whose file is about to go.
-    place.caption("Writing the file…")
+def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
+    # Instead of the button of before: nobody presses one whose file is about to go.
+    container.caption("Writing the file…")
     out = BytesIO()
     export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
     return (out.getvalue(),)

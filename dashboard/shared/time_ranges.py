@@ -43,13 +43,13 @@ def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str) -> 
     down to 60 buckets.
     """
     times = _times(flow.column("at_ms"), time_range)
-    place = {at_ms: index for index, at_ms in enumerate(times)}
+    index_of = {at_ms: index for index, at_ms in enumerate(times)}
     filled: dict[str, list[int]] = {}
     for name in ("orders", "revenue_cents", "dead_letters", "retries"):
         filled[name] = [0] * len(times)
         for at_ms, value in zip(flow.column("at_ms"), flow.column(name), strict=True):
-            if at_ms in place:
-                filled[name][place[at_ms]] = value
+            if at_ms in index_of:
+                filled[name][index_of[at_ms]] = value
     return pa.table(
         {
             "at": pa.array(_clock_times(times, zone), pa.float64()),

@@ -21,7 +21,7 @@ OpenPage = Callable[..., AppTest]
 
 
 def select(app: AppTest, *rows: int) -> AppTest:
-    """Selects rows of the table by their place, as the browser tells it."""
+    """Selects rows of the table by their index, as the browser tells it."""
     known = app.session_state
     turn = known["letters_turn"] if "letters_turn" in known else 0  # noqa: SIM401 - it has no `get`
     app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
@@ -34,7 +34,7 @@ def table(app: AppTest, column: str = "order_id") -> list[list[str]]:
 
 
 def said(app: AppTest) -> str:
-    """Everything that is told in words."""
+    """Everything that is said in words."""
     kinds = (app.caption, app.markdown, app.info, app.error, app.text, app.code, app.toast)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 

@@ -52,7 +52,7 @@ def test_who_opens_it_again_at_once_finds_the_files_of_before(app):
     assert offered(app, open=True, now_ms=39_000) == "(b'file 0',)"
 
 
-def test_later_they_are_made_anew_and_a_closed_one_keeps_nothing(app):
+def test_later_they_are_made_again_and_a_closed_one_keeps_nothing(app):
     offered(app, open=True)
     offered(app, open=False, now_ms=1000)
     assert offered(app, now_ms=11_001) == "None"

@@ -59,13 +59,13 @@ def test_lag_rate_and_what_waits_are_shown(open_app: OpenApp, database_file: Pat
     figures = _figures(app)
     assert (figures["Lag"], figures["Dead-letter lag"], figures["Throughput"]) == ("1,234", "3", "56.7/s")
     assert (figures["Parked"], figures["Outbox"]) == (str(PARKED), "0")
-    lag, parked, events, places = (each.value for each in app.dataframe)
+    lag, parked, events, partitions = (each.value for each in app.dataframe)
     assert list(lag["partition"]) == ["orders[0]", "orders[1]"]
     assert list(lag["lag"]) == [1200, 34]
     assert len(parked) == PARKED
     assert "waits" in set(parked["due"])
     assert "the worker has started" in set(events["message"])
-    assert list(places["generation"]) == ["1 of 1", "1 of 1"]
+    assert list(partitions["generation"]) == ["1 of 1", "1 of 1"]
     assert any("rules `abc123`" in each.value for each in app.markdown)
 
 

@@ -17,7 +17,7 @@ from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
-from tests.support.kafkas import make_anew
+from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline, alive
 from tests.support.small_disk import SmallDisk
@@ -187,7 +187,7 @@ class Faults:
     def _recreate_the_topic(self) -> None:
         with self._writer.pausing():
             self._settle()
-            make_anew(self._pipeline.cluster, self._pipeline.settings.orders_topic)
+            recreate_topic(self._pipeline.cluster, self._pipeline.settings.orders_topic)
 
     def _wipe_the_broker(self) -> None:
         with self._writer.pausing():

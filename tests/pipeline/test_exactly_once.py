@@ -9,7 +9,7 @@ from pipeline.kafka import ClusterView, ends
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
 from tests.support.faulty_handler import FAIL_ON_A_TENTH
-from tests.support.kafkas import PARTITIONS, make_anew, on_clusters
+from tests.support.kafkas import PARTITIONS, on_clusters, recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline
 
@@ -140,7 +140,7 @@ def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_ro
     wait_for("100 settled records", lambda: pipeline.settled() == 100)
     topic = pipeline.settings.orders_topic
     before = ClusterView(pipeline.settings, pipeline.cluster).identities([topic])
-    make_anew(pipeline.cluster, topic)
+    recreate_topic(pipeline.cluster, topic)
     wait_for("the new topic's partitions", lambda: generations(pipeline, topic) == 2)
     assert ClusterView(pipeline.settings, pipeline.cluster).identities([topic]) != before
 
@@ -157,10 +157,10 @@ def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_ro
 def test_what_comes_onto_a_topic_as_soon_as_it_is_made_anew_is_there_once(pipeline):
     # Nothing was read of the old topics, so the client library finds the new ones' first records where it stands.
     orders, dead_letters = pipeline.settings.orders_topic, pipeline.settings.own_dlq_topic
-    make_anew(pipeline.cluster, orders)
+    recreate_topic(pipeline.cluster, orders)
     with OrderWriter(pipeline, 0) as writer:
         writer.write(300)
-    make_anew(pipeline.cluster, dead_letters)
+    recreate_topic(pipeline.cluster, dead_letters)
     pipeline.send(*[(b"k", b"no order", ())] * 200, topic=dead_letters)
 
     wait_for(

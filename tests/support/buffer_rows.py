@@ -68,10 +68,10 @@ def batch(ref: int, expected: int, next_offset: int, now_ms: int = NOW_MS) -> Ba
     return Batch(now_ms, [Advance(ref, expected, next_offset)])
 
 
-def accept(buffer: Buffer, place: Assignment, first: int, count: int, now_ms: int = NOW_MS, **fields: Any) -> None:
+def accept(buffer: Buffer, assignment: Assignment, first: int, count: int, now_ms: int = NOW_MS, **fields: Any) -> None:
     """Commits orders at these offsets."""
-    step = batch(place.ref, first, first + count, now_ms)
-    step.orders = [order_row(place.ref, offset, **fields) for offset in range(first, first + count)]
+    step = batch(assignment.ref, first, first + count, now_ms)
+    step.orders = [order_row(assignment.ref, offset, **fields) for offset in range(first, first + count)]
     buffer.flow.commit(step)
 
 
@@ -100,15 +100,15 @@ def dead_letter(ref: int, offset: int, name: str | None = None, **fields: Any) -
 
 
 def collect(
-    buffer: Buffer, place: Assignment, first: int, *rows: DeadLetterRow, now_ms: int = NOW_MS, beyond: int = 0
+    buffer: Buffer, assignment: Assignment, first: int, *rows: DeadLetterRow, now_ms: int = NOW_MS, beyond: int = 0
 ) -> int:
     """Collects rows that stand at `first` and after it; `beyond`: offsets after them that hold no dead letter."""
-    advance = Advance(place.ref, first, first + len(rows) + beyond)
+    advance = Advance(assignment.ref, first, first + len(rows) + beyond)
     return buffer.dead_letters.collect([advance], rows, now_ms)
 
 
 def collect_many(buffer: Buffer, count: int, **fields: Any) -> list[int]:
     """Collects dead letters `dl-0`, `dl-1`, … into a fresh buffer and returns their ids."""
-    place = collector(buffer)
-    collect(buffer, place, 0, *(dead_letter(place.ref, offset, **fields) for offset in range(count)))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, *(dead_letter(assignment.ref, offset, **fields) for offset in range(count)))
     return list(range(1, count + 1))

@@ -118,7 +118,7 @@ class CollectionInProcess:
         self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})
 
     def run_dry(self) -> None:
-        """Rounds until all that was given is in the buffer and Kafka is told so."""
+        """Rounds until all that was given is in the buffer and committed to Kafka."""
         while self.reader.waiting or self.reader.gaps:
             self.collection.round()
         self.now_ms += 1000

@@ -153,7 +153,7 @@ class Kafka:
             return sorted(read(reader, count), key=lambda record: (record.position.partition, record.position.offset))
 
 
-def make_anew(cluster: Cluster, topic: str) -> None:
+def recreate_topic(cluster: Cluster, topic: str) -> None:
     """Deletes a topic and makes another one of its name."""
     client = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
     client.delete_topics([topic])[topic].result(10)

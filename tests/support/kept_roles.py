@@ -30,9 +30,9 @@ class KeptRoles:
 
     def die_at(self, role: str, points: Iterable[str]) -> None:
         """Has a role die at each of these points, one after the other."""
-        told = list(points)
-        self._deaths[role] = -len(told)
-        (self._folder / role).write_text("\n".join(told))
+        names = list(points)
+        self._deaths[role] = -len(names)
+        (self._folder / role).write_text("\n".join(names))
 
     def has_died(self, role: str) -> bool:
         """Whether a role has died at all the points that it was told, and lives again."""

@@ -25,11 +25,11 @@ def add_letters(
 ) -> None:
     """So many dead letters more; their order ids go on counting."""
     with open_buffer(database_file) as buffer:
-        place = buffer.flow.assign("collector", DLQ, 0, 0, NOW_MS)
-        for offset in range(place.next_offset, place.next_offset + count):
+        assignment = buffer.flow.assign("collector", DLQ, 0, 0, NOW_MS)
+        for offset in range(assignment.next_offset, assignment.next_offset + count):
             digest, title = fingerprint("RuleBrokenError", reason, "price", source_topic)
             row = DeadLetterRow(
-                record_id=record_id(place.ref, offset),
+                record_id=record_id(assignment.ref, offset),
                 topic=DLQ.topic,
                 partition=0,
                 offset=offset,
@@ -54,7 +54,7 @@ def add_letters(
                 attempts=1,
                 replay_of=replay_of,
             )
-            buffer.dead_letters.collect([Advance(place.ref, offset, offset + 1)], [row], NOW_MS)
+            buffer.dead_letters.collect([Advance(assignment.ref, offset, offset + 1)], [row], NOW_MS)
 
 
 def replay(database_file: Path, ids: tuple[int, ...], request_id: str) -> int:

@@ -20,19 +20,19 @@ def recordings() -> dict[str, Record]:
     for file in sorted(FOLDER.glob("*.jsonl")):
         writer = file.stem.rpartition("-")[0]
         for line in file.read_text().splitlines():
-            told = json.loads(line)
-            found[f"{writer}/{told['name']}"] = _record(told, len(found))
+            recorded = json.loads(line)
+            found[f"{writer}/{recorded['name']}"] = _record(recorded, len(found))
     return found
 
 
-def _record(told: dict[str, Any], offset: int) -> Record:
-    headers: Headers = tuple((name, _bytes(value)) for name, value in told["headers"])
-    timestamp_ms = told["timestamp_ms"] or DEAD_LETTER_TIMESTAMP_MS
+def _record(recorded: dict[str, Any], offset: int) -> Record:
+    headers: Headers = tuple((name, _bytes(value)) for name, value in recorded["headers"])
+    timestamp_ms = recorded["timestamp_ms"] or DEAD_LETTER_TIMESTAMP_MS
     return Record(
-        Position(told["topic"], told["partition"] or 0, offset),
+        Position(recorded["topic"], recorded["partition"] or 0, offset),
         timestamp_ms,
-        _bytes(told["key"]),
-        _bytes(told["value"]),
+        _bytes(recorded["key"]),
+        _bytes(recorded["value"]),
         headers,
     )
 

@@ -93,18 +93,20 @@ def make_order(number: int, created_at_ms: int) -> Order:
 
 
 def _fill_orders(buffer: Buffer, count: int, parked: int, now_ms: int) -> None:
-    place = buffer.flow.assign("processor", TopicIdentity(CLUSTER, "orders", "orders-id"), 0, 0, now_ms)
-    offset = place.next_offset
+    assignment = buffer.flow.assign("processor", TopicIdentity(CLUSTER, "orders", "orders-id"), 0, 0, now_ms)
+    offset = assignment.next_offset
     for at_ms, size in _batches(count, now_ms):
         rows = [
-            OrderRow(record_id(place.ref, number), make_order(number, at_ms - 40), attempts=1 + (number % 17 == 0))
+            OrderRow(record_id(assignment.ref, number), make_order(number, at_ms - 40), attempts=1 + (number % 17 == 0))
             for number in range(offset, offset + size)
         ]
         retried = sum(row.attempts > 1 for row in rows)
-        buffer.flow.commit(Batch(at_ms, [Advance(place.ref, offset, offset + size)], rows, failed_attempts=retried))
+        buffer.flow.commit(
+            Batch(at_ms, [Advance(assignment.ref, offset, offset + size)], rows, failed_attempts=retried)
+        )
         offset += size
     if parked:
-        _park(buffer, place, offset, parked, now_ms)
+        _park(buffer, assignment, offset, parked, now_ms)
 
 
 def _batches(count: int, now_ms: int) -> Iterator[tuple[int, int]]:
@@ -119,10 +121,10 @@ def _batches(count: int, now_ms: int) -> Iterator[tuple[int, int]]:
         yield at_ms, share + (index < rest)
 
 
-def _park(buffer: Buffer, place: Assignment, offset: int, count: int, now_ms: int) -> None:
+def _park(buffer: Buffer, assignment: Assignment, offset: int, count: int, now_ms: int) -> None:
     parked = [
         Parked(
-            record_id(place.ref, number),
+            record_id(assignment.ref, number),
             now_ms - 1000,
             b"C0007" if number % 2 else f"C{number:04d}".encode(),
             b"\x00" * 12,
@@ -135,27 +137,27 @@ def _park(buffer: Buffer, place: Assignment, offset: int, count: int, now_ms: in
         )
         for number in range(offset, offset + count)
     ]
-    advance = Advance(place.ref, offset, offset + count)
+    advance = Advance(assignment.ref, offset, offset + count)
     buffer.flow.commit(Batch(now_ms, [advance], parked=parked, failed_attempts=count))
 
 
 def _fill_dead_letters(buffer: Buffer, count: int, now_ms: int) -> None:
-    place = buffer.flow.assign("collector", TopicIdentity(CLUSTER, "orders-dlq", "dlq-id"), 0, 0, now_ms)
+    assignment = buffer.flow.assign("collector", TopicIdentity(CLUSTER, "orders-dlq", "dlq-id"), 0, 0, now_ms)
     for number in range(count):
         at_ms = now_ms - (count - 1 - number) * (SPAN_MS // max(1, count)) // 1000 * 1000
-        row = _dead_letter(place, number, at_ms)
-        buffer.dead_letters.collect([Advance(place.ref, number, number + 1)], [row], at_ms)
+        row = _dead_letter(assignment, number, at_ms)
+        buffer.dead_letters.collect([Advance(assignment.ref, number, number + 1)], [row], at_ms)
 
 
-def _dead_letter(place: Assignment, number: int, at_ms: int) -> DeadLetterRow:
+def _dead_letter(assignment: Assignment, number: int, at_ms: int) -> DeadLetterRow:
     error_class, pattern, rule, dialect, source_topic = FAULTS[number % len(FAULTS)]
     reason = pattern.format(n=100 + number)
     digest, title = fingerprint(error_class, reason, rule, source_topic)
     ours = dialect == "orderpulse"
     return DeadLetterRow(
-        record_id=record_id(place.ref, number),
-        topic=place.topic,
-        partition=place.partition,
+        record_id=record_id(assignment.ref, number),
+        topic=assignment.topic,
+        partition=assignment.partition,
         offset=number,
         timestamp_ms=at_ms,
         key=f"C{number:04d}".encode(),

@@ -22,7 +22,7 @@ from pipeline.kafka import (
     records_since,
 )
 from scripts.waiting import wait_for
-from tests.support.kafkas import PARTITIONS, Kafka, Sent, make_anew, on_kafka, read, values
+from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, read, recreate_topic, values
 
 # Of Kafka's own UtilsTest: keys with the murmur2 hash that Java gives them.
 JAVA_MURMUR2 = {
@@ -92,7 +92,7 @@ def test_an_identity_stays_the_same_and_is_told_apart_by_topic(kafka):
 def test_an_identity_has_kafka_s_own_topic_id(kafka):
     kafka.make_topic()
     before = kafka.view().identities([kafka.topic])[kafka.topic]
-    make_anew(kafka.cluster, kafka.topic)
+    recreate_topic(kafka.cluster, kafka.topic)
     after = kafka.view().identities([kafka.topic])[kafka.topic]
     assert before.topic_id
     assert after.topic_id

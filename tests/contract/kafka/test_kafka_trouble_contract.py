@@ -20,7 +20,7 @@ from pipeline.kafka import (
 )
 from pipeline.settings import load_settings
 from scripts.waiting import wait_for
-from tests.support.kafkas import make_anew, on_kafka
+from tests.support.kafkas import on_kafka, recreate_topic
 from tests.support.running_pipeline import RunningPipeline
 
 # -- IdentityWatch
@@ -45,7 +45,7 @@ def test_a_topic_that_was_made_anew_is_noticed(kafka):
     view = kafka.view()
     watch = IdentityWatch(kafka.settings, view, view.identities([kafka.topic]))
     watch.check()
-    make_anew(kafka.cluster, kafka.topic)
+    recreate_topic(kafka.cluster, kafka.topic)
     assert change_of(watch) == f"topic {kafka.topic} was made anew"
     watch.close()
 
