@@ -28,7 +28,7 @@ Settings = Mapping[str, Any]
 Change = Mapping[str, Any]
 """Fields of an order that differ from ORDER."""
 
-EVERY_RULE = (*RULES, AgeByRegion)
+EVERY_RULE: tuple[type[Rule], ...] = (*RULES, AgeByRegion)
 """The rules of the product, and the example of one with a table."""
 FEWEST: Settings = {"required": [], "price_min": "-10000000000", "price_max": "10000000000", "max_ahead_s": 10**10}
 """Settings under which every order that can be written is accepted."""
@@ -228,7 +228,7 @@ def order_with(change: Change) -> Order:
 
 def rules_of(settings: Settings, known: Sequence[type[Rule]] = EVERY_RULE) -> Rules:
     """What the loader makes of these settings; keys that are left out are as in FEWEST."""
-    return parse_rules(toml_of(FEWEST | settings).encode(), Path("rules.toml"), known)
+    return parse_rules(toml_of({**FEWEST, **settings}).encode(), Path("rules.toml"), known)
 
 
 def toml_of(settings: Settings) -> str:
