@@ -14,7 +14,7 @@ from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.local.certificates import CertificateAuthority
 from scripts.waiting import wait_for
 from tests.support.secured_kafka import SecuredKafka, unique
-from tests.unit.test_docs import code_blocks
+from tests.unit.project.test_docs import code_blocks
 
 TEXT = (PROJECT_DIR / "docs" / "connecting.md").read_text()
 ACL_COMMAND = "org.apache.kafka.tools.AclCommand"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
 from pipeline.headers.dialects.kafka_connect import CLASS_NAME
-from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID, REPLAY_ID, TRANSIENT_FAILURES, last_text
+from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
+from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.orders.handlers import accept
 from pipeline.records import Order
 from tests.contract.conftest import SqliteStore

@@ -15,7 +15,7 @@ from pipeline.errors import UndecodableError
 from pipeline.orders.avro import PRICE_SCALE, decimal_bytes, written_long
 from pipeline.orders.columns import columns_of, filled_columns
 from pipeline.orders.fields import CHOICE_FIELDS, NUMBER_FIELDS, ORDER_FIELDS, TEXT_FIELDS
-from pipeline.orders.rules import Rules
+from pipeline.orders.rules import Required, Rules
 from pipeline.orders.samples import ProduceRequest, SampleOrders
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order, OrderField, OrderFieldKind
@@ -212,7 +212,7 @@ def test_sample_orders_have_every_field() -> None:
 
 @pytest.mark.parametrize("field", TEXT_FIELDS, ids=lambda field: field.name)
 def test_a_rule_may_require_every_text(field: OrderField) -> None:
-    rules = Rules(required=[field.name], price_min="0.01", price_max="100000", max_ahead_s=10**9)
+    rules = Rules([Required(required=[field.name])])
     empty = replace(distinct_order(1), **{field.name: " "})
     assert rules.valid_mask(columns_of([empty, distinct_order(1)]), NOW_MS).tolist() == [False, True]
 
@@ -220,4 +220,4 @@ def test_a_rule_may_require_every_text(field: OrderField) -> None:
 @pytest.mark.parametrize("field", NUMBER_FIELDS, ids=lambda field: field.name)
 def test_a_rule_cannot_require_a_number(field: OrderField) -> None:
     with pytest.raises(ValueError, match="required"):
-        Rules(required=[field.name], price_min="0.01", price_max="100000", max_ahead_s=0)
+        Required(required=[field.name])
