@@ -40,14 +40,14 @@ def run_collector(
         codec.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
-            view = ClusterView(settings, cluster)
+            view = ClusterView(settings, cluster, stop.wait)
             if settings.sends_orders:
                 # Without a processor nobody here writes dead letters: the topics are for their writers to make.
                 view.ensure_topic(settings.own_dlq_topic)
             topics = matching_topics(settings, view.partitions())
             identities = view.identities(list(topics))
             watch = IdentityWatch(settings, view, identities)
-            with PartitionReader(settings, cluster, f"{settings.group_id}-collector") as reader:
+            with PartitionReader(settings, cluster, f"{settings.group_id}-collector", stop.wait) as reader:
                 collection = _Collection(settings, buffer, codec, reader, view, watch, clock, steady_clock, status)
                 try:
                     collection.take_on(topics, identities)

@@ -98,7 +98,7 @@ class _Worker:
 
     def _run(self, job: Job) -> None:
         cluster = find_cluster(self._settings)
-        view = ClusterView(self._settings, cluster)
+        view = ClusterView(self._settings, cluster, self._stop.wait)
         watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
         sender = Sender(self._settings, cluster)
         # While the topics are looked up and the processor is waited for.

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pipeline.clock import Wait, pause
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
@@ -47,9 +48,13 @@ class Gap:
 
 
 class Reader:
-    """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only."""
+    """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only.
 
-    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, **more: Any) -> None:
+    `wait` pauses until a topic that was just made is known; `more` are properties of the client library.
+    """
+
+    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, wait: Wait = pause, **more: Any) -> None:
+        self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
         self._asked_highs: dict[tuple[str, int], int] = {}
@@ -117,7 +122,7 @@ class Reader:
         place = TopicPartition(topic, partition)
         asked = Asked("Describe", topic)
         ask = partial(self._consumer.get_watermark_offsets, place, timeout=ANSWER_S)
-        found = answered(doing, partial(retry_until_known, ask), asked=asked)
+        found = answered(doing, partial(retry_until_known, ask, self._wait), asked=asked)
         if found is None:
             raise KafkaUnavailableError(self._trouble.explain(doing, None))
         low, high = found
@@ -174,6 +179,7 @@ class GroupReader(Reader):
         instance_id: str,
         assigned: Callable[[GroupReader, int], int],
         revoked: Callable[[int], None],
+        wait: Wait = pause,
     ) -> None:
         membership: dict[str, Any] = {
             "partition.assignment.strategy": "cooperative-sticky",
@@ -184,7 +190,7 @@ class GroupReader(Reader):
         if cluster.demo_id:
             # Because of its limit `quick_returns`, its sessions have to be short.
             membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
-        super().__init__(settings, cluster, settings.group_id, **membership)
+        super().__init__(settings, cluster, settings.group_id, wait, **membership)
         self.session_ms = int(membership["session.timeout.ms"])
         """How long Kafka waits for a member that says nothing before it deals out its partitions."""
         self._assigned = assigned
@@ -267,7 +273,8 @@ def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Map
 
     Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **{"enable.partition.eof": True}) as reader:
+    with_ends: dict[str, Any] = {"enable.partition.eof": True}
+    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **with_ends) as reader:
         for partition, offset in offsets.items():
             low, _ = reader.watermarks(topic, partition)
             reader.assign(topic, partition, max(low, offset))

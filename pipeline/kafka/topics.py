@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from pipeline.clock import Wait, pause
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.certificates import why_not_trusted
@@ -23,10 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class ClusterView:
-    """What the cluster says of its topics."""
+    """What the cluster says of its topics. `wait` pauses until a topic that was just made is known."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, wait: Wait = pause) -> None:
         self.cluster = cluster
+        self._wait = wait
         self._settings = settings
         self._trouble = Trouble(cluster)
         self._admin = new_client(AdminClient, settings, client_config(settings, cluster, "admin", self._trouble))
@@ -90,7 +92,7 @@ class ClusterView:
     def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()
         try:
-            return retry_until_known(lambda: ask().result(ANSWER_S * 2))
+            return retry_until_known(lambda: ask().result(ANSWER_S * 2), self._wait)
         except (KafkaException, TimeoutError) as error:
             self._admin.poll(0)
             raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error

@@ -60,7 +60,7 @@ def run_processor(
         judge.recheck_registry()
         with open_buffer(settings.database_file) as buffer:
             cluster = find_cluster(settings)
-            view = ClusterView(settings, cluster)
+            view = ClusterView(settings, cluster, stop.wait)
             for topic in (settings.orders_topic, settings.own_dlq_topic):
                 view.ensure_topic(topic)
             identities = view.identities([settings.orders_topic])
@@ -79,7 +79,7 @@ def run_processor(
                 steady_clock,
                 status,
             )
-            reader = GroupReader(settings, cluster, member, flow.assigned, flow.revoked)
+            reader = GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait)
             owners = OwnersWatch(settings, view, instance, reader.session_ms, clock, steady_clock)
             try:
                 while not stop.is_set():

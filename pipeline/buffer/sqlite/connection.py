@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
 from pipeline.buffer.sqlite.write_queue import turn
+from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
@@ -78,19 +78,38 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise
 
 
+class WriterConnection(sqlite3.Connection):
+    """A connection that writes to the buffer: it knows its file, and how its turn is waited for."""
+
+    path: Path
+    wait: Wait
+    steady_clock: Clock
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Our turn among all who write to this file. Raises BufferUnavailableError when it does not come in time."""
+        return turn(self.path, BUSY_TIMEOUT_S, self.wait, self.steady_clock)
+
+
 def connect_writer(
-    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
-) -> sqlite3.Connection:
+    path: Path,
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    wait: Wait = pause,
+    steady_clock: Clock = steady_clock_ms,
+) -> WriterConnection:
     """Opens the buffer for writing; makes it or brings its layout up to date first.
 
     `FULL` makes every commit survive a power cut, as the replay ledger needs; with `NORMAL` the newest commits may be
     rolled back together with their offsets, which only means reading them again. `busy_timeout_s`: how long to wait for
-    another writer.
+    another program that writes. `wait` and `steady_clock` are those of the queue of writers, see `write_queue.turn`.
 
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     with translated_errors(path):
-        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, factory=WriterConnection
+        )
+        connection.path, connection.wait, connection.steady_clock = path, wait, steady_clock
         with closed_in_trouble(connection):
             # Looked at before anything is set: a file that is not ours stays as it is.
             _layout_of(connection, path)
@@ -104,7 +123,7 @@ def connect_writer(
             connection.execute("PRAGMA cache_size = -16000")
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             connection.execute("PRAGMA foreign_keys = ON")
-            _bring_up_to_date(connection, path)
+            _bring_up_to_date(connection)
         return connection
 
 
@@ -143,9 +162,9 @@ def closed_in_trouble(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+def atomic(connection: WriterConnection) -> Iterator[WriterConnection]:
     """One write transaction: all of it is committed, or nothing. Waits for other writers, in turn with them."""
-    with translated_errors(path), turn(path, BUSY_TIMEOUT_S):
+    with translated_errors(connection.path), connection.turn():
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -156,31 +175,31 @@ def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conne
 
 
 @contextmanager
-def limited(connection: sqlite3.Connection, limit_ms: int) -> Iterator[None]:
+def limited(connection: sqlite3.Connection, limit_ms: int, steady_clock: Clock = steady_clock_ms) -> Iterator[None]:
     """Interrupts the connection's queries after `limit_ms`; the query then raises sqlite3.OperationalError."""
-    deadline = time.monotonic() + limit_ms / 1000
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, _READER_STEPS)
+    deadline_ms = steady_clock() + limit_ms
+    connection.set_progress_handler(lambda: steady_clock() >= deadline_ms, _READER_STEPS)
     try:
         yield
     finally:
         connection.set_progress_handler(None, 0)
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _layout_of(connection, path) == 0:
-        with atomic(connection, path):
+def _bring_up_to_date(connection: WriterConnection) -> None:
+    if _layout_of(connection, connection.path) == 0:
+        with atomic(connection):
             # Another process may have made it meanwhile.
-            if _layout_of(connection, path) == 0:
+            if _layout_of(connection, connection.path) == 0:
                 run_script(
                     connection, resources.files("pipeline.buffer.sqlite").joinpath("schema.sql").read_text("utf-8")
                 )
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
-    if _layout_of(connection, path) < LAYOUT_VERSION:
-        migrate(connection, path, released_steps(), LAYOUT_VERSION)
+    if _layout_of(connection, connection.path) < LAYOUT_VERSION:
+        migrate(connection, released_steps(), LAYOUT_VERSION)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[int, str], to_version: int) -> None:
+def migrate(connection: WriterConnection, steps: Mapping[int, str], to_version: int) -> None:
     """Brings a buffer's layout forward, one step after the other, each in a transaction of its own.
 
     `steps`: the SQL script that makes each version of the one before. A step that fails leaves the buffer at the
@@ -190,21 +209,21 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[int, str]
     connection.execute("PRAGMA foreign_keys = OFF")
     try:
         while (version := _version_of(connection)) < to_version:
-            with atomic(connection, path):
+            with atomic(connection):
                 # Another process may have done this step meanwhile.
                 if _version_of(connection) == version:
-                    _step(connection, path, version + 1, steps[version + 1])
+                    _step(connection, version + 1, steps[version + 1])
     finally:
         connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _step(connection: sqlite3.Connection, path: Path, version: int, script: str) -> None:
+def _step(connection: WriterConnection, version: int, script: str) -> None:
     run_script(connection, script)
     orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
     if orphan is not None:
         raise BufferCorruptError(
-            f"the buffer {path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row of "
-            f"{orphan[2]} that is not there; `python -m pipeline check` tells more"
+            f"the buffer {connection.path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row "
+            f"of {orphan[2]} that is not there; `python -m pipeline check` tells more"
         )
     connection.execute(f"PRAGMA user_version = {version}")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, libversion
 from confluent_kafka.admin import AdminClient
 
+from pipeline.clock import Wait
 from pipeline.errors import KafkaUnavailableError, SettingsError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.properties import ClientKind, properties_for
@@ -145,14 +145,17 @@ def answered(doing: str, call: Callable[..., Any], *args: Any, asked: Asked = NO
         raise KafkaUnavailableError(f"{doing}: {words_of(error.args[0], asked)}") from error
 
 
-def retry_until_known(ask: Callable[[], _Answer]) -> _Answer:
-    """An answer about a topic, which a broker can give a moment after the controller has made the topic."""
-    pause = threading.Event()
+def retry_until_known(ask: Callable[[], _Answer], wait: Wait) -> _Answer:
+    """An answer about a topic, which a broker can give a moment after the controller has made the topic.
+
+    Once `wait` says that the process is to stop, it asks a last time.
+    """
     for wait_s in SPREADING_S:
         try:
             return ask()
         except KafkaException as error:
             if error.args[0].code() not in _NOT_TOLD_YET:
                 raise
-        pause.wait(wait_s)
+        if wait(wait_s):
+            break
     return ask()

@@ -170,7 +170,7 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
     No row is changed, and what rows contradict each other in stays as it is. Whoever writes waits meanwhile. Raises
     BufferUnavailableError, BufferTooNewError, and BufferCorruptError for a damaged buffer, which is left as it is.
     """
-    with closing(connect_writer(path, "FULL")) as connection, atomic(connection, path):
+    with closing(connect_writer(path, "FULL")) as connection, atomic(connection):
         damage = _damage(connection)
         if damage:
             raise BufferCorruptError(f"the buffer {path} is damaged and cannot be repaired: {damage[0]}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Literal
 
 from pipeline.buffer.contract import AlertWindow, PendingNotification
-from pipeline.buffer.sqlite.connection import atomic, translated_errors
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, translated_errors
 
 TO_BE_SENT = "to be sent"
 """An alert's notice until people are told, or until it is known why not."""
@@ -18,13 +17,12 @@ SECONDS_AT_ONCE = 2000
 class SqliteWatchStore:
     """The contract's WatchStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     def alert_window(self, from_ms: int) -> AlertWindow:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             row = self._connection.execute(
                 "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
                 "WHERE second_ms >= ?",
@@ -36,7 +34,7 @@ class SqliteWatchStore:
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
     ) -> int | None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             firing = connection.execute(
                 "UPDATE alerts SET value = max(value, ?), message = ? WHERE rule = ? AND state = 'firing'",
                 (value, message, rule),
@@ -52,18 +50,18 @@ class SqliteWatchStore:
 
     def firing(self) -> list[tuple[str, str]]:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
 
     def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             firing = self._connection.execute(
                 "SELECT id FROM alerts WHERE rule = ? AND state = 'firing'", (rule,)
             ).fetchone()
         if firing is None:
             return None
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute(
                 "UPDATE alerts SET state = 'resolved', ended_at_ms = ?, notice = coalesce(?, notice) WHERE id = ?",
                 (now_ms, TO_BE_SENT if tell else None, firing[0]),
@@ -72,7 +70,7 @@ class SqliteWatchStore:
 
     def pending_notifications(self) -> list[PendingNotification]:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT id, message, state = 'resolved' FROM alerts WHERE notice = ? ORDER BY id", (TO_BE_SENT,)
             ).fetchall()
@@ -80,12 +78,12 @@ class SqliteWatchStore:
 
     def noticed(self, alert_id: int, notice: str) -> None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute("UPDATE alerts SET notice = ? WHERE id = ?", (notice, alert_id))
 
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             add_event(connection, role, level, message, now_ms)
 
     def prune_seconds(self, before_ms: int) -> None:
@@ -93,7 +91,7 @@ class SqliteWatchStore:
         removed = SECONDS_AT_ONCE
         while removed == SECONDS_AT_ONCE:
             # A few at a time: the processor must not wait for a big deletion.
-            with atomic(self._connection, self._path) as connection:
+            with atomic(self._connection) as connection:
                 removed = connection.execute(
                     "DELETE FROM flow_seconds WHERE second_ms IN "
                     "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.buffer.contract import (
@@ -20,7 +19,7 @@ from pipeline.buffer.contract import (
     Role,
 )
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
-from pipeline.buffer.sqlite.connection import OFFSET_BITS, atomic, translated_errors
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, translated_errors
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
 from pipeline.crash_points import reached
@@ -42,14 +41,13 @@ _OUTBOX = BulkInsert("outbox", 7)
 class SqliteFlowStore:
     """The contract's FlowStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
         self._orders = OrderTable(connection)
 
     def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             topic = (identity.cluster_id, identity.topic, identity.topic_id)
             connection.execute(
                 "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) "
@@ -72,7 +70,7 @@ class SqliteFlowStore:
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT partition_ref, cluster_id, topic, topic_id, partition "
                 "FROM partitions JOIN topics USING (topic_ref) WHERE (role, topic, partition) = (?, ?, ?) "
@@ -86,7 +84,7 @@ class SqliteFlowStore:
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             advance(connection, [Advance(ref, expected, next_offset)])
             (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
             add_event(connection, role, "error", message, now_ms)
@@ -94,7 +92,7 @@ class SqliteFlowStore:
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""
         reached("processor: before a batch")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
             advance(connection, batch.advances)
             if batch.taken:
@@ -116,7 +114,7 @@ class SqliteFlowStore:
 
     def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 f"SELECT record_id, key, due_at_ms FROM retries WHERE record_id >> {OFFSET_BITS} IN "
                 "(SELECT value FROM json_each(?)) ORDER BY record_id",
@@ -126,7 +124,7 @@ class SqliteFlowStore:
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
                 "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
@@ -137,7 +135,7 @@ class SqliteFlowStore:
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM outbox WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(refs)),),
@@ -146,7 +144,7 @@ class SqliteFlowStore:
 
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
@@ -157,7 +155,7 @@ class SqliteFlowStore:
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute(
                 "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(dead_letter_ids)),),

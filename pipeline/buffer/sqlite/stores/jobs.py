@@ -7,13 +7,12 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
-from pipeline.buffer.sqlite.connection import atomic, translated_errors
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, translated_errors
 from pipeline.buffer.sqlite.stores.flow import with_headers
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -27,15 +26,14 @@ _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
 class SqliteJobStore:
     """The contract's JobStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     # -- asking
 
     def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             return _job_of(connection, request_id) or _new_job(
                 connection, "produce", params, total, by, request_id, now_ms
             )
@@ -45,7 +43,7 @@ class SqliteJobStore:
     ) -> int | None:
         """See JobStore."""
         where, arguments = _replayable(which, limit)
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             # 1. The same request again is the same job.
             known = _job_of(connection, request_id)
             if known is not None:
@@ -72,7 +70,7 @@ class SqliteJobStore:
     def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
         """See JobStore."""
         where, arguments = _replayable(which, limit)
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
                 f"WHERE {where} ORDER BY id",
@@ -84,7 +82,7 @@ class SqliteJobStore:
     def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
         """See JobStore."""
         where, arguments = _replayable(which, None)
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
             ).fetchone()
@@ -92,7 +90,7 @@ class SqliteJobStore:
 
     def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             if connection.execute(
                 "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('running', 'cancelling')", (job_id,)
             ).rowcount:
@@ -106,13 +104,13 @@ class SqliteJobStore:
 
     def get(self, job_id: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return None if row is None else Job(*row)
 
     def next_job(self, now_ms: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             row = self._connection.execute(
                 f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
             ).fetchone()
@@ -122,7 +120,7 @@ class SqliteJobStore:
         if job.state != "queued":
             return job
         reached("worker: before a job begins")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             started = connection.execute(
                 "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'",
                 (now_ms, job.id),
@@ -133,7 +131,7 @@ class SqliteJobStore:
 
     def open_send_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             opened = connection.execute(
                 "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running' RETURNING kind",
                 (send_window, job_id),
@@ -150,7 +148,7 @@ class SqliteJobStore:
         self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
     ) -> None:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
                 # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
@@ -174,14 +172,14 @@ class SqliteJobStore:
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
         """See JobStore."""
         reached("worker: before a job ends")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             _finish(connection, job_id, state, now_ms, error)
             reached("worker: end not committed")
         reached("worker: job ended")
 
     def _items(self, job_id: int, state: str, default_topic: str, limit: int, max_bytes: float) -> list[ReplayItem]:
         items: list[ReplayItem] = []
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
                 "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "

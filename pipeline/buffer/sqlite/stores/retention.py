@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
 
 from pipeline.buffer.contract import Pruned, Retention, Role
 from pipeline.buffer.sqlite.connection import (
-    BUSY_TIMEOUT_S,
     OFFSET_BITS,
     WAL_KEPT_BYTES,
+    WriterConnection,
     atomic,
     offset_of,
     ref_of,
     translated_errors,
 )
 from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
-from pipeline.buffer.sqlite.write_queue import turn
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
@@ -56,9 +54,8 @@ _FOREVER_MS = 1 << 62
 class SqliteUpkeepStore:
     """The contract's UpkeepStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     def used_bytes(self) -> int:
         """See UpkeepStore."""
@@ -80,26 +77,26 @@ class SqliteUpkeepStore:
 
     def incremental_vacuum(self) -> int:
         """See UpkeepStore."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             beyond = self._pragma("freelist_count") - self._pragma("page_count") // FREE_SHARE_KEPT
             if beyond <= 0:
                 return 0
             before = self._pragma("page_count")
             # A page for each time that the next row is asked for; `execute` asks once where there are no columns.
-            with turn(self._path, BUSY_TIMEOUT_S):
+            with self._connection.turn():
                 self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
             return (before - self._pragma("page_count")) * self._pragma("page_size")
 
     def wal_bytes(self) -> int:
         """See UpkeepStore."""
-        wal = self._path.with_name(f"{self._path.name}-wal")
+        wal = self._connection.path.with_name(f"{self._connection.path.name}-wal")
         return wal.stat().st_size if wal.exists() else 0
 
     def empty_wal(self, above_bytes: int = WAL_KEPT_BYTES) -> bool:
         """See UpkeepStore."""
         if self.wal_bytes() <= above_bytes:
             return True
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             # Without waiting: while a checkpoint waits for a reader, every writer waits for the checkpoint.
             patience_ms = self._pragma("busy_timeout")
             self._connection.execute("PRAGMA busy_timeout = 0")
@@ -129,10 +126,10 @@ class SqliteUpkeepStore:
     def _prune_orders(self, ref: int, before_ms: int) -> Pruned:
         span = {"first": ref << OFFSET_BITS, "end": ref + 1 << OFFSET_BITS}
         chosen = {**span, "before_ms": before_ms, "at_once": ORDERS_AT_ONCE}
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             if self._connection.execute(_OLD_ORDERS, chosen).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             rows = connection.execute(_OLD_ORDERS, chosen).fetchall()
             # 1. What is counted and will not be there any more.
             _count_pruned_orders(connection, rows)
@@ -144,10 +141,10 @@ class SqliteUpkeepStore:
 
     def _prune_produce_jobs(self, before_ms: int) -> Pruned:
         """Who asked for orders that are pruned."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             if self._connection.execute(f"SELECT 1 {_OLD_PRODUCE_JOBS}", (before_ms, 1)).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             jobs = connection.execute(
                 f"DELETE FROM jobs WHERE id IN (SELECT id {_OLD_PRODUCE_JOBS})", (before_ms, JOBS_AT_ONCE)
             ).rowcount
@@ -157,10 +154,10 @@ class SqliteUpkeepStore:
 
     def _prune_dead_letters(self, before_ms: int) -> Pruned:
         chosen = {"before_ms": before_ms, "at_once": DEAD_LETTERS_AT_ONCE}
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             if self._connection.execute(f"SELECT 1 {_PRUNABLE}", chosen).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             rows = connection.execute(
                 "SELECT id, record_id, received_at_ms, fingerprint, dead_letter_id, source_topic, source_partition, "
                 f"source_offset {_PRUNABLE}",
@@ -190,13 +187,13 @@ class SqliteUpkeepStore:
 
     def _partitions(self) -> list[int]:
         role: Role = "processor"
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute("SELECT partition_ref FROM partitions WHERE role = ?", (role,))
             return [ref for (ref,) in rows]
 
     def _first_order_ms(self, ref: int) -> list[int]:
         """When the partition's first order was processed; empty when it has none."""
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             rows = self._connection.execute(
                 "SELECT processed_at_ms FROM order_rows WHERE record_id >= ? AND record_id < ? "
                 "ORDER BY record_id LIMIT 1",
@@ -205,14 +202,14 @@ class SqliteUpkeepStore:
             return [at_ms for (at_ms,) in rows]
 
     def _first_dead_letter_ms(self) -> int | None:
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             found = self._connection.execute(
                 f"SELECT status_at_ms {_PRUNABLE}", {"before_ms": _FOREVER_MS, "at_once": 1}
             ).fetchone()
         return None if found is None else int(found[0])
 
     def _pragma(self, name: str) -> int:
-        with translated_errors(self._path):
+        with translated_errors(self._connection.path):
             return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
