@@ -429,7 +429,7 @@ class UpkeepStore(Protocol):
 
 
 class Buffer(Protocol):
-    """An open buffer. One a process; not to be shared between threads that write at once."""
+    """An open buffer. One a process, used by one thread at a time; who writes batches leaves it to a BatchWriter."""
 
     @property
     def flow(self) -> FlowStore: ...
@@ -444,6 +444,12 @@ class Buffer(Protocol):
 
     def check_file(self) -> None:
         """Raises BufferUnavailableError when the buffer's file is not the one that was opened: moved or replaced."""
+
+    def reserve(self, thread_id: int | None) -> None:
+        """From now on only this thread (`threading.get_ident`) may use the stores; None: any may.
+
+        In another one every call of a store raises RuntimeError, before it touches the database.
+        """
 
     def close(self) -> None:
         """Lets go of the file."""

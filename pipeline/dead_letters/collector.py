@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ def run_collector(
 
     def session() -> None:
         codec.recheck_registry()
-        with open_buffer(settings.database_file) as buffer:
+        with closing(BatchWriter(open_buffer(settings.database_file), BATCH_RECORDS, steady_clock)) as writer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster, stop.wait)
             if settings.sends_orders:
@@ -48,12 +49,12 @@ def run_collector(
             identities = view.identities(list(topics))
             watch = IdentityWatch(settings, view, identities)
             with PartitionReader(settings, cluster, f"{settings.group_id}-collector", stop.wait) as reader:
-                collection = _Collection(settings, buffer, codec, reader, view, watch, clock, steady_clock, status)
+                collection = _Collection(settings, writer, codec, reader, view, watch, clock, status)
                 try:
                     collection.take_on(topics, identities)
                     while not stop.is_set():
                         watch.check()
-                        buffer.check_file()
+                        writer.check_file()
                         if topics:
                             collection.round()
                         else:
@@ -63,7 +64,7 @@ def run_collector(
                     collection.finish()
                 finally:
                     watch.close()
-                    collection.close()
+                    writer.close()
 
     keep_going(session, status, clock, stop)
 
@@ -94,24 +95,22 @@ class _Collection:
     def __init__(
         self,
         settings: Settings,
-        buffer: Buffer,
+        writer: BatchWriter,
         codec: OrderCodec,
         reader: PartitionReader,
         view: ClusterView,
         watch: IdentityWatch,
         clock: Clock,
-        steady_clock: Clock,
         status: StatusWriter,
     ) -> None:
         self._settings = settings
-        self._buffer = buffer
+        self._writer = writer
         self._codec = codec
         self._reader = reader
         self._view = view
         self._watch = watch
         self._clock = clock
         self._status = status
-        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
         self._written: dict[tuple[str, int], int] = {}
         self._places: dict[tuple[str, int], _Place] = {}
         self._topics: dict[str, int] = {}
@@ -131,7 +130,7 @@ class _Collection:
 
     def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
         reached("collector: before a partition is taken over")
-        assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
+        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock())
         reached("collector: partition taken over")
         self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
         self._reader.assign(identity.topic, partition, assignment.next_offset)
@@ -150,7 +149,7 @@ class _Collection:
         # 5. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         if records:
             self._written = _ends(records)
-            self._writer.write(partial(self._collect, self._advances(), rows, now_ms), len(records))
+            self._writer.write(partial(_collect, self._advances(), rows, now_ms), len(records))
         # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
         if gaps or not self._writer.busy:
             self._conclude()
@@ -177,15 +176,6 @@ class _Collection:
         """Waits until all is written. Raises what writing raised."""
         self._writer.finish()
 
-    def close(self) -> None:
-        """Ends writing; what is being written is written to its end."""
-        self._writer.close()
-
-    def _collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> None:
-        reached("collector: before dead letters are collected")
-        self._buffer.dead_letters.collect(advances, rows, now_ms)
-        reached("collector: dead letters collected")
-
     def found_topics(self) -> bool:
         """Whether topics or partitions have come that match; looks every five seconds."""
         if not is_due(self._clock(), self._looked_at_ms, LOOK_FOR_TOPICS_EVERY_MS):
@@ -211,7 +201,7 @@ class _Collection:
             return
         message = f"{gap.topic}[{gap.partition}] offsets {place.next_offset} to {gap.low - 1} are gone, uncollected"
         reached("collector: before a gap is skipped")
-        self._buffer.flow.skip(place.ref, place.next_offset, gap.low, self._clock(), message)
+        self._writer.flow.skip(place.ref, place.next_offset, gap.low, self._clock(), message)
         reached("collector: gap skipped")
         place.next_offset = gap.low
         self._reader.seek(gap.topic, gap.partition, gap.low)
@@ -240,6 +230,12 @@ class _Collection:
             high = self._reader.known_high(topic, partition)
             lag += max(0, high - place.next_offset) if high is not None else 0
         return {"lag": lag, "rate_per_s": self._throughput.per_s(), "topics": sorted(self._topics)}
+
+
+def _collect(advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int, buffer: Buffer) -> None:
+    reached("collector: before dead letters are collected")
+    buffer.dead_letters.collect(advances, rows, now_ms)
+    reached("collector: dead letters collected")
 
 
 def _ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:

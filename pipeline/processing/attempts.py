@@ -14,7 +14,6 @@ import numpy as np
 from pipeline.buffer import (
     Advance,
     Batch,
-    FlowStore,
     Generation,
     OrderBlock,
     OrderRow,
@@ -111,7 +110,6 @@ class Attempts:
         settings: Settings,
         judge: Judge,
         backoff: Backoff,
-        flow: FlowStore,
         writer: BatchWriter,
         identity: TopicIdentity,
     ) -> None:
@@ -119,7 +117,6 @@ class Attempts:
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
-        self._flow = flow
         self._writer = writer
         self._identity = identity
         self._tried_at_ms = 0
@@ -227,8 +224,7 @@ class Attempts:
     def _load(self, partition: Partition, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
         if missing:
-            self._writer.wait()
-            rows += self._flow.load_parked(missing)
+            rows += self._writer.flow.load_parked(missing)
             if len(rows) != len(identifiers):
                 raise StaleWriterError("parked records were settled by another processor: beginning anew")
         return sorted(rows, key=attrgetter("record_id"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -58,7 +59,7 @@ def run_processor(
     def session() -> None:
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
-        with open_buffer(settings.database_file) as buffer:
+        with closing(BatchWriter(open_buffer(settings.database_file), BATCH_RECORDS, steady_clock)) as writer:
             cluster = find_cluster(settings)
             view = ClusterView(settings, cluster, stop.wait)
             for topic in (settings.orders_topic, settings.own_dlq_topic):
@@ -68,7 +69,7 @@ def run_processor(
             watch = IdentityWatch(settings, view, identities)
             flow = _Flow(
                 settings,
-                buffer,
+                writer,
                 judge,
                 rules_file,
                 backoff,
@@ -76,7 +77,6 @@ def run_processor(
                 identities[settings.orders_topic],
                 partial(watch.confirm, [settings.orders_topic]),
                 clock,
-                steady_clock,
                 status,
             )
             reader = GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait)
@@ -84,7 +84,7 @@ def run_processor(
             try:
                 while not stop.is_set():
                     watch.check()
-                    buffer.check_file()
+                    writer.check_file()
                     if unowned := owners.pop_unowned():
                         log.warning("partitions %s have no owner: joining the group anew", unowned)
                         reader.rejoin()
@@ -93,7 +93,7 @@ def run_processor(
             finally:
                 watch.close()
                 owners.close()
-                flow.close()
+                writer.close()
                 reader.close()
                 sender.close()
 
@@ -106,7 +106,7 @@ class _Flow:
     def __init__(
         self,
         settings: Settings,
-        buffer: Buffer,
+        writer: BatchWriter,
         judge: Judge,
         rules_file: RulesFile,
         backoff: Backoff,
@@ -114,21 +114,19 @@ class _Flow:
         identity: TopicIdentity,
         confirm_identity: Callable[[], None],
         clock: Clock,
-        steady_clock: Clock,
         status: StatusWriter,
     ) -> None:
         self._settings = settings
-        self._buffer = buffer
+        self._writer = writer
         self._rules_file = rules_file
         self._backoff = backoff
         self._identity = identity
         self._confirm_identity = confirm_identity
         self._clock = clock
         self._status = status
-        self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
+        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
         self._throughput = Throughput(clock)
-        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
-        self._attempts = Attempts(settings, judge, backoff, buffer.flow, self._writer, identity)
+        self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
         self._written = Batch(0)
         self._paused = False
@@ -163,7 +161,7 @@ class _Flow:
             self._confirm_identity()
         # 7. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
-            self._writer.write(partial(self._buffer.flow.commit, batch), many)
+            self._writer.write(partial(_commit, batch), many)
         self._written = batch
         # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
@@ -187,17 +185,12 @@ class _Flow:
         """Waits until all is written. Raises what writing raised."""
         self._writer.finish()
 
-    def close(self) -> None:
-        """Ends writing; what is being written is written to its end."""
-        self._writer.close()
-
     # -- partitions come and go
 
     def assigned(self, reader: GroupReader, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
-        self._writer.wait()
         low, high = reader.watermarks(self._identity.topic, partition_id)
-        flow = self._buffer.flow
+        flow = self._writer.flow
         reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
         reached("processor: partition taken over")
@@ -221,6 +214,7 @@ class _Flow:
 
     def revoked(self, partition_id: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""
+        # The next owner goes on from where the buffer stands then.
         self._writer.wait()
         self._partitions.pop(partition_id, None)
         self._outbox.recount()
@@ -237,7 +231,7 @@ class _Flow:
             "them before they were read"
         )
         reached("processor: before a gap is skipped")
-        self._buffer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
+        self._writer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
         reached("processor: gap skipped")
         partition.next_offset = partition.stored_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
@@ -304,6 +298,10 @@ class _Flow:
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }
+
+
+def _commit(batch: Batch, buffer: Buffer) -> None:
+    buffer.flow.commit(batch)
 
 
 def _lost_its_end(topic: str, partition: int, high: int, next_offset: int) -> KafkaUnavailableError:

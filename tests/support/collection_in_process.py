@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Buffer
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.dead_letters import collector
 from pipeline.dead_letters.collector import _Collection
 from pipeline.headers import failure_headers
 from pipeline.kafka import Gap
@@ -104,14 +106,14 @@ class CollectionInProcess:
     ) -> None:
         self.now_ms = NOW_MS
         self.reader = reader
+        self._writer = BatchWriter(buffer, collector.BATCH_RECORDS, lambda: self.now_ms)
         self.collection = _Collection(
             Settings(),
-            buffer,
+            self._writer,
             CODEC,
             reader,  # type: ignore[arg-type]
             None,  # type: ignore[arg-type]
             _Unchanged(),  # type: ignore[arg-type]
-            lambda: self.now_ms,
             lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type]
         )
@@ -126,4 +128,4 @@ class CollectionInProcess:
 
     def close(self) -> None:
         """Ends the collector."""
-        self.collection.close()
+        self._writer.close()

@@ -34,6 +34,10 @@ class SqliteBuffer:
         if file_of(self._path) != self._file:
             raise BufferUnavailableError(f"the buffer {self._path} was moved or replaced; opening it again")
 
+    def reserve(self, thread_id: int | None) -> None:
+        """See Buffer."""
+        self._connection.reserved_for = thread_id
+
     def close(self) -> None:
         """See Buffer."""
         self._connection.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
+from threading import get_ident
 from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
@@ -79,11 +80,18 @@ def translated_errors(path: Path) -> Iterator[None]:
 
 
 class WriterConnection(sqlite3.Connection):
-    """A connection that writes to the buffer: it knows its file, and how its turn is waited for."""
+    """A connection that writes to the buffer: it knows its file, how its turn is waited for, and who may use it."""
 
     path: Path
     wait: Wait
     steady_clock: Clock
+    reserved_for: int | None = None
+    """The one thread that may use it; None: any may. See Buffer.reserve."""
+
+    def check_thread(self) -> None:
+        """Raises RuntimeError in any other thread than the one that it is reserved for."""
+        if self.reserved_for not in (None, get_ident()):
+            raise RuntimeError("the buffer is another thread's while a batch is being written; ask its BatchWriter")
 
     def turn(self) -> AbstractContextManager[None]:
         """Our turn among all who write to this file. Raises BufferUnavailableError when it does not come in time."""
@@ -164,6 +172,7 @@ def closed_in_trouble(connection: sqlite3.Connection) -> Iterator[None]:
 @contextmanager
 def atomic(connection: WriterConnection) -> Iterator[WriterConnection]:
     """One write transaction: all of it is committed, or nothing. Waits for other writers, in turn with them."""
+    connection.check_thread()
     with translated_errors(connection.path), connection.turn():
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -172,6 +181,14 @@ def atomic(connection: WriterConnection) -> Iterator[WriterConnection]:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+@contextmanager
+def reading(connection: WriterConnection) -> Iterator[WriterConnection]:
+    """Reads on the connection that writes, with its errors translated."""
+    connection.check_thread()
+    with translated_errors(connection.path):
+        yield connection
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Literal
 
 from pipeline.buffer.contract import AlertWindow, PendingNotification
-from pipeline.buffer.sqlite.connection import WriterConnection, atomic, translated_errors
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 
 TO_BE_SENT = "to be sent"
 """An alert's notice until people are told, or until it is known why not."""
@@ -22,7 +22,7 @@ class SqliteWatchStore:
 
     def alert_window(self, from_ms: int) -> AlertWindow:
         """See WatchStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             row = self._connection.execute(
                 "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
                 "WHERE second_ms >= ?",
@@ -50,12 +50,12 @@ class SqliteWatchStore:
 
     def firing(self) -> list[tuple[str, str]]:
         """See WatchStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
 
     def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """See WatchStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             firing = self._connection.execute(
                 "SELECT id FROM alerts WHERE rule = ? AND state = 'firing'", (rule,)
             ).fetchone()
@@ -70,7 +70,7 @@ class SqliteWatchStore:
 
     def pending_notifications(self) -> list[PendingNotification]:
         """See WatchStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT id, message, state = 'resolved' FROM alerts WHERE notice = ? ORDER BY id", (TO_BE_SENT,)
             ).fetchall()

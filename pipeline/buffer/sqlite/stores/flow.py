@@ -19,7 +19,7 @@ from pipeline.buffer.contract import (
     Role,
 )
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
-from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, translated_errors
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
 from pipeline.crash_points import reached
@@ -70,7 +70,7 @@ class SqliteFlowStore:
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """See FlowStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT partition_ref, cluster_id, topic, topic_id, partition "
                 "FROM partitions JOIN topics USING (topic_ref) WHERE (role, topic, partition) = (?, ?, ?) "
@@ -114,7 +114,7 @@ class SqliteFlowStore:
 
     def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
         """See FlowStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 f"SELECT record_id, key, due_at_ms FROM retries WHERE record_id >> {OFFSET_BITS} IN "
                 "(SELECT value FROM json_each(?)) ORDER BY record_id",
@@ -124,7 +124,7 @@ class SqliteFlowStore:
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
         """See FlowStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
                 "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
@@ -135,7 +135,7 @@ class SqliteFlowStore:
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM outbox WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(refs)),),
@@ -144,7 +144,7 @@ class SqliteFlowStore:
 
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """See FlowStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "

@@ -12,7 +12,7 @@ from typing import Literal
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
-from pipeline.buffer.sqlite.connection import WriterConnection, atomic, translated_errors
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.stores.flow import with_headers
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -70,7 +70,7 @@ class SqliteJobStore:
     def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
         """See JobStore."""
         where, arguments = _replayable(which, limit)
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
                 f"WHERE {where} ORDER BY id",
@@ -82,7 +82,7 @@ class SqliteJobStore:
     def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
         """See JobStore."""
         where, arguments = _replayable(which, None)
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
             ).fetchone()
@@ -104,13 +104,13 @@ class SqliteJobStore:
 
     def get(self, job_id: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return None if row is None else Job(*row)
 
     def next_job(self, now_ms: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             row = self._connection.execute(
                 f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
             ).fetchone()
@@ -179,7 +179,7 @@ class SqliteJobStore:
 
     def _items(self, job_id: int, state: str, default_topic: str, limit: int, max_bytes: float) -> list[ReplayItem]:
         items: list[ReplayItem] = []
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
                 "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "

@@ -12,8 +12,8 @@ from pipeline.buffer.sqlite.connection import (
     WriterConnection,
     atomic,
     offset_of,
+    reading,
     ref_of,
-    translated_errors,
 )
 from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
 from pipeline.headers import dead_letter_id_of
@@ -77,7 +77,7 @@ class SqliteUpkeepStore:
 
     def incremental_vacuum(self) -> int:
         """See UpkeepStore."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             beyond = self._pragma("freelist_count") - self._pragma("page_count") // FREE_SHARE_KEPT
             if beyond <= 0:
                 return 0
@@ -96,7 +96,7 @@ class SqliteUpkeepStore:
         """See UpkeepStore."""
         if self.wal_bytes() <= above_bytes:
             return True
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             # Without waiting: while a checkpoint waits for a reader, every writer waits for the checkpoint.
             patience_ms = self._pragma("busy_timeout")
             self._connection.execute("PRAGMA busy_timeout = 0")
@@ -126,7 +126,7 @@ class SqliteUpkeepStore:
     def _prune_orders(self, ref: int, before_ms: int) -> Pruned:
         span = {"first": ref << OFFSET_BITS, "end": ref + 1 << OFFSET_BITS}
         chosen = {**span, "before_ms": before_ms, "at_once": ORDERS_AT_ONCE}
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             if self._connection.execute(_OLD_ORDERS, chosen).fetchone() is None:
                 return Pruned()
         with atomic(self._connection) as connection:
@@ -141,7 +141,7 @@ class SqliteUpkeepStore:
 
     def _prune_produce_jobs(self, before_ms: int) -> Pruned:
         """Who asked for orders that are pruned."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             if self._connection.execute(f"SELECT 1 {_OLD_PRODUCE_JOBS}", (before_ms, 1)).fetchone() is None:
                 return Pruned()
         with atomic(self._connection) as connection:
@@ -154,7 +154,7 @@ class SqliteUpkeepStore:
 
     def _prune_dead_letters(self, before_ms: int) -> Pruned:
         chosen = {"before_ms": before_ms, "at_once": DEAD_LETTERS_AT_ONCE}
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             if self._connection.execute(f"SELECT 1 {_PRUNABLE}", chosen).fetchone() is None:
                 return Pruned()
         with atomic(self._connection) as connection:
@@ -187,13 +187,13 @@ class SqliteUpkeepStore:
 
     def _partitions(self) -> list[int]:
         role: Role = "processor"
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute("SELECT partition_ref FROM partitions WHERE role = ?", (role,))
             return [ref for (ref,) in rows]
 
     def _first_order_ms(self, ref: int) -> list[int]:
         """When the partition's first order was processed; empty when it has none."""
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT processed_at_ms FROM order_rows WHERE record_id >= ? AND record_id < ? "
                 "ORDER BY record_id LIMIT 1",
@@ -202,14 +202,14 @@ class SqliteUpkeepStore:
             return [at_ms for (at_ms,) in rows]
 
     def _first_dead_letter_ms(self) -> int | None:
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             found = self._connection.execute(
                 f"SELECT status_at_ms {_PRUNABLE}", {"before_ms": _FOREVER_MS, "at_once": 1}
             ).fetchone()
         return None if found is None else int(found[0])
 
     def _pragma(self, name: str) -> int:
-        with translated_errors(self._connection.path):
+        with reading(self._connection):
             return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
