@@ -63,8 +63,7 @@ class OrderBlock:
     orders: OrderColumns
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(NamedTuple):
     """A record kept for later. `due_at_ms` None: it waits behind an earlier one of its key, untried."""
 
     record_id: int
@@ -79,8 +78,7 @@ class Parked:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedPlace:
+class ParkedEntry(NamedTuple):
     """What a processor keeps in memory of a parked record."""
 
     record_id: int
@@ -88,8 +86,7 @@ class ParkedPlace:
     due_at_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A failed record on its way to the dead-letter topic, headers complete."""
 
     dead_letter_id: str
@@ -98,6 +95,13 @@ class OutboxRow:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+class Attempted(NamedTuple):
+    """A parked record that was tried, and how many attempts it had before."""
+
+    record_id: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ class Batch:
     """More orders, many at once."""
     parked: list[Parked] = field(default_factory=list)
     """New parked records, and known ones with a new attempt count or due time."""
-    taken: list[tuple[int, int]] = field(default_factory=list)
-    """(record_id, attempts before) of every parked record tried in this round; refused when another writer tried it."""
+    taken: list[Attempted] = field(default_factory=list)
+    """Every parked record tried in this round; refused when another writer tried it."""
     settled: list[int] = field(default_factory=list)
     """Those of `taken` that are parked no more: accepted or dead."""
     outbox: list[OutboxRow] = field(default_factory=list)
@@ -237,7 +241,7 @@ class FlowStore(Protocol):
         `totals` and all figures change with the rows they count.
         """
 
-    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+    def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
         """The parked records of these partitions in offset order."""
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
@@ -332,6 +336,13 @@ class AlertWindow:
     dead_letters: int
 
 
+class FiringAlert(NamedTuple):
+    """The rule of an alert that fires, and its message."""
+
+    rule: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class PendingNotification:
     """An alert that people are to be told of: that it began or, if `over`, that it ended."""
@@ -355,8 +366,8 @@ class WatchStore(Protocol):
         `tell`: there are people to be told: a pending notification, until `noticed` says what became of it.
         """
 
-    def firing(self) -> list[tuple[str, str]]:
-        """The rules whose alerts fire, each with its message."""
+    def firing(self) -> list[FiringAlert]:
+        """The alerts that fire."""
 
     def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """Ends the alert that fires; returns its id, None when none did. `tell` as with `fire`."""

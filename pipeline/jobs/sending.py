@@ -107,8 +107,9 @@ class WindowSender:
             self._sender.poll(timeout_s)
         if self._waiting:
             return None
-        for _, topic, partition, offset in self._sent:
-            self._ends[topic][partition] = max(self._ends[topic].get(partition, 0), offset + 1)
+        for each in self._sent:
+            ends_of_topic = self._ends[each.topic]
+            ends_of_topic[each.partition] = max(ends_of_topic.get(each.partition, 0), each.offset + 1)
         self.under_way = 0
         return Outcome(self._sent, self._errors)
 
@@ -139,12 +140,11 @@ class WindowSender:
         return Outcome(list(sent.values()), {send_id: why for send_id, why in errors.items() if send_id not in sent})
 
     def _done(self, delivery: Delivery) -> None:
-        send_id, topic, partition, offset, error = delivery
         self._waiting -= 1
-        if error:
-            self._errors[send_id] = error
+        if delivery.error:
+            self._errors[delivery.send_id] = delivery.error
         else:
-            self._sent.append(Sent(send_id, topic, partition, offset))
+            self._sent.append(Sent(delivery.send_id, delivery.topic, delivery.partition, delivery.offset))
 
 
 def window_json(described: Mapping[str, object], **more: object) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.buffer import (
     Advance,
+    Attempted,
     Batch,
     Generation,
     OrderBlock,
@@ -234,7 +235,7 @@ class Attempts:
         generation = partition.generations[ref_of(parked.record_id)]
         place = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
         record = Record(place, parked.timestamp_ms, parked.key, parked.value, parked.headers)
-        batch.taken.append((parked.record_id, parked.attempts))
+        batch.taken.append(Attempted(parked.record_id, parked.attempts))
         first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
         tried = _TriedRecord(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
         again = self._settle(batch, tried, valid)

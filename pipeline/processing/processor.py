@@ -206,8 +206,8 @@ class _Flow:
         )
         # None waits longer than it would from now on, whatever the clock said when it was parked.
         latest_ms = self._clock() + self._backoff.longest_ms
-        for place in flow.parked(list(partition.generations)):
-            partition.parked.add(place.record_id, place.key, min(place.due_at_ms or 0, latest_ms))
+        for parked in flow.parked(list(partition.generations)):
+            partition.parked.add(parked.record_id, parked.key, min(parked.due_at_ms or 0, latest_ms))
         self._partitions[partition_id] = partition
         self._outbox.recount()
         return assignment.next_offset

@@ -53,9 +53,9 @@ class AlertWatch:
                 found.rule, found.value, found.threshold, found.message, now_ms, self._has_recipients
             )
             self._notify(alert_id, found.message)
-        for rule, message in self._watch.firing():
-            if rule not in {found.rule for found in findings}:
-                self._notify(self._watch.resolve(rule, now_ms, self._has_recipients), _ended(message))
+        for firing in self._watch.firing():
+            if firing.rule not in {found.rule for found in findings}:
+                self._notify(self._watch.resolve(firing.rule, now_ms, self._has_recipients), _ended(firing.message))
         reached("worker: alert noted")
         self._note_what_went_out()
 

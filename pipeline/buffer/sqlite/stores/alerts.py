@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from pipeline.buffer.contract import AlertWindow, PendingNotification
+from pipeline.buffer.contract import AlertWindow, FiringAlert, PendingNotification
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.rows import RowsOf
 
 TO_BE_SENT = "to be sent"
 """An alert's notice until people are told, or until it is known why not."""
 EVENTS_KEPT = 1000
 SECONDS_AT_ONCE = 2000
+_FIRING = RowsOf(FiringAlert)
+_ALERT_WINDOW = RowsOf(AlertWindow, orders="coalesce(sum(orders), 0)", dead_letters="coalesce(sum(dead_letters), 0)")
 
 
 class SqliteWatchStore:
@@ -24,11 +27,10 @@ class SqliteWatchStore:
         """See WatchStore."""
         with reading(self._connection):
             row = self._connection.execute(
-                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
-                "WHERE second_ms >= ?",
+                f"SELECT {_ALERT_WINDOW.sql} FROM flow_seconds WHERE second_ms >= ?",
                 (from_ms,),
             ).fetchone()
-        return AlertWindow(*row)
+        return _ALERT_WINDOW.read(row)
 
     def fire(
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
@@ -48,10 +50,11 @@ class SqliteWatchStore:
             ).fetchone()
             return int(alert_id)
 
-    def firing(self) -> list[tuple[str, str]]:
+    def firing(self) -> list[FiringAlert]:
         """See WatchStore."""
         with reading(self._connection):
-            return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
+            rows = self._connection.execute(f"SELECT {_FIRING.sql} FROM alerts WHERE state = 'firing'")
+            return _FIRING.read_all(rows)
 
     def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
         """See WatchStore."""

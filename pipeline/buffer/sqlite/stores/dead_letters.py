@@ -46,13 +46,12 @@ _TOLD = (
 _ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
 _OTHERS = ("id", "replay_of", "replays", "headers", "received_at_ms", "status_at_ms")
 _COLUMNS = (*_TOLD, *_ORDER, *_OTHERS)
-_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _told, _of_order = attrgetter(*_TOLD), attrgetter(*_ORDER)
 _NO_ORDER = (None,) * len(_ORDER)
-_ROWS = BulkInsert(f"dead_letters ({_NAMES})", len(_COLUMNS))
+_ROWS = BulkInsert("dead_letters", _COLUMNS)
 _GROUPS = BulkInsert(
-    "dead_letter_groups (fingerprint, error_class, title, source_topic, total, open, first_seen_ms, last_seen_ms)",
-    8,
+    "dead_letter_groups",
+    ("fingerprint", "error_class", "title", "source_topic", "total", "open", "first_seen_ms", "last_seen_ms"),
     "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
     "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
     "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",

@@ -7,17 +7,28 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Literal
 
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
-from pipeline.buffer.sqlite.stores.flow import with_headers
+from pipeline.buffer.sqlite.rows import RowsOf, json_cells
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
-_JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
+_JOB = RowsOf(Job)
+_PREVIEW = RowsOf(ReplayPreview, dead_letter_id="id", topic="coalesce(source_topic, :default_topic)")
+_ITEM = RowsOf(
+    ReplayItem,
+    dead_letter_id="id",
+    public_id="dead_letters.dead_letter_id",
+    topic="coalesce(source_topic, :default_topic)",
+    partition="iif(source_topic IS NULL, NULL, source_partition)",
+)
+_parts_of_a_record = itemgetter(*map(_ITEM.names.index, ("key", "value", "headers")))
+_SENT = json_cells(Sent)
 WINDOW_BYTES = 16_000_000
 """What is sent at once is held in memory, however large the records are."""
 _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
@@ -72,12 +83,11 @@ class SqliteJobStore:
         where, arguments = _replayable(which, limit)
         with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
-                f"WHERE {where} ORDER BY id",
+                f"SELECT {_PREVIEW.sql} FROM dead_letters WHERE {where} ORDER BY id",
                 arguments | {"default_topic": default_topic},
             )
             for row in rows:
-                yield ReplayPreview(*row)
+                yield _PREVIEW.read(row)
 
     def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
         """See JobStore."""
@@ -105,18 +115,18 @@ class SqliteJobStore:
     def get(self, job_id: int) -> Job | None:
         """See JobStore."""
         with reading(self._connection):
-            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else Job(*row)
+            row = self._connection.execute(f"SELECT {_JOB.sql} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else _JOB.read(row)
 
     def next_job(self, now_ms: int) -> Job | None:
         """See JobStore."""
         with reading(self._connection):
             row = self._connection.execute(
-                f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
+                f"SELECT {_JOB.sql} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
             ).fetchone()
         if row is None:
             return None
-        job = Job(*row)
+        job = _JOB.read(row)
         if job.state != "queued":
             return job
         reached("worker: before a job begins")
@@ -181,16 +191,14 @@ class SqliteJobStore:
         items: list[ReplayItem] = []
         with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
-                "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "
-                "FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
+                f"SELECT {_ITEM.sql} FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
                 # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
-                "WHERE job_id = ? AND state = ? ORDER BY job_items.dead_letter_id LIMIT ?",
-                (default_topic, job_id, state, limit),
+                "WHERE job_id = :job_id AND state = :state ORDER BY job_items.dead_letter_id LIMIT :limit",
+                {"default_topic": default_topic, "job_id": job_id, "state": state, "limit": limit},
             )
             for row in rows:
-                items.append(ReplayItem(*with_headers(row, 7)))
-                max_bytes -= sum(len(part) for part in row[5:] if part)
+                items.append(_ITEM.read(row))
+                max_bytes -= sum(len(part) for part in _parts_of_a_record(row) if part)
                 if max_bytes <= 0:
                     break
         return items
@@ -235,11 +243,12 @@ def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int
         "FROM job_items WHERE replay_id IN (SELECT value FROM json_each(?)) AND state = 'sending')",
         (now_ms, json.dumps([each.send_id for each in sent])),
     )
-    # 2. The place is noted in either case.
+    # 2. The position is noted in either case.
+    position = ", ".join(f'"{name}" = {_SENT[name]}' for name in ("topic", "partition", "offset"))
     connection.execute(
-        'UPDATE job_items SET topic = value ->> 1, partition = value ->> 2, "offset" = value ->> 3, '
-        "state = iif(state = 'sending', 'sent', state) FROM json_each(?) WHERE replay_id = value ->> 0",
-        (json.dumps([(each.send_id, each.topic, each.partition, each.offset) for each in sent]),),
+        f"UPDATE job_items SET {position}, state = iif(state = 'sending', 'sent', state) FROM json_each(?) "
+        f"WHERE replay_id = {_SENT['send_id']}",
+        (json.dumps(sent),),
     )
 
 
