@@ -12,7 +12,6 @@ from operator import attrgetter
 import numpy as np
 
 from pipeline.buffer import (
-    Advance,
     Attempted,
     Batch,
     Generation,
@@ -27,6 +26,7 @@ from pipeline.buffer import (
 )
 from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
+from pipeline.consuming.consumer import ConsumedPartition
 from pipeline.errors import RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
@@ -46,16 +46,9 @@ _OF_A_REPLAY = frozenset({REPLAY_ID})
 
 
 @dataclass(slots=True)
-class Partition:
-    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+class Partition(ConsumedPartition):
+    """A partition that is ours: also what is parked of it, and the generations whose leftovers we look after."""
 
-    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
-    """
-
-    ref: int
-    partition_id: int
-    next_offset: int
-    stored_offset: int
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
     at_hand: dict[int, Parked] = field(default_factory=dict)
@@ -147,8 +140,7 @@ class Attempts:
         if records is not prevalidated.records:
             prevalidated = self.prevalidate(records)
         offsets = records.offsets()
-        batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
-        partition.next_offset = offsets[-1] + 1
+        batch.advances.append(partition.advance_to(offsets[-1] + 1))
         accepted = prevalidated.fast_path
         if partition.parked.held_keys or not accepted.all():
             accepted = self._judge_some(batch, partition, prevalidated)

@@ -177,5 +177,5 @@ class FlowInProcess:
 
     def close(self) -> None:
         """Ends the processor."""
-        self.flow.finish()
+        self._writer.finish()
         self._writer.close()
