@@ -36,7 +36,7 @@ class BatchWriter:
 
     def __init__(self, buffer: Buffer, max_records: int, steady_clock: Clock) -> None:
         self.records_at_once = max_records
-        """How many records the next batch should have at most."""
+        """How many records the next batch may have."""
         self._buffer = buffer
         self._max_records = max_records
         self._steady_clock = steady_clock

@@ -48,7 +48,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An accepted order and its place; `record_id` as made by `buffer.record_id`."""
+    """An accepted order and its position; `record_id` as made by `buffer.record_id`."""
 
     record_id: int
     order: Order
@@ -57,7 +57,7 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderBlock:
-    """Many accepted orders, each at its first attempt; `record_ids[i]` is the place of order i."""
+    """Many accepted orders, each at its first attempt; `record_ids[i]` is the position of order i."""
 
     record_ids: list[int]
     orders: OrderColumns
@@ -138,7 +138,7 @@ class Batch:
 
 
 class DeadLetterRow(NamedTuple):
-    """A dead letter as collected. `None`: its dialect or value does not tell. Times are epoch ms."""
+    """A dead letter as collected. `None`: its dialect or value does not say. Times are epoch ms."""
 
     record_id: int
     topic: str
@@ -253,7 +253,7 @@ class FlowStore(Protocol):
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """The oldest records of these partitions that are still on their way to the dead-letter topic.
 
-        `without` are the dead-letter ids of those that need not be told.
+        `without` are the dead-letter ids of those that are not asked for.
         """
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
@@ -345,7 +345,7 @@ class FiringAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PendingNotification:
-    """An alert that people are to be told of: that it began or, if `over`, that it ended."""
+    """An alert that people are to be notified of: that it began or, if `over`, that it ended."""
 
     alert_id: int
     message: str
@@ -359,24 +359,24 @@ class WatchStore(Protocol):
         """Orders processed and dead letters collected since `from_ms`."""
 
     def fire(
-        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False
     ) -> int | None:
         """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one.
 
-        `tell`: there are people to be told: a pending notification, until `noticed` says what became of it.
+        `notify`: there are people to notify: a pending notification, until `noticed` notes what became of it.
         """
 
     def firing(self) -> list[FiringAlert]:
         """The alerts that fire."""
 
-    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
-        """Ends the alert that fires; returns its id, None when none did. `tell` as with `fire`."""
+    def resolve(self, rule: str, now_ms: int, notify: bool = False) -> int | None:
+        """Ends the alert that fires; returns its id, None when none did. `notify` as with `fire`."""
 
     def pending_notifications(self) -> list[PendingNotification]:
-        """Alerts whose beginning or end people are still to be told, oldest first."""
+        """Alerts whose beginning or end people are still to be notified of, oldest first."""
 
     def noticed(self, alert_id: int, notice: str) -> None:
-        """Notes whether people were told."""
+        """Notes whether people were notified."""
 
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """Leaves a note for the operator; the newest thousand are kept."""

@@ -98,7 +98,7 @@ class Consumer(ABC, Generic[AnyReader]):
     def _report(self, reader: AnyReader) -> None:
         """Tells the status board and Kafka how far this is, whenever one of them is due."""
         if self._status_interval.is_over():
-            self._status.say("running", self._detail(reader), self._figures(reader))
+            self._status.report("running", self._detail(reader), self._figures(reader))
         if self._commit_interval.is_over():
             self._commit_offsets(reader)
 

@@ -60,7 +60,7 @@ def run_collector(
 
 
 def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str, int]:
-    """The dead-letter topics among `partitions` (topic: number of partitions): named ones, patterns, our own."""
+    """The dead-letter topics among `partitions` (topic: count of its partitions): named ones, patterns, our own."""
     names = {topic for topic in settings.dlq_topics if not topic.startswith("^")} | {settings.own_dlq_topic}
     patterns = [re.compile(topic) for topic in settings.dlq_topics if topic.startswith("^")]
     return {
@@ -164,7 +164,7 @@ class _Collection(Consumer[PartitionReader]):
     def _skip(self, gap: Gap) -> None:
         partition = self._partitions[gap.topic, gap.partition]
         if gap.low <= partition.next_offset:
-            self._status.say("waiting", f"{partition} ends before offset {partition.next_offset}")
+            self._status.report("waiting", f"{partition} ends before offset {partition.next_offset}")
             return
         reached("collector: before a gap is skipped")
         self._pass_over(self._reader, partition, gap, ", uncollected")
@@ -229,7 +229,7 @@ def _order_in(record: Record, codec: OrderCodec) -> Order | None:
 
 
 def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
-    """What a dead letter tells. A record without any known header is one too.
+    """A dead letter as its headers and value describe it. A record without any known header is one too.
 
     Without an order, the order's columns are NULL.
     """
@@ -273,7 +273,7 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     """The same for the same failed record, however often it was written to the dead-letter topic.
 
     Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
-    those that do not name one are told apart by their own place.
+    those that do not name one are distinguished by their own position.
     """
     # No id of ours has a NUL, and the buffer could not look for it.
     if failure.dead_letter_id and "\0" not in failure.dead_letter_id:

@@ -17,7 +17,7 @@ from pipeline.records import Outgoing
 
 
 class ProduceRun(JobRun):
-    """A produce job. Its counts tell which sample comes next.
+    """A produce job. Its counts decide which sample comes next.
 
     Making one registers the schema where there is a registry: raises RegistryUnavailableError and SchemaRefusedError.
     """
@@ -54,6 +54,6 @@ class ProduceRun(JobRun):
         return SendWindow(self.records_of_window(described), described)
 
     def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
-        """The samples number `first` to `last`."""
+        """The samples from the `first` to the `last`, counted from 1."""
         self._next = described["last"] + 1
         return list(self._samples.between(described["first"], described["last"]))

@@ -19,7 +19,7 @@ WINDOW_RECORDS = 5000
 
 
 class ReplayRun(JobRun):
-    """A replay job. The ledger tells which dead letters come next."""
+    """A replay job. The ledger decides which dead letters come next."""
 
     send_id_header = REPLAY_ID
 

@@ -13,7 +13,7 @@ from pipeline.crash_points import reached
 from pipeline.jobs.sending import Outcome, WindowSender, window_json
 from pipeline.records import Outgoing
 
-RATE_WINDOW_S = 0.1
+RATE_AHEAD_S = 0.1
 """With a rate asked for, a window holds what is due in that time, so that records flow instead of coming in bursts."""
 
 
@@ -147,7 +147,7 @@ class JobRun(ABC):
         if not room:
             # What could not be sent in time is not made up for in one burst: the rate asked for is a limit.
             self._began_at_ms = now_ms - int(self._handed_over / self._rate_per_s * 1000)
-        elapsed_s = (now_ms - self._began_at_ms) / 1000 + RATE_WINDOW_S
+        elapsed_s = (now_ms - self._began_at_ms) / 1000 + RATE_AHEAD_S
         due = int(self._rate_per_s * elapsed_s) - self._handed_over
         # At low rates the first record is due at once.
         return max(0, min(room, due if self._handed_over else max(due, 1)))

@@ -1,4 +1,4 @@
-"""Topics and groups, as the cluster tells of them."""
+"""Topics and groups, as the cluster describes them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ClusterView:
         self._admin = new_client(AdminClient, settings, client_config(settings, cluster, "admin", self._trouble))
 
     def partitions(self) -> dict[str, int]:
-        """All topics that this account may see, with their number of partitions."""
+        """All topics that this account may see, with the count of their partitions."""
         found = self._metadata("listing the topics")
         return {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None}
 
@@ -83,11 +83,11 @@ class ClusterView:
         raise KafkaUnavailableError(self._explain(doing, failed)) from failed
 
     def _explain(self, doing: str, error: KafkaException) -> str:
-        said = self._trouble.explain(doing, error)
-        if UNTRUSTED not in said:
-            return said
+        text = self._trouble.explain(doing, error)
+        if UNTRUSTED not in text:
+            return text
         reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
-        return said.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else said
+        return text.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else text
 
     def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()

@@ -47,7 +47,7 @@ class OutboxDrain:
         self.error = ""
 
     def recount(self) -> None:
-        """Partitions came or went: the next `pump` counts the outbox anew."""
+        """Partitions came or went: the next `pump` counts the outbox again."""
         self._counted = False
         self._in_flight_before = set(self._in_flight)
         self._fresh.clear()

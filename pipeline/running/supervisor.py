@@ -59,7 +59,7 @@ def sole_owner(data_dir: Path) -> Iterator[None]:
 
 
 def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopSignal) -> None:
-    """Runs the roles until asked to stop; `steady_clock` tells how long to wait. Raises AlreadyRunningError."""
+    """Runs the roles until asked to stop; waits are by `steady_clock`. Raises AlreadyRunningError."""
     with sole_owner(settings.data_dir):
         status = StatusWriter(settings.data_dir, "up", 0, clock)
         children = [_Child(settings, role, instance) for role, instance in roles_of(settings)]
@@ -73,11 +73,11 @@ def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopS
                 if is_due(clock(), last_status_ms, STATUS_EVERY_MS):
                     last_status_ms = clock()
                     failing = [child.complaint for child in children if child.complaint]
-                    status.say("failing" if failing else "running", "; ".join(failing))
+                    status.report("failing" if failing else "running", "; ".join(failing))
                 stop.wait(LOOK_EVERY_S)
         finally:
             _end(children, steady_clock)
-            status.say("stopped")
+            status.report("stopped")
             status.close()
 
 

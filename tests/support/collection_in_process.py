@@ -42,7 +42,7 @@ class LettersByHand:
     waiting: list[Record] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    told: dict[tuple[str, int], int] = field(default_factory=dict)
+    committed: dict[tuple[str, int], int] = field(default_factory=dict)
     sought: list[tuple[str, int, int]] = field(default_factory=list)
     trouble: str = ""
 
@@ -85,11 +85,11 @@ class LettersByHand:
 
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Notes it."""
-        self.told = dict(next_offsets)
+        self.committed = dict(next_offsets)
 
 
 class _Silent:
-    def say(self, *_: object) -> None:
+    def report(self, *_: object) -> None:
         """Nobody listens."""
 
 
@@ -120,7 +120,7 @@ class CollectionInProcess:
         self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})
 
     def run_dry(self) -> None:
-        """Rounds until all that was given is in the buffer and Kafka is told so."""
+        """Rounds until all that was given is in the buffer and committed to Kafka."""
         while self.reader.waiting or self.reader.gaps:
             self.collection.round()
         self.now_ms += 1000

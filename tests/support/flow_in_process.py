@@ -124,7 +124,7 @@ class SenderByHand:
 
 
 class _Silent:
-    def say(self, *_: object) -> None:
+    def report(self, *_: object) -> None:
         """Nobody listens."""
 
 

@@ -21,10 +21,10 @@ PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
 CHECKPOINT_PAGES = 1000
-"""With so many pages in the write-ahead log, 8 MB, a commit writes them back and the log begins anew. A small commit
+"""With so many pages in the write-ahead log, 8 MB, a commit writes them back and the log starts over. A small commit
 writes ten pages however few its orders are, so that a slow flow fills any log; a catch-up takes as long with 64 MB."""
 WAL_REUSED_BYTES = 2 * CHECKPOINT_PAGES * PAGE_BYTES
-"""What a longer write-ahead log is cut to when it begins anew: room for a checkpoint's pages and a big batch."""
+"""What a longer write-ahead log is cut to when it starts over: room for a checkpoint's pages and a big batch."""
 WAL_KEPT_BYTES = 64_000_000
 """A write-ahead log that a long reader has made longer than this is emptied as soon as that is possible."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -68,7 +68,7 @@ def translated_errors(path: Path) -> Iterator[None]:
         if primary in _CORRUPT:
             raise BufferCorruptError(
                 f"the buffer {path} is damaged ({error}); move it and its -wal and -shm files away and start again: "
-                "what Kafka still holds is read anew"
+                "what Kafka still holds is read again"
             ) from error
         if primary == sqlite3.SQLITE_FULL:
             raise BufferUnavailableError(f"the disk of the buffer {path} is full; free some space") from error
@@ -222,7 +222,7 @@ def migrate(connection: WriterConnection, steps: Mapping[int, str], to_version: 
     `steps`: the SQL script that makes each version of the one before. A step that fails leaves the buffer at the
     version before it, and it can be tried again.
     """
-    # A step may put a new table in the place of one that others refer to; what it left is looked at in its transaction.
+    # A step may replace a table that others refer to; what it left is looked at in its transaction.
     connection.execute("PRAGMA foreign_keys = OFF")
     try:
         while (version := _version_of(connection)) < to_version:

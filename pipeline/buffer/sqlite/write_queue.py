@@ -1,7 +1,7 @@
 """Lets processes that write take turns, in the order in which they come.
 
 SQLite has those that wait try again after pauses of up to 100 ms, and whoever has just written is there first again.
-And while another one writes, a log that is being written back cannot begin anew: two that wrote all the time let it
+And while another one writes, a log that is being written back cannot start over: two that wrote all the time let it
 grow to 90 MB. A turn ends when both are done.
 """
 
@@ -25,7 +25,7 @@ LOOK_EVERY_S = 0.0005
 def turn(path: Path, patience_s: float, wait: Wait = pause, steady_clock: Clock = steady_clock_ms) -> Iterator[None]:
     """Waits for our turn to write to this buffer, which others wait for until the block is left.
 
-    What is true in the buffer hangs on SQLite's own lock alone; this only orders who asks for it. The kernel gives back
+    Correctness depends on SQLite's own lock alone; this only orders those who ask for it. The kernel gives back
     what a process that dies has locked. Raises BufferUnavailableError when it takes longer than `patience_s`.
 
     The lock's holder is another process, so nothing wakes us: `wait` pauses between two looks. By default it does so

@@ -205,8 +205,8 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
     for name in _PRUNED:
         sums = _pruned_sums(connection, name)
         if len(sums) > 1:
-            told = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
-            yield Difference(f"pruned_{name} is {told}", name)
+            by_table = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
+            yield Difference(f"pruned_{name} is {by_table}", name)
     yield from _figures(connection)
     yield from (Difference(line) for line in contradictions(connection))
 

@@ -10,7 +10,7 @@ from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
 
 TO_BE_SENT = "to be sent"
-"""An alert's notice until people are told, or until it is known why not."""
+"""An alert's notice until people are notified, or until it is known why not."""
 EVENTS_KEPT = 1000
 SECONDS_AT_ONCE = 2000
 _FIRING = RowsOf(FiringAlert)
@@ -33,7 +33,7 @@ class SqliteWatchStore:
         return _ALERT_WINDOW.read(row)
 
     def fire(
-        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False
     ) -> int | None:
         """See WatchStore."""
         with atomic(self._connection) as connection:
@@ -46,7 +46,7 @@ class SqliteWatchStore:
             (alert_id,) = connection.execute(
                 "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message, notice) "
                 "VALUES (?, 'firing', ?, ?, ?, ?, ?) RETURNING id",
-                (rule, now_ms, value, threshold, message, TO_BE_SENT if tell else None),
+                (rule, now_ms, value, threshold, message, TO_BE_SENT if notify else None),
             ).fetchone()
             return int(alert_id)
 
@@ -56,7 +56,7 @@ class SqliteWatchStore:
             rows = self._connection.execute(f"SELECT {_FIRING.sql} FROM alerts WHERE state = 'firing'")
             return _FIRING.read_all(rows)
 
-    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
+    def resolve(self, rule: str, now_ms: int, notify: bool = False) -> int | None:
         """See WatchStore."""
         with reading(self._connection):
             firing = self._connection.execute(
@@ -67,7 +67,7 @@ class SqliteWatchStore:
         with atomic(self._connection) as connection:
             connection.execute(
                 "UPDATE alerts SET state = 'resolved', ended_at_ms = ?, notice = coalesce(?, notice) WHERE id = ?",
-                (now_ms, TO_BE_SENT if tell else None, firing[0]),
+                (now_ms, TO_BE_SENT if notify else None, firing[0]),
             )
         return int(firing[0])
 

@@ -206,8 +206,8 @@ def set_outcomes(
     ).fetchall()
     settled = states.keys() - {dead_letter for (dead_letter,) in again}
     connection.execute(
-        "UPDATE dead_letters SET status = told.value, status_at_ms = ? FROM json_each(?) AS told "
-        "WHERE dead_letters.id = CAST(told.key AS INTEGER)",
+        "UPDATE dead_letters SET status = outcome.value, status_at_ms = ? FROM json_each(?) AS outcome "
+        "WHERE dead_letters.id = CAST(outcome.key AS INTEGER)",
         (now_ms, json.dumps({dead_letter: states[dead_letter] for dead_letter in settled})),
     )
 

@@ -161,7 +161,7 @@ class SqliteJobStore:
         with atomic(self._connection) as connection:
             connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
-                # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
+                # Counted by a trigger: an outcome may have been noted before, and a crash made us forget it.
                 _note_sent(connection, sent, now_ms)
                 if errors:
                     _note_errors(connection, errors, now_ms)
@@ -221,7 +221,7 @@ def _new_job(
 
 
 def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Arguments]:
-    """The dead letters that a replay may take: open ones unless told otherwise, never those on their way."""
+    """The dead letters that a replay may take: open ones unless asked otherwise, never those on their way."""
     if not which.statuses and not (which.ids and limit is None):
         which = replace(which, statuses=OPEN_STATUSES)
     where, arguments = dead_letter_condition(which)
@@ -254,12 +254,12 @@ def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int
 
 def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms: int) -> None:
     """What could not be sent, by replay id, and why."""
-    told = json.dumps(errors)
-    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", told, now_ms)
+    error_of = json.dumps(errors)
+    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", error_of, now_ms)
     connection.execute(
         "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
         "WHERE replay_id = key AND state = 'sending'",
-        (told,),
+        (error_of,),
     )
 
 

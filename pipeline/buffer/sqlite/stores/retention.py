@@ -52,7 +52,7 @@ class _OldDeadLetter(NamedTuple):
 
 
 class _FirstOrder(NamedTuple):
-    """The first order of a partition; the oldest of several is the least."""
+    """The first order of a partition; the oldest of several is their minimum."""
 
     processed_at_ms: int
     partition_ref: int
@@ -289,7 +289,7 @@ def _note_pruned_below(connection: sqlite3.Connection, ref: int, offset: int) ->
 
 
 def _note_pruned_source(connection: sqlite3.Connection, row: _OldDeadLetter) -> None:
-    """The failed record has no trace in the buffer any more. Of the topic's generations its id tells the right one."""
+    """Notes that the failed record has no trace any more. Its id shows which of the topic's generations it was of."""
     topic, partition, offset = row.source_topic, row.source_partition, row.source_offset
     if topic is None or partition is None or offset is None:
         return
