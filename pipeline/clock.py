@@ -1,4 +1,8 @@
-"""The one place that reads the wall clock. Entry points take these and pass them on; nothing below them calls time."""
+"""The one place that reads a clock and that pauses.
+
+Entry points take these and pass them on. Below them a parameter may have one as its default; nothing
+calls one by itself.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,29 @@ def is_due(now_ms: int, last_ms: int, every_ms: int) -> bool:
     It is, too, when the clock was set back meanwhile: nobody knows then how long ago that was.
     """
     return not 0 <= now_ms - last_ms < every_ms
+
+
+class Interval:
+    """Something that is to be done every so often; at first at once, unless `last_ms` says when it was done last."""
+
+    def __init__(self, every_ms: int, clock: Clock, last_ms: int = 0) -> None:
+        self._every_ms = every_ms
+        self._clock = clock
+        self._last_ms = last_ms
+
+    def is_over(self) -> bool:
+        """Whether it is to be done now; then the next interval begins."""
+        now_ms = self._clock()
+        if not is_due(now_ms, self._last_ms, self._every_ms):
+            return False
+        self._last_ms = now_ms
+        return True
+
+
+def pause(seconds: float) -> bool:
+    """Waits so long, whatever happens meanwhile; false: nobody asked to stop. For what has no stop signal."""
+    time.sleep(seconds)
+    return False
 
 
 class StopSignal:

@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, Reader, back_up, open_buffer, recount, repair
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
-from pipeline.clock import wall_clock_ms
+from pipeline.clock import pause, wall_clock_ms
 from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
 from pipeline.exports import export_all
 from pipeline.jobs import requests
@@ -90,7 +89,6 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
         return 0
     if not is_running(settings.data_dir) and not _worker_speaks(settings):
         print("orderpulse: no worker is running; the job waits for `python -m pipeline up`", file=sys.stderr)
-    pause = threading.Event()
     said = trouble = ""
     while True:
         job = _job(settings, job_id)
@@ -107,7 +105,7 @@ def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
         if (waits := _what_the_worker_waits_for(settings)) and waits != trouble:
             print(f"orderpulse: the worker waits: {waits}", file=sys.stderr)
             trouble = waits
-        pause.wait(PROGRESS_EVERY_S)
+        pause(PROGRESS_EVERY_S)
 
 
 def _what_the_worker_waits_for(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.kafka import DemoBroker, check_kafka_config
-from pipeline.running.instances import first_free_instance, told_instance
+from pipeline.running.instances import first_free_instance, given_instance
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
 
@@ -48,7 +48,7 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
             _run(settings, options.role, instance, stop)
     else:
         _log_to_stderr(settings, f"{options.role}-{options.instance}")
-        with told_instance(settings.data_dir, options.role, options.instance, stop) as held:
+        with given_instance(settings.data_dir, options.role, options.instance, stop) as held:
             if held:
                 _run(settings, options.role, options.instance, stop)
     return 0
@@ -61,9 +61,9 @@ def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None
     try:
         _ROLES[role](settings, instance, stop, status)
     except Exception as error:
-        status.say("failing", str(error))
+        status.report("failing", str(error))
         raise
-    status.say("stopped")
+    status.report("stopped")
     status.close()
 
 
@@ -73,7 +73,7 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
     figures = {"bootstrap_servers": broker.cluster.bootstrap_servers, "cluster_id": broker.cluster.demo_id}
     try:
         while not stop.is_set():
-            status.say("running", "", figures)
+            status.report("running", "", figures)
             stop.wait(1.0)
     finally:
         broker.close()
@@ -150,8 +150,8 @@ def _share_one_heap() -> None:
 
 def _stop_signal(end_with_stdin: bool) -> StopSignal:
     stop = StopSignal()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
     if end_with_stdin:
         threading.Thread(target=_wait_for_end_of_stdin, args=(stop,), name="stdin-watch", daemon=True).start()
     return stop

@@ -56,6 +56,11 @@ ROOMS = (
     ),
     Room("processing/", ("pipeline/processing",), "orders in: the processor, attempts, retries, outbox"),
     Room("dead_letters/", ("pipeline/dead_letters",), "dead letters in: the collector, fingerprints"),
+    Room(
+        "consuming/",
+        ("pipeline/consuming",),
+        "what processor and collector do alike: session, partitions, reports",
+    ),
     Room("exports.py", ("pipeline/exports.py",), "rows to CSV, JSON Lines, Parquet"),
     Room("buffer/", ("pipeline/buffer",), "the contract of the buffer, and SQLite that keeps it", ("sqlite3",)),
     Room(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import pyarrow as pa
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.shared.context import viewer_zone
+from dashboard.shared.context import steady_ms, viewer_zone
 from dashboard.shared.formats import number
 from dashboard.shared.snapshots import snapshots
 from pipeline.buffer import Choice, OrderFilter, Reader
@@ -60,14 +59,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page of a view as it was read at `asked_at_s`, a monotonic time; pages begin at 1."""
+    """A page of a view as it was read at `asked_at_ms` by the steady clock; pages begin at 1."""
 
     view: View
     page: int
     rows: Rows
     count: Count
-    asked_at_s: float
-    took_s: float
+    asked_at_ms: int
+    took_ms: int
 
 
 # -- which orders
@@ -205,14 +204,14 @@ def _shown(view: View, page: int) -> Shown:
     before: Shown | None = st.session_state.get(_SHOWN)
     if before is not None and (before.view, before.page) == (view, page) and _may_stay(before):
         return before
-    began_s = time.monotonic()
+    began_ms = steady_ms()
     rows, count = snapshots().get(("orders", view, page), lambda source: _read(source, view, page))
-    ended_s = time.monotonic()
-    return Shown(view, page, rows, count, ended_s, ended_s - began_s)
+    ended_ms = steady_ms()
+    return Shown(view, page, rows, count, ended_ms, ended_ms - began_ms)
 
 
 def _may_stay(shown: Shown) -> bool:
-    return shown.page > 1 or time.monotonic() - shown.asked_at_s < REST_FACTOR * shown.took_s
+    return shown.page > 1 or steady_ms() - shown.asked_at_ms < REST_FACTOR * shown.took_ms
 
 
 def _read(source: Reader, view: View, page: int) -> tuple[Rows, Count]:

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import plain
 from pipeline.buffer import Buffer, Reader, open_buffer
-from pipeline.clock import wall_clock_ms
+from pipeline.clock import steady_clock_ms, wall_clock_ms
 from pipeline.errors import BufferUnavailableError, OrderPulseError
 
 
@@ -32,6 +32,11 @@ def writer() -> Iterator[Buffer]:
 def now_ms() -> int:
     """Epoch milliseconds."""
     return wall_clock_ms()
+
+
+def steady_ms() -> int:
+    """Milliseconds since some moment of its own, for how long something took; nobody can set it."""
+    return steady_clock_ms()
 
 
 def viewer_zone() -> tzinfo:

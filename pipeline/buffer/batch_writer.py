@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import get_ident
 
+from pipeline.buffer.contract import Buffer, DeadLetterStore, FlowStore
 from pipeline.clock import Clock
 
 BIG_RECORDS = 500
@@ -18,23 +20,48 @@ LONG_MS = 1000
 SHORT_MS = 250
 SLOW_MS = 2000
 """A batch takes a tenth of a second where nothing is wrong."""
-TOLD_FOR_MS = 10_000
-SAY_EVERY_S = 0.25
+REPORTED_FOR_MS = 10_000
+REPORT_EVERY_S = 0.25
+
+Commit = Callable[[Buffer], object]
+"""Writes one batch to the buffer that it is given."""
 
 
 class BatchWriter:
-    """At most one batch is being written. Until `finish` nobody else may use the buffer's connection."""
+    """Has a buffer for itself, and hands it out: to a batch while that is being written, otherwise by `flow` and so on.
 
-    def __init__(self, max_records: int, steady_clock: Clock) -> None:
+    At most one batch is being written. `flow` and `dead_letters` wait for it, so nobody comes in between. A store that
+    somebody kept raises RuntimeError meanwhile, see Buffer.reserve. Closing the writer closes the buffer.
+    """
+
+    def __init__(self, buffer: Buffer, max_records: int, steady_clock: Clock) -> None:
         self.records_at_once = max_records
-        """How many records the next batch should have at most."""
+        """How many records the next batch may have."""
+        self._buffer = buffer
         self._max_records = max_records
         self._steady_clock = steady_clock
         self._began_at_ms = 0
         self._took_ms = 0
         self._slow_at_ms = 0
         self._thread = ThreadPoolExecutor(1, "batch-writer")
+        self._thread_id = self._thread.submit(get_ident).result()
         self._under_way: Future[object] | None = None
+
+    @property
+    def flow(self) -> FlowStore:
+        """What is known of partitions, once no batch is being written. To be used at once, not to be kept."""
+        self.wait()
+        return self._buffer.flow
+
+    @property
+    def dead_letters(self) -> DeadLetterStore:
+        """The dead letters, once no batch is being written. To be used at once, not to be kept."""
+        self.wait()
+        return self._buffer.dead_letters
+
+    def check_file(self) -> None:
+        """See Buffer."""
+        self._buffer.check_file()
 
     @property
     def busy(self) -> bool:
@@ -48,43 +75,50 @@ class BatchWriter:
         under_way = self._under_way is not None and not self._under_way.done()
         if under_way and now_ms - self._began_at_ms >= SLOW_MS:
             took = f"a batch has taken {(now_ms - self._began_at_ms) / 1000:.0f} s so far"
-        elif self._slow_at_ms and now_ms - self._slow_at_ms <= TOLD_FOR_MS:
+        elif self._slow_at_ms and now_ms - self._slow_at_ms <= REPORTED_FOR_MS:
             took = f"a batch took {self._took_ms / 1000:.1f} s"
         else:
             return ""
         return f"writing to the buffer is slow, {took}: its disk is slow, or another program holds it up"
 
-    def write(self, commit: Callable[[], object], records: int) -> None:
+    def write(self, commit: Commit, records: int) -> None:
         """Has `commit` write a batch that `records` new records caused, or begins to. The one before must be finished.
 
         Raises what `commit` raises, as `finish` does for a batch that is written meanwhile.
         """
+        if self._under_way is not None:
+            raise RuntimeError("the batch before is not finished")
         self._began_at_ms = self._steady_clock()
         if records < BIG_RECORDS:
             self._timed(commit, records)
         else:
+            # From here on, not only once the thread has begun.
+            self._buffer.reserve(self._thread_id)
             self._under_way = self._thread.submit(self._timed, commit, records)
 
     def wait(self) -> None:
-        """Waits for the batch that is being written, whatever becomes of it: `finish` will tell."""
+        """Waits for the batch that is being written, whatever becomes of it: `finish` raises what it raised."""
         if self._under_way is not None:
             wait([self._under_way])
+            self._buffer.reserve(None)
 
-    def finish(self, say: Callable[[], None] = lambda: None) -> None:
-        """Waits for the batch that is being written and raises what that raised. `say` is called while that lasts."""
-        if self._under_way is not None:
-            while not wait([self._under_way], SAY_EVERY_S).done:
-                say()
+    def finish(self, report: Callable[[], None] = lambda: None) -> None:
+        """Waits for the batch that is being written and raises what that raised. Calls `report` while that lasts."""
+        if self._under_way is None:
+            return
+        while not wait([self._under_way], REPORT_EVERY_S).done:
+            report()
+        self.wait()
         under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
+        under_way.result()
 
     def close(self) -> None:
-        """Ends the thread, after the batch that it may be writing."""
+        """Ends the thread, after the batch that it may be writing, and closes the buffer."""
         self._thread.shutdown()
+        self._buffer.close()
 
-    def _timed(self, commit: Callable[[], object], records: int) -> None:
-        commit()
+    def _timed(self, commit: Commit, records: int) -> None:
+        commit(self._buffer)
         ended_ms = self._steady_clock()
         took_ms = ended_ms - self._began_at_ms
         if took_ms >= SLOW_MS:

@@ -48,7 +48,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An accepted order and its place; `record_id` as made by `buffer.record_id`."""
+    """An accepted order and its position; `record_id` as made by `buffer.record_id`."""
 
     record_id: int
     order: Order
@@ -57,14 +57,13 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderBlock:
-    """Many accepted orders, each at its first attempt; `record_ids[i]` is the place of order i."""
+    """Many accepted orders, each at its first attempt; `record_ids[i]` is the position of order i."""
 
     record_ids: list[int]
     orders: OrderColumns
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(NamedTuple):
     """A record kept for later. `due_at_ms` None: it waits behind an earlier one of its key, untried."""
 
     record_id: int
@@ -79,8 +78,7 @@ class Parked:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedPlace:
+class ParkedEntry(NamedTuple):
     """What a processor keeps in memory of a parked record."""
 
     record_id: int
@@ -88,8 +86,7 @@ class ParkedPlace:
     due_at_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A failed record on its way to the dead-letter topic, headers complete."""
 
     dead_letter_id: str
@@ -98,6 +95,13 @@ class OutboxRow:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+class Attempted(NamedTuple):
+    """A parked record that was tried, and how many attempts it had before."""
+
+    record_id: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ class Batch:
     """More orders, many at once."""
     parked: list[Parked] = field(default_factory=list)
     """New parked records, and known ones with a new attempt count or due time."""
-    taken: list[tuple[int, int]] = field(default_factory=list)
-    """(record_id, attempts before) of every parked record tried in this round; refused when another writer tried it."""
+    taken: list[Attempted] = field(default_factory=list)
+    """Every parked record tried in this round; refused when another writer tried it."""
     settled: list[int] = field(default_factory=list)
     """Those of `taken` that are parked no more: accepted or dead."""
     outbox: list[OutboxRow] = field(default_factory=list)
@@ -134,7 +138,7 @@ class Batch:
 
 
 class DeadLetterRow(NamedTuple):
-    """A dead letter as collected. `None`: its dialect or value does not tell. Times are epoch ms."""
+    """A dead letter as collected. `None`: its dialect or value does not say. Times are epoch ms."""
 
     record_id: int
     topic: str
@@ -237,7 +241,7 @@ class FlowStore(Protocol):
         `totals` and all figures change with the rows they count.
         """
 
-    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+    def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
         """The parked records of these partitions in offset order."""
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
@@ -249,7 +253,7 @@ class FlowStore(Protocol):
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """The oldest records of these partitions that are still on their way to the dead-letter topic.
 
-        `without` are the dead-letter ids of those that need not be told.
+        `without` are the dead-letter ids of those that are not asked for.
         """
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
@@ -332,9 +336,16 @@ class AlertWindow:
     dead_letters: int
 
 
+class FiringAlert(NamedTuple):
+    """The rule of an alert that fires, and its message."""
+
+    rule: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class PendingNotification:
-    """An alert that people are to be told of: that it began or, if `over`, that it ended."""
+    """An alert that people are to be notified of: that it began or, if `over`, that it ended."""
 
     alert_id: int
     message: str
@@ -348,24 +359,24 @@ class WatchStore(Protocol):
         """Orders processed and dead letters collected since `from_ms`."""
 
     def fire(
-        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False
     ) -> int | None:
         """Raises an alert, or updates the worst value of the one that fires; returns the id of a new one.
 
-        `tell`: there are people to be told: a pending notification, until `noticed` says what became of it.
+        `notify`: there are people to notify: a pending notification, until `noticed` notes what became of it.
         """
 
-    def firing(self) -> list[tuple[str, str]]:
-        """The rules whose alerts fire, each with its message."""
+    def firing(self) -> list[FiringAlert]:
+        """The alerts that fire."""
 
-    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
-        """Ends the alert that fires; returns its id, None when none did. `tell` as with `fire`."""
+    def resolve(self, rule: str, now_ms: int, notify: bool = False) -> int | None:
+        """Ends the alert that fires; returns its id, None when none did. `notify` as with `fire`."""
 
     def pending_notifications(self) -> list[PendingNotification]:
-        """Alerts whose beginning or end people are still to be told, oldest first."""
+        """Alerts whose beginning or end people are still to be notified of, oldest first."""
 
     def noticed(self, alert_id: int, notice: str) -> None:
-        """Notes whether people were told."""
+        """Notes whether people were notified."""
 
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """Leaves a note for the operator; the newest thousand are kept."""
@@ -429,7 +440,7 @@ class UpkeepStore(Protocol):
 
 
 class Buffer(Protocol):
-    """An open buffer. One a process; not to be shared between threads that write at once."""
+    """An open buffer. One a process, used by one thread at a time; who writes batches leaves it to a BatchWriter."""
 
     @property
     def flow(self) -> FlowStore: ...
@@ -444,6 +455,12 @@ class Buffer(Protocol):
 
     def check_file(self) -> None:
         """Raises BufferUnavailableError when the buffer's file is not the one that was opened: moved or replaced."""
+
+    def reserve(self, thread_id: int | None) -> None:
+        """From now on only this thread (`threading.get_ident`) may use the stores; None: any may.
+
+        In another one every call of a store raises RuntimeError, before it touches the database.
+        """
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Advance, Buffer, DeadLetterRow, open_buffer, record_id
+from pipeline.buffer import Advance, Buffer, DeadLetterRow, record_id
 from pipeline.buffer.batch_writer import BatchWriter
-from pipeline.clock import Clock, StopSignal, is_due
+from pipeline.clock import Clock, Interval, StopSignal
+from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
+from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
 from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.errors import UndecodableError
 from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
 from pipeline.headers.values import LAST_TIMESTAMP_MS
-from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader, find_cluster
+from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Failure, Order, Record, TopicIdentity
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
-from pipeline.running.throughput import Throughput
 from pipeline.settings import Settings
 
 BATCH_RECORDS = 4000
-IDLE_WAIT_S = 0.5
-STATUS_EVERY_MS = 250
 LOOK_FOR_TOPICS_EVERY_MS = 5000
 
 
@@ -36,40 +34,33 @@ def run_collector(
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
+    def topics(view: ClusterView) -> dict[str, int]:
+        if settings.sends_orders:
+            # Without a processor nobody here writes dead letters: the topics are for their writers to make.
+            view.ensure_topic(settings.own_dlq_topic)
+        return matching_topics(settings, view.partitions())
+
     def session() -> None:
         codec.recheck_registry()
-        with open_buffer(settings.database_file) as buffer:
-            cluster = find_cluster(settings)
-            view = ClusterView(settings, cluster)
-            if settings.sends_orders:
-                # Without a processor nobody here writes dead letters: the topics are for their writers to make.
-                view.ensure_topic(settings.own_dlq_topic)
-            topics = matching_topics(settings, view.partitions())
-            identities = view.identities(list(topics))
-            watch = IdentityWatch(settings, view, identities)
-            with PartitionReader(settings, cluster, f"{settings.group_id}-collector") as reader:
-                collection = _Collection(settings, buffer, codec, reader, view, watch, clock, steady_clock, status)
-                try:
-                    collection.take_on(topics, identities)
-                    while not stop.is_set():
-                        watch.check()
-                        buffer.check_file()
-                        if topics:
-                            collection.round()
-                        else:
-                            collection.wait(stop)
-                        if collection.found_topics():
-                            break  # the next session reads them too
-                    collection.finish()
-                finally:
-                    watch.close()
-                    collection.close()
+        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
+            group_id = f"{settings.group_id}-collector"
+            reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
+            collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.watch, clock, status)
+            collection.take_on(opened.topics, opened.identities)
+            while not stop.is_set():
+                opened.check()
+                if opened.topics:
+                    collection.round()
+                else:
+                    collection.wait(stop)
+                if collection.found_topics():
+                    break  # the next session reads them too
 
     keep_going(session, status, clock, stop)
 
 
 def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str, int]:
-    """The dead-letter topics among `partitions` (topic: number of partitions): named ones, patterns, our own."""
+    """The dead-letter topics among `partitions` (topic: count of its partitions): named ones, patterns, our own."""
     names = {topic for topic in settings.dlq_topics if not topic.startswith("^")} | {settings.own_dlq_topic}
     patterns = [re.compile(topic) for topic in settings.dlq_topics if topic.startswith("^")]
     return {
@@ -79,46 +70,30 @@ def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str,
     }
 
 
-@dataclass(slots=True)
-class _Place:
-    """A partition; `next_offset` is after the last record that is in the buffer."""
-
-    ref: int
-    identity: TopicIdentity
-    next_offset: int
-
-
-class _Collection:
-    """The state of one session."""
+class _Collection(Consumer[PartitionReader]):
+    """The partitions of the dead-letter topics."""
 
     def __init__(
         self,
         settings: Settings,
-        buffer: Buffer,
+        writer: BatchWriter,
         codec: OrderCodec,
         reader: PartitionReader,
         view: ClusterView,
         watch: IdentityWatch,
         clock: Clock,
-        steady_clock: Clock,
         status: StatusWriter,
     ) -> None:
-        self._settings = settings
-        self._buffer = buffer
+        super().__init__(settings, writer, clock, status)
         self._codec = codec
         self._reader = reader
         self._view = view
         self._watch = watch
-        self._clock = clock
-        self._status = status
-        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
-        self._written: dict[tuple[str, int], int] = {}
-        self._places: dict[tuple[str, int], _Place] = {}
+        self._written: list[Advance] = []
+        self._partitions: dict[tuple[str, int], ConsumedPartition] = {}
         self._topics: dict[str, int] = {}
-        self._told: dict[tuple[str, int], int] = {}
-        self._throughput = Throughput(clock)
-        self._last_status_ms = 0
-        self._looked_at_ms = clock()
+        self._committed: dict[tuple[str, int], int] = {}
+        self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, clock, clock())
 
     def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
         """Reads all partitions of these topics from where the buffer stands."""
@@ -131,10 +106,12 @@ class _Collection:
 
     def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
         reached("collector: before a partition is taken over")
-        assignment = self._buffer.flow.assign("collector", identity, partition, low, self._clock())
+        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock())
         reached("collector: partition taken over")
-        self._places[identity.topic, partition] = _Place(assignment.ref, identity, assignment.next_offset)
-        self._reader.assign(identity.topic, partition, assignment.next_offset)
+        next_offset = assignment.next_offset
+        taken_on = ConsumedPartition(assignment.ref, identity, partition, next_offset, next_offset)
+        self._partitions[taken_on.key] = taken_on
+        self._reader.assign(identity.topic, partition, next_offset)
 
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
@@ -145,107 +122,92 @@ class _Collection:
         rows = self._rows(records)
         # 3. By now it is there, or its failure ends this session.
         self._conclude()
-        # 4. What was read is of the topics that we take it for, not of one that was made anew meanwhile.
+        # 4. What was read is of the topics that we take it for, not of one that was recreated meanwhile.
         self._watch.confirm({record.position.topic for record in records} | {gap.topic for gap in gaps})
         # 5. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         if records:
-            self._written = _ends(records)
-            self._writer.write(partial(self._collect, self._advances(), rows, now_ms), len(records))
+            self._written = [self._partitions[key].advance_to(end) for key, end in _ends(records).items()]
+            self._writer.write(partial(_collect, self._written, rows, now_ms), len(records))
         # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
         if gaps or not self._writer.busy:
             self._conclude()
         # 7. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
-        # 8. Say how it goes.
+        # 8. Report.
         self._throughput.add(len(records))
-        self._tell()
+        self._report(self._reader)
 
     def wait(self, stop: StopSignal) -> None:
         """Instead of a round while there is no topic to read: reading would only be refused, for the group's sake."""
         stop.wait(IDLE_WAIT_S)
-        self._tell()
+        self._report(self._reader)
 
     def _conclude(self) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
-        self._writer.finish(self._tell)
-        for key, next_offset in self._written.items():
-            self._places[key].next_offset = next_offset
-        self._written = {}
-
-    def finish(self) -> None:
-        """Waits until all is written. Raises what writing raised."""
-        self._writer.finish()
-
-    def close(self) -> None:
-        """Ends writing; what is being written is written to its end."""
-        self._writer.close()
-
-    def _collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> None:
-        reached("collector: before dead letters are collected")
-        self._buffer.dead_letters.collect(advances, rows, now_ms)
-        reached("collector: dead letters collected")
+        self._finish_writing(self._reader, self._written)
+        self._written = []
 
     def found_topics(self) -> bool:
         """Whether topics or partitions have come that match; looks every five seconds."""
-        if not is_due(self._clock(), self._looked_at_ms, LOOK_FOR_TOPICS_EVERY_MS):
+        if not self._topics_interval.is_over():
             return False
-        self._looked_at_ms = self._clock()
         return matching_topics(self._settings, self._view.partitions()) != self._topics
 
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
         for record, order in zip(records, orders_in(records, self._codec), strict=True):
-            place = self._places[record.position.topic, record.position.partition]
-            rows.append(dead_letter_row(record, place.ref, place.identity, order))
+            partition = self._partitions[record.position.topic, record.position.partition]
+            rows.append(dead_letter_row(record, partition.ref, partition.identity, order))
         return rows
 
-    def _advances(self) -> list[Advance]:
-        places = ((self._places[key], next_offset) for key, next_offset in self._written.items())
-        return [Advance(place.ref, place.next_offset, next_offset) for place, next_offset in places]
-
     def _skip(self, gap: Gap) -> None:
-        place = self._places[gap.topic, gap.partition]
-        if gap.low <= place.next_offset:
-            self._status.say("waiting", f"{gap.topic}[{gap.partition}] ends before offset {place.next_offset}")
+        partition = self._partitions[gap.topic, gap.partition]
+        if gap.low <= partition.next_offset:
+            self._status.report("waiting", f"{partition} ends before offset {partition.next_offset}")
             return
-        message = f"{gap.topic}[{gap.partition}] offsets {place.next_offset} to {gap.low - 1} are gone, uncollected"
         reached("collector: before a gap is skipped")
-        self._buffer.flow.skip(place.ref, place.next_offset, gap.low, self._clock(), message)
+        self._pass_over(self._reader, partition, gap, ", uncollected")
         reached("collector: gap skipped")
-        place.next_offset = gap.low
-        self._reader.seek(gap.topic, gap.partition, gap.low)
 
-    def _tell(self) -> None:
-        now_ms = self._clock()
-        if not is_due(now_ms, self._last_status_ms, STATUS_EVERY_MS):
-            return
-        self._last_status_ms = now_ms
-        places = {key: place.next_offset for key, place in self._places.items()}
-        if places != self._told:
+    def _commit_offsets(self, reader: PartitionReader) -> None:
+        offsets = self._stored_offsets()
+        if offsets != self._committed:
             reached("collector: before offsets are committed to Kafka")
-            self._reader.commit_offsets(places)
+            reader.commit_offsets(offsets)
             reached("collector: offsets committed to Kafka")
-            self._told = places
-        self._status.say("running", self._reader.trouble or self._writer.trouble or self._missing(), self._figures())
+            self._committed = offsets
+
+    @property
+    def _consumed(self) -> Collection[ConsumedPartition]:
+        return self._partitions.values()
+
+    def _detail(self, reader: PartitionReader) -> str:
+        return reader.trouble or self._writer.trouble or self._missing()
 
     def _missing(self) -> str:
         missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
         names = ", ".join(topic for topic in missing if not topic.startswith("^"))
         return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
 
-    def _figures(self) -> dict[str, Any]:
-        lag = 0
-        for (topic, partition), place in self._places.items():
-            high = self._reader.known_high(topic, partition)
-            lag += max(0, high - place.next_offset) if high is not None else 0
-        return {"lag": lag, "rate_per_s": self._throughput.per_s(), "topics": sorted(self._topics)}
+    def _figures(self, reader: PartitionReader) -> dict[str, Any]:
+        return {
+            "lag": sum(self._lag(reader, partition) for partition in self._consumed),
+            "rate_per_s": self._throughput.per_s(),
+            "topics": sorted(self._topics),
+        }
+
+
+def _collect(advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int, buffer: Buffer) -> None:
+    reached("collector: before dead letters are collected")
+    buffer.dead_letters.collect(advances, rows, now_ms)
+    reached("collector: dead letters collected")
 
 
 def _ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
     """The offset after the last record of each partition."""
-    places = [record.position for record in records]
-    return {(place.topic, place.partition): place.offset + 1 for place in places}
+    positions = [record.position for record in records]
+    return {(position.topic, position.partition): position.offset + 1 for position in positions}
 
 
 def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None]:
@@ -267,7 +229,7 @@ def _order_in(record: Record, codec: OrderCodec) -> Order | None:
 
 
 def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
-    """What a dead letter tells. A record without any known header is one too.
+    """A dead letter as its headers and value describe it. A record without any known header is one too.
 
     Without an order, the order's columns are NULL.
     """
@@ -311,7 +273,7 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     """The same for the same failed record, however often it was written to the dead-letter topic.
 
     Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
-    those that do not name one are told apart by their own place.
+    those that do not name one are distinguished by their own position.
     """
     # No id of ours has a NUL, and the buffer could not look for it.
     if failure.dead_letter_id and "\0" not in failure.dead_letter_id:

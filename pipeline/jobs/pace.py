@@ -20,7 +20,7 @@ LOOK_EVERY_MS = 100
 
 
 class Pace:
-    """How much may be sent now. The roles' own words on the status board tell how far they are."""
+    """How much may be sent now. The roles report on the status board how far they are."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -49,7 +49,9 @@ class Pace:
         topic = self._settings.orders_topic
         if len(reached) < len(ends) or not reached:
             return 0  # the processor is away or has not got all partitions yet
-        outstanding = sum(max(0, end - reached.get(f"{topic}[{number}]", 0)) for number, end in ends.items())
+        outstanding = sum(
+            max(0, end - reached.get(f"{topic}[{partition_id}]", 0)) for partition_id, end in ends.items()
+        )
         return max(0, min(WINDOW_RECORDS, DEMO_OUTSTANDING - outstanding - waiting))
 
     def dead_letters(self) -> bool:

@@ -17,7 +17,7 @@ from pipeline.records import Outgoing
 
 
 class ProduceRun(JobRun):
-    """A produce job. Its counts tell which sample comes next.
+    """A produce job. Its counts decide which sample comes next.
 
     Making one registers the schema where there is a registry: raises RegistryUnavailableError and SchemaRefusedError.
     """
@@ -50,10 +50,10 @@ class ProduceRun(JobRun):
 
     def next_send_window(self, limit: int) -> SendWindow:
         """The samples after those that are counted or under way."""
-        told = {"first": self._next, "last": min(self._count, self._next + limit - 1)}
-        return self.records_of_window(told), told
+        described = {"first": self._next, "last": min(self._count, self._next + limit - 1)}
+        return SendWindow(self.records_of_window(described), described)
 
-    def records_of_window(self, told: Mapping[str, Any]) -> list[Outgoing]:
-        """The samples number `first` to `last`."""
-        self._next = told["last"] + 1
-        return list(self._samples.between(told["first"], told["last"]))
+    def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
+        """The samples from the `first` to the `last`, counted from 1."""
+        self._next = described["last"] + 1
+        return list(self._samples.between(described["first"], described["last"]))

@@ -19,7 +19,7 @@ WINDOW_RECORDS = 5000
 
 
 class ReplayRun(JobRun):
-    """A replay job. The ledger tells which dead letters come next."""
+    """A replay job. The ledger decides which dead letters come next."""
 
     send_id_header = REPLAY_ID
 
@@ -46,9 +46,10 @@ class ReplayRun(JobRun):
 
     def next_send_window(self, limit: int) -> SendWindow:
         """The next planned items of the ledger."""
-        return self._outgoing(self._buffer.jobs.planned_items(self.job.id, self._default_topic, limit)), {}
+        items = self._buffer.jobs.planned_items(self.job.id, self._default_topic, limit)
+        return SendWindow(self._outgoing(items), {})
 
-    def records_of_window(self, told: Mapping[str, Any]) -> list[Outgoing]:
+    def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
         """The items that the ledger says were being sent."""
         return self._outgoing(self._buffer.jobs.sending_items(self.job.id, self._default_topic))
 

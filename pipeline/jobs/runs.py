@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.buffer import Buffer, Job, Sent
 from pipeline.clock import Clock
@@ -13,12 +13,15 @@ from pipeline.crash_points import reached
 from pipeline.jobs.sending import Outcome, WindowSender, window_json
 from pipeline.records import Outgoing
 
-RATE_WINDOW_S = 0.1
+RATE_AHEAD_S = 0.1
 """With a rate asked for, a window holds what is due in that time, so that records flow instead of coming in bursts."""
 
 
-SendWindow = tuple[list[Outgoing], dict[str, Any]]
-"""Records to send at once, and what the window's text must tell of them."""
+class SendWindow(NamedTuple):
+    """Records to send at once, and what the window's text must hold for them to be found again."""
+
+    records: list[Outgoing]
+    described: dict[str, Any]
 
 
 class JobRun(ABC):
@@ -57,7 +60,7 @@ class JobRun(ABC):
         """Whether rate or flow made the last step wait."""
 
     @abstractmethod
-    def records_of_window(self, told: Mapping[str, Any]) -> list[Outgoing]:
+    def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
         """The records of a window that was opened with this text."""
 
     @abstractmethod
@@ -87,13 +90,13 @@ class JobRun(ABC):
         self.idle = self._prepared is None
         if self._prepared is None:
             return False
-        (records, told), self._prepared = self._prepared, None
+        records, described = self._prepared
+        self._prepared = None
         if not records:
             self._finish("failed" if self._failed and not self._done else "done")
             return True
         # 4. Written down before the first one leaves; a job that was cancelled ends here instead.
-        described = self._window_sender.describe(_topics_of(records))
-        window = window_json(described, **told)
+        window = window_json(self._window_sender.describe(_topics_of(records)), **described)
         reached("worker: before a window is written down")
         if not self._buffer.jobs.open_send_window(self.job.id, window, [record.send_id for record in records]):
             self._finish("cancelled")
@@ -110,12 +113,12 @@ class JobRun(ABC):
         if self._prepared is None and (limit := self._allowed()):
             self._prepared = self.next_send_window(limit)
 
-    def _resume(self, told: Mapping[str, Any]) -> None:
-        records = self.records_of_window(told)
+    def _resume(self, described: Mapping[str, Any]) -> None:
+        records = self.records_of_window(described)
         self._window_sender.describe(_topics_of(records))
         send_ids = {record.send_id for record in records}
         reached("worker: before an open window is looked for")
-        self._found_before = self._window_sender.look_for(send_ids, self.send_id_header, told["topics"])
+        self._found_before = self._window_sender.look_for(send_ids, self.send_id_header, described["topics"])
         reached("worker: open window looked for")
         known = {sent.send_id for sent in self._found_before.sent} | self._found_before.errors.keys()
         self._window_sender.begin([record for record in records if record.send_id not in known])
@@ -144,7 +147,7 @@ class JobRun(ABC):
         if not room:
             # What could not be sent in time is not made up for in one burst: the rate asked for is a limit.
             self._began_at_ms = now_ms - int(self._handed_over / self._rate_per_s * 1000)
-        elapsed_s = (now_ms - self._began_at_ms) / 1000 + RATE_WINDOW_S
+        elapsed_s = (now_ms - self._began_at_ms) / 1000 + RATE_AHEAD_S
         due = int(self._rate_per_s * elapsed_s) - self._handed_over
         # At low rates the first record is due at once.
         return max(0, min(room, due if self._handed_over else max(due, 1)))

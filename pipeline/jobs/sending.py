@@ -40,7 +40,7 @@ class WindowSender:
         self._identities: dict[str, TopicIdentity] = {}
         self._waiting = 0
         self.under_way = 0
-        """Records of a window that were handed over and whose places are not known yet."""
+        """Records of a window that were handed over and whose positions are not known yet."""
         self._sent: list[Sent] = []
         self._errors: dict[str, str] = {}
 
@@ -78,7 +78,7 @@ class WindowSender:
         return bool(self._cluster.demo_id) or (topic == self._settings.orders_topic and self._settings.sends_orders)
 
     def begin(self, records: Sequence[Outgoing]) -> None:
-        """Hands a window to Kafka; `describe` was told of its topics and its answer is in the buffer."""
+        """Hands a window to Kafka; what `describe` returned for its topics is in the buffer."""
         self._sent, self._errors = [], {}
         fit = [record for record in records if not self._why_not(record)]
         self._waiting = self.under_way = len(fit)
@@ -107,8 +107,9 @@ class WindowSender:
             self._sender.poll(timeout_s)
         if self._waiting:
             return None
-        for _, topic, partition, offset in self._sent:
-            self._ends[topic][partition] = max(self._ends[topic].get(partition, 0), offset + 1)
+        for each in self._sent:
+            ends_of_topic = self._ends[each.topic]
+            ends_of_topic[each.partition] = max(ends_of_topic.get(each.partition, 0), each.offset + 1)
         self.under_way = 0
         return Outcome(self._sent, self._errors)
 
@@ -124,27 +125,26 @@ class WindowSender:
         sent: dict[str, Sent] = {}
         errors: dict[str, str] = {}
         found = self._view.identities(list(described))
-        for topic, told in described.items():
-            assert isinstance(told, dict)
-            if _as_list(found[topic]) != told["identity"]:
+        for topic, before in described.items():
+            assert isinstance(before, dict)
+            if _as_list(found[topic]) != before["identity"]:
                 # Nobody can say what the old cluster or topic had got: a person must.
                 errors |= dict.fromkeys(send_ids, CLUSTER_REPLACED)
                 continue
-            offsets = {int(partition): int(offset) for partition, offset in told["ends"].items()}
+            offsets = {int(partition): int(offset) for partition, offset in before["ends"].items()}
             for record in records_since(self._settings, self._cluster, topic, offsets):
                 send_id = last_text(record.headers, header)
                 if send_id in send_ids:
-                    place = record.position
-                    sent.setdefault(send_id, Sent(send_id, topic, place.partition, place.offset))
+                    position = record.position
+                    sent.setdefault(send_id, Sent(send_id, topic, position.partition, position.offset))
         return Outcome(list(sent.values()), {send_id: why for send_id, why in errors.items() if send_id not in sent})
 
     def _done(self, delivery: Delivery) -> None:
-        send_id, topic, partition, offset, error = delivery
         self._waiting -= 1
-        if error:
-            self._errors[send_id] = error
+        if delivery.error:
+            self._errors[delivery.send_id] = delivery.error
         else:
-            self._sent.append(Sent(send_id, topic, partition, offset))
+            self._sent.append(Sent(delivery.send_id, delivery.topic, delivery.partition, delivery.offset))
 
 
 def window_json(described: Mapping[str, object], **more: object) -> str:

@@ -98,7 +98,7 @@ class _Worker:
 
     def _run(self, job: Job) -> None:
         cluster = find_cluster(self._settings)
-        view = ClusterView(self._settings, cluster)
+        view = ClusterView(self._settings, cluster, self._stop.wait)
         watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
         sender = Sender(self._settings, cluster)
         # While the topics are looked up and the processor is waited for.
@@ -142,6 +142,6 @@ class _Worker:
             return
         self._upkeep_at_ms = now_ms
         self._buffer.check_file()
-        self._status.say("running", detail, {"job": job.id if job else None})
+        self._status.report("running", detail, {"job": job.id if job else None})
         self._alerts.check(now_ms)
         self._upkeep_of_buffer.round(now_ms)

@@ -1,7 +1,7 @@
 """Kafka, as the roles need it: the only package that imports confluent_kafka.
 
 Every call that reaches a broker raises KafkaUnavailableError when there is none or it refuses us; callers close their
-session, wait and begin anew.
+session, wait and begin again.
 """
 
 from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster

@@ -24,7 +24,7 @@ def find_cluster(settings: Settings) -> Cluster:
     if not settings.demo:
         return Cluster(settings.bootstrap_servers)
     try:
-        told = json.loads((settings.data_dir / BROKER_FILE).read_text())
-        return Cluster(told["bootstrap_servers"], told["cluster_id"])
+        published = json.loads((settings.data_dir / BROKER_FILE).read_text())
+        return Cluster(published["bootstrap_servers"], published["cluster_id"])
     except (OSError, ValueError, KeyError) as error:
         raise KafkaUnavailableError("the demo cluster is not running (its role is `broker`)") from error

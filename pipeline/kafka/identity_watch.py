@@ -37,15 +37,15 @@ class IdentityWatch:
     def confirm(self, topics: Iterable[str]) -> None:
         """Asks, 0.4 ms each, whether these still are the same: all that was read before this call is theirs then.
 
-        Of a topic that was made anew the client library reads on as if nothing had been, so between two looks records
+        Of a topic that was recreated the client library reads on as if nothing had been, so between two looks records
         of the new one would be taken for the old one's. Raises TopicChangedError, or KafkaUnavailableError when there
         is no answer.
         """
         if self._view.cluster.demo_id:
-            return  # it makes no topic anew
+            return  # it recreates no topic
         for topic in topics:
             if self._view.topic_id(topic) != self._expected[topic].topic_id:
-                raise TopicChangedError(f"topic {topic} was made anew")
+                raise TopicChangedError(f"topic {topic} was recreated")
 
     def close(self) -> None:
         """Ends the thread, without waiting for an answer that may never come."""
@@ -64,4 +64,4 @@ class IdentityWatch:
     def _compare(self, found: Mapping[str, TopicIdentity]) -> None:
         changed = [topic for topic, identity in self._expected.items() if found.get(topic, identity) != identity]
         if changed:
-            self._changed = f"topic {', '.join(changed)} was made anew"
+            self._changed = f"topic {', '.join(changed)} was recreated"

@@ -33,7 +33,7 @@ class Fetched:
     @property
     def partition(self) -> int:
         """Where all of them come from."""
-        return place_of(self._messages[0])[1]
+        return partition_of(self._messages[0])[1]
 
     def offsets(self) -> list[int]:
         """The offset of each, ascending."""
@@ -80,7 +80,7 @@ class Fetched:
         return fresh
 
 
-def place_of(message: Message) -> tuple[str, int]:
+def partition_of(message: Message) -> tuple[str, int]:
     """Topic and partition of a message."""
     return message.topic() or "", message.partition() or 0
 
@@ -101,7 +101,7 @@ def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
 
 def to_record(message: Message, headers: Headers | None) -> Record:
     """A message with these headers as a record; None: they cannot be read."""
-    topic, partition = place_of(message)
+    topic, partition = partition_of(message)
     return Record(
         Position(topic, partition, message.offset() or 0),
         message.timestamp()[1],

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pipeline.clock import Wait, pause
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
@@ -25,7 +26,7 @@ from pipeline.kafka.connection.client import (
     retry_until_known,
 )
 from pipeline.kafka.connection.refusals import Asked
-from pipeline.kafka.messages import Fetched, headers_of, place_of, to_record
+from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -47,9 +48,13 @@ class Gap:
 
 
 class Reader:
-    """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only."""
+    """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only.
 
-    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, **more: Any) -> None:
+    `wait` pauses until a topic that was just made is known; `more` are properties of the client library.
+    """
+
+    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, wait: Wait = pause, **more: Any) -> None:
+        self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
         self._asked_highs: dict[tuple[str, int], int] = {}
@@ -60,7 +65,7 @@ class Reader:
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
         }
-        # Only the statistics tell that brokers are back: nobody says so where there is nothing to read.
+        # Only the statistics show that brokers are back where there is nothing to read.
         config |= {"stats_cb": self._trouble.on_stats}
         config.setdefault("statistics.interval.ms", STATISTICS_MS)
         # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
@@ -95,9 +100,9 @@ class Reader:
             if error is None:
                 records.append(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                gaps.append(Gap(*place_of(message), *self.watermarks(*place_of(message))))
+                gaps.append(Gap(*partition_of(message), *self.watermarks(*partition_of(message))))
             elif error.code() == KafkaError._PARTITION_EOF:
-                self.at_end.add(place_of(message))
+                self.at_end.add(partition_of(message))
             else:
                 asked = Asked("Read", message.topic() or "", self._group_id)
                 raise KafkaUnavailableError(self._trouble.explain("reading", KafkaException(error), asked))
@@ -114,10 +119,10 @@ class Reader:
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """The oldest offset there is and the one after the newest, as the broker says now."""
         doing = f"asking for the offsets of {topic}[{partition}]"
-        place = TopicPartition(topic, partition)
+        which = TopicPartition(topic, partition)
         asked = Asked("Describe", topic)
-        ask = partial(self._consumer.get_watermark_offsets, place, timeout=ANSWER_S)
-        found = answered(doing, partial(retry_until_known, ask), asked=asked)
+        ask = partial(self._consumer.get_watermark_offsets, which, timeout=ANSWER_S)
+        found = answered(doing, partial(retry_until_known, ask, self._wait), asked=asked)
         if found is None:
             raise KafkaUnavailableError(self._trouble.explain(doing, None))
         low, high = found
@@ -162,7 +167,7 @@ class Reader:
 class GroupReader(Reader):
     """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
 
-    `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is told of those that go. Both
+    `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is called for those that go. Both
     are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
     raised there.
     """
@@ -174,6 +179,7 @@ class GroupReader(Reader):
         instance_id: str,
         assigned: Callable[[GroupReader, int], int],
         revoked: Callable[[int], None],
+        wait: Wait = pause,
     ) -> None:
         membership: dict[str, Any] = {
             "partition.assignment.strategy": "cooperative-sticky",
@@ -184,9 +190,9 @@ class GroupReader(Reader):
         if cluster.demo_id:
             # Because of its limit `quick_returns`, its sessions have to be short.
             membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
-        super().__init__(settings, cluster, settings.group_id, **membership)
+        super().__init__(settings, cluster, settings.group_id, wait, **membership)
         self.session_ms = int(membership["session.timeout.ms"])
-        """How long Kafka waits for a member that says nothing before it deals out its partitions."""
+        """How long Kafka waits for a silent member before it deals out its partitions."""
         self._assigned = assigned
         self._revoked = revoked
         self._topic = settings.orders_topic
@@ -224,28 +230,28 @@ class GroupReader(Reader):
         self._consumer.pause(self._consumer.assignment())
 
     def query_ends(self) -> None:
-        """Asks where the partitions end, which nobody tells while they are paused; `known_high` knows it then."""
-        for place in self._consumer.assignment():
-            self._asked_highs[place.topic, place.partition] = self.watermarks(place.topic, place.partition)[1]
+        """Asks where the partitions end, which no fetch reports while they are paused; `known_high` knows it then."""
+        for each in self._consumer.assignment():
+            self._asked_highs[each.topic, each.partition] = self.watermarks(each.topic, each.partition)[1]
 
     def resume(self) -> None:
         """Fetches again."""
         self._consumer.resume(self._consumer.assignment())
 
-    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             offsets = [
-                TopicPartition(place.topic, place.partition, self._assigned(self, place.partition)) for place in places
+                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in partitions
             ]
         except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
             self._failed = error
             return
         consumer.incremental_assign(offsets)
 
-    def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        for place in places:
-            self._revoked(place.partition)
-        consumer.incremental_unassign(places)
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            self._revoked(each.partition)
+        consumer.incremental_unassign(partitions)
 
 
 class PartitionReader(Reader):
@@ -267,7 +273,8 @@ def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Map
 
     Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **{"enable.partition.eof": True}) as reader:
+    with_ends: dict[str, Any] = {"enable.partition.eof": True}
+    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **with_ends) as reader:
         for partition, offset in offsets.items():
             low, _ = reader.watermarks(topic, partition)
             reader.assign(topic, partition, max(low, offset))

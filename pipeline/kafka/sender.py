@@ -25,7 +25,7 @@ WAIT_S = 0.1
 class Delivery(NamedTuple):
     """What became of one record that was sent. `error` empty: confirmed by all in-sync replicas at `offset`.
 
-    `send_id` is what `send` was told. A tuple, which is made in a third of a frozen dataclass's time.
+    `send_id` is what `send` was given. A tuple, which is made in a third of a frozen dataclass's time.
     """
 
     send_id: str
@@ -38,7 +38,7 @@ class Delivery(NamedTuple):
 class Sender:
     """Sends records, idempotently, and reports each one's confirmation from inside `poll` and `flush`.
 
-    Connects with the first record, unless told to before. `message_timeout_ms` 0 keeps trying for ever. Raises
+    Connects with the first record, unless asked to before. `message_timeout_ms` 0 keeps trying for ever. Raises
     KafkaUnavailableError when the brokers turn us away as a whole; what is not confirmed then may be in Kafka or not.
     """
 

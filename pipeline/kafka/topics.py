@@ -1,4 +1,4 @@
-"""Topics and groups, as the cluster tells of them."""
+"""Topics and groups, as the cluster describes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from pipeline.clock import Wait, pause
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.certificates import why_not_trusted
@@ -23,16 +24,17 @@ log = logging.getLogger(__name__)
 
 
 class ClusterView:
-    """What the cluster says of its topics."""
+    """What the cluster says of its topics. `wait` pauses until a topic that was just made is known."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, wait: Wait = pause) -> None:
         self.cluster = cluster
+        self._wait = wait
         self._settings = settings
         self._trouble = Trouble(cluster)
         self._admin = new_client(AdminClient, settings, client_config(settings, cluster, "admin", self._trouble))
 
     def partitions(self) -> dict[str, int]:
-        """All topics that this account may see, with their number of partitions."""
+        """All topics that this account may see, with the count of their partitions."""
         found = self._metadata("listing the topics")
         return {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None}
 
@@ -81,16 +83,16 @@ class ClusterView:
         raise KafkaUnavailableError(self._explain(doing, failed)) from failed
 
     def _explain(self, doing: str, error: KafkaException) -> str:
-        said = self._trouble.explain(doing, error)
-        if UNTRUSTED not in said:
-            return said
+        text = self._trouble.explain(doing, error)
+        if UNTRUSTED not in text:
+            return text
         reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
-        return said.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else said
+        return text.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else text
 
     def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()
         try:
-            return retry_until_known(lambda: ask().result(ANSWER_S * 2))
+            return retry_until_known(lambda: ask().result(ANSWER_S * 2), self._wait)
         except (KafkaException, TimeoutError) as error:
             self._admin.poll(0)
             raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error

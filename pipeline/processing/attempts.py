@@ -12,9 +12,8 @@ from operator import attrgetter
 import numpy as np
 
 from pipeline.buffer import (
-    Advance,
+    Attempted,
     Batch,
-    FlowStore,
     Generation,
     OrderBlock,
     OrderRow,
@@ -27,6 +26,7 @@ from pipeline.buffer import (
 )
 from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
+from pipeline.consuming.consumer import ConsumedPartition
 from pipeline.errors import RecordError, StaleWriterError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
@@ -46,16 +46,9 @@ _OF_A_REPLAY = frozenset({REPLAY_ID})
 
 
 @dataclass(slots=True)
-class Partition:
-    """One partition that is ours: where we are, what is parked, and the generations whose leftovers we look after.
+class Partition(ConsumedPartition):
+    """A partition that is ours: also what is parked of it, and the generations whose leftovers we look after."""
 
-    `next_offset` is after the last record that was judged, `stored_offset` after the last one that is in the buffer.
-    """
-
-    ref: int
-    partition_id: int
-    next_offset: int
-    stored_offset: int
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
     at_hand: dict[int, Parked] = field(default_factory=dict)
@@ -86,9 +79,9 @@ class Prevalidated:
     fast_path: Flags
     replays: dict[int, str]
 
-    def valid_order(self, place: int) -> Order | None:
+    def valid_order(self, record_index: int) -> Order | None:
         """The valid order that this record is."""
-        index = int(self.found[place])
+        index = int(self.found[record_index])
         return None if index < 0 else self.orders.order(index)
 
 
@@ -104,14 +97,13 @@ class _TriedRecord:
 
 
 class Attempts:
-    """Judges, for the partitions that are ours. Which those are is its owner's to say."""
+    """Judges, for the partitions that are ours. Its owner decides which those are."""
 
     def __init__(
         self,
         settings: Settings,
         judge: Judge,
         backoff: Backoff,
-        flow: FlowStore,
         writer: BatchWriter,
         identity: TopicIdentity,
     ) -> None:
@@ -119,7 +111,6 @@ class Attempts:
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
-        self._flow = flow
         self._writer = writer
         self._identity = identity
         self._tried_at_ms = 0
@@ -149,8 +140,7 @@ class Attempts:
         if records is not prevalidated.records:
             prevalidated = self.prevalidate(records)
         offsets = records.offsets()
-        batch.advances.append(Advance(partition.ref, partition.next_offset, offsets[-1] + 1))
-        partition.next_offset = offsets[-1] + 1
+        batch.advances.append(partition.advance_to(offsets[-1] + 1))
         accepted = prevalidated.fast_path
         if partition.parked.held_keys or not accepted.all():
             accepted = self._judge_some(batch, partition, prevalidated)
@@ -158,10 +148,10 @@ class Attempts:
         if len(orders):
             first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
             if len(orders) < len(records):
-                offsets = [offsets[place] for place in orders.indexes.tolist()]
+                offsets = [offsets[index] for index in orders.indexes.tolist()]
             batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
-        for place, replay_id in prevalidated.replays.items():
-            if accepted[place]:
+        for index, replay_id in prevalidated.replays.items():
+            if accepted[index]:
                 batch.outcomes.append(ReplayOutcome(replay_id, "recovered"))
         return len(records)
 
@@ -174,12 +164,12 @@ class Attempts:
         # No key is held up but those that are already, and those of what is judged here.
         judged = {key for key, is_fast in zip(keys, fast_path, strict=True) if not is_fast}
         accepted = prevalidated.fast_path.copy()
-        for place in [place for place, key in enumerate(keys) if key in judged or key in held]:
-            if keys[place] in held:
-                self._park_behind(batch, partition, prevalidated.records.record(place))
-                accepted[place] = False
-            elif not fast_path[place]:
-                self._judge_one(batch, partition, prevalidated.records.record(place), prevalidated.valid_order(place))
+        for index in [index for index, key in enumerate(keys) if key in judged or key in held]:
+            if keys[index] in held:
+                self._park_behind(batch, partition, prevalidated.records.record(index))
+                accepted[index] = False
+            elif not fast_path[index]:
+                self._judge_one(batch, partition, prevalidated.records.record(index), prevalidated.valid_order(index))
         return accepted
 
     def _park_behind(self, batch: Batch, partition: Partition, record: Record) -> None:
@@ -219,26 +209,25 @@ class Attempts:
         """Tries parked records; returns those of the same keys that waited for their end."""
         loaded = self._load(partition, taken)
         orders, valid = self._judge.prevalidate([parked.value for parked in loaded])
-        places = orders.indexes.tolist()
-        order_at = {places[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
-        successors = [self._retry(batch, partition, parked, order_at.get(place)) for place, parked in enumerate(loaded)]
+        record_indexes = orders.indexes.tolist()
+        order_at = {record_indexes[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+        successors = [self._retry(batch, partition, parked, order_at.get(index)) for index, parked in enumerate(loaded)]
         return [successor for successor in successors if successor is not None]
 
     def _load(self, partition: Partition, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
         if missing:
-            self._writer.wait()
-            rows += self._flow.load_parked(missing)
+            rows += self._writer.flow.load_parked(missing)
             if len(rows) != len(identifiers):
-                raise StaleWriterError("parked records were settled by another processor: beginning anew")
+                raise StaleWriterError("parked records were settled by another processor: starting again")
         return sorted(rows, key=attrgetter("record_id"))
 
     def _retry(self, batch: Batch, partition: Partition, parked: Parked, valid: Order | None) -> int | None:
         """Tries a parked record; returns the one of the same key that waited for its end."""
         generation = partition.generations[ref_of(parked.record_id)]
-        place = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
-        record = Record(place, parked.timestamp_ms, parked.key, parked.value, parked.headers)
-        batch.taken.append((parked.record_id, parked.attempts))
+        position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
+        record = Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+        batch.taken.append(Attempted(parked.record_id, parked.attempts))
         first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
         tried = _TriedRecord(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
         again = self._settle(batch, tried, valid)
@@ -275,15 +264,15 @@ class Attempts:
         return parked
 
 
-def _only_replayed(records: Fetched, places: Iterable[int], names: frozenset[str]) -> dict[int, str]:
+def _only_replayed(records: Fetched, indexes: Iterable[int], names: frozenset[str]) -> dict[int, str]:
     """Those of these records that a replay sent and that have none of the headers `names`, with the replay's id."""
     replays = {}
-    for place in places:
-        headers = records.headers(place)
+    for index in indexes:
+        headers = records.headers(index)
         if headers is not None and names.isdisjoint([name for name, _ in headers]):
             replay_id = replay_id_of(tuple(headers))
             if replay_id is not None:
-                replays[place] = replay_id
+                replays[index] = replay_id
     return replays
 
 

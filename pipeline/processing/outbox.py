@@ -6,7 +6,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from pipeline.buffer import FlowStore, OutboxRow
+from pipeline.buffer import OutboxRow
+from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, is_due
 from pipeline.crash_points import reached
 from pipeline.kafka import Delivery, Sender
@@ -27,9 +28,9 @@ class OutboxDrain:
     """
 
     def __init__(
-        self, flow: FlowStore, sender: Sender, topic: str, refs: Callable[[], list[int]], clock: Clock
+        self, writer: BatchWriter, sender: Sender, topic: str, refs: Callable[[], list[int]], clock: Clock
     ) -> None:
-        self._flow = flow
+        self._writer = writer
         self._sender = sender
         self._topic = topic
         self._refs = refs
@@ -46,7 +47,7 @@ class OutboxDrain:
         self.error = ""
 
     def recount(self) -> None:
-        """Partitions came or went: the next `pump` counts the outbox anew."""
+        """Partitions came or went: the next `pump` counts the outbox again."""
         self._counted = False
         self._in_flight_before = set(self._in_flight)
         self._fresh.clear()
@@ -73,7 +74,7 @@ class OutboxDrain:
         self._sender.poll()
         if self._confirmed:
             reached("processor: dead letters confirmed")
-            self._flow.delivered(self._confirmed)
+            self._writer.flow.delivered(self._confirmed)
             reached("processor: outbox emptied")
             self.waiting = max(0, self.waiting - len(self._confirmed))
             self._confirmed = []
@@ -95,7 +96,7 @@ class OutboxDrain:
         # What was confirmed while others were sent is still in the outbox, too.
         known = self._in_flight.union(self._confirmed)
         if self.waiting > len(known):
-            for row in self._flow.outbox(self._refs(), IN_FLIGHT, known):
+            for row in self._writer.flow.outbox(self._refs(), IN_FLIGHT, known):
                 self._send(row)
 
     def _count(self) -> None:
@@ -104,7 +105,7 @@ class OutboxDrain:
             self._in_flight_before = set()
             self._counted = False
         if not self._counted:
-            self.waiting = self._flow.outbox_size(self._refs())
+            self.waiting = self._writer.flow.outbox_size(self._refs())
             self._counted = True
 
     def _send(self, row: OutboxRow) -> None:

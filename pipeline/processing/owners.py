@@ -28,7 +28,7 @@ MAX_PATIENCE_MS = 300_000
 
 
 class OwnersWatch:
-    """Looks every 2 s, in a thread of its own. `session_ms` is how long Kafka waits for a member that says nothing."""
+    """Looks every 2 s, in a thread of its own. `session_ms` is how long Kafka waits for a silent member."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class OwnersWatch:
             # Each time more patiently: a member of the group that is none of ours may have them.
             self._patience_ms = min(self._patience_ms * 2, MAX_PATIENCE_MS)
             self._since_ms = {}
-            # One for all: the processor that has the least.
+            # One for all: the processor that has the fewest.
             if min((len(partition_ids), instance) for instance, partition_ids in owned.items())[1] == self._instance:
                 self._unowned = sorted(late)
 

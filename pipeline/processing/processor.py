@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Batch, Buffer, open_buffer
+from pipeline.buffer import Batch, Buffer
 from pipeline.buffer.batch_writer import BatchWriter
-from pipeline.clock import Clock, StopSignal, is_due
+from pipeline.clock import Clock, StopSignal
+from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
+from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError
-from pipeline.kafka import ClusterView, Gap, GroupReader, IdentityWatch, Sender, find_cluster
+from pipeline.kafka import ClusterView, Gap, GroupReader, Sender
 from pipeline.orders.judge import Judge
 from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.attempts import Attempts, Partition
@@ -28,16 +31,12 @@ from pipeline.records import TopicIdentity
 from pipeline.running.instances import member_name
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
-from pipeline.running.throughput import Throughput
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 10_000
-IDLE_WAIT_S = 0.5
 CONFIRMATION_WAIT_S = 0.02
-STATUS_EVERY_MS = 250
-COMMIT_EVERY_MS = 1000
 DEAD_LETTER_TIMEOUT_MS = 30_000
 
 
@@ -55,58 +54,49 @@ def run_processor(
     member = member_name(settings.data_dir, instance)
     backoff = backoff_of(settings, random.Random().random)
 
+    def topics(view: ClusterView) -> list[str]:
+        for topic in (settings.orders_topic, settings.own_dlq_topic):
+            view.ensure_topic(topic)
+        return [settings.orders_topic]
+
     def session() -> None:
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
-        with open_buffer(settings.database_file) as buffer:
-            cluster = find_cluster(settings)
-            view = ClusterView(settings, cluster)
-            for topic in (settings.orders_topic, settings.own_dlq_topic):
-                view.ensure_topic(topic)
-            identities = view.identities([settings.orders_topic])
-            sender = Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS)
-            watch = IdentityWatch(settings, view, identities)
+        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
+            cluster = opened.view.cluster
+            sender = opened.keep(Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS))
             flow = _Flow(
                 settings,
-                buffer,
+                opened.writer,
                 judge,
                 rules_file,
                 backoff,
                 sender,
-                identities[settings.orders_topic],
-                partial(watch.confirm, [settings.orders_topic]),
+                opened.identities[settings.orders_topic],
+                partial(opened.watch.confirm, opened.topics),
                 clock,
-                steady_clock,
                 status,
             )
-            reader = GroupReader(settings, cluster, member, flow.assigned, flow.revoked)
-            owners = OwnersWatch(settings, view, instance, reader.session_ms, clock, steady_clock)
-            try:
+            reader = opened.keep(GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait))
+            owners = OwnersWatch(settings, opened.view, instance, reader.session_ms, clock, steady_clock)
+            with closing(owners):
                 while not stop.is_set():
-                    watch.check()
-                    buffer.check_file()
+                    opened.check()
                     if unowned := owners.pop_unowned():
-                        log.warning("partitions %s have no owner: joining the group anew", unowned)
+                        log.warning("partitions %s have no owner: joining the group again", unowned)
                         reader.rejoin()
                     flow.round(reader)
-                flow.finish()
-            finally:
-                watch.close()
-                owners.close()
-                flow.close()
-                reader.close()
-                sender.close()
 
     keep_going(session, status, clock, stop)
 
 
-class _Flow:
-    """The state of one session. Nothing in it is true unless the buffer holds it too."""
+class _Flow(Consumer[GroupReader]):
+    """The orders topic's partitions that are ours."""
 
     def __init__(
         self,
         settings: Settings,
-        buffer: Buffer,
+        writer: BatchWriter,
         judge: Judge,
         rules_file: RulesFile,
         backoff: Backoff,
@@ -114,26 +104,18 @@ class _Flow:
         identity: TopicIdentity,
         confirm_identity: Callable[[], None],
         clock: Clock,
-        steady_clock: Clock,
         status: StatusWriter,
     ) -> None:
-        self._settings = settings
-        self._buffer = buffer
+        super().__init__(settings, writer, clock, status)
         self._rules_file = rules_file
         self._backoff = backoff
         self._identity = identity
         self._confirm_identity = confirm_identity
-        self._clock = clock
-        self._status = status
-        self._outbox = OutboxDrain(buffer.flow, sender, settings.own_dlq_topic, self._refs, clock)
-        self._throughput = Throughput(clock)
-        self._writer = BatchWriter(BATCH_RECORDS, steady_clock)
-        self._attempts = Attempts(settings, judge, backoff, buffer.flow, self._writer, identity)
+        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
+        self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
         self._written = Batch(0)
         self._paused = False
-        self._last_status_ms = 0
-        self._last_commit_ms = 0
 
     # -- one round
 
@@ -158,12 +140,12 @@ class _Flow:
         # 5. By now the round before is in the buffer, or its failure ends this session.
         if self._writer.busy:
             self._conclude(reader)
-        # 6. What was read is of the topic that we take it for, not of one that was made anew meanwhile.
+        # 6. What was read is of the topic that we take it for, not of one that was recreated meanwhile.
         if fetched:
             self._confirm_identity()
         # 7. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
-            self._writer.write(partial(self._buffer.flow.commit, batch), many)
+            self._writer.write(partial(_commit, batch), many)
         self._written = batch
         # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
@@ -171,33 +153,21 @@ class _Flow:
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
-        self._writer.finish(lambda: self._tell(reader))
+        self._finish_writing(reader, self._written.advances)
         written, self._written = self._written, Batch(0)
-        stored = {advance.ref: advance.next_offset for advance in written.advances}
-        for partition in self._partitions.values():
-            partition.stored_offset = stored.get(partition.ref, partition.stored_offset)
         # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
         self._outbox.added(written.outbox)
         self._outbox.pump()
-        # Say how it goes, and read no more than can be parked.
+        # Read no more than can be parked, and report.
         self._hold_back(reader)
-        self._tell(reader)
-
-    def finish(self) -> None:
-        """Waits until all is written. Raises what writing raised."""
-        self._writer.finish()
-
-    def close(self) -> None:
-        """Ends writing; what is being written is written to its end."""
-        self._writer.close()
+        self._report(reader)
 
     # -- partitions come and go
 
     def assigned(self, reader: GroupReader, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
-        self._writer.wait()
         low, high = reader.watermarks(self._identity.topic, partition_id)
-        flow = self._buffer.flow
+        flow = self._writer.flow
         reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
         reached("processor: partition taken over")
@@ -206,6 +176,7 @@ class _Flow:
         generations = flow.generations("processor", self._identity.topic, partition_id)
         partition = Partition(
             assignment.ref,
+            self._identity,
             partition_id,
             assignment.next_offset,
             assignment.next_offset,
@@ -213,14 +184,15 @@ class _Flow:
         )
         # None waits longer than it would from now on, whatever the clock said when it was parked.
         latest_ms = self._clock() + self._backoff.longest_ms
-        for place in flow.parked(list(partition.generations)):
-            partition.parked.add(place.record_id, place.key, min(place.due_at_ms or 0, latest_ms))
+        for parked in flow.parked(list(partition.generations)):
+            partition.parked.add(parked.record_id, parked.key, min(parked.due_at_ms or 0, latest_ms))
         self._partitions[partition_id] = partition
         self._outbox.recount()
         return assignment.next_offset
 
     def revoked(self, partition_id: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""
+        # The next owner goes on from where the buffer stands then.
         self._writer.wait()
         self._partitions.pop(partition_id, None)
         self._outbox.recount()
@@ -232,15 +204,9 @@ class _Flow:
         partition = self._partitions[gap.partition]
         if gap.low <= partition.next_offset:
             raise _lost_its_end(gap.topic, gap.partition, gap.high, partition.next_offset)
-        message = (
-            f"{gap.topic}[{gap.partition}] offsets {partition.next_offset} to {gap.low - 1} are gone: Kafka removed "
-            "them before they were read"
-        )
         reached("processor: before a gap is skipped")
-        self._buffer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
+        self._pass_over(reader, partition, gap, ": Kafka removed them before they were read")
         reached("processor: gap skipped")
-        partition.next_offset = partition.stored_offset = gap.low
-        reader.seek(gap.topic, gap.partition, gap.low)
 
     # -- pace and report
 
@@ -263,21 +229,16 @@ class _Flow:
             reader.resume()
         self._paused = full
 
-    def _tell(self, reader: GroupReader) -> None:
-        now_ms = self._clock()
-        if is_due(now_ms, self._last_status_ms, STATUS_EVERY_MS):
-            self._last_status_ms = now_ms
-            self._status.say("running", self._detail(reader), self._figures(reader))
-        if is_due(now_ms, self._last_commit_ms, COMMIT_EVERY_MS):
-            self._last_commit_ms = now_ms
-            if self._paused:
-                reader.query_ends()
-            topic = self._identity.topic
-            reached("processor: before offsets are committed to Kafka")
-            reader.commit_offsets(
-                {(topic, partition.partition_id): partition.stored_offset for partition in self._partitions.values()}
-            )
-            reached("processor: offsets committed to Kafka")
+    def _commit_offsets(self, reader: GroupReader) -> None:
+        if self._paused:
+            reader.query_ends()
+        reached("processor: before offsets are committed to Kafka")
+        reader.commit_offsets(self._stored_offsets())
+        reached("processor: offsets committed to Kafka")
+
+    @property
+    def _consumed(self) -> Collection[Partition]:
+        return self._partitions.values()
 
     def _detail(self, reader: GroupReader) -> str:
         if self._paused:
@@ -289,12 +250,10 @@ class _Flow:
         return reader.trouble or self._writer.trouble
 
     def _figures(self, reader: GroupReader) -> dict[str, Any]:
-        partitions = {}
-        for partition in self._partitions.values():
-            high = reader.known_high(self._identity.topic, partition.partition_id)
-            lag = max(0, high - partition.stored_offset) if high is not None else 0
-            name = f"{self._identity.topic}[{partition.partition_id}]"
-            partitions[name] = {"lag": lag, "next_offset": partition.stored_offset}
+        partitions = {
+            str(partition): {"lag": self._lag(reader, partition), "next_offset": partition.stored_offset}
+            for partition in self._consumed
+        }
         return {
             "lag": sum(each["lag"] for each in partitions.values()),
             "rate_per_s": self._throughput.per_s(),
@@ -306,8 +265,12 @@ class _Flow:
         }
 
 
+def _commit(batch: Batch, buffer: Buffer) -> None:
+    buffer.flow.commit(batch)
+
+
 def _lost_its_end(topic: str, partition: int, high: int, next_offset: int) -> KafkaUnavailableError:
     return KafkaUnavailableError(
         f"{topic}[{partition}] ends at offset {high}, but was read up to {next_offset}: Kafka has lost its newest "
-        "records; delete and make the topic anew, or wait until it is restored"
+        "records; delete and recreate the topic, or wait until it is restored"
     )

@@ -1,1 +1,1 @@
-"""What keeps a role running and tells how it does: sessions, the supervisor, the status board."""
+"""What keeps a role running and reports how it does: sessions, the supervisor, the status board."""

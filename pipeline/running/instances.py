@@ -1,7 +1,7 @@
-"""Which instance number a role's process has on one data folder, and the name it has in Kafka's group.
+"""Which instance a role's process is on one data folder, and the name it has in Kafka's group.
 
-A process that is told its number (by `up`) takes that one. One that is told none takes the first that is free: so
-replicas in containers need no numbers from outside, and a replica that is restarted takes its number again. A number
+A process that is given its instance id (by `up`) takes that one. One that is given none takes the first that is free:
+so replicas in containers need no ids from outside, and a replica that is restarted takes its id again. An instance id
 is held by a lock on a file, which the kernel frees when the process ends, however it ends. The locks hold between
 containers too, as long as they share the folder on one host.
 """
@@ -29,9 +29,9 @@ LOOK_EVERY_S = 0.2
 
 @contextmanager
 def first_free_instance(data_dir: Path, role: str) -> Iterator[int]:
-    """Holds the lowest instance number that no process of this role holds."""
+    """Holds the lowest instance id that no process of this role holds."""
     with ExitStack() as held:
-        # One at a time, so that nobody's look at a number makes it seem taken to the next.
+        # One at a time, so that nobody's look at an instance makes it seem taken to the next.
         with _opened(data_dir, f"{role}.lock") as queue:
             fcntl.flock(queue, fcntl.LOCK_EX)
             instance = next(each for each in itertools.count() if _take(held, data_dir, role, each))
@@ -40,8 +40,8 @@ def first_free_instance(data_dir: Path, role: str) -> Iterator[int]:
 
 
 @contextmanager
-def told_instance(data_dir: Path, role: str, instance: int, stop: StopSignal) -> Iterator[bool]:
-    """Holds this number, after waiting for the process that holds it; yields false when asked to stop before."""
+def given_instance(data_dir: Path, role: str, instance: int, stop: StopSignal) -> Iterator[bool]:
+    """Holds this instance id, after waiting for the process that holds it; yields false when asked to stop before."""
     with ExitStack() as held:
         while not (taken := _take(held, data_dir, role, instance)):
             log.warning("another process is %s-%d on %s: waiting for its end", role, instance, data_dir)
@@ -71,7 +71,7 @@ def _take(held: ExitStack, data_dir: Path, role: str, instance: int) -> bool:
 
 
 def _wait_for_end(data_dir: Path, role: str, instance: int, stop: StopSignal) -> bool:
-    """Returns when the number is free, or true when asked to stop."""
+    """Returns when the instance id is free, or true when asked to stop."""
     while not stop.wait(LOOK_EVERY_S):
         with ExitStack() as looking:
             if _take(looking, data_dir, role, instance):
@@ -80,7 +80,7 @@ def _wait_for_end(data_dir: Path, role: str, instance: int, stop: StopSignal) ->
 
 
 def _forget_earlier_ones(data_dir: Path, role: str, instance: int) -> None:
-    """Takes off the status board what a dead process of this host left there under another number."""
+    """Takes off the status board what a dead process of this host left there under another id."""
     for path in (data_dir / FOLDER).glob(f"{role}-*.json"):
         other = path.stem.rpartition("-")[2]
         if other.isdigit() and int(other) != instance and _host_in(path) == host_name():

@@ -1,6 +1,6 @@
 """How every role outlives what it depends on: a session that fails is closed, and a new one begins after a wait.
 
-A session keeps nothing that the buffer does not hold, so beginning anew is always right.
+A session keeps nothing that the buffer does not hold, so beginning again is always right.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 5.0
-SAY_EVERY_S = 1.0
+REPORT_EVERY_S = 1.0
 SETTLED_AFTER_MS = 10_000
 """A session that lasted so long was a good one: the next failure waits the shortest time again."""
 
@@ -25,14 +25,14 @@ SETTLED_AFTER_MS = 10_000
 def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, stop: StopSignal) -> None:
     """Runs sessions until asked to stop. What else they raise is a defect and ends the process.
 
-    Until a session says that it runs, the status is why the one before it failed.
+    Until a session reports that it runs, the status is why the one before it failed.
     """
     wait_s = FIRST_WAIT_S
     state: RoleState = "starting"
     reason = "connecting"
     logged: set[str] = set()
     while not stop.is_set():
-        status.say(state, reason)
+        status.report(state, reason)
         began_at_ms = clock()
         try:
             session()
@@ -47,13 +47,13 @@ def keep_going(session: Callable[[], None], status: StatusWriter, clock: Clock, 
         if reason not in logged:
             log.warning("%s; trying again", reason)
             logged.add(reason)
-        _wait(wait_s, stop, partial(status.say, state, reason))
+        _wait(wait_s, stop, partial(status.report, state, reason))
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _wait(wait_s: float, stop: StopSignal, say: Callable[[], None]) -> None:
-    """Says it again and again: who only waits must not be taken for dead."""
+def _wait(wait_s: float, stop: StopSignal, report: Callable[[], None]) -> None:
+    """Reports it again and again: who only waits must not be taken for dead."""
     while wait_s > 0 and not stop.is_set():
-        say()
-        stop.wait(min(wait_s, SAY_EVERY_S))
-        wait_s -= SAY_EVERY_S
+        report()
+        stop.wait(min(wait_s, REPORT_EVERY_S))
+        wait_s -= REPORT_EVERY_S

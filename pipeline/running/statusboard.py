@@ -1,4 +1,4 @@
-"""What each role says of itself, as one small file a role in the data folder.
+"""What each role reports of itself, as one small file a role in the data folder.
 
 Not in the buffer, on purpose: a role must be able to say that the buffer is damaged or its disk full. The file is
 made once with its full size and then overwritten in place, which needs no free block on a full disk.
@@ -23,7 +23,7 @@ STALE_AFTER_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class RoleStatus:
-    """The last word of one role. `detail` says what it waits for; `figures` are its own numbers (lag, rates, …).
+    """The newest report of one role. `detail` says what it waits for; `figures` are its own numbers (lag, rates, …).
 
     `pid` means something on `host` only: in containers every role is process 1.
     """
@@ -39,12 +39,12 @@ class RoleStatus:
     host: str = ""
 
     def silent(self, now_ms: int) -> bool:
-        """Whether the role has said nothing for so long that it must be taken for dead."""
+        """Whether the role has reported nothing for so long that it must be taken for dead."""
         return self.state != "stopped" and now_ms - self.heartbeat_at_ms > STALE_AFTER_MS
 
 
 class StatusWriter:
-    """One role's place on the board."""
+    """One role's entry on the board."""
 
     def __init__(self, data_dir: Path, role: str, instance: int, clock: Clock) -> None:
         self._clock = clock
@@ -55,7 +55,7 @@ class StatusWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / f"{role}-{instance}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def say(self, state: RoleState, detail: str = "", figures: dict[str, Any] | None = None) -> None:
+    def report(self, state: RoleState, detail: str = "", figures: dict[str, Any] | None = None) -> None:
         """Overwrites this role's status. Raises OSError only where not even an overwrite in place is possible."""
         status = RoleStatus(
             self._role,
@@ -76,7 +76,7 @@ class StatusWriter:
         os.pwrite(self._file, text.ljust(FILE_BYTES), 0)
 
     def close(self) -> None:
-        """Lets go of the file; the last word stays readable."""
+        """Lets go of the file; the last report stays readable."""
         os.close(self._file)
 
 
@@ -86,7 +86,7 @@ def host_name() -> str:
 
 
 def read_roles(data_dir: Path) -> list[RoleStatus]:
-    """All roles that ever spoke in this data folder, sorted by role and instance. A torn file is left out."""
+    """All roles that ever reported in this data folder, sorted by role and instance. A torn file is left out."""
     statuses = []
     for path in sorted((data_dir / FOLDER).glob("*.json")):
         try:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ STATUS_EVERY_MS = 1000
 FIRST_WAIT_MS = 500
 LONGEST_WAIT_MS = 30_000
 SETTLED_AFTER_MS = 20_000
-GRACE_S = 4.0
+GRACE_MS = 4000
 
 
 def is_running(data_dir: Path) -> bool:
@@ -60,7 +59,7 @@ def sole_owner(data_dir: Path) -> Iterator[None]:
 
 
 def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopSignal) -> None:
-    """Runs the roles until asked to stop; `steady_clock` tells how long to wait. Raises AlreadyRunningError."""
+    """Runs the roles until asked to stop; waits are by `steady_clock`. Raises AlreadyRunningError."""
     with sole_owner(settings.data_dir):
         status = StatusWriter(settings.data_dir, "up", 0, clock)
         children = [_Child(settings, role, instance) for role, instance in roles_of(settings)]
@@ -74,11 +73,11 @@ def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopS
                 if is_due(clock(), last_status_ms, STATUS_EVERY_MS):
                     last_status_ms = clock()
                     failing = [child.complaint for child in children if child.complaint]
-                    status.say("failing" if failing else "running", "; ".join(failing))
+                    status.report("failing" if failing else "running", "; ".join(failing))
                 stop.wait(LOOK_EVERY_S)
         finally:
-            _end(children)
-            status.say("stopped")
+            _end(children, steady_clock)
+            status.report("stopped")
             status.close()
 
 
@@ -141,20 +140,20 @@ class _Child:
         self.wait_ms = min(self.wait_ms * 2, LONGEST_WAIT_MS)
 
 
-def _end(children: list[_Child]) -> None:
+def _end(children: list[_Child], steady_clock: Clock) -> None:
     """Asks all to end, and the broker only when nobody talks to it any more; insists after 4 s in all."""
-    deadline = time.monotonic() + GRACE_S
+    deadline_ms = steady_clock() + GRACE_MS
     running = [child for child in children if child.process is not None]
     for stage in ([child for child in running if child.role != "broker"], running):
-        _end_stage([child.process for child in stage if child.process is not None], deadline)
+        _end_stage([child.process for child in stage if child.process is not None], steady_clock, deadline_ms)
 
 
-def _end_stage(processes: list[subprocess.Popen[bytes]], deadline: float) -> None:
+def _end_stage(processes: list[subprocess.Popen[bytes]], steady_clock: Clock, deadline_ms: int) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
         try:
-            process.wait(max(0.0, deadline - time.monotonic()))
+            process.wait(max(0, deadline_ms - steady_clock()) / 1000)
         except subprocess.TimeoutExpired:
             log.warning("process %d does not end by itself; ending it", process.pid)
             process.kill()

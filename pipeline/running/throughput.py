@@ -6,11 +6,11 @@ from collections import deque
 
 from pipeline.clock import Clock
 
-WINDOW_MS = 5000
+OVER_MS = 5000
 
 
 class Throughput:
-    """Counts records and tells the rate of the last five seconds."""
+    """Counts records and calculates the rate of the last five seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -25,7 +25,7 @@ class Throughput:
 
     def per_s(self) -> float:
         """The rate, 0.0 when nothing came."""
-        oldest_ms = self._clock() - WINDOW_MS
+        oldest_ms = self._clock() - OVER_MS
         while self._counts and self._counts[0][0] < oldest_ms:
             self._total -= self._counts.popleft()[1]
-        return round(self._total * 1000 / WINDOW_MS, 1)
+        return round(self._total * 1000 / OVER_MS, 1)

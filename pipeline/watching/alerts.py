@@ -1,4 +1,4 @@
-"""Raises alerts when too much fails, the flow is held up or the disk runs full, and tells people."""
+"""Raises alerts when too much fails, the flow is held up or the disk runs full, and notifies people."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AlertWatch:
         self._in_trouble_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
         self._under_way: list[tuple[int, Future[str]]] = []
-        # Whoever was here before ended between noting an alert and telling people, or while it told them.
+        # Whoever was here before ended between noting an alert and notifying people, or while it did.
         for pending in watch.pending_notifications():
             self._notify(pending.alert_id, _ended(pending.message) if pending.over else pending.message)
 
@@ -53,9 +53,9 @@ class AlertWatch:
                 found.rule, found.value, found.threshold, found.message, now_ms, self._has_recipients
             )
             self._notify(alert_id, found.message)
-        for rule, message in self._watch.firing():
-            if rule not in {found.rule for found in findings}:
-                self._notify(self._watch.resolve(rule, now_ms, self._has_recipients), _ended(message))
+        for firing in self._watch.firing():
+            if firing.rule not in {found.rule for found in findings}:
+                self._notify(self._watch.resolve(firing.rule, now_ms, self._has_recipients), _ended(firing.message))
         reached("worker: alert noted")
         self._note_what_went_out()
 
@@ -126,15 +126,15 @@ def disk_used(settings: Settings) -> tuple[float, int]:
 
 
 def _send_to_all(urls: tuple[str, ...], message: str) -> str:
-    """Tells everybody; returns `sent`, or who could not be told."""
-    # Slow to import, and most installations have nobody to tell.
+    """Notifies everybody; returns `sent`, or who could not be reached."""
+    # Slow to import, and most installations have nobody to notify.
     from apprise import Apprise, AppriseAsset
 
     failed = []
     for url in urls:
         target = Apprise(asset=AppriseAsset(app_id="OrderPulse"))
         if not target.add(url) or not target.notify(title="OrderPulse", body=message):
-            # Only what kind of place it is: tokens stand anywhere in these URLs.
+            # Only the kind of service: tokens are anywhere in these URLs.
             failed.append(url.partition("://")[0])
     if failed:
         log.warning("the alert could not be sent to %s", ", ".join(failed))

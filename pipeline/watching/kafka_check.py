@@ -36,16 +36,16 @@ def compare_with_kafka(settings: Settings) -> list[str]:
     differences: list[str] = []
     # The dead-letter topics first: what is in them and not collected yet is accounted for.
     for topic in topics:
-        places = read_up_to.get(("collector", topic), {})
-        differences += _compare_dead_letters(settings, cluster, identities[topic], places, on_the_way)
-    places = read_up_to.get(("processor", settings.orders_topic), {})
+        known = read_up_to.get(("collector", topic), {})
+        differences += _compare_dead_letters(settings, cluster, identities[topic], known, on_the_way)
+    known = read_up_to.get(("processor", settings.orders_topic), {})
     if settings.orders_topic in identities:
-        differences += _compare_orders(settings, cluster, identities[settings.orders_topic], places, on_the_way)
+        differences += _compare_orders(settings, cluster, identities[settings.orders_topic], known, on_the_way)
     return differences
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _StoredPartition:
     """A partition as the buffer knows it."""
 
     ref: int
@@ -53,81 +53,83 @@ class _Place:
     pruned_below: int
 
 
-_Places = dict[int, _Place]
+_StoredPartitions = dict[int, _StoredPartition]
 """By partition."""
 
 
-def _read_up_to(reader: Reader, identities: dict[str, TopicIdentity]) -> dict[tuple[str, str], _Places]:
-    found: dict[tuple[str, str], _Places] = {}
+def _read_up_to(reader: Reader, identities: dict[str, TopicIdentity]) -> dict[tuple[str, str], _StoredPartitions]:
+    found: dict[tuple[str, str], _StoredPartitions] = {}
     rows = reader.partitions()
-    for role, topic, partition, next_offset, cluster_id, topic_id, _, ref, pruned_below in rows.rows:
-        if identities.get(topic) == TopicIdentity(cluster_id, topic, topic_id):
-            found.setdefault((role, topic), {})[partition] = _Place(ref, next_offset, pruned_below)
+    for cells in rows.rows:
+        row = dict(zip(rows.columns, cells, strict=True))
+        topic = row["topic"]
+        if identities.get(topic) == TopicIdentity(row["cluster_id"], topic, row["topic_id"]):
+            stored = _StoredPartition(row["partition_ref"], row["next_offset"], row["pruned_below"])
+            found.setdefault((row["role"], topic), {})[row["partition"]] = stored
     return found
 
 
 def _compare_dead_letters(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, places: _Places, on_the_way: set[str]
+    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions, on_the_way: set[str]
 ) -> Iterator[str]:
-    for partition, chunk in _held(settings, cluster, identity, places):
-        place = places[partition]
-        read = [record for record in chunk if record.position.offset < place.next_offset]
+    for partition, chunk in _held(settings, cluster, identity, partitions):
+        stored = partitions[partition]
+        read = [record for record in chunk if record.position.offset < stored.next_offset]
         own_ids = (last_text(each.headers, DEAD_LETTER_ID) for each in chunk[len(read) :])
         on_the_way.update(each for each in own_ids if each)
         ids = [identity_of_failure(record, read_failure(record.headers), identity) for record in read]
-        for offset in uncollected(settings.database_file, place.ref, [each.position.offset for each in read], ids):
+        for offset in uncollected(settings.database_file, stored.ref, [each.position.offset for each in read], ids):
             yield f"{identity.topic}[{partition}] offset {offset}: was read, but is not in dead_letters"
-        yield from _compare_bytes(settings, "collector", place, read)
+        yield from _compare_bytes(settings, "collector", stored, read)
 
 
 def _compare_orders(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, places: _Places, on_the_way: set[str]
+    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions, on_the_way: set[str]
 ) -> Iterator[str]:
-    for partition, chunk in _held(settings, cluster, identity, places):
-        place = places[partition]
-        read = [record for record in chunk if record.position.offset < place.next_offset]
+    for partition, chunk in _held(settings, cluster, identity, partitions):
+        stored = partitions[partition]
+        read = [record for record in chunk if record.position.offset < stored.next_offset]
         offsets = [record.position.offset for record in read]
         ids = [dead_letter_id_of(identity, partition, offset) for offset in offsets]
         id_of = dict(zip(offsets, ids, strict=True))
-        for offset in unaccounted(settings.database_file, place.ref, offsets, ids):
+        for offset in unaccounted(settings.database_file, stored.ref, offsets, ids):
             if id_of[offset] not in on_the_way:
                 yield (
                     f"{identity.topic}[{partition}] offset {offset}: was read, but is neither an order nor parked nor "
                     "a dead letter"
                 )
-        yield from _compare_bytes(settings, "processor", place, read)
-        yield from _compare_ledger(settings, place, read)
+        yield from _compare_bytes(settings, "processor", stored, read)
+        yield from _compare_ledger(settings, stored, read)
 
 
-def _compare_bytes(settings: Settings, role: Role, place: _Place, read: list[Record]) -> Iterator[str]:
+def _compare_bytes(settings: Settings, role: Role, stored: _StoredPartition, read: list[Record]) -> Iterator[str]:
     """What the buffer keeps of these records must be what the topic has, byte for byte."""
     if not read:
         return
     held = {record.position.offset: record for record in read}
-    stored = stored_bytes(settings.database_file, role, place.ref, min(held), max(held))
-    for table, offset, key, value in stored:
-        topic, partition = read[0].position.topic, read[0].position.partition
-        if offset not in held:
-            yield f"{topic}[{partition}] offset {offset}: is in {table}, but the topic has no such record"
-        elif (held[offset].key, held[offset].value) != (key, value):
-            yield f"{topic}[{partition}] offset {offset}: {table} holds other bytes than the topic"
+    for kept in stored_bytes(settings.database_file, role, stored.ref, min(held), max(held)):
+        record, topic, partition = held.get(kept.offset), read[0].position.topic, read[0].position.partition
+        if record is None:
+            yield f"{topic}[{partition}] offset {kept.offset}: is in {kept.table}, but the topic has no such record"
+        elif (record.key, record.value) != (kept.key, kept.value):
+            yield f"{topic}[{partition}] offset {kept.offset}: {kept.table} holds other bytes than the topic"
 
 
-def _compare_ledger(settings: Settings, place: _Place, read: list[Record]) -> Iterator[str]:
+def _compare_ledger(settings: Settings, stored: _StoredPartition, read: list[Record]) -> Iterator[str]:
     """A replay that was read must have its outcome in the ledger."""
     replays = [(record, name) for record in read if (name := replay_id_of(record.headers))]
     position_of = {record.position.offset: (record.position, name) for record, name in replays}
     asked = [(record.position.offset, name) for record, name in replays]
-    for offset, state in replays_without_outcome(settings.database_file, place.ref, asked):
-        position, name = position_of[offset]
-        yield f"{position}: is replay {name} and was read, but the ledger says {state}"
+    for each in replays_without_outcome(settings.database_file, stored.ref, asked):
+        position, name = position_of[each.offset]
+        yield f"{position}: is replay {name} and was read, but the ledger says {each.state}"
 
 
 def _held(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, places: _Places
+    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions
 ) -> Iterator[tuple[int, list[Record]]]:
     """What the topic still holds of what the buffer should know, a few records of one partition at a time."""
-    starts = {partition: place.pruned_below for partition, place in places.items()}
+    starts = {partition: stored.pruned_below for partition, stored in partitions.items()}
     return _chunks(records_since(settings, cluster, identity.topic, starts))
 
 

@@ -56,8 +56,8 @@ class Upkeep:
         return True
 
     def _watch_size(self, now_ms: int) -> None:
-        most = self._settings.buffer_max_mb * 1_000_000
-        too_big = bool(most) and self._buffer.upkeep.used_bytes() > most
+        max_bytes = self._settings.buffer_max_mb * 1_000_000
+        too_big = bool(max_bytes) and self._buffer.upkeep.used_bytes() > max_bytes
         if too_big and not self._too_big:
             message = (
                 f"the buffer holds more than {self._settings.buffer_max_mb} MB (ORDERPULSE_BUFFER_MAX_MB) and nothing "

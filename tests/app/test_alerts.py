@@ -19,7 +19,7 @@ PAGE = "pages/alerts.py"
 def worker(tmp_path: Path) -> None:
     """A worker that runs."""
     status = StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-    status.say("running")
+    status.report("running")
     status.close()
 
 

@@ -36,7 +36,7 @@ def say(tmp_path: Path) -> Say:
         role: str, state: RoleState, detail: str = "", figures: dict[str, Any] | None = None, ago_ms: int = 0
     ) -> None:
         status = StatusWriter(tmp_path, role, 0, lambda: wall_clock_ms() - ago_ms)
-        status.say(state, detail, figures)
+        status.report(state, detail, figures)
         status.close()
 
     return write

@@ -272,7 +272,7 @@ def test_partitions_on_their_way_when_their_owner_was_restarted_are_not_forgotte
     subprocess.run([sys.executable, "-c", HALF_MOVED, *arguments], timeout=60, check=True)
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
-    assert "have no owner: joining the group anew" in group.log("processor")
+    assert "have no owner: joining the group again" in group.log("processor")
 
 
 def test_partitions_that_are_added_are_read_within_seconds(group):

@@ -115,7 +115,7 @@ def test_health_of_a_replica_is_its_own(tmp_path):
     """In a container the host name is its own, and every process is number 1."""
     for instance, host in ((0, host_name()), (1, "another-container")):
         writer = StatusWriter(tmp_path, "processor", instance, lambda: time.time_ns() // 1_000_000)
-        writer.say("failing" if instance else "running", "the disk is full")
+        writer.report("failing" if instance else "running", "the disk is full")
         writer.close()
         path = tmp_path / "roles" / f"processor-{instance}.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host, "pid": 1}))
@@ -138,7 +138,7 @@ def test_who_waits_is_well_and_who_fails_or_is_silent_is_not():
 def test_a_replica_forgets_what_a_dead_one_of_its_host_said_under_another_number(tmp_path):
     for instance in (1, 2):
         writer = StatusWriter(tmp_path, "processor", instance, lambda: NOW_MS)
-        writer.say("running")
+        writer.report("running")
         writer.close()
     other = tmp_path / "roles" / "processor-2.json"
     other.write_text(json.dumps(json.loads(other.read_text()) | {"host": "another-container"}))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Buffer
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.dead_letters import collector
 from pipeline.dead_letters.collector import _Collection
 from pipeline.headers import failure_headers
 from pipeline.kafka import Gap
@@ -40,7 +42,7 @@ class LettersByHand:
     waiting: list[Record] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    told: dict[tuple[str, int], int] = field(default_factory=dict)
+    committed: dict[tuple[str, int], int] = field(default_factory=dict)
     sought: list[tuple[str, int, int]] = field(default_factory=list)
     trouble: str = ""
 
@@ -83,11 +85,11 @@ class LettersByHand:
 
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Notes it."""
-        self.told = dict(next_offsets)
+        self.committed = dict(next_offsets)
 
 
 class _Silent:
-    def say(self, *_: object) -> None:
+    def report(self, *_: object) -> None:
         """Nobody listens."""
 
 
@@ -104,14 +106,14 @@ class CollectionInProcess:
     ) -> None:
         self.now_ms = NOW_MS
         self.reader = reader
+        self._writer = BatchWriter(buffer, collector.BATCH_RECORDS, lambda: self.now_ms)
         self.collection = _Collection(
             Settings(),
-            buffer,
+            self._writer,
             CODEC,
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics
             _Unchanged(),  # type: ignore[arg-type] # only what a collection asks of it
-            lambda: self.now_ms,
             lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type] # only what a collection asks of it
         )
@@ -126,4 +128,4 @@ class CollectionInProcess:
 
     def close(self) -> None:
         """Ends the collector."""
-        self.collection.close()
+        self._writer.close()

@@ -11,12 +11,13 @@ from typing import Any
 from confluent_kafka import Message
 
 from pipeline.buffer import Buffer
+from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.kafka import Delivery, Fetched, Gap
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
 from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec, SchemaStore
-from pipeline.processing.processor import _Flow
+from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
 from pipeline.records import Headers, TopicIdentity
 from pipeline.settings import Settings
@@ -123,7 +124,7 @@ class SenderByHand:
 
 
 class _Silent:
-    def say(self, *_: object) -> None:
+    def report(self, *_: object) -> None:
         """Nobody listens."""
 
 
@@ -142,16 +143,16 @@ class FlowInProcess:
         rules_file = RulesFile(ROOT / "rules.toml")
         judge = Judge(CODEC, rules_file, handler, self.clock)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
+        self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
         self.flow = _Flow(
             Settings(),
-            buffer,
+            self._writer,
             judge,
             rules_file,
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             identity,
             lambda: None,
-            self.clock,
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )
@@ -176,5 +177,5 @@ class FlowInProcess:
 
     def close(self) -> None:
         """Ends the processor."""
-        self.flow.finish()
-        self.flow.close()
+        self._writer.finish()
+        self._writer.close()

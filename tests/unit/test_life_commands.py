@@ -68,9 +68,9 @@ def test_nothing_is_restored_while_a_pipeline_runs(folder, capsys):
 def test_nothing_is_restored_while_a_single_role_runs(folder, capsys):
     assert main(["backup", str(folder / "copy.db")]) == 0
     role = StatusWriter(folder, "collector", 0, wall_clock_ms)
-    role.say("running")
+    role.report("running")
     assert main(["restore", str(folder / "copy.db")]) == 1
     assert "collector-0" in capsys.readouterr().err
-    role.say("stopped")
+    role.report("stopped")
     role.close()
     assert main(["restore", str(folder / "copy.db")]) == 0

@@ -41,9 +41,9 @@ def back_up(path: Path, target: Path) -> int:
 
 
 def restore(path: Path, source: Path, now_ms: int) -> Path | None:
-    """Puts a copy of `source` in the buffer's place; returns where the replaced one is, None when there was none.
+    """Replaces the buffer by a copy of `source`; returns where the replaced one is, None when there was none.
 
-    Nobody may have the buffer open: the caller sees to that. At every moment there is a whole buffer in its place. A
+    Nobody may have the buffer open: the caller sees to that. At every moment there is a whole buffer. A
     source of an older layout is brought forward. Raises UsageError when there is no such file, BufferCorruptError when
     it is damaged or no buffer, BufferTooNewError, and BufferUnavailableError when the folder cannot be written; the
     buffer is then what it was.
@@ -77,7 +77,7 @@ def restore(path: Path, source: Path, now_ms: int) -> Path | None:
 def _copy(source: Path, target: Path) -> None:
     """A file of its own, without a log beside it. Raises BufferCorruptError when it is damaged."""
     with closing(connect_reader(source, older=True)) as reader, translated_errors(source):
-        # In a transaction that has begun to read, all steps copy the same state and never begin anew.
+        # In a transaction that has begun to read, all steps copy the same state and never start over.
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
@@ -92,7 +92,7 @@ def _keep_aside(path: Path, now_ms: int) -> Path:
     """Gives the buffer a second, dated name. A log that belongs to it must not stay beside the next one."""
     moment = datetime.fromtimestamp(now_ms // 1000, UTC)
     kept = path.with_name(f"{path.stem}-replaced-{moment:%Y%m%dT%H%M%SZ}{path.suffix}")
-    # Damaged it may be, and that why it is replaced: its log then goes with it as it is.
+    # It may be damaged, which is why it is replaced: its log then goes with it as it is.
     with suppress(BufferCorruptError, BufferTooNewError):
         _fold_log_in(path)
     try:

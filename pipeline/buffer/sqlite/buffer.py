@@ -6,32 +6,37 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from pipeline.buffer.sqlite.connection import BUSY_TIMEOUT_S, connect_writer, file_of
+from pipeline.buffer.sqlite.connection import BUSY_TIMEOUT_S, WriterConnection, connect_writer, file_of
 from pipeline.buffer.sqlite.stores.alerts import SqliteWatchStore
 from pipeline.buffer.sqlite.stores.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.sqlite.stores.flow import SqliteFlowStore
 from pipeline.buffer.sqlite.stores.jobs import SqliteJobStore
 from pipeline.buffer.sqlite.stores.retention import SqliteUpkeepStore
+from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferUnavailableError
 
 
 class SqliteBuffer:
     """The contract's Buffer on SQLite."""
 
-    def __init__(self, path: Path, synchronous: Literal["NORMAL", "FULL"], busy_timeout_s: float) -> None:
-        self._path = path
-        self._connection = connect_writer(path, synchronous, busy_timeout_s)
-        self._file = file_of(path)
-        self.flow = SqliteFlowStore(self._connection, path)
-        self.dead_letters = SqliteDeadLetterStore(self._connection, path)
-        self.jobs = SqliteJobStore(self._connection, path)
-        self.watch = SqliteWatchStore(self._connection, path)
-        self.upkeep = SqliteUpkeepStore(self._connection, path)
+    def __init__(self, connection: WriterConnection) -> None:
+        self._connection = connection
+        self._path = connection.path
+        self._file = file_of(connection.path)
+        self.flow = SqliteFlowStore(connection)
+        self.dead_letters = SqliteDeadLetterStore(connection)
+        self.jobs = SqliteJobStore(connection)
+        self.watch = SqliteWatchStore(connection)
+        self.upkeep = SqliteUpkeepStore(connection)
 
     def check_file(self) -> None:
         """See Buffer."""
         if file_of(self._path) != self._file:
-            raise BufferUnavailableError(f"the buffer {self._path} was moved or replaced; opening it anew")
+            raise BufferUnavailableError(f"the buffer {self._path} was moved or replaced; opening it again")
+
+    def reserve(self, thread_id: int | None) -> None:
+        """See Buffer."""
+        self._connection.reserved_for = thread_id
 
     def close(self) -> None:
         """See Buffer."""
@@ -47,12 +52,15 @@ class SqliteBuffer:
 
 
 def open_buffer(
-    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
+    path: Path,
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    wait: Wait = pause,
+    steady_clock: Clock = steady_clock_ms,
 ) -> SqliteBuffer:
     """Opens the buffer for writing, makes it where there is none.
 
-    `FULL` survives a power cut with every commit, and `busy_timeout_s` is the wait for another writer: see
-    `connect_writer`.
+    `FULL` survives a power cut with every commit; the rest says how other writers are waited for: see `connect_writer`.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
-    return SqliteBuffer(path, synchronous, busy_timeout_s)
+    return SqliteBuffer(connect_writer(path, synchronous, busy_timeout_s, wait, steady_clock))

@@ -7,7 +7,7 @@ thread calculates. Many rows a statement also cost a quarter less than one each.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,21 +19,19 @@ MAX_ARGUMENTS = 32_766
 
 
 class BulkInsert:
-    """`INSERT INTO table VALUES …` for any number of rows of so many cells, with `rest` after the values.
+    """`INSERT INTO table (columns) VALUES …` for any number of rows, with `rest` after the values."""
 
-    `table` may be followed by the names of its columns.
-    """
-
-    def __init__(self, table: str, cells: int, rest: str = "") -> None:
-        self._cells = cells
+    def __init__(self, table: str, columns: Sequence[str], rest: str = "") -> None:
+        cells = len(columns)
+        names = ", ".join(f'"{name}"' for name in columns)
         row = f"({', '.join('?' * cells)})"
         self._statements = [
-            (rows * cells, f"INSERT INTO {table} VALUES {', '.join([row] * rows)} {rest}")
+            (rows * cells, f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * rows)} {rest}")
             for rows in (min(rows, MAX_ARGUMENTS // cells) for rows in ROWS_AT_ONCE)
         ]
 
     def insert(self, connection: sqlite3.Connection, rows: Iterable[Iterable[Any]]) -> None:
-        """Inserts the rows in their order."""
+        """Inserts the rows in their order; each has a cell for every column."""
         cells = list(chain.from_iterable(rows))
         begin = 0
         for at_once, statement in self._statements:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
+from threading import get_ident
 from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
 from pipeline.buffer.sqlite.write_queue import turn
+from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS", so that `file` and we recognise our own
@@ -20,10 +21,10 @@ PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 10.0
 OFFSET_BITS = 40
 CHECKPOINT_PAGES = 1000
-"""With so many pages in the write-ahead log, 8 MB, a commit writes them back and the log begins anew. A small commit
+"""With so many pages in the write-ahead log, 8 MB, a commit writes them back and the log starts over. A small commit
 writes ten pages however few its orders are, so that a slow flow fills any log; a catch-up takes as long with 64 MB."""
 WAL_REUSED_BYTES = 2 * CHECKPOINT_PAGES * PAGE_BYTES
-"""What a longer write-ahead log is cut to when it begins anew: room for a checkpoint's pages and a big batch."""
+"""What a longer write-ahead log is cut to when it starts over: room for a checkpoint's pages and a big batch."""
 WAL_KEPT_BYTES = 64_000_000
 """A write-ahead log that a long reader has made longer than this is emptied as soon as that is possible."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -67,7 +68,7 @@ def translated_errors(path: Path) -> Iterator[None]:
         if primary in _CORRUPT:
             raise BufferCorruptError(
                 f"the buffer {path} is damaged ({error}); move it and its -wal and -shm files away and start again: "
-                "what Kafka still holds is read anew"
+                "what Kafka still holds is read again"
             ) from error
         if primary == sqlite3.SQLITE_FULL:
             raise BufferUnavailableError(f"the disk of the buffer {path} is full; free some space") from error
@@ -78,19 +79,45 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise
 
 
+class WriterConnection(sqlite3.Connection):
+    """A connection that writes to the buffer: it knows its file, how its turn is waited for, and who may use it."""
+
+    path: Path
+    wait: Wait
+    steady_clock: Clock
+    reserved_for: int | None = None
+    """The one thread that may use it; None: any may. See Buffer.reserve."""
+
+    def check_thread(self) -> None:
+        """Raises RuntimeError in any other thread than the one that it is reserved for."""
+        if self.reserved_for not in (None, get_ident()):
+            raise RuntimeError("the buffer is another thread's while a batch is being written; ask its BatchWriter")
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Our turn among all who write to this file. Raises BufferUnavailableError when it does not come in time."""
+        return turn(self.path, BUSY_TIMEOUT_S, self.wait, self.steady_clock)
+
+
 def connect_writer(
-    path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL", busy_timeout_s: float = BUSY_TIMEOUT_S
-) -> sqlite3.Connection:
+    path: Path,
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    wait: Wait = pause,
+    steady_clock: Clock = steady_clock_ms,
+) -> WriterConnection:
     """Opens the buffer for writing; makes it or brings its layout up to date first.
 
     `FULL` makes every commit survive a power cut, as the replay ledger needs; with `NORMAL` the newest commits may be
     rolled back together with their offsets, which only means reading them again. `busy_timeout_s`: how long to wait for
-    another writer.
+    another program that writes. `wait` and `steady_clock` are those of the queue of writers, see `write_queue.turn`.
 
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     with translated_errors(path):
-        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, factory=WriterConnection
+        )
+        connection.path, connection.wait, connection.steady_clock = path, wait, steady_clock
         with closed_in_trouble(connection):
             # Looked at before anything is set: a file that is not ours stays as it is.
             _layout_of(connection, path)
@@ -104,7 +131,7 @@ def connect_writer(
             connection.execute("PRAGMA cache_size = -16000")
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             connection.execute("PRAGMA foreign_keys = ON")
-            _bring_up_to_date(connection, path)
+            _bring_up_to_date(connection)
         return connection
 
 
@@ -143,9 +170,10 @@ def closed_in_trouble(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+def atomic(connection: WriterConnection) -> Iterator[WriterConnection]:
     """One write transaction: all of it is committed, or nothing. Waits for other writers, in turn with them."""
-    with translated_errors(path), turn(path, BUSY_TIMEOUT_S):
+    connection.check_thread()
+    with translated_errors(connection.path), connection.turn():
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -156,55 +184,63 @@ def atomic(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conne
 
 
 @contextmanager
-def limited(connection: sqlite3.Connection, limit_ms: int) -> Iterator[None]:
+def reading(connection: WriterConnection) -> Iterator[WriterConnection]:
+    """Reads on the connection that writes, with its errors translated."""
+    connection.check_thread()
+    with translated_errors(connection.path):
+        yield connection
+
+
+@contextmanager
+def limited(connection: sqlite3.Connection, limit_ms: int, steady_clock: Clock = steady_clock_ms) -> Iterator[None]:
     """Interrupts the connection's queries after `limit_ms`; the query then raises sqlite3.OperationalError."""
-    deadline = time.monotonic() + limit_ms / 1000
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, _READER_STEPS)
+    deadline_ms = steady_clock() + limit_ms
+    connection.set_progress_handler(lambda: steady_clock() >= deadline_ms, _READER_STEPS)
     try:
         yield
     finally:
         connection.set_progress_handler(None, 0)
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _layout_of(connection, path) == 0:
-        with atomic(connection, path):
+def _bring_up_to_date(connection: WriterConnection) -> None:
+    if _layout_of(connection, connection.path) == 0:
+        with atomic(connection):
             # Another process may have made it meanwhile.
-            if _layout_of(connection, path) == 0:
+            if _layout_of(connection, connection.path) == 0:
                 run_script(
                     connection, resources.files("pipeline.buffer.sqlite").joinpath("schema.sql").read_text("utf-8")
                 )
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
-    if _layout_of(connection, path) < LAYOUT_VERSION:
-        migrate(connection, path, released_steps(), LAYOUT_VERSION)
+    if _layout_of(connection, connection.path) < LAYOUT_VERSION:
+        migrate(connection, released_steps(), LAYOUT_VERSION)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[int, str], to_version: int) -> None:
+def migrate(connection: WriterConnection, steps: Mapping[int, str], to_version: int) -> None:
     """Brings a buffer's layout forward, one step after the other, each in a transaction of its own.
 
     `steps`: the SQL script that makes each version of the one before. A step that fails leaves the buffer at the
     version before it, and it can be tried again.
     """
-    # A step may put a new table in the place of one that others refer to; what it left is looked at in its transaction.
+    # A step may replace a table that others refer to; what it left is looked at in its transaction.
     connection.execute("PRAGMA foreign_keys = OFF")
     try:
         while (version := _version_of(connection)) < to_version:
-            with atomic(connection, path):
+            with atomic(connection):
                 # Another process may have done this step meanwhile.
                 if _version_of(connection) == version:
-                    _step(connection, path, version + 1, steps[version + 1])
+                    _step(connection, version + 1, steps[version + 1])
     finally:
         connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _step(connection: sqlite3.Connection, path: Path, version: int, script: str) -> None:
+def _step(connection: WriterConnection, version: int, script: str) -> None:
     run_script(connection, script)
     orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
     if orphan is not None:
         raise BufferCorruptError(
-            f"the buffer {path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row of "
-            f"{orphan[2]} that is not there; `python -m pipeline check` tells more"
+            f"the buffer {connection.path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row "
+            f"of {orphan[2]} that is not there; `python -m pipeline check` tells more"
         )
     connection.execute(f"PRAGMA user_version = {version}")
 

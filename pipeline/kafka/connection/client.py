@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, libversion
 from confluent_kafka.admin import AdminClient
 
+from pipeline.clock import Wait
 from pipeline.errors import KafkaUnavailableError, SettingsError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.properties import ClientKind, properties_for
@@ -25,11 +25,11 @@ ANSWER_S = 4.0
 """A call cannot be interrupted; a role that is asked to end in the middle of one has still to end within 5 s."""
 TRIES_S = (0.5, 1.0, 2.5)
 """How long each try for an answer waits: a refusal is known after the first one, a slow cluster has the last one."""
-_NOT_TOLD_YET = frozenset(
+_NOT_KNOWN_YET = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 )
 SPREADING_S = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""How long to wait, look by look, until a new topic is known to the brokers; after that its use tells what is wrong."""
+"""How long to wait, look by look, until a new topic is known to the brokers; after that its use shows what is wrong."""
 LEAVE_S = 2.0
 _AT_WORK = frozenset({"UP", "UPDATE", "INIT"})
 """A broker's states in librdkafka's statistics when all is well with it, or when it was not needed yet."""
@@ -79,9 +79,9 @@ class Trouble:
 
     def explain(self, doing: str, error: Exception | None, asked: Asked = NOTHING_SPECIAL) -> str:
         """Why `doing` something failed: the refusal if there was one, else what is known of the error."""
-        said = words_of(error.args[0], asked) if isinstance(error, KafkaException) else "no answer"
+        text = words_of(error.args[0], asked) if isinstance(error, KafkaException) else "no answer"
         known = self.refusal or (self.last if not isinstance(error, KafkaException) or _vague(error.args[0]) else "")
-        return f"{doing}: {known or said}"
+        return f"{doing}: {known or text}"
 
 
 def words_of(error: KafkaError, asked: Asked = NOTHING_SPECIAL) -> str:
@@ -112,8 +112,8 @@ def new_client(make: Callable[[dict[str, Any]], Any], settings: Settings, config
     try:
         return make(config)
     except (KafkaException, TypeError, ValueError) as error:
-        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        line = " ".join(without_secrets(settings, said).split())
+        text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        line = " ".join(without_secrets(settings, text).split())
         raise SettingsError(f"{variable_of('kafka_config')}: {line}") from error
 
 
@@ -145,14 +145,17 @@ def answered(doing: str, call: Callable[..., Any], *args: Any, asked: Asked = NO
         raise KafkaUnavailableError(f"{doing}: {words_of(error.args[0], asked)}") from error
 
 
-def retry_until_known(ask: Callable[[], _Answer]) -> _Answer:
-    """An answer about a topic, which a broker can give a moment after the controller has made the topic."""
-    pause = threading.Event()
+def retry_until_known(ask: Callable[[], _Answer], wait: Wait) -> _Answer:
+    """An answer about a topic, which a broker can give a moment after the controller has made the topic.
+
+    Once `wait` says that the process is to stop, it asks a last time.
+    """
     for wait_s in SPREADING_S:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _NOT_TOLD_YET:
+            if error.args[0].code() not in _NOT_KNOWN_YET:
                 raise
-        pause.wait(wait_s)
+        if wait(wait_s):
+            break
     return ask()

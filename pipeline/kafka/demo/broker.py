@@ -42,9 +42,9 @@ class DemoBroker:
         self._mock = MockCluster()
         addresses = self._mock.bootstrap_servers
         self.cluster = Cluster(addresses, f"demo-{uuid.uuid4().hex[:12]}")
-        told = {"bootstrap_servers": addresses, "cluster_id": self.cluster.demo_id, "pid": os.getpid()}
+        published = {"bootstrap_servers": addresses, "cluster_id": self.cluster.demo_id, "pid": os.getpid()}
         waiting = self._file.with_suffix(f".{os.getpid()}")
-        waiting.write_text(json.dumps(told))
+        waiting.write_text(json.dumps(published))
         waiting.replace(self._file)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """librdkafka's own cluster for tests, through its C functions (rdkafka.h, rdkafka_mock.h).
 
-The Python package can start one too, but not tell it anything, and one that was told nothing has a consumer group wait
+The Python package can start one too, but not configure it, and one that is not configured has a consumer group wait
 3 s for its first partitions.
 """
 

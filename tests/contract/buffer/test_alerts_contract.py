@@ -61,12 +61,12 @@ def test_an_alert_notes_whether_people_were_told(buffer, store):
 
 
 def test_who_is_to_be_told_of_a_beginning_or_an_end_stays_untold_until_that_is_noted(buffer):
-    told = buffer.watch.fire("told", 1, 1, "bad", NOW_MS, tell=True)
-    untold = buffer.watch.fire("untold", 1, 1, "worse", NOW_MS, tell=True)
+    told = buffer.watch.fire("told", 1, 1, "bad", NOW_MS, notify=True)
+    untold = buffer.watch.fire("untold", 1, 1, "worse", NOW_MS, notify=True)
     buffer.watch.fire("nobody to tell", 1, 1, "", NOW_MS)
     buffer.watch.noticed(told, "sent")
     assert buffer.watch.pending_notifications() == [PendingNotification(untold, "worse", False)]
-    buffer.watch.resolve("told", NOW_MS, tell=True)
+    buffer.watch.resolve("told", NOW_MS, notify=True)
     buffer.watch.resolve("nobody to tell", NOW_MS)
     assert buffer.watch.pending_notifications() == [
         PendingNotification(told, "bad", True),

@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, record_id, recount
+from pipeline.buffer import (
+    Attempted,
+    Batch,
+    DeadLetterFilter,
+    ReplayOutcome,
+    Retention,
+    Sent,
+    open_buffer,
+    record_id,
+    recount,
+)
 from tests.support.buffer_rows import (
     NOW_MS,
     batch,
@@ -146,7 +156,7 @@ class BufferMachine(RuleBasedStateMachine):
         offset = data.draw(st.sampled_from(sorted(self.model.parked)))
         attempts = self.model.parked.pop(offset)
         record = record_id(self.place.ref, offset)
-        step = Batch(self.now_ms, taken=[(record, attempts)], settled=[] if fate == "park" else [record])
+        step = Batch(self.now_ms, taken=[Attempted(record, attempts)], settled=[] if fate == "park" else [record])
         self._add(step, offset, fate, attempts + 1)
         self.buffer.flow.commit(step)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.buffer import Advance, Batch, Generation, Parked, record_id
+from pipeline.buffer import Advance, Attempted, Batch, Generation, Parked, record_id
 from pipeline.errors import StaleWriterError
 from pipeline.records import TopicIdentity
 from tests.support.buffer_rows import (
@@ -99,13 +99,13 @@ def stale_advance(ref):
 def tried_elsewhere(ref):
     step = batch(ref, 3, 5)
     step.orders = [order_row(ref, 3)]
-    step.taken = [(record_id(ref, 0), 7)]
+    step.taken = [Attempted(record_id(ref, 0), 7)]
     step.settled = [record_id(ref, 0)]
     return step
 
 
 def settled_elsewhere(ref):
-    return Batch(NOW_MS, taken=[(record_id(ref, 1), 1)], orders=[order_row(ref, 1)])
+    return Batch(NOW_MS, taken=[Attempted(record_id(ref, 1), 1)], orders=[order_row(ref, 1)])
 
 
 @pytest.mark.parametrize("stale", [stale_advance, tried_elsewhere, settled_elsewhere])
@@ -251,15 +251,15 @@ def test_parked_records_come_in_offset_order_and_only_of_the_partitions_asked_fo
 def test_a_failed_attempt_keeps_the_record_with_its_new_count_and_due_time(buffer):
     place = processor(buffer)
     park(buffer, place, 0)
-    again = replace(parked(place.ref, 0), attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
-    buffer.flow.commit(Batch(NOW_MS, taken=[(again.record_id, 1)], parked=[again], failed_attempts=1))
+    again = parked(place.ref, 0)._replace(attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
+    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(again.record_id, 1)], parked=[again], failed_attempts=1))
     assert buffer.flow.load_parked([again.record_id]) == [again]
 
 
 def test_a_settled_record_is_parked_no_more(buffer, store):
     place = processor(buffer)
     park(buffer, place, 0, 1)
-    step = Batch(NOW_MS, taken=[(record_id(place.ref, 0), 1)], settled=[record_id(place.ref, 0)])
+    step = Batch(NOW_MS, taken=[Attempted(record_id(place.ref, 0), 1)], settled=[record_id(place.ref, 0)])
     step.orders = [order_row(place.ref, 0, attempts=2)]
     buffer.flow.commit(step)
     assert [each.record_id for each in buffer.flow.parked([place.ref])] == [record_id(place.ref, 1)]
@@ -270,9 +270,11 @@ def test_a_second_writers_try_of_the_same_parked_record_is_refused(buffer, other
     place = processor(buffer)
     park(buffer, place, 0)
     mine = parked(place.ref, 0, attempts=2)
-    buffer.flow.commit(Batch(NOW_MS, taken=[(mine.record_id, 1)], parked=[mine], failed_attempts=1))
+    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(mine.record_id, 1)], parked=[mine], failed_attempts=1))
     after = store.dump()
-    theirs = Batch(NOW_MS, taken=[(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(place.ref, 0)])
+    theirs = Batch(
+        NOW_MS, taken=[Attempted(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(place.ref, 0)]
+    )
     with pytest.raises(StaleWriterError):
         other.flow.commit(theirs)
     assert store.dump() == after
@@ -285,13 +287,13 @@ def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
     first, second = processor(buffer, 0), processor(buffer, 1)
     for place in (first, second):
         step = batch(place.ref, 0, 3)
-        step.outbox = [replace(outbox_row(place.ref, offset), headers=HEADERS) for offset in (2, 0, 1)]
+        step.outbox = [outbox_row(place.ref, offset)._replace(headers=HEADERS) for offset in (2, 0, 1)]
         buffer.flow.commit(step)
     waiting = buffer.flow.outbox([first.ref], 2)
-    assert waiting == [replace(outbox_row(first.ref, offset), headers=HEADERS) for offset in (0, 1)]
+    assert waiting == [outbox_row(first.ref, offset)._replace(headers=HEADERS) for offset in (0, 1)]
     assert (buffer.flow.outbox_size([first.ref]), buffer.flow.outbox_size([first.ref, second.ref])) == (3, 6)
     buffer.flow.delivered([each.dead_letter_id for each in waiting] + ["unknown"])
-    assert buffer.flow.outbox([first.ref], 10) == [replace(outbox_row(first.ref, 2), headers=HEADERS)]
+    assert buffer.flow.outbox([first.ref], 10) == [outbox_row(first.ref, 2)._replace(headers=HEADERS)]
     assert buffer.flow.outbox_size([second.ref]) == 3
 
 
@@ -299,7 +301,7 @@ def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
 @pytest.mark.parametrize("value", [None, b"", b"\x80"])
 def test_an_outbox_record_keeps_its_key_and_value(buffer, key, value):
     place = processor(buffer)
-    row = replace(outbox_row(place.ref, 0), key=key, value=value)
+    row = outbox_row(place.ref, 0)._replace(key=key, value=value)
     step = batch(place.ref, 0, 1)
     step.outbox = [row]
     buffer.flow.commit(step)

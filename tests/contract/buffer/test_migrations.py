@@ -53,7 +53,7 @@ def path(tmp_path):
 
 def stepped(path, steps, to_version=NEXT):
     with closing(connect_writer(path)) as connection:
-        migrate(connection, path, steps, to_version)
+        migrate(connection, steps, to_version)
 
 
 @pytest.mark.parametrize("version", RELEASED)
@@ -133,15 +133,15 @@ def test_a_step_that_leaves_rows_without_a_parent_is_refused(path):
 
 def test_foreign_keys_hold_again_after_the_steps(path):
     with closing(connect_writer(path)) as connection:
-        migrate(connection, path, {NEXT: STEP}, NEXT)
+        migrate(connection, {NEXT: STEP}, NEXT)
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             connection.execute("INSERT INTO notes VALUES (4711, 'nobody')")
 
 
 def test_two_who_come_at_once_do_each_step_once(path):
     with closing(connect_writer(path)) as one, closing(connect_writer(path)) as other:
-        migrate(one, path, {NEXT: STEP}, NEXT)
-        migrate(other, path, {NEXT: STEP}, NEXT)
+        migrate(one, {NEXT: STEP}, NEXT)
+        migrate(other, {NEXT: STEP}, NEXT)
     assert len(rows(path, "notes")) == len(rows(path, "dead_letters"))
 
 

@@ -82,7 +82,7 @@ def test_a_transaction_is_a_turn_to_its_end(tmp_path):
     path = tmp_path / "orderpulse.db"
     with (
         open_buffer(path) as buffer,
-        atomic(buffer._connection, path),
+        atomic(buffer._connection),
         pytest.raises(BufferUnavailableError, match="another process"),
         turn(path, 0),
     ):

@@ -82,7 +82,7 @@ def test_a_batch_leaves_the_same_buffer_as_one_dead_letter_at_a_time(given_lette
                         give(reader, letter)
                     with collecting(Path(folder), reader) as collection:
                         collection.run_dry()
-                        assert reader.told == {place: reader.ends[place] for place in reader.told}
+                        assert reader.committed == {key: reader.ends[key] for key in reader.committed}
             found.append(SqliteStore(Path(folder)).dump())
     assert found[0] == found[1]
 
@@ -99,11 +99,11 @@ def test_a_gap_is_passed_over_after_what_came_before_it(tmp_path, monkeypatch, b
     assert [row["offset"] for row in store.table("dead_letters")] == [0, 1, 2]
     assert [row["message"] for row in store.table("events")] == ["orders-dlq[0] offsets 3 to 49 are gone, uncollected"]
     assert reader.sought == [(DEAD.topic, 0, 50)]
-    assert reader.told[DEAD.topic, 0] == 50
+    assert reader.committed[DEAD.topic, 0] == 50
 
 
 @pytest.mark.parametrize("big", [1, 1000], ids=["written in a thread", "written at once"])
-def test_a_second_collector_ends_the_first_before_it_tells_kafka_anything(tmp_path, monkeypatch, big):
+def test_a_second_collector_ends_the_first_before_it_commits_anything_to_kafka(tmp_path, monkeypatch, big):
     monkeypatch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
     reader = LettersByHand()
     with collecting(tmp_path, reader) as collection:
@@ -112,7 +112,7 @@ def test_a_second_collector_ends_the_first_before_it_tells_kafka_anything(tmp_pa
         reader.give(b"key", b"noise", our_headers(0))
         with pytest.raises(StaleWriterError):
             collection.run_dry()
-    assert not any(reader.told.values())
+    assert not any(reader.committed.values())
     assert SqliteStore(tmp_path).table("dead_letters") == []
 
 

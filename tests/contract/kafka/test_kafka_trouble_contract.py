@@ -40,13 +40,13 @@ def change_of(watch: IdentityWatch) -> str:
 
 
 @on_kafka("topic_ids")
-def test_a_topic_that_was_made_anew_is_noticed(kafka):
+def test_a_topic_that_was_recreated_is_noticed(kafka):
     kafka.make_topic()
     view = kafka.view()
     watch = IdentityWatch(kafka.settings, view, view.identities([kafka.topic]))
     watch.check()
     recreate_topic(kafka.cluster, kafka.topic)
-    assert change_of(watch) == f"topic {kafka.topic} was made anew"
+    assert change_of(watch) == f"topic {kafka.topic} was recreated"
     watch.close()
 
 

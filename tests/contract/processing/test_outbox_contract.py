@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.buffer import Batch, OutboxRow, open_buffer, record_id
-from pipeline.clock import wall_clock_ms
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.clock import steady_clock_ms, wall_clock_ms
 from pipeline.kafka import Sender
 from pipeline.processing.outbox import FRESH_ROWS, OutboxDrain
 from pipeline.records import TopicIdentity
@@ -18,7 +19,13 @@ def test_what_is_confirmed_of_a_partition_that_went_is_not_taken_for_one_of_thos
         identity = TopicIdentity("cluster", "orders", "")
         gone, ours = (buffer.flow.assign("processor", identity, number, 0, 1).ref for number in range(2))
         refs = [gone, ours]
-        drain = OutboxDrain(buffer.flow, Sender(kafka.settings, kafka.cluster), topic, lambda: refs, wall_clock_ms)
+        drain = OutboxDrain(
+            BatchWriter(buffer, 1, steady_clock_ms),
+            Sender(kafka.settings, kafka.cluster),
+            topic,
+            lambda: refs,
+            wall_clock_ms,
+        )
         buffer.flow.commit(Batch(1, outbox=[OutboxRow("first", record_id(gone, 0), 1, b"k", b"v", ())]))
         drain.pump()
         assert drain.busy
@@ -41,7 +48,7 @@ def test_dead_letters_of_a_key_come_to_the_topic_in_their_order_however_many_wai
     with open_buffer(tmp_path / "orderpulse.db") as buffer:
         place = buffer.flow.assign("processor", TopicIdentity("cluster", "orders", ""), 0, 0, 1)
         sender = Sender(kafka.settings, kafka.cluster)
-        drain = OutboxDrain(buffer.flow, sender, topic, lambda: [place.ref], wall_clock_ms)
+        drain = OutboxDrain(BatchWriter(buffer, 1, steady_clock_ms), sender, topic, lambda: [place.ref], wall_clock_ms)
         drain.pump()
         for first in range(0, many, many // 2):
             rows = [

@@ -85,10 +85,9 @@ class CountedConnection:
         self.statements += 1
         return self._connection.execute(*arguments)
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether one is open."""
-        return self._connection.in_transaction
+    def __getattr__(self, name: str) -> Any:
+        """The rest is the connection's."""
+        return getattr(self._connection, name)
 
 
 def window_sender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WindowSender:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.buffer.sqlite.bulk_insert import MAX_ARGUMENTS, BulkInsert
 
-PAIRS = BulkInsert("pairs", 2)
+PAIRS = BulkInsert("pairs", ("number", "text"))
 
 
 def stored(rows):
@@ -37,6 +37,7 @@ def test_a_statement_never_has_more_arguments_than_sqlite_takes():
     rows = [(number, *["x"] * (cells - 1)) for number in range(2345)]
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, MAX_ARGUMENTS)
-        connection.execute(f"CREATE TABLE wide ({', '.join(f'c{cell}' for cell in range(cells))})")
-        BulkInsert("wide", cells).insert(connection, rows)
+        columns = [f"c{cell}" for cell in range(cells)]
+        connection.execute(f"CREATE TABLE wide ({', '.join(columns)})")
+        BulkInsert("wide", columns).insert(connection, rows)
         assert connection.execute("SELECT * FROM wide ORDER BY rowid").fetchall() == rows

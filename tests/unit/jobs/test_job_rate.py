@@ -35,12 +35,12 @@ class Paced(JobRun):
 
     free = 10_000
 
-    def records_of_window(self, told: Mapping[str, Any]) -> list[Outgoing]:
-        return [Outgoing(f"{number}", "orders", None, b"", ()) for number in range(told["records"])]
+    def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
+        return [Outgoing(f"{number}", "orders", None, b"", ()) for number in range(described["records"])]
 
     def next_send_window(self, limit: int) -> SendWindow:
-        told = {"records": limit}
-        return self.records_of_window(told), told
+        described = {"records": limit}
+        return SendWindow(self.records_of_window(described), described)
 
     def room(self) -> int:
         return self.free

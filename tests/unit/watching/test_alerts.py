@@ -46,9 +46,9 @@ class Role:
         self.now_ms = NOW_MS
         self._status = StatusWriter(folder, name, 0, lambda: self.now_ms)
 
-    def say(self, now_ms: int, state: str, detail: str = "") -> None:
+    def report(self, now_ms: int, state: str, detail: str = "") -> None:
         self.now_ms = now_ms
-        self._status.say(state, detail)
+        self._status.report(state, detail)
 
 
 def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, buffer):
@@ -74,13 +74,13 @@ def test_a_role_that_is_held_up_for_long_fires_with_its_reason_and_ends_when_it_
 ):
     role = Role(settings.data_dir, "processor")
     for second in range(0, 30):
-        role.say(NOW_MS + second * 1000, state, detail)
+        role.report(NOW_MS + second * 1000, state, detail)
         watch.check(NOW_MS + second * 1000)
         assert firing(buffer) == {}
-    role.say(NOW_MS + 30_000, state, detail)
+    role.report(NOW_MS + 30_000, state, detail)
     watch.check(NOW_MS + 30_000)
     assert firing(buffer) == {"trouble of processor-0": f"processor-0: {detail} (for 30 s or more)"}
-    role.say(NOW_MS + 31_000, "running")
+    role.report(NOW_MS + 31_000, "running")
     watch.check(NOW_MS + 31_000)
     assert firing(buffer) == {}
 
@@ -88,14 +88,16 @@ def test_a_role_that_is_held_up_for_long_fires_with_its_reason_and_ends_when_it_
 def test_trouble_that_comes_and_goes_begins_anew_each_time(settings, watch, buffer):
     role = Role(settings.data_dir, "collector")
     for second in range(0, 60):
-        role.say(NOW_MS + second * 1000, "running" if second == 29 else "waiting", "" if second == 29 else "no answer")
+        role.report(
+            NOW_MS + second * 1000, "running" if second == 29 else "waiting", "" if second == 29 else "no answer"
+        )
         watch.check(NOW_MS + second * 1000)
         assert firing(buffer) == {}
 
 
 def test_a_role_that_says_nothing_fires_and_one_that_has_ended_does_not(settings, watch, buffer):
-    Role(settings.data_dir, "processor").say(NOW_MS, "running")
-    Role(settings.data_dir, "collector").say(NOW_MS, "stopped")
+    Role(settings.data_dir, "processor").report(NOW_MS, "running")
+    Role(settings.data_dir, "collector").report(NOW_MS, "stopped")
     for second in range(0, 60):
         watch.check(NOW_MS + second * 1000)
     assert firing(buffer) == {"trouble of processor-0": "processor-0: says nothing (for 30 s or more)"}
@@ -112,9 +114,9 @@ def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
     with ToldPeople() as people:
         watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch)
         for second in range(0, 31, 10):
-            role.say(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
+            role.report(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
             watch.check(NOW_MS + second * 1000)
-        role.say(NOW_MS + 31_000, "running")
+        role.report(NOW_MS + 31_000, "running")
         watch.check(NOW_MS + 31_000)
         watch.close()
     message = "processor-0: Kafka does not answer (for 30 s or more)"
@@ -123,10 +125,10 @@ def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
 
 
 def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settings, buffer):
-    ended = buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    ended = buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, notify=True)
     buffer.watch.noticed(ended, "sent")
-    buffer.watch.resolve("disk-full", NOW_MS, tell=True)
-    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, tell=True)
+    buffer.watch.resolve("disk-full", NOW_MS, notify=True)
+    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, notify=True)
     with ToldPeople() as people:
         AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch).close()
     assert people.messages == ["over: almost full", "processor-7: waits"]
@@ -134,7 +136,7 @@ def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settin
 
 
 def test_an_address_that_does_not_take_the_message_is_named_by_its_kind_only(settings, buffer):
-    buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, tell=True)
+    buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, notify=True)
     [port] = free_ports(1)
     urls = (f"json://user:secret@127.0.0.1:{port}/",)
     AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch).close()

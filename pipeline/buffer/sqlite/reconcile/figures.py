@@ -36,8 +36,8 @@ class Difference:
 class _Figures:
     """Figures kept for a key, and how to count them again.
 
-    `counted` gives the key, what to call it, and for each name the figure that is kept and the one that is counted.
-    `made` gives a row to a key that has none.
+    `counted` selects `key`, a `label` that says what to call it, and for each name the figure that is kept (`kept_` and
+    the name) and the one that is counted again (`counted_` and the name). `made` gives a row to a key that has none.
     """
 
     table: str
@@ -52,9 +52,11 @@ _TOTALS = _Figures(
     "id",
     ("orders", "revenue_cents", "dead_letters"),
     """
-    SELECT id, '', orders, pruned_orders + (SELECT count(*) FROM order_rows),
-           revenue_cents, pruned_revenue_cents + (SELECT coalesce(sum(price_cents), 0) FROM order_rows),
-           dead_letters, pruned_dead_letters + (SELECT count(*) FROM dead_letters)
+    SELECT id AS key, '' AS label, orders AS kept_orders, revenue_cents AS kept_revenue_cents,
+           dead_letters AS kept_dead_letters,
+           pruned_orders + (SELECT count(*) FROM order_rows) AS counted_orders,
+           pruned_revenue_cents + (SELECT coalesce(sum(price_cents), 0) FROM order_rows) AS counted_revenue_cents,
+           pruned_dead_letters + (SELECT count(*) FROM dead_letters) AS counted_dead_letters
     FROM totals
     """,
 )
@@ -63,8 +65,9 @@ _MINUTES = _Figures(
     "minute_ms",
     ("orders", "revenue_cents", "dead_letters"),
     """
-    SELECT minute_ms, minute_ms, sum(kept_orders), sum(orders), sum(kept_revenue_cents), sum(revenue_cents),
-           sum(kept_dead_letters), sum(dead_letters)
+    SELECT minute_ms AS key, minute_ms AS label, sum(kept_orders) AS kept_orders, sum(orders) AS counted_orders,
+           sum(kept_revenue_cents) AS kept_revenue_cents, sum(revenue_cents) AS counted_revenue_cents,
+           sum(kept_dead_letters) AS kept_dead_letters, sum(dead_letters) AS counted_dead_letters
     FROM (SELECT minute_ms, orders AS kept_orders, pruned_orders AS orders,
                  revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents,
                  dead_letters AS kept_dead_letters, pruned_dead_letters AS dead_letters FROM flow_minutes
@@ -83,8 +86,9 @@ _PRODUCTS = _Figures(
     "product_ref",
     ("orders", "revenue_cents"),
     """
-    SELECT product_ref, coalesce(product, 'product_ref ' || product_ref),
-           sum(kept_orders), sum(orders), sum(kept_revenue_cents), sum(revenue_cents)
+    SELECT product_ref AS key, coalesce(product, 'product_ref ' || product_ref) AS label,
+           sum(kept_orders) AS kept_orders, sum(orders) AS counted_orders,
+           sum(kept_revenue_cents) AS kept_revenue_cents, sum(revenue_cents) AS counted_revenue_cents
     FROM (SELECT product_ref, orders AS kept_orders, pruned_orders AS orders,
                  revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents FROM product_totals
           UNION ALL
@@ -99,7 +103,7 @@ _STATUSES = _Figures(
     "status",
     ("dead_letters",),
     """
-    SELECT status, status, sum(kept), sum(counted)
+    SELECT status AS key, status AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
     FROM (SELECT status, dead_letters AS kept, 0 AS counted FROM dead_letter_counts
           UNION ALL
           SELECT status, 0, count(*) FROM dead_letters GROUP BY status)
@@ -112,7 +116,8 @@ _GROUPS = _Figures(
     "fingerprint",
     ("total", "open"),
     """
-    SELECT fingerprint, fingerprint, sum(kept_total), sum(total), sum(kept_open), sum(open)
+    SELECT fingerprint AS key, fingerprint AS label, sum(kept_total) AS kept_total, sum(total) AS counted_total,
+           sum(kept_open) AS kept_open, sum(open) AS counted_open
     FROM (SELECT fingerprint, total AS kept_total, 0 AS total, open AS kept_open, 0 AS open FROM dead_letter_groups
           UNION ALL
           SELECT fingerprint, 0, count(*), 0, sum(status = 'open') FROM dead_letters GROUP BY fingerprint)
@@ -131,10 +136,10 @@ _JOBS = _Figures(
     "id",
     ("done", "failed", "total"),
     """
-    SELECT jobs.id, jobs.id,
-           done, pruned_done + count(*) FILTER (WHERE job_items.state IN ('sent', 'recovered', 'dead_again')),
-           failed, pruned_failed + count(*) FILTER (WHERE job_items.state = 'failed'),
-           total, pruned_total + count(job_items.state)
+    SELECT jobs.id AS key, jobs.id AS label, done AS kept_done, failed AS kept_failed, total AS kept_total,
+           pruned_done + count(*) FILTER (WHERE job_items.state IN ('sent', 'recovered', 'dead_again')) AS counted_done,
+           pruned_failed + count(*) FILTER (WHERE job_items.state = 'failed') AS counted_failed,
+           pruned_total + count(job_items.state) AS counted_total
     FROM jobs LEFT JOIN job_items ON job_id = jobs.id
     WHERE kind = 'replay'
     GROUP BY jobs.id
@@ -144,7 +149,7 @@ _ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 
-# What was pruned cannot be counted again, but it is written down in several places.
+# What was pruned cannot be counted again, but it is written down in several tables.
 _PRUNED = {
     "orders": (_TOTALS, _MINUTES, _PRODUCTS),
     "revenue_cents": (_TOTALS, _MINUTES, _PRODUCTS),
@@ -170,7 +175,7 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
     No row is changed, and what rows contradict each other in stays as it is. Whoever writes waits meanwhile. Raises
     BufferUnavailableError, BufferTooNewError, and BufferCorruptError for a damaged buffer, which is left as it is.
     """
-    with closing(connect_writer(path, "FULL")) as connection, atomic(connection, path):
+    with closing(connect_writer(path, "FULL")) as connection, atomic(connection):
         damage = _damage(connection)
         if damage:
             raise BufferCorruptError(f"the buffer {path} is damaged and cannot be repaired: {damage[0]}")
@@ -200,8 +205,8 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
     for name in _PRUNED:
         sums = _pruned_sums(connection, name)
         if len(sums) > 1:
-            told = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
-            yield Difference(f"pruned_{name} is {told}", name)
+            by_table = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
+            yield Difference(f"pruned_{name} is {by_table}", name)
     yield from _figures(connection)
     yield from (Difference(line) for line in contradictions(connection))
 
@@ -245,10 +250,13 @@ def _figures(connection: sqlite3.Connection) -> Iterator[Difference]:
 
 
 def _of_table(connection: sqlite3.Connection, figures: _Figures) -> Iterator[Difference]:
-    for key, label, *counted in connection.execute(figures.counted).fetchall():
-        for name, kept, rows in zip(figures.names, counted[::2], counted[1::2], strict=True):
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    for row in cursor.execute(figures.counted).fetchall():
+        for name in figures.names:
+            key, kept, rows = row["key"], row[f"kept_{name}"], row[f"counted_{name}"]
             if kept != rows:
-                text = f"{_called(figures, label)}: {name} is {kept}, its rows make {rows}"
+                text = f"{_called(figures, row['label'])}: {name} is {kept}, its rows make {rows}"
                 made = ((figures.made, (key,)),) if figures.made else ()
                 put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.key} = ?", (rows, key))
                 yield Difference(text, name, key, kept - rows, (*made, put_right))

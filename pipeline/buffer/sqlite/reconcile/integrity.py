@@ -1,4 +1,4 @@
-"""What contradicts itself in the rows: records in two places, states that do not fit, rows without a parent."""
+"""What contradicts itself in the rows: records in two tables, states that do not fit, rows without a parent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, offset_of, ref_of
 from pipeline.orders.fields import CHOICE_FIELDS
 
-# Each record may be in one of these places only.
+# Each record may be in one of these tables only.
 _TWICE = (
     ("accepted and parked", "SELECT record_id FROM retries JOIN order_rows USING (record_id)"),
     ("accepted and in the outbox", "SELECT record_id FROM outbox JOIN order_rows USING (record_id)"),
@@ -75,7 +75,7 @@ def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
     yield from _without_a_partition(connection)
     for what, sql in _TWICE:
         for (record,) in connection.execute(sql):
-            yield f"{_place(connection, record)} is {what}"
+            yield f"{_position(connection, record)} is {what}"
     for sql in _SENTENCES:
         for (line,) in connection.execute(sql):
             yield line
@@ -92,8 +92,8 @@ def _beyond_next_offset(connection: sqlite3.Connection) -> Iterator[str]:
                 (ref << OFFSET_BITS | next_offset, ref + 1 << OFFSET_BITS),
             ).fetchone()
             if count:
-                first_place = _place(connection, first)
-                yield f"{table}: {count} rows at or after next_offset {next_offset}, the first: {first_place}"
+                first_position = _position(connection, first)
+                yield f"{table}: {count} rows at or after next_offset {next_offset}, the first: {first_position}"
 
 
 def _without_a_partition(connection: sqlite3.Connection) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _without_a_name(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"order_rows: {count} rows have a {field.column} that names no {field.name}"
 
 
-def _place(connection: sqlite3.Connection, record: int) -> str:
+def _position(connection: sqlite3.Connection, record: int) -> str:
     found = connection.execute(
         "SELECT topic, partition FROM partitions JOIN topics USING (topic_ref) WHERE partition_ref = ?",
         (ref_of(record),),

@@ -6,13 +6,41 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.buffer.contract import Role
 from pipeline.buffer.sqlite.connection import connect_reader, offset_of, record_id, translated_errors
+from pipeline.buffer.sqlite.rows import json_cells
 
 CHUNK_RECORDS = 5_000
 
-_ASKED = "WITH asked (record, name) AS (SELECT value ->> 0, value ->> 1 FROM json_each(?)) SELECT record FROM asked "
+
+class _Asked(NamedTuple):
+    """A record, and the dead letter's or the replay's id that it would have."""
+
+    record: int
+    name: str | None
+
+
+class WithoutOutcome(NamedTuple):
+    """A replay that was read, and the state that the ledger has it in."""
+
+    offset: int
+    state: str
+
+
+class StoredRecord(NamedTuple):
+    """What a table of the buffer holds of a record."""
+
+    table: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+_CELLS = json_cells(_Asked)
+_ALL_ASKED = f"WITH asked AS (SELECT {_CELLS['record']} AS record, {_CELLS['name']} AS name FROM json_each(?)) "
+_ASKED = _ALL_ASKED + "SELECT record FROM asked "
 _UNACCOUNTED = (
     _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM order_rows WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record) "
@@ -27,8 +55,7 @@ _UNCOLLECTED = (
 
 # A replay that the processor has read has an outcome, or its record is parked.
 _WITHOUT_OUTCOME = (
-    "WITH asked (record, name) AS (SELECT value ->> 0, value ->> 1 FROM json_each(?)) "
-    "SELECT record, state FROM asked JOIN job_items ON replay_id = name "
+    _ALL_ASKED + "SELECT record, state FROM asked JOIN job_items ON replay_id = name "
     "WHERE state NOT IN ('recovered', 'dead_again') AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record)"
 )
 _STORED = {"processor": ("retries", "outbox"), "collector": ("dead_letters",)}
@@ -44,7 +71,7 @@ def unaccounted(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: S
 
 
 def uncollected(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str | None]) -> list[int]:
-    """Those offsets of a collector's partition that are no dead letter, neither by place nor as the copy of another.
+    """Those offsets of a collector's partition that are no dead letter, neither by position nor as the copy of another.
 
     `dead_letter_ids[i]` is the failure's id at offset i, None where it carries none.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
@@ -52,21 +79,21 @@ def uncollected(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: S
     return list(_missing(path, _UNCOLLECTED, ref, offsets, dead_letter_ids))
 
 
-def replays_without_outcome(path: Path, ref: int, replays: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Those offsets of `replays` (offset, replay id) whose replay has no outcome in the ledger, with its state there.
+def replays_without_outcome(path: Path, ref: int, replays: Sequence[tuple[int, str]]) -> list[WithoutOutcome]:
+    """Those of `replays` (offset, replay id) that have no outcome in the ledger.
 
     All of them were read by the processor. What the ledger does not know is not among them.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
-    asked = json.dumps([(record_id(ref, offset), name) for offset, name in replays])
+    asked = json.dumps([_Asked(record_id(ref, offset), name) for offset, name in replays])
     with closing(connect_reader(path)) as connection, translated_errors(path):
-        return [(offset_of(record), state) for record, state in connection.execute(_WITHOUT_OUTCOME, (asked,))]
+        return [
+            WithoutOutcome(offset_of(record), state) for record, state in connection.execute(_WITHOUT_OUTCOME, (asked,))
+        ]
 
 
-def stored_bytes(
-    path: Path, role: Role, ref: int, first: int, last: int
-) -> Iterator[tuple[str, int, bytes | None, bytes | None]]:
-    """What the buffer holds of a partition's offsets from `first` to `last`: its table, offset, key and value.
+def stored_bytes(path: Path, role: Role, ref: int, first: int, last: int) -> Iterator[StoredRecord]:
+    """What the buffer holds of a partition's offsets from `first` to `last`.
 
     Of a processor's partition that is what is parked or on its way, of a collector's the dead letters.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
@@ -77,11 +104,11 @@ def stored_bytes(
             for record, key, value in connection.execute(
                 f"SELECT record_id, key, value FROM {table} WHERE record_id BETWEEN ? AND ? ORDER BY 1", span
             ):
-                yield table, offset_of(record), key, value
+                yield StoredRecord(table, offset_of(record), key, value)
 
 
 def _missing(path: Path, sql: str, ref: int, offsets: Sequence[int], names: Sequence[str | None]) -> Iterator[int]:
-    asked = [(record_id(ref, offset), name) for offset, name in zip(offsets, names, strict=True)]
+    asked = [_Asked(record_id(ref, offset), name) for offset, name in zip(offsets, names, strict=True)]
     with closing(connect_reader(path)) as connection, translated_errors(path):
         for start in range(0, len(asked), CHUNK_RECORDS):
             chunk = json.dumps(asked[start : start + CHUNK_RECORDS])

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Literal
 
-from pipeline.buffer.contract import AlertWindow, PendingNotification
-from pipeline.buffer.sqlite.connection import atomic, translated_errors
+from pipeline.buffer.contract import AlertWindow, FiringAlert, PendingNotification
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.rows import RowsOf
 
 TO_BE_SENT = "to be sent"
-"""An alert's notice until people are told, or until it is known why not."""
+"""An alert's notice until people are notified, or until it is known why not."""
 EVENTS_KEPT = 1000
 SECONDS_AT_ONCE = 2000
+_FIRING = RowsOf(FiringAlert)
+_ALERT_WINDOW = RowsOf(AlertWindow, orders="coalesce(sum(orders), 0)", dead_letters="coalesce(sum(dead_letters), 0)")
 
 
 class SqliteWatchStore:
     """The contract's WatchStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     def alert_window(self, from_ms: int) -> AlertWindow:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             row = self._connection.execute(
-                "SELECT coalesce(sum(orders), 0), coalesce(sum(dead_letters), 0) FROM flow_seconds "
-                "WHERE second_ms >= ?",
+                f"SELECT {_ALERT_WINDOW.sql} FROM flow_seconds WHERE second_ms >= ?",
                 (from_ms,),
             ).fetchone()
-        return AlertWindow(*row)
+        return _ALERT_WINDOW.read(row)
 
     def fire(
-        self, rule: str, value: float, threshold: float, message: str, now_ms: int, tell: bool = False
+        self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False
     ) -> int | None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             firing = connection.execute(
                 "UPDATE alerts SET value = max(value, ?), message = ? WHERE rule = ? AND state = 'firing'",
                 (value, message, rule),
@@ -46,33 +46,34 @@ class SqliteWatchStore:
             (alert_id,) = connection.execute(
                 "INSERT INTO alerts (rule, state, started_at_ms, value, threshold, message, notice) "
                 "VALUES (?, 'firing', ?, ?, ?, ?, ?) RETURNING id",
-                (rule, now_ms, value, threshold, message, TO_BE_SENT if tell else None),
+                (rule, now_ms, value, threshold, message, TO_BE_SENT if notify else None),
             ).fetchone()
             return int(alert_id)
 
-    def firing(self) -> list[tuple[str, str]]:
+    def firing(self) -> list[FiringAlert]:
         """See WatchStore."""
-        with translated_errors(self._path):
-            return self._connection.execute("SELECT rule, message FROM alerts WHERE state = 'firing'").fetchall()
+        with reading(self._connection):
+            rows = self._connection.execute(f"SELECT {_FIRING.sql} FROM alerts WHERE state = 'firing'")
+            return _FIRING.read_all(rows)
 
-    def resolve(self, rule: str, now_ms: int, tell: bool = False) -> int | None:
+    def resolve(self, rule: str, now_ms: int, notify: bool = False) -> int | None:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             firing = self._connection.execute(
                 "SELECT id FROM alerts WHERE rule = ? AND state = 'firing'", (rule,)
             ).fetchone()
         if firing is None:
             return None
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute(
                 "UPDATE alerts SET state = 'resolved', ended_at_ms = ?, notice = coalesce(?, notice) WHERE id = ?",
-                (now_ms, TO_BE_SENT if tell else None, firing[0]),
+                (now_ms, TO_BE_SENT if notify else None, firing[0]),
             )
         return int(firing[0])
 
     def pending_notifications(self) -> list[PendingNotification]:
         """See WatchStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT id, message, state = 'resolved' FROM alerts WHERE notice = ? ORDER BY id", (TO_BE_SENT,)
             ).fetchall()
@@ -80,12 +81,12 @@ class SqliteWatchStore:
 
     def noticed(self, alert_id: int, notice: str) -> None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute("UPDATE alerts SET notice = ? WHERE id = ?", (notice, alert_id))
 
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """See WatchStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             add_event(connection, role, level, message, now_ms)
 
     def prune_seconds(self, before_ms: int) -> None:
@@ -93,7 +94,7 @@ class SqliteWatchStore:
         removed = SECONDS_AT_ONCE
         while removed == SECONDS_AT_ONCE:
             # A few at a time: the processor must not wait for a big deletion.
-            with atomic(self._connection, self._path) as connection:
+            with atomic(self._connection) as connection:
                 removed = connection.execute(
                     "DELETE FROM flow_seconds WHERE second_ms IN "
                     "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",

@@ -7,12 +7,11 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from operator import attrgetter
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.buffer.contract import Advance, DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
-from pipeline.buffer.sqlite.connection import atomic
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic
 from pipeline.buffer.sqlite.stores.flow import advance, count_seconds_and_minutes, set_outcomes
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
@@ -47,13 +46,12 @@ _TOLD = (
 _ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
 _OTHERS = ("id", "replay_of", "replays", "headers", "received_at_ms", "status_at_ms")
 _COLUMNS = (*_TOLD, *_ORDER, *_OTHERS)
-_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _told, _of_order = attrgetter(*_TOLD), attrgetter(*_ORDER)
 _NO_ORDER = (None,) * len(_ORDER)
-_ROWS = BulkInsert(f"dead_letters ({_NAMES})", len(_COLUMNS))
+_ROWS = BulkInsert("dead_letters", _COLUMNS)
 _GROUPS = BulkInsert(
-    "dead_letter_groups (fingerprint, error_class, title, source_topic, total, open, first_seen_ms, last_seen_ms)",
-    8,
+    "dead_letter_groups",
+    ("fingerprint", "error_class", "title", "source_topic", "total", "open", "first_seen_ms", "last_seen_ms"),
     "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
     "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
     "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
@@ -70,13 +68,12 @@ class _Life(NamedTuple):
 class SqliteDeadLetterStore:
     """The contract's DeadLetterStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     def collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> int:
         """See DeadLetterStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             # 1. The guard: nobody else has read these partitions on.
             advance(connection, advances)
             # 2. What was not known yet.
@@ -95,7 +92,7 @@ class SqliteDeadLetterStore:
     def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
         """See DeadLetterStore."""
         before = "discarded" if status == "open" else "open"
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             return connection.execute(
                 "UPDATE dead_letters SET status = ?, status_at_ms = ? WHERE id IN (SELECT value FROM json_each(?)) "
                 "AND status = ?",

@@ -5,51 +5,54 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.buffer.contract import (
     Advance,
     Assignment,
+    Attempted,
     Batch,
     Generation,
     OutboxRow,
     Parked,
-    ParkedPlace,
+    ParkedEntry,
     ReplayOutcome,
     Role,
 )
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
-from pipeline.buffer.sqlite.connection import OFFSET_BITS, atomic, translated_errors
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
 from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
-from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.records import TopicIdentity
 
 MINUTE_MS = 60_000
 SECOND_MS = 1000
+_IDENTITY = RowsOf(TopicIdentity)
+_PARKED = RowsOf(Parked)
+_PARKED_ENTRY = RowsOf(ParkedEntry)
+_OUTBOX_ROW = RowsOf(OutboxRow)
+_CHANGED_BY_A_RETRY = ("attempts", "due_at_ms", "first_failed_at_ms", "error_class", "reason")
 _RETRIES = BulkInsert(
     "retries",
-    10,
-    "ON CONFLICT (record_id) DO UPDATE SET attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, "
-    "first_failed_at_ms = excluded.first_failed_at_ms, error_class = excluded.error_class, reason = excluded.reason",
+    _PARKED.names,
+    "ON CONFLICT (record_id) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED_BY_A_RETRY),
 )
-_OUTBOX = BulkInsert("outbox", 7)
+_OUTBOX = BulkInsert("outbox", (*_OUTBOX_ROW.names, "created_at_ms"))
 
 
 class SqliteFlowStore:
     """The contract's FlowStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
         self._orders = OrderTable(connection)
 
     def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             topic = (identity.cluster_id, identity.topic, identity.topic_id)
             connection.execute(
                 "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) "
@@ -72,21 +75,18 @@ class SqliteFlowStore:
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT partition_ref, cluster_id, topic, topic_id, partition "
+                f"SELECT partition_ref, partition, {_IDENTITY.sql} "
                 "FROM partitions JOIN topics USING (topic_ref) WHERE (role, topic, partition) = (?, ?, ?) "
                 "ORDER BY partition_ref",
                 (role, topic, partition),
             ).fetchall()
-        return [
-            Generation(ref, TopicIdentity(cluster, name, topic_id), number)
-            for ref, cluster, name, topic_id, number in rows
-        ]
+        return [Generation(ref, _IDENTITY.read(identity), partition_id) for ref, partition_id, *identity in rows]
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             advance(connection, [Advance(ref, expected, next_offset)])
             (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
             add_event(connection, role, "error", message, now_ms)
@@ -94,7 +94,7 @@ class SqliteFlowStore:
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""
         reached("processor: before a batch")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
             advance(connection, batch.advances)
             if batch.taken:
@@ -114,30 +114,29 @@ class SqliteFlowStore:
         reached("processor: batch committed")
         self._orders.committed()
 
-    def parked(self, refs: Sequence[int]) -> list[ParkedPlace]:
+    def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                f"SELECT record_id, key, due_at_ms FROM retries WHERE record_id >> {OFFSET_BITS} IN "
+                f"SELECT {_PARKED_ENTRY.sql} FROM retries WHERE record_id >> {OFFSET_BITS} IN "
                 "(SELECT value FROM json_each(?)) ORDER BY record_id",
                 (json.dumps(list(refs)),),
             ).fetchall()
-        return [ParkedPlace(*row) for row in rows]
+        return _PARKED_ENTRY.read_all(rows)
 
     def load_parked(self, record_ids: Iterable[int]) -> list[Parked]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT record_id, timestamp_ms, key, value, headers, attempts, due_at_ms, first_failed_at_ms, "
-                "error_class, reason FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
+                f"SELECT {_PARKED.sql} FROM retries WHERE record_id IN (SELECT value FROM json_each(?)) "
                 "ORDER BY record_id",
                 (json.dumps(list(record_ids)),),
             ).fetchall()
-        return [Parked(*with_headers(row, 4)) for row in rows]
+        return _PARKED.read_all(rows)
 
     def outbox_size(self, refs: Sequence[int]) -> int:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM outbox WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(refs)),),
@@ -146,28 +145,23 @@ class SqliteFlowStore:
 
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
         """See FlowStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT dead_letter_id, record_id, timestamp_ms, key, value, headers FROM outbox "
+                f"SELECT {_OUTBOX_ROW.sql} FROM outbox "
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
                 "AND dead_letter_id NOT IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
                 (json.dumps(list(refs)), json.dumps(list(without)), limit),
             ).fetchall()
-        return [OutboxRow(*with_headers(row, 5)) for row in rows]
+        return _OUTBOX_ROW.read_all(rows)
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute(
                 "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(dead_letter_ids)),),
             )
             reached("processor: outbox not committed")
-
-
-def with_headers(row: tuple[Any, ...], column: int) -> tuple[Any, ...]:
-    """A row with the headers in this column read from their JSON."""
-    return (*row[:column], headers_from_json(row[column]), *row[column + 1 :])
 
 
 def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
@@ -212,8 +206,8 @@ def set_outcomes(
     ).fetchall()
     settled = states.keys() - {dead_letter for (dead_letter,) in again}
     connection.execute(
-        "UPDATE dead_letters SET status = told.value, status_at_ms = ? FROM json_each(?) AS told "
-        "WHERE dead_letters.id = CAST(told.key AS INTEGER)",
+        "UPDATE dead_letters SET status = outcome.value, status_at_ms = ? FROM json_each(?) AS outcome "
+        "WHERE dead_letters.id = CAST(outcome.key AS INTEGER)",
         (now_ms, json.dumps({dead_letter: states[dead_letter] for dead_letter in settled})),
     )
 
@@ -240,16 +234,16 @@ def count_seconds_and_minutes(
         )
 
 
-def _check_attempts(connection: sqlite3.Connection, taken: Sequence[tuple[int, int]]) -> None:
+def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) -> None:
     found = dict(
         connection.execute(
             "SELECT record_id, attempts FROM retries WHERE record_id IN (SELECT value FROM json_each(?))",
-            (json.dumps([record_id for record_id, _ in taken]),),
+            (json.dumps([each.record_id for each in taken]),),
         )
     )
-    for record_id, attempts in taken:
-        if found.get(record_id) != attempts:
-            raise StaleWriterError(f"the parked record {record_id} was tried by another process")
+    for each in taken:
+        if found.get(each.record_id) != each.attempts:
+            raise StaleWriterError(f"the parked record {each.record_id} was tried by another process")
 
 
 def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta) -> None:
@@ -269,24 +263,7 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta)
 
 
 def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:
-    _RETRIES.insert(
-        connection,
-        (
-            (
-                each.record_id,
-                each.timestamp_ms,
-                each.key,
-                each.value,
-                headers_to_json(each.headers),
-                each.attempts,
-                each.due_at_ms,
-                each.first_failed_at_ms,
-                each.error_class,
-                each.reason,
-            )
-            for each in parked
-        ),
-    )
+    _RETRIES.insert(connection, map(_PARKED.cells, parked))
 
 
 def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
@@ -297,18 +274,4 @@ def _settle(connection: sqlite3.Connection, settled: Sequence[int]) -> None:
 
 
 def _fill_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow], now_ms: int) -> None:
-    _OUTBOX.insert(
-        connection,
-        (
-            (
-                row.dead_letter_id,
-                row.record_id,
-                row.timestamp_ms,
-                row.key,
-                row.value,
-                headers_to_json(row.headers),
-                now_ms,
-            )
-            for row in rows
-        ),
-    )
+    _OUTBOX.insert(connection, ((*_OUTBOX_ROW.cells(row), now_ms) for row in rows))

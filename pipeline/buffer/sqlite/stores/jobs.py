@@ -7,18 +7,28 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from operator import itemgetter
 from typing import Literal
 
 from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
-from pipeline.buffer.sqlite.connection import atomic, translated_errors
-from pipeline.buffer.sqlite.stores.flow import with_headers
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.rows import RowsOf, json_cells
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
-_JOB = "id, kind, state, params, done, failed, total, request_id, send_window"
+_JOB = RowsOf(Job)
+_PREVIEW = RowsOf(ReplayPreview, dead_letter_id="id", topic="coalesce(source_topic, :default_topic)")
+_ITEM = RowsOf(
+    ReplayItem,
+    dead_letter_id="id",
+    public_id="dead_letters.dead_letter_id",
+    topic="coalesce(source_topic, :default_topic)",
+    partition="iif(source_topic IS NULL, NULL, source_partition)",
+)
+_parts_of_a_record = itemgetter(*map(_ITEM.names.index, ("key", "value", "headers")))
+_SENT = json_cells(Sent)
 WINDOW_BYTES = 16_000_000
 """What is sent at once is held in memory, however large the records are."""
 _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
@@ -27,15 +37,14 @@ _UNFINISHED = "state IN ('queued', 'running', 'cancelling')"
 class SqliteJobStore:
     """The contract's JobStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     # -- asking
 
     def queue_produce(self, params: str, total: int, by: str, request_id: str, now_ms: int) -> int:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             return _job_of(connection, request_id) or _new_job(
                 connection, "produce", params, total, by, request_id, now_ms
             )
@@ -45,7 +54,7 @@ class SqliteJobStore:
     ) -> int | None:
         """See JobStore."""
         where, arguments = _replayable(which, limit)
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             # 1. The same request again is the same job.
             known = _job_of(connection, request_id)
             if known is not None:
@@ -72,19 +81,18 @@ class SqliteJobStore:
     def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
         """See JobStore."""
         where, arguments = _replayable(which, limit)
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT id, coalesce(source_topic, :default_topic), order_id, reason FROM dead_letters "
-                f"WHERE {where} ORDER BY id",
+                f"SELECT {_PREVIEW.sql} FROM dead_letters WHERE {where} ORDER BY id",
                 arguments | {"default_topic": default_topic},
             )
             for row in rows:
-                yield ReplayPreview(*row)
+                yield _PREVIEW.read(row)
 
     def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
         """See JobStore."""
         where, arguments = _replayable(which, None)
-        with translated_errors(self._path):
+        with reading(self._connection):
             (count,) = self._connection.execute(
                 f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
             ).fetchone()
@@ -92,7 +100,7 @@ class SqliteJobStore:
 
     def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             if connection.execute(
                 "UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('running', 'cancelling')", (job_id,)
             ).rowcount:
@@ -106,23 +114,23 @@ class SqliteJobStore:
 
     def get(self, job_id: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._path):
-            row = self._connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return None if row is None else Job(*row)
+        with reading(self._connection):
+            row = self._connection.execute(f"SELECT {_JOB.sql} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else _JOB.read(row)
 
     def next_job(self, now_ms: int) -> Job | None:
         """See JobStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             row = self._connection.execute(
-                f"SELECT {_JOB} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
+                f"SELECT {_JOB.sql} FROM jobs WHERE {_UNFINISHED} ORDER BY id LIMIT 1"
             ).fetchone()
         if row is None:
             return None
-        job = Job(*row)
+        job = _JOB.read(row)
         if job.state != "queued":
             return job
         reached("worker: before a job begins")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             started = connection.execute(
                 "UPDATE jobs SET state = 'running', started_at_ms = ? WHERE id = ? AND state = 'queued'",
                 (now_ms, job.id),
@@ -133,7 +141,7 @@ class SqliteJobStore:
 
     def open_send_window(self, job_id: int, send_window: str, sending: Sequence[str] = ()) -> bool:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             opened = connection.execute(
                 "UPDATE jobs SET send_window = ? WHERE id = ? AND state = 'running' RETURNING kind",
                 (send_window, job_id),
@@ -150,10 +158,10 @@ class SqliteJobStore:
         self, job_id: int, done: int, failed: int, sent: Sequence[Sent], errors: dict[str, str], now_ms: int
     ) -> None:
         """See JobStore."""
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
-                # Counted by a trigger: an outcome may have told of an item before, and a crash made us forget it.
+                # Counted by a trigger: an outcome may have been noted before, and a crash made us forget it.
                 _note_sent(connection, sent, now_ms)
                 if errors:
                     _note_errors(connection, errors, now_ms)
@@ -174,25 +182,23 @@ class SqliteJobStore:
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
         """See JobStore."""
         reached("worker: before a job ends")
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             _finish(connection, job_id, state, now_ms, error)
             reached("worker: end not committed")
         reached("worker: job ended")
 
     def _items(self, job_id: int, state: str, default_topic: str, limit: int, max_bytes: float) -> list[ReplayItem]:
         items: list[ReplayItem] = []
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute(
-                "SELECT id, replay_id, dead_letters.dead_letter_id, coalesce(source_topic, ?), "
-                "iif(source_topic IS NULL, NULL, source_partition), key, value, headers "
-                "FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
+                f"SELECT {_ITEM.sql} FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
                 # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
-                "WHERE job_id = ? AND state = ? ORDER BY job_items.dead_letter_id LIMIT ?",
-                (default_topic, job_id, state, limit),
+                "WHERE job_id = :job_id AND state = :state ORDER BY job_items.dead_letter_id LIMIT :limit",
+                {"default_topic": default_topic, "job_id": job_id, "state": state, "limit": limit},
             )
             for row in rows:
-                items.append(ReplayItem(*with_headers(row, 7)))
-                max_bytes -= sum(len(part) for part in row[5:] if part)
+                items.append(_ITEM.read(row))
+                max_bytes -= sum(len(part) for part in _parts_of_a_record(row) if part)
                 if max_bytes <= 0:
                     break
         return items
@@ -215,7 +221,7 @@ def _new_job(
 
 
 def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Arguments]:
-    """The dead letters that a replay may take: open ones unless told otherwise, never those on their way."""
+    """The dead letters that a replay may take: open ones unless asked otherwise, never those on their way."""
     if not which.statuses and not (which.ids and limit is None):
         which = replace(which, statuses=OPEN_STATUSES)
     where, arguments = dead_letter_condition(which)
@@ -237,22 +243,23 @@ def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int
         "FROM job_items WHERE replay_id IN (SELECT value FROM json_each(?)) AND state = 'sending')",
         (now_ms, json.dumps([each.send_id for each in sent])),
     )
-    # 2. The place is noted in either case.
+    # 2. The position is noted in either case.
+    position = ", ".join(f'"{name}" = {_SENT[name]}' for name in ("topic", "partition", "offset"))
     connection.execute(
-        'UPDATE job_items SET topic = value ->> 1, partition = value ->> 2, "offset" = value ->> 3, '
-        "state = iif(state = 'sending', 'sent', state) FROM json_each(?) WHERE replay_id = value ->> 0",
-        (json.dumps([(each.send_id, each.topic, each.partition, each.offset) for each in sent]),),
+        f"UPDATE job_items SET {position}, state = iif(state = 'sending', 'sent', state) FROM json_each(?) "
+        f"WHERE replay_id = {_SENT['send_id']}",
+        (json.dumps(sent),),
     )
 
 
 def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms: int) -> None:
     """What could not be sent, by replay id, and why."""
-    told = json.dumps(errors)
-    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", told, now_ms)
+    error_of = json.dumps(errors)
+    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", error_of, now_ms)
     connection.execute(
         "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
         "WHERE replay_id = key AND state = 'sending'",
-        (told,),
+        (error_of,),
     )
 
 

@@ -16,7 +16,7 @@ from pipeline.orders.fields import CHOICE_FIELDS, ORDER_FIELDS
 
 REMEMBERED_NAMES = 10_000
 _COLUMNS = ("record_id", *(field.column for field in ORDER_FIELDS), "processed_at_ms", "attempts")
-_ORDER_ROWS = BulkInsert(f"order_rows ({', '.join(_COLUMNS)})", len(_COLUMNS))
+_ORDER_ROWS = BulkInsert("order_rows", _COLUMNS)
 
 
 class SalesDelta:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.buffer.contract import Pruned, Retention, Role
 from pipeline.buffer.sqlite.connection import (
-    BUSY_TIMEOUT_S,
     OFFSET_BITS,
     WAL_KEPT_BYTES,
+    WriterConnection,
     atomic,
     offset_of,
+    reading,
     ref_of,
-    translated_errors,
 )
+from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
-from pipeline.buffer.sqlite.write_queue import turn
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
@@ -28,6 +28,54 @@ PAGES_AT_ONCE = 128
 FREE_SHARE_KEPT = 16
 """One page in so many may stay unused: new rows take it, and the file does not shrink and grow all the time."""
 
+
+class _OldOrder(NamedTuple):
+    """What the figures have to know of an order that goes."""
+
+    record_id: int
+    product_ref: int
+    price_cents: int
+    processed_at_ms: int
+
+
+class _OldDeadLetter(NamedTuple):
+    """What the figures, the partitions and the groups have to know of a dead letter that goes."""
+
+    id: int
+    record_id: int
+    received_at_ms: int
+    fingerprint: str
+    dead_letter_id: str
+    source_topic: str | None
+    source_partition: int | None
+    source_offset: int | None
+
+
+class _FirstOrder(NamedTuple):
+    """The first order of a partition; the oldest of several is their minimum."""
+
+    processed_at_ms: int
+    partition_ref: int
+
+
+class _ItemCounts(NamedTuple):
+    """How many items of a job go, by what became of them."""
+
+    job_id: int
+    done: int
+    failed: int
+    total: int
+
+
+_OLD_ORDER = RowsOf(_OldOrder)
+_OLD_DEAD_LETTER = RowsOf(_OldDeadLetter)
+_ITEM_COUNTS = RowsOf(
+    _ItemCounts,
+    done="count(*) FILTER (WHERE state IN ('sent', 'recovered', 'dead_again'))",
+    failed="count(*) FILTER (WHERE state = 'failed')",
+    total="count(*)",
+)
+_IDENTITY = RowsOf(TopicIdentity)
 _SETTLED = "status IN ('recovered', 'dead_again', 'discarded')"
 
 # A record's lives go oldest first, and none whose next life is still on its way to us or whose job still runs.
@@ -41,9 +89,9 @@ WHERE {_SETTLED} AND status_at_ms < :before_ms AND replay_of IS NULL
 ORDER BY status_at_ms LIMIT :at_once
 """
 # The oldest orders of a partition are those with the lowest offsets; a retried one among them is younger.
-_OLD_ORDERS = """
-SELECT record_id, product_ref, price_cents, processed_at_ms FROM (
-    SELECT record_id, product_ref, price_cents, processed_at_ms FROM order_rows
+_OLD_ORDERS = f"""
+SELECT {_OLD_ORDER.sql} FROM (
+    SELECT {_OLD_ORDER.sql} FROM order_rows
     WHERE record_id >= :first AND record_id < :end ORDER BY record_id LIMIT :at_once)
 WHERE processed_at_ms < :before_ms
 """
@@ -56,9 +104,8 @@ _FOREVER_MS = 1 << 62
 class SqliteUpkeepStore:
     """The contract's UpkeepStore on SQLite."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
-        self._path = path
 
     def used_bytes(self) -> int:
         """See UpkeepStore."""
@@ -80,26 +127,26 @@ class SqliteUpkeepStore:
 
     def incremental_vacuum(self) -> int:
         """See UpkeepStore."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             beyond = self._pragma("freelist_count") - self._pragma("page_count") // FREE_SHARE_KEPT
             if beyond <= 0:
                 return 0
             before = self._pragma("page_count")
             # A page for each time that the next row is asked for; `execute` asks once where there are no columns.
-            with turn(self._path, BUSY_TIMEOUT_S):
+            with self._connection.turn():
                 self._connection.executescript(f"PRAGMA incremental_vacuum({min(beyond, PAGES_AT_ONCE)})")
             return (before - self._pragma("page_count")) * self._pragma("page_size")
 
     def wal_bytes(self) -> int:
         """See UpkeepStore."""
-        wal = self._path.with_name(f"{self._path.name}-wal")
+        wal = self._connection.path.with_name(f"{self._connection.path.name}-wal")
         return wal.stat().st_size if wal.exists() else 0
 
     def empty_wal(self, above_bytes: int = WAL_KEPT_BYTES) -> bool:
         """See UpkeepStore."""
         if self.wal_bytes() <= above_bytes:
             return True
-        with translated_errors(self._path):
+        with reading(self._connection):
             # Without waiting: while a checkpoint waits for a reader, every writer waits for the checkpoint.
             patience_ms = self._pragma("busy_timeout")
             self._connection.execute("PRAGMA busy_timeout = 0")
@@ -113,10 +160,10 @@ class SqliteUpkeepStore:
 
     def _prune_oldest(self) -> Pruned:
         """Of orders and settled dead letters what is oldest, however old that is."""
-        order = min(((at_ms, ref) for ref in self._partitions() for at_ms in self._first_order_ms(ref)), default=None)
-        letter = self._first_dead_letter_ms()
-        if order is not None and (letter is None or order[0] <= letter):
-            return self._prune_orders(order[1], _FOREVER_MS)
+        order = min((first for ref in self._partitions() for first in self._first_order(ref)), default=None)
+        dead_letter_ms = self._first_dead_letter_ms()
+        if order is not None and (dead_letter_ms is None or order.processed_at_ms <= dead_letter_ms):
+            return self._prune_orders(order.partition_ref, _FOREVER_MS)
         return self._prune_dead_letters(_FOREVER_MS)
 
     def _prune_old_orders(self, before_ms: int) -> Pruned:
@@ -129,25 +176,25 @@ class SqliteUpkeepStore:
     def _prune_orders(self, ref: int, before_ms: int) -> Pruned:
         span = {"first": ref << OFFSET_BITS, "end": ref + 1 << OFFSET_BITS}
         chosen = {**span, "before_ms": before_ms, "at_once": ORDERS_AT_ONCE}
-        with translated_errors(self._path):
+        with reading(self._connection):
             if self._connection.execute(_OLD_ORDERS, chosen).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
-            rows = connection.execute(_OLD_ORDERS, chosen).fetchall()
+        with atomic(self._connection) as connection:
+            rows = _OLD_ORDER.read_all(connection.execute(_OLD_ORDERS, chosen))
             # 1. What is counted and will not be there any more.
             _count_pruned_orders(connection, rows)
             # 2. Up to where the partition has gaps that are ours.
-            _note_pruned_below(connection, ref, max((offset_of(row[0]) for row in rows), default=-1) + 1)
+            _note_pruned_below(connection, ref, max((offset_of(row.record_id) for row in rows), default=-1) + 1)
             # 3. The rows.
-            connection.executemany("DELETE FROM order_rows WHERE record_id = ?", [row[:1] for row in rows])
+            connection.executemany("DELETE FROM order_rows WHERE record_id = ?", [(row.record_id,) for row in rows])
         return Pruned(orders=len(rows))
 
     def _prune_produce_jobs(self, before_ms: int) -> Pruned:
         """Who asked for orders that are pruned."""
-        with translated_errors(self._path):
+        with reading(self._connection):
             if self._connection.execute(f"SELECT 1 {_OLD_PRODUCE_JOBS}", (before_ms, 1)).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
+        with atomic(self._connection) as connection:
             jobs = connection.execute(
                 f"DELETE FROM jobs WHERE id IN (SELECT id {_OLD_PRODUCE_JOBS})", (before_ms, JOBS_AT_ONCE)
             ).rowcount
@@ -157,22 +204,18 @@ class SqliteUpkeepStore:
 
     def _prune_dead_letters(self, before_ms: int) -> Pruned:
         chosen = {"before_ms": before_ms, "at_once": DEAD_LETTERS_AT_ONCE}
-        with translated_errors(self._path):
+        with reading(self._connection):
             if self._connection.execute(f"SELECT 1 {_PRUNABLE}", chosen).fetchone() is None:
                 return Pruned()
-        with atomic(self._connection, self._path) as connection:
-            rows = connection.execute(
-                "SELECT id, record_id, received_at_ms, fingerprint, dead_letter_id, source_topic, source_partition, "
-                f"source_offset {_PRUNABLE}",
-                chosen,
-            ).fetchall()
-            ids = json.dumps([row[0] for row in rows])
+        with atomic(self._connection) as connection:
+            rows = _OLD_DEAD_LETTER.read_all(connection.execute(f"SELECT {_OLD_DEAD_LETTER.sql} {_PRUNABLE}", chosen))
+            ids = json.dumps([row.id for row in rows])
             # 1. What is counted and will not be there any more.
-            _count_pruned_dead_letters(connection, [row[2] for row in rows])
+            _count_pruned_dead_letters(connection, [row.received_at_ms for row in rows])
             # 2. Where Kafka may hold what we do not: in the dead-letter topic, and where it came from.
-            for _, record, _, _, dead_letter_id, *source in rows:
-                _note_pruned_below(connection, ref_of(record), offset_of(record) + 1)
-                _note_pruned_source(connection, dead_letter_id, *source)
+            for row in rows:
+                _note_pruned_below(connection, ref_of(row.record_id), offset_of(row.record_id) + 1)
+                _note_pruned_source(connection, row)
             # 3. The ledger's part, which refers to the rows.
             jobs = _prune_items(connection, ids)
             # 4. The rows. What they became has nothing before it from here on.
@@ -181,49 +224,48 @@ class SqliteUpkeepStore:
             )
             connection.execute("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", (ids,))
             # 5. Groups that have nothing in them.
-            connection.executemany(
-                "DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", {(row[3],) for row in rows}
-            )
+            fingerprints = {(row.fingerprint,) for row in rows}
+            connection.executemany("DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", fingerprints)
         return Pruned(dead_letters=len(rows), jobs=jobs)
 
     # -- looking
 
     def _partitions(self) -> list[int]:
         role: Role = "processor"
-        with translated_errors(self._path):
+        with reading(self._connection):
             rows = self._connection.execute("SELECT partition_ref FROM partitions WHERE role = ?", (role,))
             return [ref for (ref,) in rows]
 
-    def _first_order_ms(self, ref: int) -> list[int]:
-        """When the partition's first order was processed; empty when it has none."""
-        with translated_errors(self._path):
+    def _first_order(self, ref: int) -> list[_FirstOrder]:
+        """The partition's first order; empty when it has none."""
+        with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT processed_at_ms FROM order_rows WHERE record_id >= ? AND record_id < ? "
                 "ORDER BY record_id LIMIT 1",
                 (ref << OFFSET_BITS, ref + 1 << OFFSET_BITS),
             )
-            return [at_ms for (at_ms,) in rows]
+            return [_FirstOrder(processed_at_ms, ref) for (processed_at_ms,) in rows]
 
     def _first_dead_letter_ms(self) -> int | None:
-        with translated_errors(self._path):
+        with reading(self._connection):
             found = self._connection.execute(
                 f"SELECT status_at_ms {_PRUNABLE}", {"before_ms": _FOREVER_MS, "at_once": 1}
             ).fetchone()
         return None if found is None else int(found[0])
 
     def _pragma(self, name: str) -> int:
-        with translated_errors(self._path):
+        with reading(self._connection):
             return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _count_pruned_orders(connection: sqlite3.Connection, rows: list[tuple[int, int, int, int]]) -> None:
+def _count_pruned_orders(connection: sqlite3.Connection, rows: list[_OldOrder]) -> None:
     by_product: dict[int, list[int]] = {}
     by_minute: dict[int, list[int]] = {}
-    for _, product_ref, price_cents, processed_at_ms in rows:
-        by_product.setdefault(product_ref, []).append(price_cents)
-        by_minute.setdefault(processed_at_ms - processed_at_ms % MINUTE_MS, []).append(price_cents)
+    for row in rows:
+        by_product.setdefault(row.product_ref, []).append(row.price_cents)
+        by_minute.setdefault(row.processed_at_ms - row.processed_at_ms % MINUTE_MS, []).append(row.price_cents)
     added = "SET pruned_orders = pruned_orders + ?, pruned_revenue_cents = pruned_revenue_cents + ?"
-    connection.execute(f"UPDATE totals {added}", (len(rows), sum(row[2] for row in rows)))
+    connection.execute(f"UPDATE totals {added}", (len(rows), sum(row.price_cents for row in rows)))
     connection.executemany(f"UPDATE product_totals {added} WHERE product_ref = ?", _sums(by_product))
     connection.executemany(f"UPDATE flow_minutes {added} WHERE minute_ms = ?", _sums(by_minute))
 
@@ -246,37 +288,33 @@ def _note_pruned_below(connection: sqlite3.Connection, ref: int, offset: int) ->
     )
 
 
-def _note_pruned_source(
-    connection: sqlite3.Connection, dead_letter_id: str, topic: str | None, partition: int | None, offset: int | None
-) -> None:
-    """The failed record has no trace in the buffer any more. Of the topic's generations its id tells the right one."""
+def _note_pruned_source(connection: sqlite3.Connection, row: _OldDeadLetter) -> None:
+    """Notes that the failed record has no trace any more. Its id shows which of the topic's generations it was of."""
+    topic, partition, offset = row.source_topic, row.source_partition, row.source_offset
     if topic is None or partition is None or offset is None:
         return
     generations = connection.execute(
-        "SELECT partition_ref, cluster_id, topic, topic_id FROM partitions JOIN topics USING (topic_ref) "
+        f"SELECT partition_ref, {_IDENTITY.sql} FROM partitions JOIN topics USING (topic_ref) "
         "WHERE (role, topic, partition) = ('processor', ?, ?)",
         (topic, partition),
     ).fetchall()
     for ref, *identity in generations:
-        if dead_letter_id_of(TopicIdentity(*identity), partition, offset) == dead_letter_id:
+        if dead_letter_id_of(_IDENTITY.read(identity), partition, offset) == row.dead_letter_id:
             _note_pruned_below(connection, ref, offset + 1)
 
 
 def _prune_items(connection: sqlite3.Connection, ids: str) -> int:
     """Takes these dead letters' items out of the ledger, and the jobs that had no others; returns how many jobs."""
     items = "FROM job_items WHERE dead_letter_id IN (SELECT value FROM json_each(?))"
-    counts = connection.execute(
-        "SELECT count(*) FILTER (WHERE state IN ('sent', 'recovered', 'dead_again')), "
-        f"count(*) FILTER (WHERE state = 'failed'), count(*), job_id {items} GROUP BY job_id",
-        (ids,),
-    ).fetchall()
+    rows = connection.execute(f"SELECT {_ITEM_COUNTS.sql} {items} GROUP BY job_id", (ids,))
+    counts = _ITEM_COUNTS.read_all(rows)
     connection.executemany(
-        "UPDATE jobs SET pruned_done = pruned_done + ?, pruned_failed = pruned_failed + ?, "
-        "pruned_total = pruned_total + ? WHERE id = ?",
-        counts,
+        "UPDATE jobs SET pruned_done = pruned_done + :done, pruned_failed = pruned_failed + :failed, "
+        "pruned_total = pruned_total + :total WHERE id = :job_id",
+        [each._asdict() for each in counts],
     )
     connection.execute(f"DELETE {items}", (ids,))
     return connection.executemany(
         "DELETE FROM jobs WHERE id = ? AND NOT EXISTS (SELECT 1 FROM job_items WHERE job_id = jobs.id)",
-        [row[3:] for row in counts],
+        [(each.job_id,) for each in counts],
     ).rowcount

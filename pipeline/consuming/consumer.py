@@ -1,0 +1,111 @@
+"""How a consumer keeps account of its partitions, and what it reports of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pipeline.buffer import Advance
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.clock import Clock, Interval
+from pipeline.kafka import Gap, Reader
+from pipeline.records import TopicIdentity
+from pipeline.running.statusboard import StatusWriter
+from pipeline.running.throughput import Throughput
+from pipeline.settings import Settings
+
+AnyReader = TypeVar("AnyReader", bound=Reader)
+
+IDLE_WAIT_S = 0.5
+STATUS_EVERY_MS = 250
+COMMIT_EVERY_MS = 1000
+
+
+@dataclass(slots=True)
+class ConsumedPartition:
+    """A partition of one topic generation, and how far it is read.
+
+    `next_offset` is after the last record that is in the buffer or in the batch that is on its way there,
+    `stored_offset` after the last one that is in the buffer.
+    """
+
+    ref: int
+    identity: TopicIdentity
+    partition_id: int
+    next_offset: int
+    stored_offset: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Topic and partition."""
+        return self.identity.topic, self.partition_id
+
+    def __str__(self) -> str:
+        return f"{self.identity.topic}[{self.partition_id}]"
+
+    def advance_to(self, next_offset: int) -> Advance:
+        """Goes on to this offset; returns the move, which a batch has to write."""
+        move = Advance(self.ref, self.next_offset, next_offset)
+        self.next_offset = next_offset
+        return move
+
+
+class Consumer(ABC, Generic[AnyReader]):
+    """The state of one session. Nothing in it is true unless the buffer holds it too."""
+
+    def __init__(self, settings: Settings, writer: BatchWriter, clock: Clock, status: StatusWriter) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._clock = clock
+        self._status = status
+        self._throughput = Throughput(clock)
+        self._status_interval = Interval(STATUS_EVERY_MS, clock)
+        self._commit_interval = Interval(COMMIT_EVERY_MS, clock)
+
+    @property
+    @abstractmethod
+    def _consumed(self) -> Iterable[ConsumedPartition]:
+        """The partitions that are read."""
+
+    @abstractmethod
+    def _detail(self, reader: AnyReader) -> str:
+        """What is wrong or waited for; empty when all is well."""
+
+    @abstractmethod
+    def _figures(self, reader: AnyReader) -> dict[str, Any]:
+        """The consumer's own numbers for the status board."""
+
+    @abstractmethod
+    def _commit_offsets(self, reader: AnyReader) -> None:
+        """Commits what is stored to Kafka, for lag tools."""
+
+    def _finish_writing(self, reader: AnyReader, advances: Iterable[Advance]) -> None:
+        """Waits until the batch with these moves is in the buffer. Raises what writing it raised."""
+        self._writer.finish(lambda: self._report(reader))
+        stored = {advance.ref: advance.next_offset for advance in advances}
+        for partition in self._consumed:
+            partition.stored_offset = stored.get(partition.ref, partition.stored_offset)
+
+    def _pass_over(self, reader: AnyReader, partition: ConsumedPartition, gap: Gap, why: str) -> None:
+        """Goes on behind offsets that are gone. No batch may be on its way."""
+        message = f"{partition} offsets {partition.next_offset} to {gap.low - 1} are gone{why}"
+        self._writer.flow.skip(partition.ref, partition.next_offset, gap.low, self._clock(), message)
+        partition.next_offset = partition.stored_offset = gap.low
+        reader.seek(gap.topic, gap.partition, gap.low)
+
+    def _report(self, reader: AnyReader) -> None:
+        """Tells the status board and Kafka how far this is, whenever one of them is due."""
+        if self._status_interval.is_over():
+            self._status.report("running", self._detail(reader), self._figures(reader))
+        if self._commit_interval.is_over():
+            self._commit_offsets(reader)
+
+    def _stored_offsets(self) -> dict[tuple[str, int], int]:
+        return {partition.key: partition.stored_offset for partition in self._consumed}
+
+    def _lag(self, reader: AnyReader, partition: ConsumedPartition) -> int:
+        """Records that Kafka has and the buffer has not; 0 before anything is known."""
+        high = reader.known_high(*partition.key)
+        return max(0, high - partition.stored_offset) if high is not None else 0

@@ -1,0 +1,75 @@
+"""What a consumer holds while a session lasts: opened in this order, closed in the reverse one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.buffer import open_buffer
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.clock import Clock, StopSignal
+from pipeline.kafka import ClusterView, IdentityWatch, find_cluster
+from pipeline.records import TopicIdentity
+from pipeline.settings import Settings
+
+Topics = TypeVar("Topics", bound=Collection[str])
+
+
+class _Client(Protocol):
+    def close(self) -> object: ...
+
+
+_KeptClient = TypeVar("_KeptClient", bound=_Client)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSession(Generic[Topics]):
+    """One session: the buffer, by its writer, and the topics that are read from the cluster."""
+
+    writer: BatchWriter
+    view: ClusterView
+    topics: Topics
+    identities: dict[str, TopicIdentity]
+    watch: IdentityWatch
+    _clients: ExitStack
+
+    def keep(self, client: _KeptClient) -> _KeptClient:
+        """Closes a reader or sender at the session's end, after the last batch is written."""
+        return self._clients.enter_context(closing(client))
+
+    def check(self) -> None:
+        """Raises TopicChangedError or BufferUnavailableError when topic or buffer is not the one that was opened."""
+        self.watch.check()
+        self.writer.check_file()
+
+
+@contextmanager
+def consumer_session(
+    settings: Settings,
+    max_records: int,
+    steady_clock: Clock,
+    stop: StopSignal,
+    topics_of: Callable[[ClusterView], Topics],
+) -> Iterator[ConsumerSession[Topics]]:
+    """A session that reads the topics which `topics_of` chooses, and writes batches of up to `max_records` records.
+
+    Left without an error it waits for the last batch, and raises what writing that raised. Raises
+    BufferUnavailableError, BufferCorruptError and KafkaUnavailableError.
+    """
+    # Clients leave last: once a reader is gone, another one goes on from where the buffer stands.
+    with (
+        ExitStack() as clients,
+        closing(_writer(settings, max_records, steady_clock)) as writer,
+    ):
+        view = ClusterView(settings, find_cluster(settings), stop.wait)
+        topics = topics_of(view)
+        identities = view.identities(list(topics))
+        with closing(IdentityWatch(settings, view, identities)) as watch:
+            yield ConsumerSession(writer, view, topics, identities, watch, clients)
+            writer.finish()
+
+
+def _writer(settings: Settings, max_records: int, steady_clock: Clock) -> BatchWriter:
+    return BatchWriter(open_buffer(settings.database_file, steady_clock=steady_clock), max_records, steady_clock)
