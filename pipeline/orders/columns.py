@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -100,11 +101,16 @@ _IS_TEXT = tuple((each.name, each.kind == "text") for each in ORDER_FIELDS)
 
 def columns_of(orders: Sequence[Order]) -> OrderColumns:
     """The orders as columns, by their index."""
+    columns = dict(zip(_NAMES, zip(*map(_values_of, orders), strict=True), strict=bool(orders)))
     return OrderColumns(
         np.arange(len(orders)),
-        {each.name: [getattr(order, each.name) for order in orders] for each in TEXT_FIELDS},
-        {each.name: np.array([getattr(order, each.name) for order in orders], np.int64) for each in NUMBER_FIELDS},
+        {each.name: list(columns.get(each.name, ())) for each in TEXT_FIELDS},
+        {each.name: np.array(columns.get(each.name, ()), np.int64) for each in NUMBER_FIELDS},
     )
+
+
+_NAMES = tuple(each.name for each in ORDER_FIELDS)
+_values_of = attrgetter(*_NAMES)
 
 
 def filled_columns(indexes: Integers, texts: Mapping[str, list[str]], numbers: Mapping[str, Integers]) -> OrderColumns:

@@ -98,8 +98,8 @@ ROW_DAMAGE = {
     "an order deleted": ("order_rows", "DELETE FROM order_rows WHERE rowid = {row}", "totals: orders is"),
     "an order copied": (
         "order_rows",
-        "INSERT INTO order_rows SELECT record_id + 5000, order_id, customer_id, product_ref, region_ref, price_cents, "
-        "created_at_ms, processed_at_ms, attempts FROM order_rows WHERE rowid = {row}",
+        f"INSERT INTO order_rows (record_id, {CELLS}) SELECT record_id + 5000, {CELLS} FROM order_rows "
+        "WHERE rowid = {row}",
         "totals: orders is",
     ),
     "an order moved": (

@@ -103,7 +103,7 @@ def test_versions_and_frames_may_be_mixed():
     codec = OrderCodec(STORE, Registry())
     values = [
         codec.encode(ORDER, 1),
-        codec.encode_confluent(ORDER, 2),
+        codec.encode_confluent(ORDER, 2, 2),
         codec.encode_confluent(ORDER, 9),
         codec.encode(ORDER, 2),
         codec.encode_confluent(ORDER, 1, 1),

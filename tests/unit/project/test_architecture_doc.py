@@ -22,7 +22,8 @@ STEPS = {
 
 
 def test_the_steps_of_the_processors_round_are_those_of_the_code():
-    section = (PROJECT_DIR / "docs" / "architecture.md").read_text().partition("## One round of the processor\n")[2].partition("\n### ")[0]
+    text = (PROJECT_DIR / "docs" / "architecture.md").read_text()
+    section = text.partition("## One round of the processor\n")[2].partition("\n### ")[0]
     in_the_doc = re.findall(r"^(\d+)\. \*\*(.+?)\.?\*\*", section, re.MULTILINE)
     in_the_code = re.findall(r"^ +# (\d+)\. (.+)$", inspect.getsource(_Flow.round), re.MULTILINE)
     assert [number for number, _ in in_the_doc] == [number for number, _ in in_the_code]
