@@ -32,7 +32,7 @@ _TOP_BITS = np.uint64(0x8080_8080_8080_8080)
 
 @dataclass(slots=True)
 class OrderColumns:
-    """Orders, one column a field, by the field's name in `Order`.
+    """Orders, one column a field, by the field's name in `Order`; numbers are int64.
 
     `indexes[i]` says which of the values that were given order i was read from.
     """
@@ -46,7 +46,7 @@ class OrderColumns:
 
     @property
     def order_ids(self) -> list[str]:
-        """The column of that field; this and the next ones are those that the code itself has to do with."""
+        """The column of that field. Only fields that the code itself reads have such a property."""
         return self.texts["order_id"]
 
     @property

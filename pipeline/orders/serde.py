@@ -203,9 +203,9 @@ class OrderCodec:
         return self._writer(version).encode_many(orders, _confluent_frame(schema_id))
 
     def encoder_for(self, topic: str) -> OrderEncoder:
-        """What writes orders to this topic: in Confluent's framing where there is a registry, which is told the schema.
+        """What writes orders to this topic: in Confluent's framing where there is a registry.
 
-        Raises RegistryUnavailableError and SchemaRefusedError.
+        The schema is registered first. Raises RegistryUnavailableError and SchemaRefusedError.
         """
         if self._registry is None:
             return self

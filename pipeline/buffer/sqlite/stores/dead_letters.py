@@ -17,7 +17,7 @@ from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 
-_TOLD = (
+_OF_ROW = (
     "record_id",
     "dead_letter_id",
     "topic",
@@ -45,8 +45,8 @@ _TOLD = (
 """Columns that a DeadLetterRow has as they are."""
 _ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
 _OTHERS = ("id", "replay_of", "replays", "headers", "received_at_ms", "status_at_ms")
-_COLUMNS = (*_TOLD, *_ORDER, *_OTHERS)
-_told, _of_order = attrgetter(*_TOLD), attrgetter(*_ORDER)
+_COLUMNS = (*_OF_ROW, *_ORDER, *_OTHERS)
+_of_row, _of_order = attrgetter(*_OF_ROW), attrgetter(*_ORDER)
 _NO_ORDER = (None,) * len(_ORDER)
 _ROWS = BulkInsert("dead_letters", _COLUMNS)
 _GROUPS = BulkInsert(
@@ -124,7 +124,7 @@ def _insert_unknown(
         life = lives[row.dead_letter_id] = _Life((last_id or 0) + len(new) + 1, before.replays if before else 0)
         order = _NO_ORDER if row.order is None else _of_order(row.order)
         others = (life.id, before and before.id, life.replays, headers_to_json(row.headers), now_ms, now_ms)
-        cells.append((*_told(row), *order, *others))
+        cells.append((*_of_row(row), *order, *others))
         new.append(row)
     _ROWS.insert(connection, cells)
     return new
@@ -151,16 +151,16 @@ def _group(alike: Sequence[DeadLetterRow]) -> tuple[object, ...]:
 
 
 def _note_failed_replays(connection: sqlite3.Connection, failed: Sequence[tuple[int, str | None]], now_ms: int) -> None:
-    """Whoever failed them told nobody but the dead-letter topic: an application of its own, or we before a crash.
+    """Whoever failed them only wrote to the dead-letter topic: an application of its own, or we before a crash.
 
     `failed`: dead letters that failed again, and in which replay. A replay whose outcome is known already stays as it
     is, and so does a later replay of the same dead letter. Without a replay's id, whatever was sent is meant.
     """
     # No id of ours has a NUL, so what has one is another's.
-    told = json.dumps([each for each in failed if "\0" not in (each[1] or "")])
+    in_json = json.dumps([each for each in failed if "\0" not in (each[1] or "")])
     changed = connection.execute(
         "UPDATE job_items SET state = 'dead_again' FROM json_each(?) WHERE dead_letter_id = value ->> 0 "
         "AND replay_id = coalesce(value ->> 1, replay_id) AND state IN ('sending', 'sent') RETURNING dead_letter_id",
-        (told,),
+        (in_json,),
     ).fetchall()
     set_outcomes(connection, dict.fromkeys((dead_letter for (dead_letter,) in changed), "dead_again"), now_ms)
