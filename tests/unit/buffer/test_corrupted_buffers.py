@@ -18,6 +18,7 @@ from pipeline.buffer import (
     recount,
     repair,
 )
+from pipeline.orders.fields import ORDER_FIELDS
 from tests.support.buffer_rows import (
     NOW_MS,
     accept,
@@ -92,6 +93,9 @@ PRUNED = [
 ]
 DELTA = st.integers(-(2**40), 2**40).filter(bool)
 PLACES = st.integers(0, 2**16)
+
+CELLS = ", ".join((*(field.column for field in ORDER_FIELDS), "processed_at_ms", "attempts"))
+"""All columns of `order_rows` but the key."""
 
 # What is done behind our back, and what `check` must say of it. `{row}` is one of the table's rows.
 ROW_DAMAGE = {
