@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline.kafka import DemoBroker
 from scripts.local.cluster import KafkaCluster
 from tests.support.kafkas import PARTITIONS, Kafka
+
+# How long one example takes says how busy the machine is; what is slow by itself has tests of its own.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 
 @pytest.fixture(scope="session")
