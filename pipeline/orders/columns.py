@@ -177,9 +177,9 @@ class Values:
         """The byte indexes, those beyond the data brought back to its end."""
         return np.minimum(at, self._limit)
 
-    def holds(self, ends: Integers) -> Flags:
-        """Whether what ends before each of these byte indexes is in the data to its last byte."""
-        return ends <= self._limit
+    def ending(self, ends: Integers) -> tuple[Integers, Flags]:
+        """The same of byte indexes after a value, and whether it is in the data to its last byte."""
+        return np.minimum(ends, self._limit), ends <= self._limit
 
     def framed(self, among: Integers, frame: bytes) -> Flags:
         """Which of the values with these indices begin with `frame`, of 5 to 16 bytes."""
@@ -237,17 +237,17 @@ def _varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
     numbers = (unsigned >> np.uint64(1)).astype(np.int64) ^ -(unsigned & np.uint64(1)).astype(np.int64)
     after = at + (np.bitwise_count(kept).astype(np.int64) >> 3)
     # What is cut off at the end of all data must not seem to end there.
-    fine &= values.holds(after)
-    return numbers, values.within(after), fine
+    after, whole = values.ending(after)
+    fine &= whole
+    return numbers, after, fine
 
 
 def _spans(values: Values, at: Integers) -> tuple[tuple[Integers, Integers], Integers, Flags]:
     """Where bytes and texts begin and end."""
     lengths, begins, fine = _varints(values, at)
     fine &= lengths >= 0
-    after = begins + np.maximum(lengths, 0)
-    fine &= values.holds(after)
-    ends = values.within(after)
+    ends, whole = values.ending(begins + np.maximum(lengths, 0))
+    fine &= whole
     return (begins, ends), ends, fine
 
 
