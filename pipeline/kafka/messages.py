@@ -26,6 +26,7 @@ class Fetched:
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
         self._headers = headers_of(messages)
+        self._from = partition_of(messages[0]) if messages else ("", 0)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -33,7 +34,7 @@ class Fetched:
     @property
     def partition(self) -> int:
         """Where all of them come from."""
-        return partition_of(self._messages[0])[1]
+        return self._from[1]
 
     def offsets(self) -> list[int]:
         """The offset of each, ascending."""
@@ -62,7 +63,7 @@ class Fetched:
 
     def record(self, index: int) -> Record:
         """One of them whole."""
-        return to_record(self._messages[index], self._headers[index])
+        return _record(self._messages[index], self._headers[index], *self._from)
 
     def since(self, next_offset: int) -> Fetched:
         """Those from this offset on, without what was fetched before a seek."""
@@ -75,6 +76,7 @@ class Fetched:
                 kept.append(index)
                 next_offset = offset + 1
         fresh = Fetched([])
+        fresh._from = self._from
         fresh._messages = [self._messages[index] for index in kept]
         fresh._headers = [self._headers[index] for index in kept]
         return fresh
@@ -101,7 +103,10 @@ def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
 
 def to_record(message: Message, headers: Headers | None) -> Record:
     """A message with these headers as a record; None: they cannot be read."""
-    topic, partition = partition_of(message)
+    return _record(message, headers, *partition_of(message))
+
+
+def _record(message: Message, headers: Headers | None, topic: str, partition: int) -> Record:
     return Record(
         Position(topic, partition, message.offset() or 0),
         message.timestamp()[1],
