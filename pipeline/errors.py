@@ -113,7 +113,7 @@ class StaleWriterError(OrderPulseError):
 
 
 class TopicChangedError(OrderPulseError):
-    """The topic was recreated, or the cluster is another one; sessions begin anew."""
+    """The topic was recreated, or the cluster is another one; sessions start over."""
 
 
 class AlreadyRunningError(OrderPulseError):

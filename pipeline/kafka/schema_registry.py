@@ -1,7 +1,7 @@
 """The schema registry: the only module that imports confluent_kafka's registry client.
 
 Whatever keeps an answer away becomes a RegistryUnavailableError in one line: what is wrong, where, and what to check.
-The client is made anew after each of them, so that certificates which were replaced are read again.
+A new client is made after each of them, so that certificates which were replaced are read again.
 """
 
 from __future__ import annotations

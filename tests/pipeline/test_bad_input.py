@@ -161,7 +161,7 @@ def test_a_corrupt_buffer_is_named_and_the_pipeline_goes_on_once_it_is_moved_awa
     assert refused.returncode == 1
     assert len(refused.stderr.strip().splitlines()) == 1
     file.unlink()
-    # What Kafka still holds is read anew.
+    # What Kafka still holds is read again.
     wait_for("the orders again", lambda: _orders(pipeline) == 20)
 
 

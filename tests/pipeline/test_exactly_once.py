@@ -135,7 +135,7 @@ def test_a_demo_cluster_that_dies_begins_a_new_generation_and_keeps_the_old_rows
 
 
 @on_clusters("topic_changes", "topic_ids")
-def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_rows(pipeline):
+def test_a_topic_that_was_recreated_begins_a_new_generation_and_keeps_the_old_rows(pipeline):
     pipeline.command("produce", "--count", "100", "--invalid-share", "0.1")
     wait_for("100 settled records", lambda: pipeline.settled() == 100)
     topic = pipeline.settings.orders_topic
@@ -154,7 +154,7 @@ def test_a_topic_that_was_made_anew_begins_a_new_generation_and_keeps_the_old_ro
 
 
 @on_clusters("topic_changes", "topic_ids")
-def test_what_comes_onto_a_topic_as_soon_as_it_is_made_anew_is_there_once(pipeline):
+def test_what_comes_onto_a_topic_as_soon_as_it_is_recreated_is_there_once(pipeline):
     # Nothing was read of the old topics, so the client library finds the new ones' first records where it stands.
     orders, dead_letters = pipeline.settings.orders_topic, pipeline.settings.own_dlq_topic
     recreate_topic(pipeline.cluster, orders)

@@ -52,7 +52,7 @@ def test_roles_partitions_and_topics_have_offsets_of_their_own(buffer):
 
 
 @pytest.mark.parametrize("changed", [{"topic_id": "another"}, {"cluster_id": "cluster-2"}])
-def test_a_recreated_topic_begins_anew_and_the_rows_of_the_old_one_stay(buffer, store, changed):
+def test_a_recreated_topic_starts_over_and_the_rows_of_the_old_one_stay(buffer, store, changed):
     old = processor(buffer)
     accept(buffer, old, 0, 3)
     recreated = replace(ORDERS, **changed)

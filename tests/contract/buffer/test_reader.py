@@ -99,7 +99,7 @@ def test_a_buffer_that_is_just_being_made_is_unavailable(path):
         reader.totals()
 
 
-def test_a_replaced_buffer_is_opened_anew(path, tmp_path):
+def test_a_replaced_buffer_is_opened_again(path, tmp_path):
     with Reader(filled(path, 3)) as reader:
         before = reader.data_version()
         assert reader.totals().orders == 3

@@ -206,7 +206,7 @@ def test_it_is_known_up_to_where_a_partition_was_pruned(store, buffer):
 
 
 def test_where_a_pruned_dead_letter_came_from_is_known_in_the_generation_that_it_is_of(store, buffer):
-    recreated = TopicIdentity(ORDERS.cluster_id, ORDERS.topic, "made-anew")
+    recreated = TopicIdentity(ORDERS.cluster_id, ORDERS.topic, "recreated")
     places = [processor(buffer, identity=ORDERS), processor(buffer, identity=recreated)]
     for place in places:
         buffer.flow.commit(batch(place.ref, 0, 9))

@@ -162,7 +162,7 @@ def test_a_log_that_a_long_read_made_longer_is_cut_when_the_flow_goes_on(tmp_pat
             accept(buffer, place, offset, 20_000)
             offset += 20_000
         reader.execute("COMMIT")
-        # The first one writes the log back, the second begins it anew.
+        # The first one writes the log back, the second begins it again.
         accept(buffer, place, offset, 1)
         accept(buffer, place, offset + 1, 1)
         assert buffer.upkeep.wal_bytes() == WAL_REUSED_BYTES

@@ -103,7 +103,7 @@ with open_buffer(pathlib.Path(sys.argv[1])) as buffer:
 BATCHES, ORDERS_A_BATCH = 80, 2500
 
 
-def test_two_that_write_all_the_time_leave_room_for_the_log_to_begin_anew(tmp_path):
+def test_two_that_write_all_the_time_leave_room_for_the_log_to_start_over(tmp_path):
     path = tmp_path / "orderpulse.db"
     open_buffer(path).close()
     log = path.with_name(path.name + "-wal")

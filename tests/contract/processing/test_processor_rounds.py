@@ -174,7 +174,7 @@ def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_n
     with processing(tmp_path) as processor:
         processor.sender.answer = None
         processor.round([incoming(n, None, "is no order", 1) for n in range(3)])
-        # Another partition's rows are in the outbox from before: they are found when partitions are dealt out anew.
+        # Another partition's rows are in the outbox from before: they are found when partitions are dealt out again.
         with open_buffer(SqliteStore(tmp_path).path) as buffer:
             buffer.flow.commit(Batch(NOW_MS, outbox=[outbox_row(1, 0)]))
         processor.flow.revoked(1)

@@ -85,7 +85,7 @@ def test_a_role_that_is_held_up_for_long_fires_with_its_reason_and_ends_when_it_
     assert firing(buffer) == {}
 
 
-def test_trouble_that_comes_and_goes_begins_anew_each_time(settings, watch, buffer):
+def test_trouble_that_comes_and_goes_begins_again_each_time(settings, watch, buffer):
     role = Role(settings.data_dir, "collector")
     for second in range(0, 60):
         role.report(
