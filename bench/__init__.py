@@ -1,1 +1,1 @@
-"""Benchmarks: what `make bench` runs. Nothing here changes how the pipeline works; it is run as anybody runs it."""
+"""Benchmarks: what `make bench` runs. Nothing here changes how the pipeline works; it is run as users run it."""

@@ -1,4 +1,4 @@
-"""Runs roles of the pipeline as anybody does, `python -m pipeline ROLE`, and looks at what they do from outside."""
+"""Runs roles of the pipeline as users do, by `python -m pipeline ROLE`, and looks at what they do from outside."""
 
 from __future__ import annotations
 
