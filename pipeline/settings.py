@@ -10,12 +10,13 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -25,6 +26,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pipeline.environment import (
+    json_object,
+    near_match_hint,
+    plain_value,
+    read_env_file,
+    split_addresses,
+    split_list,
+)
 from pipeline.errors import SettingsError
 
 ENV_PREFIX = "ORDERPULSE_"
@@ -33,7 +42,11 @@ MASK = "********"
 _SECRET_PROPERTY = re.compile(r"pas|secret|\.pem$|ssl_key|oauthbearer\.config|jaas|token$|user\.info", re.IGNORECASE)
 # Up to the last @: a password may have one, or a slash, that ought to have been escaped.
 _SECRET_IN_URL = re.compile(r"(?<=://)\S*(?=@)")
-_ALL_OF_URL = re.compile(r"(?<=://).+")
+_ADDRESS = re.compile(r"[A-Za-z0-9]{1,32}://\S")
+_ALL_OF_URL = re.compile(r"(?<=://).+", re.DOTALL)
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+# host:port, with the port left out or a protocol before it, as librdkafka takes them; IPv6 in brackets.
+_BROKER = re.compile(r"(?:\w+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>\d{1,5}))?")
 
 
 class Settings(BaseSettings):
@@ -44,6 +57,8 @@ class Settings(BaseSettings):
         env_file=".env",
         env_ignore_empty=False,
         frozen=True,
+        # A value in an error may be a secret.
+        hide_input_in_errors=True,
         # `.env` is shared with docker compose, which keeps names of its own there.
         extra="ignore",
     )
@@ -62,21 +77,20 @@ class Settings(BaseSettings):
     )
     kafka_config: dict[str, Any] = Field(
         default_factory=dict,
-        repr=False,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
 
     # What is read and written
     roles: tuple[str, ...] = Field(
         ("processor", "collector", "worker"),
-        description="Roles that `up` starts, comma separated. Leave out `processor` to use the workbench alone.",
+        description="Roles that `up` starts, with commas between or a JSON array. Leave out `processor` to use the workbench alone.",
     )
     processors: int = Field(1, ge=1, le=64, description="Processors that `up` starts; they share the partitions.")
     orders_topic: str = Field("orders", min_length=1, description="Topic of the orders.")
     dlq_topics: tuple[str, ...] = Field(
         ("orders-dlq",),
-        description="Dead-letter topics to collect, comma separated; one that begins with `^` is a pattern. "
-        "The first plain name is where our own dead letters go.",
+        description="Dead-letter topics to collect, with commas between or a JSON array; one that begins with `^` is a "
+        "pattern. The first plain name is where our own dead letters go.",
     )
     topic_partitions: int = Field(0, ge=0, description="Partitions of a topic that we make; 0: the broker's default.")
     topic_replication: int = Field(0, ge=0, description="Replicas of a topic that we make; 0: the broker's default.")
@@ -117,7 +131,9 @@ class Settings(BaseSettings):
     alert_trouble_s: int = Field(
         30, ge=1, description="Seconds that a role may wait, fail or be held up before that raises an alert."
     )
-    alert_urls: tuple[str, ...] = Field((), repr=False, description="Where alerts go, Apprise URLs, comma separated.")
+    alert_urls: tuple[str, ...] = Field(
+        (), description="Where alerts go: Apprise addresses, with commas between or a JSON array."
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
     orders_kept_days: float = Field(
@@ -135,11 +151,24 @@ class Settings(BaseSettings):
     seconds_kept_s: int = Field(3600, ge=60, description="How long per-second figures are kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
-    @field_validator("roles", "dlq_topics", "alert_urls", mode="before")
+    @field_validator("roles", "dlq_topics", mode="before")
     @classmethod
-    def _split_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+    def _list(cls, value: object) -> object:
+        return split_list(value) if isinstance(value, str) else value
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        return split_addresses(value) if isinstance(value, str) else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _with_schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, url in enumerate(value, start=1):
+            if not _ADDRESS.match(url):
+                raise ValueError(
+                    f"address {number} of {len(value)} does not begin with a scheme such as slack:// or mailtos://"
+                )
         return value
 
     @field_validator("roles")
@@ -202,6 +231,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Settings are printed as `config` shows them."""
+        for name in type(self).model_fields:
+            yield name, masked(getattr(self, name))
 
     @property
     def demo(self) -> bool:
@@ -360,8 +394,9 @@ def masked(value: Any) -> str:
     if isinstance(value, dict):
         return json.dumps({key: _masked_property(key, item) for key, item in value.items()})
     if isinstance(value, tuple):
-        # Addresses of alerts are secret as a whole: most carry their token in the path.
-        return ",".join(_ALL_OF_URL.sub(MASK, str(item)) for item in value)
+        # Addresses of alerts are secret but for their scheme: tokens and passwords stand anywhere in them.
+        items = [_ALL_OF_URL.sub(MASK, str(item)) for item in value]
+        return json.dumps(items) if any("," in item for item in items) else ",".join(items)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, Path) and value.is_relative_to(PROJECT_DIR):

@@ -77,6 +77,7 @@ ROOMS = (
         (
             "pipeline/__init__.py",
             "pipeline/settings.py",
+            "pipeline/environment.py",
             "pipeline/records.py",
             "pipeline/errors.py",
             "pipeline/clock.py",

@@ -22,7 +22,8 @@ from pipeline.watching.alerts import TROUBLE
 ALERTS_SHOWN = 200
 CARD_WIDTH = 180
 _ROWS_HIGH = 12
-_ADDRESS = re.compile(r"(\w+)://\S+?(?=,|\s|$)")
+_SCHEME = re.compile(r"[A-Za-z0-9]{1,32}(?=://|$)")
+_NOT_SENT = "not sent to "
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def draw_rule() -> None:
             "alert_disk_share",
         )
     )
-    told = ", ".join(sorted({url.split("://")[0] for url in known.alert_urls}))
+    told = ", ".join(sorted({url.partition("://")[0] for url in known.alert_urls}))
     st.caption(
         f"Set by {names}. "
         + (f"Told by {told}." if told else f"Nobody is told: `{variable_of('alert_urls')}` is empty.")
@@ -165,7 +166,12 @@ def _measures(alerts: Rows, column: str) -> list[str]:
 
 def _notice(notice: str | None) -> str:
     """Who was told. Of an address only its kind: what follows it may be a secret."""
-    return "nobody to tell" if notice is None else _ADDRESS.sub(r"\1", notice)
+    if notice is None:
+        return "nobody to tell"
+    if not notice.startswith(_NOT_SENT):
+        return notice
+    schemes = [found[0] for part in notice.removeprefix(_NOT_SENT).split(", ") if (found := _SCHEME.match(part))]
+    return f"{_NOT_SENT}{', '.join(schemes)}"
 
 
 def _duration(seconds: int) -> str:

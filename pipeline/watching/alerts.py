@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from pipeline.buffer import WatchStore
 from pipeline.crash_points import reached
+from pipeline.errors import SettingsError
 from pipeline.running.statusboard import read_roles
-from pipeline.settings import Settings
+from pipeline.settings import Settings, masked, variable_of
 
 log = logging.getLogger(__name__)
 
@@ -125,17 +126,45 @@ def disk_used(settings: Settings) -> tuple[float, int]:
     return usage.used / max(usage.used + usage.free, 1), usage.free
 
 
-def _send_to_all(urls: tuple[str, ...], message: str) -> str:
-    """Notifies everybody; returns `sent`, or who could not be reached."""
-    # Slow to import, and most installations have nobody to notify.
-    from apprise import Apprise, AppriseAsset
+def check_addresses(settings: Settings) -> None:
+    """Raises SettingsError for an alert address that is none to Apprise; sends nothing."""
+    if not settings.alert_urls:
+        return
+    from apprise import Apprise
 
-    failed = []
-    for url in urls:
-        target = Apprise(asset=AppriseAsset(app_id="OrderPulse"))
-        if not target.add(url) or not target.notify(title="OrderPulse", body=message):
-            # Only the kind of service: tokens are anywhere in these URLs.
-            failed.append(url.partition("://")[0])
+    _keep_addresses_out_of_logs()
+    for number, url in enumerate(settings.alert_urls, start=1):
+        if Apprise.instantiate(url) is None:
+            raise SettingsError(
+                f"{variable_of('alert_urls')}: address {number} of {len(settings.alert_urls)} ({masked((url,))}) is none that "
+                "Apprise knows: check its scheme and that all its parts are there; one that holds a comma before "
+                "another scheme:// must stand in a JSON array"
+            )
+
+
+def _keep_addresses_out_of_logs() -> None:
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _send_to_all(urls: tuple[str, ...], message: str) -> str:
+    """Notifies everybody; returns `sent`, or the kinds of address that could not be reached."""
+    failed = [url.partition("://")[0] for url in urls if not _sent(url, message)]
     if failed:
         log.warning("the alert could not be sent to %s", ", ".join(failed))
     return f"not sent to {', '.join(failed)}" if failed else "sent"
+
+
+def _sent(url: str, message: str) -> bool:
+    # Slow to import, and most installations have nobody to notify.
+    from apprise import Apprise, AppriseAsset
+
+    _keep_addresses_out_of_logs()
+    target = Apprise(asset=AppriseAsset(app_id="OrderPulse"))
+    # Made by itself: `add` would look for several addresses in one.
+    service = Apprise.instantiate(url, asset=target.asset)
+    try:
+        return service is not None and target.add(service) and bool(target.notify(title="OrderPulse", body=message))
+    except Exception as error:  # noqa: BLE001 - a plugin of somebody else's; its text may quote the address
+        log.debug("a plugin of Apprise raised %s", type(error).__name__)
+        return False

@@ -92,7 +92,7 @@ def test_no_secret_of_an_address_is_shown(open_app: OpenApp, database_file: Path
     with open_buffer(database_file) as buffer:
         alert_id = buffer.watch.fire("dead-letter-rate", 0.5, 0.05, "too many", wall_clock_ms())
         assert alert_id is not None
-        buffer.watch.noticed(alert_id, "not sent to slack://TOKEN-A/TOKEN-B, json://host/TOKEN-C")
+        buffer.watch.noticed(alert_id, "not sent to slack://TOKEN-A/TOKEN-B, json://host/TOKEN-C, TOKEN-D@host?to=x")
     app = open_app(PAGE, alert_urls="slack://TOKEN-A/TOKEN-B,json://host/TOKEN-C")
     assert list(app.dataframe[0].value["notice"]) == ["not sent to slack, json"]
     assert any("Told by json, slack." in each.value for each in app.caption)
