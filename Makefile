@@ -12,8 +12,8 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(VENV)/installed ## the app on 127.0.0.1:8501, with the demo cluster unless a Kafka is set
-	@$(BIN)/python -m scripts.preflight $(PORT)
-	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+	@$(BIN)/python -m scripts.preflight "$(PORT)"
+	@$(BIN)/streamlit run streamlit_app.py --server.port "$(strip $(PORT))"
 
 demo: $(VENV)/installed ## the reference scenario on the console: 20 orders, one of which fails for good
 	@$(BIN)/python -m scripts.demo

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.settings import PROJECT_DIR
 
 
@@ -54,6 +56,30 @@ def test_a_port_that_is_taken_is_named():
         answer = run(sys.executable, "-m", "scripts.preflight", str(port))
     assert answer.returncode == 1
     assert f"port {port} is in use" in one_line(answer.stderr)
+
+
+@pytest.mark.parametrize("port", ["abc", "99999", "0", "-1", "", "8501.0", "80 81", "8_501", "٣", "1" * 5000, "$x"])
+def test_what_is_no_port_is_named(port, tmp_path):
+    answer = run(sys.executable, "-m", "scripts.preflight", port, ORDERPULSE_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert f"PORT={port} is no port" in one_line(answer.stderr)
+
+
+@pytest.mark.parametrize("port", ["abc", "99999", ""])
+def test_make_run_says_so_and_starts_nothing(port, tmp_path):
+    # As make does it, with Streamlit in the place of which something would be seen.
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "python").symlink_to(sys.executable)
+    (tmp_path / "installed").touch()
+    streamlit = folder / "streamlit"
+    streamlit.write_text("#!/bin/sh\necho started >&2\n")
+    streamlit.chmod(0o755)
+    ours = ("-o", f"{tmp_path}/installed", f"VENV={tmp_path}", f"BIN={folder}", f"PORT={port}")
+    answer = run("make", "-s", "run", *ours, ORDERPULSE_DATA_DIR=str(tmp_path / "data"))
+    assert answer.returncode != 0
+    said = [line for line in answer.stderr.splitlines() if not line.startswith("make: ")]
+    assert [f"PORT={port} is no port" in line for line in said] == [True]
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path):
