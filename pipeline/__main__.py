@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _warn_of_unknown_variables() -> None:
     from pipeline.settings import unknown_variables
 
-    for name in unknown_variables():
-        print(f"orderpulse: {name} is no setting; see `python -m pipeline config`", file=sys.stderr)
+    for line in unknown_variables():
+        print(f"orderpulse: {line}; see `python -m pipeline config`", file=sys.stderr)
 
 
 # `up` and the roles are started with the app and again after a death, and people wait for them meanwhile: a process

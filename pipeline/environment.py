@@ -7,11 +7,16 @@ in quotes loses them, and nothing in it is replaced, `$` included. What cannot b
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from dotenv.parser import Binding, parse_stream
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, PydanticBaseSettingsSource
 
 from pipeline.errors import SettingsError
 
@@ -19,6 +24,63 @@ _NAME = re.compile(r"\s*(?:export\s+)?'?(\w+)")
 _SINGLE_QUOTED = re.compile(r"\s*(?:export\s+)?[^=]+=\s*'((?:\\.|[^'\\])*)'", re.DOTALL)
 # As Apprise finds its addresses in a line: an address may hold commas of its own.
 _BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=[A-Za-z0-9]{1,32}://)")
+
+
+def sources_of(settings_cls: type[BaseSettings]) -> tuple[PydanticBaseSettingsSource, ...]:
+    """Where settings are looked for, the first first. Their values are texts, as people wrote them."""
+    dotenv = _PlainDotEnv(settings_cls)
+    return (
+        _PlainEnvironment(settings_cls),
+        _SecretFiles(settings_cls, {name.lower(): value for name, value in os.environ.items()}),
+        dotenv,
+        _SecretFiles(settings_cls, dotenv.env_vars),
+    )
+
+
+def env_file_variables(settings_cls: type[BaseSettings]) -> set[str]:
+    """The names that `.env` sets, in upper case."""
+    return set(map(str.upper, _PlainDotEnv(settings_cls).env_vars))
+
+
+class _PlainEnvironment(EnvSettingsSource):
+    """The environment, with lists left to the validators (pydantic would ask for JSON)."""
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        return value if value is None else plain_value(f"{self.env_prefix}{field_name}".upper(), value)
+
+
+class _PlainDotEnv(DotEnvSettingsSource):
+    """The `.env` file, read as it is written and with lists left to the validators."""
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        return value if value is None else plain_value(f"{self.env_prefix}{field_name}".upper(), value)
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in read_env_file(file_path).items()}
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Values that stand in files: `ORDERPULSE_KAFKA_CONFIG_FILE=/run/secrets/kafka.json`."""
+
+    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self._variables = variables
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{self.config.get('env_prefix')}{field_name}_FILE".upper()
+        path = self._variables.get(variable.lower())
+        if path is None:
+            return None, field_name, False
+        path = plain_value(variable, path)
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{variable}: {path} cannot be read: {error}") from error
+        return plain_value(variable, text), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def plain_value(variable: str, text: str) -> str:
@@ -119,6 +181,6 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def near_match_hint(name: str, known: set[str]) -> str:
-    """`; did you mean NAME?`, if one of the known names is like it."""
+    """`; did you mean NAME`, if one of the known names is like it."""
     close = get_close_matches(name, known, 1, 0.8)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}" if close else ""

@@ -1,7 +1,7 @@
 """Every setting, declared once: name, type, default, help. The docs' table is made from here.
 
-The environment variable `ORDERPULSE_<NAME>` (or a line in `.env`) sets it; `ORDERPULSE_<NAME>_FILE` names a file that
-holds the value, for secrets.
+The environment variable `ORDERPULSE_<NAME>` (or a line in `.env`) sets it; `ORDERPULSE_<NAME>_FILE`, in either, names a
+file that holds the value, for secrets.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.environment import (
+    env_file_variables,
     json_object,
     near_match_hint,
-    plain_value,
-    read_env_file,
+    sources_of,
     split_addresses,
     split_list,
 )
 from pipeline.errors import SettingsError
+from pipeline.setting_values import (
+    check_alert_addresses,
+    check_brokers,
+    check_properties,
+    check_topic,
+    check_topics_and_patterns,
+    is_http_url,
+    protocols_of,
+)
 
 ENV_PREFIX = "ORDERPULSE_"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -42,11 +43,7 @@ MASK = "********"
 _SECRET_PROPERTY = re.compile(r"pas|secret|\.pem$|ssl_key|oauthbearer\.config|jaas|token$|user\.info", re.IGNORECASE)
 # Up to the last @: a password may have one, or a slash, that ought to have been escaped.
 _SECRET_IN_URL = re.compile(r"(?<=://)\S*(?=@)")
-_ADDRESS = re.compile(r"[A-Za-z0-9]{1,32}://\S")
 _ALL_OF_URL = re.compile(r"(?<=://).+", re.DOTALL)
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-# host:port, with the port left out or a protocol before it, as librdkafka takes them; IPv6 in brackets.
-_BROKER = re.compile(r"(?:\w+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>\d{1,5}))?")
 
 
 class Settings(BaseSettings):
@@ -59,6 +56,7 @@ class Settings(BaseSettings):
         frozen=True,
         # A value in an error may be a secret.
         hide_input_in_errors=True,
+        allow_inf_nan=False,
         # `.env` is shared with docker compose, which keeps names of its own there.
         extra="ignore",
     )
@@ -83,7 +81,8 @@ class Settings(BaseSettings):
     # What is read and written
     roles: tuple[str, ...] = Field(
         ("processor", "collector", "worker"),
-        description="Roles that `up` starts, with commas between or a JSON array. Leave out `processor` to use the workbench alone.",
+        description="Roles that `up` starts, with commas between or a JSON array. Leave out `processor` to use the "
+        "workbench alone.",
     )
     processors: int = Field(1, ge=1, le=64, description="Processors that `up` starts; they share the partitions.")
     orders_topic: str = Field("orders", min_length=1, description="Topic of the orders.")
@@ -92,12 +91,19 @@ class Settings(BaseSettings):
         description="Dead-letter topics to collect, with commas between or a JSON array; one that begins with `^` is a "
         "pattern. The first plain name is where our own dead letters go.",
     )
-    topic_partitions: int = Field(0, ge=0, description="Partitions of a topic that we make; 0: the broker's default.")
-    topic_replication: int = Field(0, ge=0, description="Replicas of a topic that we make; 0: the broker's default.")
-    orders_retention_h: int = Field(
-        0, ge=-1, description="Hours that an orders topic we make keeps records; 0: the broker's default, -1: for ever."
+    topic_partitions: int = Field(
+        0, ge=0, le=100_000, description="Partitions of a topic that we make; 0: the broker's default."
     )
-    dlq_retention_h: int = Field(0, ge=-1, description="The same for a dead-letter topic that we make.")
+    topic_replication: int = Field(
+        0, ge=0, le=10_000, description="Replicas of a topic that we make; 0: the broker's default."
+    )
+    orders_retention_h: int = Field(
+        0,
+        ge=-1,
+        le=10**9,
+        description="Hours that an orders topic we make keeps records; 0: the broker's default, -1: for ever.",
+    )
+    dlq_retention_h: int = Field(0, ge=-1, le=10**9, description="The same for a dead-letter topic that we make.")
     group_id: str = Field("orderpulse", min_length=1, description="Consumer group of the processors.")
 
     # How records are judged
@@ -108,28 +114,40 @@ class Settings(BaseSettings):
         description="`exponential`: full jitter; `fixed`: 3 retries, 2 s apart; `none`: dead letter at once.",
     )
     retry_max: int = Field(5, ge=0, le=1000, description="Retries after the first attempt (exponential).")
-    retry_base_ms: int = Field(500, ge=1, description="Backoff before the first retry, at most (exponential).")
-    retry_cap_ms: int = Field(60_000, ge=1, description="Longest backoff before any retry (exponential).")
-    max_parked: int = Field(50_000, ge=1, description="Parked records a processor holds before it stops reading.")
-    replay_limit: int = Field(3, ge=1, description="Replays of the same record before a replay must be forced.")
+    retry_base_ms: int = Field(
+        500, ge=1, le=10**12, description="Backoff before the first retry, at most (exponential)."
+    )
+    retry_cap_ms: int = Field(60_000, ge=1, le=10**12, description="Longest backoff before any retry (exponential).")
+    max_parked: int = Field(
+        50_000, ge=1, le=10**9, description="Parked records a processor holds before it stops reading."
+    )
+    replay_limit: int = Field(
+        3, ge=1, le=10**9, description="Replays of the same record before a replay must be forced."
+    )
 
     # The app
     autostart: bool = Field(True, description="Let the app start the pipeline when none runs on its data folder.")
     read_only: bool = Field(False, description="Show everything, allow no produce, replay, triage or cancel.")
-    refresh_ms: int = Field(1000, ge=0, description="Time between two refreshes of the pages; 0 stops them.")
-    export_max_rows: int = Field(1_000_000, ge=1, description="Rows a page's export holds at most; the CLI has no cap.")
+    refresh_ms: int = Field(
+        1000, ge=0, le=86_400_000, description="Time between two refreshes of the pages; 0 stops them."
+    )
+    export_max_rows: int = Field(
+        1_000_000, ge=1, le=10**12, description="Rows a page's export holds at most; the CLI has no cap."
+    )
 
     # Watching
     alert_dead_letter_rate: float = Field(
         0.05, gt=0, le=1, description="Share of dead letters in the alert window that raises an alert."
     )
-    alert_min_records: int = Field(20, ge=1, description="Records the window must hold before the share counts.")
-    alert_window_s: int = Field(300, ge=1, description="Length of the alert window in seconds.")
+    alert_min_records: int = Field(
+        20, ge=1, le=10**12, description="Records the window must hold before the share counts."
+    )
+    alert_window_s: int = Field(300, ge=1, le=10**9, description="Length of the alert window in seconds.")
     alert_disk_share: float = Field(
         0.95, gt=0, le=1, description="Share of the buffer's disk in use that raises an alert."
     )
     alert_trouble_s: int = Field(
-        30, ge=1, description="Seconds that a role may wait, fail or be held up before that raises an alert."
+        30, ge=1, le=10**9, description="Seconds that a role may wait, fail or be held up before that raises an alert."
     )
     alert_urls: tuple[str, ...] = Field(
         (), description="Where alerts go: Apprise addresses, with commas between or a JSON array."
@@ -148,8 +166,17 @@ class Settings(BaseSettings):
         le=10**9,
         description="Megabytes the buffer may take; above it the oldest orders and settled dead letters go. 0: any.",
     )
-    seconds_kept_s: int = Field(3600, ge=60, description="How long per-second figures are kept.")
+    seconds_kept_s: int = Field(3600, ge=60, le=10**9, description="How long per-second figures are kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_blank(cls, value: object, info: ValidationInfo) -> object:
+        name = info.field_name or ""
+        if value == "" and name not in _MAY_BE_EMPTY:
+            default = masked(cls.model_fields[name].get_default(call_default_factory=True))
+            raise ValueError(f"is empty; leave it out, which means {default}, or give it a value")
+        return value
 
     @field_validator("roles", "dlq_topics", mode="before")
     @classmethod
@@ -164,31 +191,69 @@ class Settings(BaseSettings):
     @field_validator("alert_urls")
     @classmethod
     def _with_schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for number, url in enumerate(value, start=1):
-            if not _ADDRESS.match(url):
-                raise ValueError(
-                    f"address {number} of {len(value)} does not begin with a scheme such as slack:// or mailtos://"
-                )
+        check_alert_addresses(value)
         return value
 
     @field_validator("roles")
     @classmethod
     def _known_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no role; there are processor, collector, worker")
         unknown = set(value) - {"processor", "collector", "worker"}
         if unknown:
             raise ValueError(f"unknown role {', '.join(sorted(unknown))}; there are processor, collector, worker")
         return value
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses_of_brokers(cls, value: str) -> str:
+        check_brokers(value)
+        return value
+
+    @field_validator("orders_topic")
+    @classmethod
+    def _topic_name(cls, value: str) -> str:
+        check_topic(value)
+        return value
+
     @field_validator("dlq_topics")
     @classmethod
-    def _patterns_compile(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for topic in value:
-            if topic.startswith("^"):
-                try:
-                    re.compile(topic)
-                except re.error as error:
-                    raise ValueError(f"{topic!r} is no regular expression: {error}") from error
+    def _topics_and_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_topics_and_patterns(value)
         return value
+
+    @model_validator(mode="after")
+    def _orders_are_no_dead_letters(self) -> Self:
+        if self.orders_topic in self.dlq_topics:
+            raise ValueError(
+                f"{variable_of('dlq_topics')}: {self.orders_topic} is the topic of the orders too "
+                f"({variable_of('orders_topic')}); name another one"
+            )
+        for topic in self.dlq_topics:
+            if topic.startswith("^") and self.sends_orders and re.search(topic, self.orders_topic):
+                raise ValueError(
+                    f"{variable_of('dlq_topics')}: the pattern {topic} takes in {self.orders_topic}, the topic of the "
+                    f"orders ({variable_of('orders_topic')}); make it narrower"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _kafka_that_can_be(self) -> Self:
+        config = variable_of("kafka_config")
+        protocol = str(self.kafka_config.get("security.protocol", "plaintext")).lower()
+        if self.demo and protocol != "plaintext":
+            raise ValueError(
+                f"{variable_of('bootstrap_servers')}: is empty, which means the demo cluster, and that speaks no "
+                f"{protocol}; name your brokers, or leave security.protocol out of {config}"
+            )
+        if self.demo and str(self.kafka_config.get("group.protocol", "classic")).lower() != "classic":
+            raise ValueError(f"{config}: the demo cluster knows group.protocol classic only; leave it out")
+        for prefix in protocols_of(self.bootstrap_servers) - {protocol}:
+            raise ValueError(
+                f"{variable_of('bootstrap_servers')}: {prefix}:// stands before an address, and security.protocol in "
+                f"{config} is {protocol}; write host:port and say there what is spoken"
+            )
+        return self
 
     @field_validator("handler")
     @classmethod
@@ -200,7 +265,7 @@ class Settings(BaseSettings):
     @field_validator("schema_registry_url")
     @classmethod
     def _registry_urls(cls, value: str) -> str:
-        if value and not all(_is_http_url(url.strip()) for url in value.split(",")):
+        if value and not all(is_http_url(url.strip()) for url in value.split(",")):
             raise ValueError(
                 "must look like http://host:port or https://host:port/path (several with commas between; a password in "
                 "it percent-encoded)"
@@ -213,24 +278,28 @@ class Settings(BaseSettings):
         if "url" in value:
             raise ValueError(f"must not set url; {variable_of('schema_registry_url')} is for that")
         # The client would say so too, and show the password in it.
-        if "proxy" in value and not _is_http_url(str(value["proxy"])):
+        if "proxy" in value and not is_http_url(str(value["proxy"])):
             raise ValueError("proxy must look like http://host:port or https://host:port")
         return value
 
     @field_validator("kafka_config", "schema_registry_config", mode="before")
     @classmethod
     def _json_object(cls, value: object) -> object:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value or "{}")
-            except json.JSONDecodeError as error:
-                raise ValueError(f"must be a JSON object of client properties: {error}") from error
+        return json_object(value) if isinstance(value, str) else value
+
+    @field_validator("kafka_config")
+    @classmethod
+    def _values_of_properties(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_properties(value)
         return value
 
     @field_validator("data_dir", "rules_file", "schemas_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:  # of a user that is not there
+            raise ValueError(f"{value}: {error}") from error
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Settings are printed as `config` shows them."""
@@ -271,39 +340,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before files named in it before `.env`; lists are split at commas, not read as JSON."""
-        return (init_settings, _PlainEnvironment(settings_cls), _SecretFiles(settings_cls), _PlainDotEnv(settings_cls))
+        """Environment before `.env`, and in each the variable itself before its `_FILE`."""
+        return init_settings, *sources_of(settings_cls)
 
 
-class _PlainEnvironment(EnvSettingsSource):
-    """The environment, with lists left to the validators (pydantic would ask for JSON)."""
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        return value
-
-
-class _PlainDotEnv(DotEnvSettingsSource):
-    """The `.env` file, with lists left to the validators."""
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        return value
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Values that stand in files: `ORDERPULSE_KAFKA_CONFIG_FILE=/run/secrets/kafka.json`."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{variable_of(field_name)}_FILE")
-        if path is None:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable_of(field_name)}_FILE: {path} cannot be read: {error}") from error
-
-    def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value is not None}
+_MAY_BE_EMPTY = frozenset(
+    {"dlq_topics"}
+    | {
+        name
+        for name, field in Settings.model_fields.items()
+        if field.get_default(call_default_factory=True) in ("", (), {})
+    }
+)
 
 
 def variable_of(name: str) -> str:
@@ -316,18 +364,32 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        problems = (
-            f"{variable_of(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_url=False)
-        )
+        problems = map(_in_words, error.errors(include_url=False, include_input=False))
         raise SettingsError("; ".join(problems)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the file .env cannot be read: {error}") from error
 
 
+def _in_words(problem: Any) -> str:
+    """What is wrong with which variable; a rule about several settings names them itself."""
+    said = _SAID_BETTER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    return f"{variable_of(str(problem['loc'][0]))}: {said}" if problem["loc"] else str(said)
+
+
+_SAID_BETTER = {
+    "bool_parsing": "must be 1 or 0 (true or false, yes or no, on or off are taken too)",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+}
+
+
 def unknown_variables() -> list[str]:
-    """Environment variables that look like ours and set nothing: mistyped, or of another version."""
-    return sorted({name for name in os.environ if name.startswith(ENV_PREFIX)} - _known_variables())
+    """What to say of variables that look like ours and set nothing: mistyped, or of another version."""
+    names = {*os.environ, *map(str.upper, env_file_variables(Settings))}
+    known = _known_variables()
+    unknown = sorted(name for name in names if name.startswith(ENV_PREFIX) and name not in known)
+    return [f"{name} is no setting{near_match_hint(name, known)}" for name in unknown]
 
 
 def _known_variables() -> set[str]:
@@ -361,16 +423,19 @@ class SettingLine:
 
 def describe(settings: Settings) -> list[SettingLine]:
     """All settings with their masked value and where each came from: environment, file, .env or default."""
-    dotenv = _PlainDotEnv(Settings)()
+    environment = set(map(str.upper, os.environ))
+    dotenv = set(map(str.upper, env_file_variables(Settings)))
     lines = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)
-        if variable in os.environ:
+        if variable in environment:
             source = "environment"
-        elif f"{variable}_FILE" in os.environ:
+        elif f"{variable}_FILE" in environment:
             source = "file"
-        elif name in dotenv:
+        elif variable in dotenv:
             source = ".env"
+        elif f"{variable}_FILE" in dotenv:
+            source = "file"
         else:
             source = "default"
         value = masked_setting(name, getattr(settings, name))
@@ -416,11 +481,3 @@ def _masked_property(name: str, value: Any) -> Any:
     if is_secret(name):
         return MASK
     return _SECRET_IN_URL.sub(MASK, value) if isinstance(value, str) else value
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of a port that is none, or of half an IPv6 address
-        return False

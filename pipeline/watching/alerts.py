@@ -135,10 +135,10 @@ def check_addresses(settings: Settings) -> None:
     _keep_addresses_out_of_logs()
     for number, url in enumerate(settings.alert_urls, start=1):
         if Apprise.instantiate(url) is None:
+            where = f"{variable_of('alert_urls')}: address {number} of {len(settings.alert_urls)}"
             raise SettingsError(
-                f"{variable_of('alert_urls')}: address {number} of {len(settings.alert_urls)} ({masked((url,))}) is none that "
-                "Apprise knows: check its scheme and that all its parts are there; one that holds a comma before "
-                "another scheme:// must stand in a JSON array"
+                f"{where} ({masked((url,))}) is none that Apprise knows: check its scheme and that all its parts are "
+                "there; one that holds a comma before another scheme:// must stand in a JSON array"
             )
 
 
