@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from pipeline.kafka import DemoBroker
 from scripts.local.cluster import KafkaCluster
-from tests.support.kafkas import PARTITIONS, Kafka
+from tests.support.kafkas import CONSUMER_PROTOCOL, PARTITIONS, SHORT_SESSIONS, Kafka
 
 # How long one example takes says how busy the machine is; what is slow by itself has tests of its own.
 settings.register_profile("without deadlines", deadline=None)
@@ -22,7 +22,7 @@ settings.load_profile("without deadlines")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """One broker of Apache Kafka for the whole session (of each xdist worker); its tests use names of their own."""
     folder = tmp_path_factory.mktemp("apache")
-    with KafkaCluster(folder / "kafka", properties={"num.partitions": str(PARTITIONS)}) as kafka:
+    with KafkaCluster(folder / "kafka", properties={"num.partitions": str(PARTITIONS), **SHORT_SESSIONS}) as kafka:
         yield kafka
 
 
@@ -38,8 +38,9 @@ def demo_cluster_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 @pytest.fixture
 def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> Kafka:
     """The cluster that `on_kafka` names, with topics and a group that no other test has."""
-    if request.param == "apache":
-        return Kafka("apache", tmp_path, request.getfixturevalue("apache_kafka").bootstrap_servers)
+    if request.param in ("apache", CONSUMER_PROTOCOL):
+        config = {"group.protocol": "consumer"} if request.param == CONSUMER_PROTOCOL else {}
+        return Kafka("apache", tmp_path, request.getfixturevalue("apache_kafka").bootstrap_servers, config)
     return Kafka("demo", request.getfixturevalue("demo_cluster_dir"))
 
 

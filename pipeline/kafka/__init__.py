@@ -5,16 +5,17 @@ session, wait and begin again.
 """
 
 from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster
-from pipeline.kafka.connection.client import check_kafka_config
+from pipeline.kafka.config_check import check_kafka_config
 from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
 from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
-from pipeline.kafka.sender import Delivery, Sender
+from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
 from pipeline.kafka.topics import ClusterView
 
 __all__ = [
     "BROKER_FILE",
+    "DEAD_LETTER_TIMEOUT_MS",
     "DEMO_LIMITS",
     "Cluster",
     "ClusterView",

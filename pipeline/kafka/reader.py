@@ -25,6 +25,7 @@ from pipeline.kafka.connection.client import (
     new_client,
     retry_until_known,
 )
+from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
 from pipeline.records import Record
@@ -32,7 +33,6 @@ from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SESSION_MS = 10_000
 STATISTICS_MS = 2000
 QUEUE_FULL_MS = 20
 
@@ -47,32 +47,51 @@ class Gap:
     high: int
 
 
+def reader_config(
+    settings: Settings, cluster: Cluster, trouble: Trouble, group_id: str, member: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The properties of a reader; with `member`, those of a member of the group."""
+    config = client_config(settings, cluster, "consumer", trouble)
+    if member is None:
+        config = {name: value for name, value in config.items() if name not in MEMBERS_ONLY}
+    config |= {
+        "group.id": group_id,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        # Only the statistics show that brokers are back where there is nothing to read.
+        "stats_cb": trouble.on_stats,
+    }
+    config.setdefault("statistics.interval.ms", STATISTICS_MS)
+    # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
+    config.setdefault("queued.max.messages.kbytes", 16_384)
+    # When so much waits, the library looks again after a second by default: the queue is empty long before.
+    config.setdefault("fetch.queue.backoff.ms", QUEUE_FULL_MS)
+    return config | dict(member or {})
+
+
 class Reader:
     """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only.
 
-    `wait` pauses until a topic that was just made is known; `more` are properties of the client library.
+    `wait` pauses until a topic that was just made is known. `member` are the properties of a member of the group;
+    None: a reader outside of it. With `note_ends` the partitions that were read to their end are in `at_end`.
     """
 
-    def __init__(self, settings: Settings, cluster: Cluster, group_id: str, wait: Wait = pause, **more: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        group_id: str,
+        wait: Wait = pause,
+        member: Mapping[str, Any] | None = None,
+        note_ends: bool = False,
+    ) -> None:
         self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
         self._asked_highs: dict[tuple[str, int], int] = {}
         self.at_end: set[tuple[str, int]] = set()
-        config = client_config(settings, cluster, "consumer", self._trouble)
-        config |= {
-            "group.id": group_id,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-        }
-        # Only the statistics show that brokers are back where there is nothing to read.
-        config |= {"stats_cb": self._trouble.on_stats}
-        config.setdefault("statistics.interval.ms", STATISTICS_MS)
-        # Half a second of records at full speed; the default of 64 MB would be a third of a processor's memory.
-        config.setdefault("queued.max.messages.kbytes", 16_384)
-        # When so much waits, the library looks again after a second by default: the queue is empty long before.
-        config.setdefault("fetch.queue.backoff.ms", QUEUE_FULL_MS)
-        self._consumer = new_client(Consumer, settings, config | more)
+        config = reader_config(settings, cluster, self._trouble, group_id, member)
+        self._consumer = new_client(Consumer, settings, config | {"enable.partition.eof": note_ends})
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
         """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
@@ -181,18 +200,7 @@ class GroupReader(Reader):
         revoked: Callable[[int], None],
         wait: Wait = pause,
     ) -> None:
-        membership: dict[str, Any] = {
-            "partition.assignment.strategy": "cooperative-sticky",
-            "group.instance.id": instance_id,
-            # A member that is gone for good keeps its partitions so long; one that comes back meanwhile moves none.
-            "session.timeout.ms": settings.kafka_config.get("session.timeout.ms", SESSION_MS),
-        }
-        if cluster.demo_id:
-            # Because of its limit `quick_returns`, its sessions have to be short.
-            membership |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
-        super().__init__(settings, cluster, settings.group_id, wait, **membership)
-        self.session_ms = int(membership["session.timeout.ms"])
-        """How long Kafka waits for a silent member before it deals out its partitions."""
+        super().__init__(settings, cluster, settings.group_id, wait, membership(settings, cluster, instance_id))
         self._assigned = assigned
         self._revoked = revoked
         self._topic = settings.orders_topic
@@ -201,7 +209,7 @@ class GroupReader(Reader):
 
     def rejoin(self) -> None:
         """Leaves the group and joins it again, which makes it deal out all partitions."""
-        # A static member that only unsubscribes does leave, unlike one that closes.
+        # Also a static member that only unsubscribes does leave, unlike one that closes.
         self._consumer.unsubscribe()
         self._subscribe()
 
@@ -273,8 +281,7 @@ def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Map
 
     Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
-    with_ends: dict[str, Any] = {"enable.partition.eof": True}
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look", **with_ends) as reader:
+    with PartitionReader(settings, cluster, f"{settings.group_id}-look", note_ends=True) as reader:
         for partition, offset in offsets.items():
             low, _ = reader.watermarks(topic, partition)
             reader.assign(topic, partition, max(low, offset))

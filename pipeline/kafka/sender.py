@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -20,6 +20,19 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 0.1
 """How long one poll lasts where a record cannot be queued."""
+DEAD_LETTER_TIMEOUT_MS = 30_000
+"""So long a dead letter may be on its way; without a confirmation it stays in the outbox."""
+
+
+def sender_config(settings: Settings, cluster: Cluster, trouble: Trouble, message_timeout_ms: int) -> dict[str, Any]:
+    """The properties of a sender."""
+    config = client_config(settings, cluster, "producer", trouble)
+    config |= {"enable.idempotence": True, "acks": "all"}
+    set_default(config, "message.timeout.ms", message_timeout_ms)
+    set_default(config, "linger.ms", 5)
+    # Java's default partitioner, so that a key goes where the writers of other languages put it.
+    set_default(config, "partitioner", "murmur2_random")
+    return config
 
 
 class Delivery(NamedTuple):
@@ -45,13 +58,7 @@ class Sender:
     def __init__(self, settings: Settings, cluster: Cluster, message_timeout_ms: int = 0) -> None:
         self._settings = settings
         self._trouble = Trouble(cluster)
-        config = client_config(settings, cluster, "producer", self._trouble)
-        config |= {"enable.idempotence": True, "acks": "all"}
-        set_default(config, "message.timeout.ms", message_timeout_ms)
-        set_default(config, "linger.ms", 5)
-        # Java's default partitioner, so that a key goes where the writers of other languages put it.
-        set_default(config, "partitioner", "murmur2_random")
-        self._config = config
+        self._config = sender_config(settings, cluster, self._trouble, message_timeout_ms)
         self._producer: Producer | None = None
         self._may_not_write = False
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.clock import Wait, pause
@@ -16,6 +17,7 @@ from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.certificates import why_not_trusted
 from pipeline.kafka.connection.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, retry_until_known
+from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, session_ms
 from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
@@ -69,6 +71,23 @@ class ClusterView:
         """Kafka's own id of a topic. Raises KafkaUnavailableError, also when there is no such topic."""
         describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
         return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
+
+    def session_ms(self) -> int:
+        """How long Kafka waits for a silent member of the processors' group before it deals out its partitions.
+
+        Where the brokers decide, it is asked of them, and their default where this account may not ask.
+        """
+        known = session_ms(self._settings, self.cluster)
+        return self._session_of_brokers() if known is None else known
+
+    def _session_of_brokers(self) -> int:
+        group = ConfigResource(ConfigResource.Type.GROUP, self._settings.group_id)
+        try:
+            found = self._admin.describe_configs([group], request_timeout=ANSWER_S)[group].result(ANSWER_S * 2)
+            return int(found["consumer.session.timeout.ms"].value)
+        except (KafkaException, TimeoutError, KeyError, ValueError) as error:
+            log.info("the group's session is taken for %d ms, the default: %s", BROKERS_SESSION_MS, error)
+            return BROKERS_SESSION_MS
 
     def _metadata(self, doing: str, *topic: str) -> Any:
         self._trouble.clear()

@@ -20,7 +20,13 @@ from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
 from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError
-from pipeline.kafka import ClusterView, Gap, GroupReader, Sender
+from pipeline.kafka import (
+    DEAD_LETTER_TIMEOUT_MS,
+    ClusterView,
+    Gap,
+    GroupReader,
+    Sender,
+)
 from pipeline.orders.judge import Judge
 from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.attempts import Attempts, Partition
@@ -37,7 +43,6 @@ log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 10_000
 CONFIRMATION_WAIT_S = 0.02
-DEAD_LETTER_TIMEOUT_MS = 30_000
 
 
 def run_processor(
@@ -78,7 +83,7 @@ def run_processor(
                 status,
             )
             reader = opened.keep(GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait))
-            owners = OwnersWatch(settings, opened.view, instance, reader.session_ms, clock, steady_clock)
+            owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
             with closing(owners):
                 while not stop.is_set():
                     opened.check()

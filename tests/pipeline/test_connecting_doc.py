@@ -18,7 +18,7 @@ from tests.unit.project.test_docs import code_blocks
 
 TEXT = (PROJECT_DIR / "docs" / "connecting.md").read_text()
 ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
-ALL_ROLES, WORKBENCH = (block for block in code_blocks(TEXT) if "kafka-acls.sh" in block)
+ALL_ROLES, WORKBENCH, _ = (block for block in code_blocks(TEXT) if "kafka-acls.sh" in block)
 CONFIGS = re.findall(r"ORDERPULSE_KAFKA_CONFIG='(.*)'", TEXT)
 
 

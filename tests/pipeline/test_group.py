@@ -34,9 +34,16 @@ STEADY_ORDERS = 6000
 SAMPLE_EVERY_S = 0.02
 
 
+with_both_protocols = pytest.mark.parametrize("group", ["classic", "consumer"], indirect=True)
+"""Where it makes a difference who deals out the partitions: a member of the group, or the brokers."""
+
+
 @pytest.fixture
-def group(pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaCluster) -> RunningPipeline:
+def group(
+    request: pytest.FixtureRequest, pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaCluster
+) -> RunningPipeline:
     """A data folder on Apache Kafka with an orders topic of 12 partitions, and no process yet."""
+    classic = getattr(request, "param", "classic") == "classic"
     name = f"group-{time.time_ns()}"
     pipeline = pipeline_with(
         bootstrap_servers=apache_kafka.bootstrap_servers,
@@ -44,7 +51,7 @@ def group(pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaClus
         dlq_topics=f"{name}-dlq",
         group_id=name,
         topic_partitions=PARTITIONS,
-        kafka_config={"session.timeout.ms": SESSION_MS},
+        kafka_config={"session.timeout.ms": SESSION_MS} if classic else {"group.protocol": "consumer"},
         alert_trouble_s=3,
     )
     ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(name)
@@ -129,6 +136,7 @@ def progress_of(pipeline: RunningPipeline) -> Iterator[Progress]:
 
 
 @pytest.mark.alone
+@with_both_protocols
 def test_a_rebalance_moves_partitions_without_stopping_the_others(group):
     start_processors(group, 0, 1)
     before = wait_until_shared(group, {0, 1})
@@ -150,6 +158,7 @@ def test_a_rebalance_moves_partitions_without_stopping_the_others(group):
     assert_all_is_there_once(group, writer)
 
 
+@with_both_protocols
 def test_a_killed_processor_s_partitions_go_to_the_others(group):
     start_processors(group, 0, 1, 2)
     wait_until_shared(group, {0, 1, 2})
@@ -161,6 +170,7 @@ def test_a_killed_processor_s_partitions_go_to_the_others(group):
     assert_all_is_there_once(group, writer)
 
 
+@with_both_protocols
 def test_a_processor_paused_past_its_session_changes_nothing_when_it_wakes_up(group):
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
@@ -209,6 +219,7 @@ def test_a_restarted_processor_gets_its_partitions_back_and_nobody_else_s_move(g
     assert_all_is_there_once(group, writer)
 
 
+@with_both_protocols
 def test_a_broker_restarted_under_two_thousand_orders_a_second_loses_and_doubles_nothing(group, apache_kafka):
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
@@ -275,6 +286,7 @@ def test_partitions_on_their_way_when_their_owner_was_restarted_are_not_forgotte
     assert "have no owner: joining the group again" in group.log("processor")
 
 
+@with_both_protocols
 def test_partitions_that_are_added_are_read_within_seconds(group):
     start_processors(group, 0, 1)
     wait_until_shared(group, {0, 1})
@@ -294,3 +306,18 @@ def test_status_tells_the_lag_and_rate_of_all_processors(group):
         rate_per_s = wait_for("a rate", lambda: json.loads(group.command("status", "--json").stdout)["rate_per_s"])
     assert rate_per_s > 0
     wait_for("no lag", lambda: json.loads(group.command("status", "--json").stdout)["lag"] == 0)
+
+
+@pytest.mark.parametrize("group", ["consumer"], indirect=True)
+def test_a_running_group_may_go_over_to_the_other_protocol(group, pipeline_with):
+    given = group.settings.model_dump(include={"bootstrap_servers", "orders_topic", "group_id"})
+    dead_letters = group.settings.own_dlq_topic
+    classic = pipeline_with(**given, dlq_topics=dead_letters, kafka_config={"session.timeout.ms": SESSION_MS})
+    leaving = classic.start("processor", "--instance", "0")
+    wait_until_shared(classic, {0})
+    leaving.terminate()
+    assert leaving.wait(10) == 0
+    # Its static id keeps what it had until its session ends.
+    start_processors(group, 0)
+    wait_until_shared(group, {0})
+    assert group.command("check").returncode == 0

@@ -31,6 +31,15 @@ from scripts.waiting import wait_for
 
 QUICK_FETCHES = {"fetch.wait.max.ms": 50}
 """By default a broker holds a fetch without news for half a second, and what else is asked meanwhile waits."""
+CONSUMER_PROTOCOL = "apache, group.protocol=consumer"
+SHORTEST_SESSION_MS = 3000
+SHORT_SESSIONS = {
+    "group.consumer.min.session.timeout.ms": str(SHORTEST_SESSION_MS),
+    "group.consumer.session.timeout.ms": str(SHORTEST_SESSION_MS),
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "500",
+}
+"""The brokers' own session, where the protocol leaves it to them: by default 45 s, and no shorter one may be set."""
 PARTITIONS = 4
 """Of a topic that nobody asked for otherwise, on both clusters."""
 
@@ -38,6 +47,11 @@ PARTITIONS = 4
 def on_kafka(*needs: str) -> pytest.MarkDecorator:
     """Runs a test of one client on the demo cluster and on Apache Kafka; on the latter alone for one of DEMO_LIMITS."""
     return pytest.mark.parametrize("kafka", _clusters(needs), indirect=True)
+
+
+def on_group_protocols() -> pytest.MarkDecorator:
+    """Runs a test of the processors' group on both clusters, and on Apache Kafka with both of its group protocols."""
+    return pytest.mark.parametrize("kafka", ["demo", "apache", CONSUMER_PROTOCOL], indirect=True)
 
 
 def on_clusters(*needs: str) -> pytest.MarkDecorator:

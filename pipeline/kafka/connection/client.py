@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, libversion
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, libversion
 
 from pipeline.clock import Wait
 from pipeline.errors import KafkaUnavailableError, SettingsError
@@ -37,9 +36,9 @@ MAX_MESSAGE_BYTES = 64_000_000
 """Larger than any broker's default, so that it is the broker who says no."""
 
 
-_SILENT = logging.getLogger("librdkafka")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
+SILENT = logging.getLogger("librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
 """What librdkafka would print by itself, we say in our words; see `error_cb`."""
 
 
@@ -93,20 +92,6 @@ def _vague(error: KafkaError) -> bool:
     return error.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 
 
-def check_kafka_config(settings: Settings) -> None:
-    """Raises SettingsError for a property that librdkafka does not know or a value it cannot use; connects nowhere."""
-    clients: tuple[tuple[ClientKind, Callable[[dict[str, Any]], Any], dict[str, Any]], ...] = (
-        ("consumer", Consumer, {"group.id": settings.group_id}),
-        ("producer", Producer, {"enable.idempotence": True}),
-        ("admin", AdminClient, {}),
-    )
-    nowhere = Cluster("")
-    for kind, make, more in clients:
-        config = client_config(settings, nowhere, kind, Trouble(nowhere)) | more | {"logger": _SILENT}
-        del config["bootstrap.servers"]
-        new_client(make, settings, config)
-
-
 def new_client(make: Callable[[dict[str, Any]], Any], settings: Settings, config: dict[str, Any]) -> Any:
     """A client of the library. Raises SettingsError when it does not take the properties."""
     try:
@@ -133,7 +118,7 @@ def client_config(settings: Settings, cluster: Cluster, kind: ClientKind, troubl
         "receive.message.max.bytes": 4 * MAX_MESSAGE_BYTES,
     }
     if not {"debug", "log_level"} & given.keys():
-        ours["logger"] = _SILENT
+        ours["logger"] = SILENT
     return {"error_cb": trouble} | ours | given
 
 

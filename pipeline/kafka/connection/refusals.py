@@ -53,6 +53,8 @@ def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL) -> str:
     refusal = _connection_refusal(name, text) or _missing_permission(name, asked)
     if refusal is not None:
         return f"{refusal} ({_BROKER.sub('', UNTRUSTED if UNTRUSTED in text else theirs).lstrip(': ')})"
+    if (wrong := _group_setting(name, text)) is not None:
+        return f"{wrong} ({theirs})"
     if name in _NOBODY:
         return (
             f"Kafka does not answer: {theirs}; check {variable_of('bootstrap_servers')} and security.protocol in "
@@ -88,6 +90,21 @@ def _connection_refusal(name: str, text: str) -> str | None:
         return f"{where} speaks no TLS: check security.protocol in {config} and the port"
     if name == "_SSL":
         return f"TLS with {where} fails: check the ssl. properties in {config}"
+    return None
+
+
+def _group_setting(name: str, text: str) -> str | None:
+    """What of the group's settings the brokers do not take."""
+    config = variable_of("kafka_config")
+    if name == "INVALID_SESSION_TIMEOUT":
+        return (
+            f"the brokers do not allow this session.timeout.ms in {config}: it must be from their "
+            "group.min.session.timeout.ms to their group.max.session.timeout.ms"
+        )
+    if "ConsumerGroupHeartbeat" in text and "API version not supported" in text:
+        return f"these brokers do not know group.protocol=consumer (Kafka 4.0 does): leave it out of {config}"
+    if "assignor or its version range is not supported" in text:
+        return f"the brokers do not know this group.remote.assignor: check it in {config}"
     return None
 
 

@@ -13,7 +13,16 @@ from pipeline.kafka import (
 )
 from pipeline.records import Record
 from scripts.waiting import wait_for
-from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, values
+from tests.support.kafkas import (
+    CONSUMER_PROTOCOL,
+    PARTITIONS,
+    SHORTEST_SESSION_MS,
+    Kafka,
+    Sent,
+    on_group_protocols,
+    on_kafka,
+    values,
+)
 
 
 class Member:
@@ -65,7 +74,7 @@ def until(what: str, condition: Callable[[], bool], *members: Member) -> None:
     wait_for(what, stepped)
 
 
-@on_kafka()
+@on_group_protocols()
 def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, join):
     kafka.send(*(Sent(b"%d" % number, partition=number % PARTITIONS) for number in range(40)))
     buffer = {0: 3, 1: 0, 2: 10, 3: 9}
@@ -87,7 +96,7 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
     until("the record", lambda: len(member.records) == 19, member)
 
 
-@on_kafka()
+@on_group_protocols()
 def test_a_second_member_takes_over_half_and_the_first_keeps_reading_the_rest(kafka, join):
     offsets = dict.fromkeys(range(PARTITIONS), 0)
     kafka.send(*(Sent(b"before", partition=partition) for partition in range(PARTITIONS)))
@@ -117,7 +126,21 @@ def test_a_member_that_died_gets_its_partitions_back_at_once_under_its_name(kafk
         until("the end of the dead one", lambda: False, dead)
 
 
-@on_kafka()
+@pytest.mark.parametrize("kafka", [CONSUMER_PROTOCOL], indirect=True)
+def test_where_the_brokers_assign_a_member_has_no_static_id_and_their_session(kafka, join):
+    assert kafka.view().session_ms() == SHORTEST_SESSION_MS
+    first = join("a")
+    until("its partitions", lambda: len(first.owned) == PARTITIONS, first)
+    # One of the same name is another member, and takes nothing away while the first one lives.
+    again = join("a")
+    until("an even share", lambda: len(first.owned) == len(again.owned) == PARTITIONS // 2, first, again)
+    again.reader.rejoin()
+    until("its return", lambda: len(again.revoked) == len(again.owned) == PARTITIONS // 2, first, again)
+    first.reader.close()
+    until("all of them", lambda: len(again.owned) == PARTITIONS, again)
+
+
+@on_group_protocols()
 @pytest.mark.parametrize("read_some", [GroupReader.read, GroupReader.read_partitions])
 def test_what_fails_on_assignment_is_raised_by_whatever_reads(kafka, join, read_some):
     def fail(partition: int) -> int:

@@ -73,6 +73,16 @@ def test_a_property_that_our_guarantees_depend_on_is_refused_by_name(name):
         ({"security.protocol": "SASL_SSL", "sasl.mechanisms": "PLAIN"}, "sasl.username and sasl.password"),
         ({"max.in.flight": 10}, "max.in.flight"),
         ({"error_cb": "print"}, "error_cb"),
+        # What only a member of the group, or only a sender of dead letters, stumbles over.
+        ({"max.poll.interval.ms": 5000}, "max.poll.interval.ms"),
+        ({"session.timeout.ms": 3000, "heartbeat.interval.ms": 3000}, "must be below session.timeout.ms (3000)"),
+        ({"heartbeat.interval.ms": 20000}, "must be below session.timeout.ms (10000)"),
+        ({"session.timeout.ms": "soon"}, "session.timeout.ms"),
+        ({"group.protocol": "consumer", "session.timeout.ms": 10000}, "session.timeout.ms"),
+        ({"group.protocol": "Consumer", "heartbeat.interval.ms": 500}, "heartbeat.interval.ms"),
+        ({"group.protocol": "share"}, "group.protocol"),
+        ({"linger.ms": 60000}, "linger.ms"),
+        ({"retries": 0}, "retries"),
     ],
 )
 def test_what_librdkafka_does_not_take_is_one_line(properties, word):
@@ -82,6 +92,19 @@ def test_what_librdkafka_does_not_take_is_one_line(properties, word):
     assert line.startswith("ORDERPULSE_KAFKA_CONFIG: ")
     assert word in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"group.protocol": "consumer"},
+        {"group.protocol": "CONSUMER", "group.remote.assignor": "range"},
+        {"group.protocol": "classic", "session.timeout.ms": "0x1770"},
+        {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
+    ],
+)
+def test_both_protocols_of_groups_can_be_had(properties):
+    check_kafka_config(settings_with(properties))
 
 
 def test_values_may_be_numbers_texts_and_truth_values():

@@ -55,6 +55,25 @@ def test_a_missing_acl_is_named(name, asked, words):
     assert not is_refusal(name, "Broker: Authorization failed")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("INVALID_SESSION_TIMEOUT", "JoinGroup failed: Broker: Invalid session timeout", "session.timeout.ms"),
+        ("_FATAL", "Fatal error: Broker: API version not supported: ConsumerGroupHeartbeat fatal error", "Kafka 4.0"),
+        (
+            "_FATAL",
+            "Fatal error: Broker: The assignor or its version range is not supported by the consumer group",
+            "check it in",
+        ),
+    ],
+)
+def test_what_the_brokers_do_not_take_of_the_group_s_settings_is_named(name, text, words):
+    said = in_words(name, text)
+    assert words in said
+    assert "ORDERPULSE_KAFKA_CONFIG" in said
+    assert said.endswith(f"({text})")
+
+
 def test_nobody_there_is_no_refusal():
     text = f"{BROKER}Connect to ipv4#10.0.0.1:9093 failed: Connection refused"
     assert not is_refusal("_TRANSPORT", text)
