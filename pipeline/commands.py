@@ -21,6 +21,7 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.orders.samples import ProduceRequest
+from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
@@ -248,7 +249,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
 
     With `--repair` the figures are made true first, and every change is printed.
     """
-    check_kafka_config(settings)
+    check_roles(settings)
     if options.repair:
         mended, left = repair(settings.database_file)
         for difference in mended:
@@ -290,11 +291,12 @@ def restore(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:
-    """Every setting with its value and where it came from."""
+    """Every setting with its value and where it came from; then what a role could not run with, if anything."""
     lines = describe(settings)
     width = max(len(line.variable) for line in lines)
     for line in lines:
         print(f"{line.variable:<{width}}  {line.value or '(empty)'}  [{line.source}]")
+    check_roles(settings)
     return 0
 
 

@@ -17,12 +17,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
+from pipeline.errors import OrderPulseError, SettingsError
 from pipeline.kafka import DemoBroker, check_kafka_config
 from pipeline.running.instances import first_free_instance, given_instance
 from pipeline.running.statusboard import StatusWriter
-from pipeline.settings import Settings
+from pipeline.settings import Settings, check_data_dir, variable_of
 
 if TYPE_CHECKING:
+    from pipeline.orders.handlers import Handler
     from pipeline.orders.serde import OrderCodec
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,26 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def check_roles(settings: Settings) -> None:
+    """Whether each role that `up` starts could begin with these settings; connects nowhere and makes nothing.
+
+    Raises SettingsError, or RulesFileError.
+    """
+    from pipeline.orders.rules_file import load_rules
+    from pipeline.watching.alerts import check_addresses
+    from pipeline.watching.metrics import check_metrics_address
+
+    check_data_dir(settings)
+    check_kafka_config(settings)
+    _codec(settings)
+    if "processor" in settings.roles:
+        _handler(settings)
+        load_rules(settings.rules_file)
+    if "worker" in settings.roles:
+        check_addresses(settings)
+        check_metrics_address(settings, wall_clock_ms())
+
+
 def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None:
     status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
     _collect_garbage_rarely()
@@ -80,13 +102,12 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
-    from pipeline.orders.handlers import load_handler
     from pipeline.orders.judge import Judge
     from pipeline.orders.rules_file import RulesFile
     from pipeline.processing.processor import run_processor
 
     _share_the_interpreter()
-    handler = load_handler(settings.handler, settings.demo)
+    handler = _handler(settings)
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)
@@ -106,6 +127,20 @@ def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
     serve_metrics(settings, wall_clock_ms)
     run_worker(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
+
+
+def _handler(settings: Settings) -> Handler:
+    from pipeline.orders.handlers import load_handler
+
+    try:
+        return load_handler(settings.handler, settings.demo)
+    except OrderPulseError:
+        raise
+    except Exception as error:  # a module of somebody else's
+        raise SettingsError(
+            f"{variable_of('handler')}: the module of {settings.handler} cannot be imported: it raises "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _codec(settings: Settings) -> OrderCodec:

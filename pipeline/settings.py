@@ -404,10 +404,27 @@ def prepare_data_dir(settings: Settings) -> None:
         # Without a name of our making: in containers that share the folder, every process has the id 1.
         tempfile.TemporaryFile(dir=settings.data_dir).close()
     except OSError as error:
-        raise SettingsError(
-            f"the data folder {settings.data_dir} cannot be written ({error.strerror}); "
-            f"set {variable_of('data_dir')} to a folder that can"
-        ) from error
+        problem = "it is a file" if settings.data_dir.is_file() else error.strerror or str(error)
+        raise SettingsError(_no_data_dir(settings, problem)) from error
+
+
+def check_data_dir(settings: Settings) -> None:
+    """Raises SettingsError where the data folder cannot be one; makes none."""
+    nearest = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    if not nearest.is_dir():
+        problem = f"{nearest} is a file"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        problem = f"{nearest} may not be written"
+    else:
+        return
+    raise SettingsError(_no_data_dir(settings, problem))
+
+
+def _no_data_dir(settings: Settings, problem: str) -> str:
+    return (
+        f"the data folder {settings.data_dir} cannot be written ({problem}); "
+        f"set {variable_of('data_dir')} to a folder that can"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -32,10 +34,32 @@ def serve_metrics(settings: Settings, clock: Clock) -> None:
     try:
         start_http_server(settings.metrics_port, settings.metrics_address, registry)
     except OSError as error:
-        raise SettingsError(
-            f"metrics cannot be served on {settings.metrics_address}:{settings.metrics_port} "
-            f"({variable_of('metrics_port')}): {error.strerror}"
-        ) from error
+        raise _not_served(settings, error) from error
+
+
+def check_metrics_address(settings: Settings, now_ms: int) -> None:
+    """Raises SettingsError where no worker could serve the metrics; a worker that runs may do so already."""
+    if not settings.metrics_port:
+        return
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.metrics_address, settings.metrics_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        workers = [role for role in read_roles(settings.data_dir) if role.role == "worker" and not role.silent(now_ms)]
+        if error.errno != errno.EADDRINUSE or not workers:
+            raise _not_served(settings, error) from error
+
+
+def _not_served(settings: Settings, error: OSError) -> SettingsError:
+    names = f"{variable_of('metrics_address')} and {variable_of('metrics_port')}"
+    return SettingsError(
+        f"metrics cannot be served on {settings.metrics_address}:{settings.metrics_port} ({error.strerror}); set "
+        f"{names} to an address of this machine and a port that is free"
+    )
 
 
 class PipelineMetrics(Collector):

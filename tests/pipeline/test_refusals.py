@@ -326,6 +326,7 @@ def test_a_property_that_cannot_be_is_one_line_and_exit_code_1_and_config_still_
         assert refused.returncode == 1
         assert refused.stderr == f'orderpulse: {CONFIG}: No such configuration property: "sasl.pasword"\n'
     shown = pipeline.command("config")
-    assert shown.returncode == 0
+    assert shown.returncode == 1
+    assert shown.stderr == refused.stderr
     assert "sasl.pasword" in shown.stdout
     assert "hunter2" not in shown.stdout
