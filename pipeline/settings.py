@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
+    kafka_token_callback: str = Field(
+        "", description="Function that gives tokens for SASL/OAUTHBEARER, `module:function`; see docs/connecting.md."
+    )
 
     # What is read and written
     roles: tuple[str, ...] = Field(
@@ -254,6 +257,11 @@ class Settings(BaseSettings):
                 f"{config} is {protocol}; write host:port and say there what is spoken"
             )
         return self
+
+    @field_validator("kafka_token_callback")
+    @classmethod
+    def _callback(cls, value: str) -> str:
+        return cls._module_and_function(value) if value else value
 
     @field_validator("handler")
     @classmethod

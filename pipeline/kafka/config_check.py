@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import SILENT, Trouble, client_config, new_client
 from pipeline.kafka.connection.membership import membership
+from pipeline.kafka.connection.tokens import asking_nobody
 from pipeline.kafka.reader import reader_config
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, sender_config
 from pipeline.settings import Settings
@@ -22,7 +23,7 @@ def check_kafka_config(settings: Settings) -> None:
     """Raises SettingsError for what librdkafka does not know or cannot use in some role's client; connects nowhere."""
     for make, config in _clients(settings):
         del config["bootstrap.servers"]
-        new_client(make, settings, config | {"logger": SILENT})
+        new_client(make, settings, asking_nobody(config) | {"logger": SILENT})
 
 
 def _clients(settings: Settings) -> Iterator[_Client]:

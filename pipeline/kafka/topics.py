@@ -19,6 +19,7 @@ from pipeline.kafka.connection.certificates import why_not_trusted
 from pipeline.kafka.connection.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, retry_until_known
 from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, session_ms
 from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
+from pipeline.kafka.connection.tokens import endpoint_trouble
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
@@ -91,18 +92,21 @@ class ClusterView:
 
     def _metadata(self, doing: str, *topic: str) -> Any:
         self._trouble.clear()
+        self._admin.poll(0)  # calls the token callback, where a new token is due
         for timeout_s in TRIES_S:
             try:
                 return self._admin.list_topics(*topic, timeout=timeout_s)
             except KafkaException as error:
                 failed = error
             self._admin.poll(0)  # hands the library's complaints to _trouble
-            if self._trouble.refusal:
+            if self._trouble.refusal or self._trouble.without_token:
                 break
         raise KafkaUnavailableError(self._explain(doing, failed)) from failed
 
     def _explain(self, doing: str, error: KafkaException) -> str:
         text = self._trouble.explain(doing, error)
+        if not self._trouble.last and (token := endpoint_trouble(self._settings)):
+            return f"{doing}: no token: {token}"
         if UNTRUSTED not in text:
             return text
         reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
@@ -110,6 +114,7 @@ class ClusterView:
 
     def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
         self._trouble.clear()
+        self._admin.poll(0)
         try:
             return retry_until_known(lambda: ask().result(ANSWER_S * 2), self._wait)
         except (KafkaException, TimeoutError) as error:

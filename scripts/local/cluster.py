@@ -133,11 +133,9 @@ class KafkaCluster(LocalService):
         if listener.endswith("SSL") and self.security.authority is not None:
             config["ssl.ca.location"] = str(self.security.authority.ca_file)
         if listener.startswith("SASL"):
-            config |= {
-                "sasl.mechanisms": mechanism,
-                "sasl.username": user,
-                "sasl.password": self.security.users[user],
-            }
+            config["sasl.mechanisms"] = mechanism
+            if mechanism != "OAUTHBEARER":
+                config |= {"sasl.username": user, "sasl.password": self.security.users[user]}
         if listener == "SSL" and user and self.security.authority is not None:
             pair = self.security.authority.client(user)
             config |= {"ssl.key.location": str(pair.key_file), "ssl.certificate.location": str(pair.certificate_file)}

@@ -10,7 +10,7 @@ from scripts.local.certificates import CertificateAuthority
 
 PLAINTEXT = "PLAINTEXT"
 CONTROLLER = "CONTROLLER"
-MECHANISMS = ("SCRAM-SHA-512", "PLAIN")
+MECHANISMS = ("SCRAM-SHA-512", "PLAIN", "OAUTHBEARER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,10 @@ class Security:
     """Listeners beside the plaintext one, and who may do what.
 
     `listeners` are of SSL, SASL_SSL and SASL_PLAINTEXT. `users` (name to password, without commas) may use
-    SCRAM-SHA-512 and PLAIN alike. With `client_certificates` the SSL listener demands one that `authority` has signed
-    (mutual TLS). With `acls` nobody may do anything without an ACL, except `super_users` and whoever comes by the
-    plaintext listener, which is the brokers' and the test's own.
+    SCRAM-SHA-512 and PLAIN alike; with OAUTHBEARER, whoever has a JSON Web Token is its subject, signed or not. With
+    `client_certificates` the SSL listener demands one that `authority` has signed (mutual TLS). With `acls` nobody may
+    do anything without an ACL, except `super_users` and whoever comes by the plaintext listener, which is the brokers'
+    and the test's own.
     """
 
     listeners: tuple[str, ...] = ()
@@ -132,6 +133,10 @@ def _sasl(security: Security) -> dict[str, str]:
             ),
             f"listener.name.{name}.plain.sasl.jaas.config": (
                 f"org.apache.kafka.common.security.plain.PlainLoginModule required{users};"
+            ),
+            f"listener.name.{name}.oauthbearer.sasl.jaas.config": (
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required "
+                'unsecuredLoginStringClaim_sub="nobody";'
             ),
         }
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 
@@ -19,7 +18,8 @@ from tests.unit.project.test_docs import code_blocks
 TEXT = (PROJECT_DIR / "docs" / "connecting.md").read_text()
 ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
 ALL_ROLES, WORKBENCH, _ = (block for block in code_blocks(TEXT) if "kafka-acls.sh" in block)
-CONFIGS = re.findall(r"ORDERPULSE_KAFKA_CONFIG='(.*)'", TEXT)
+WAYS = [block for block in code_blocks(TEXT) if "export ORDERPULSE_KAFKA_CONFIG=" in block]
+[CALLBACK] = [block for block in code_blocks(TEXT) if "def token(" in block]
 
 
 def add_acls(kafka: SecuredKafka, block: str, names: Mapping[str, str]) -> None:
@@ -65,8 +65,15 @@ def test_the_acls_for_the_workbench_alone_are_enough(secured_kafka, pipeline_wit
     assert "WARNING" not in pipeline.log()
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_each_config_in_the_docs_is_one_that_librdkafka_takes(config, tmp_path):
+def exported(block: str) -> dict[str, str]:
+    """The variables of a block, as a shell reads them."""
+    words = [shlex.split(line) for line in block.splitlines()]
+    assert all(command == "export" for command, _ in words)
+    return dict(setting.split("=", 1) for _, setting in words)
+
+
+@pytest.mark.parametrize("block", WAYS)
+def test_each_way_to_connect_in_the_docs_is_one_that_librdkafka_takes(block, tmp_path, monkeypatch):
     authority = CertificateAuthority(tmp_path)
     pair = authority.client("orderpulse")
     files = {
@@ -74,10 +81,21 @@ def test_each_config_in_the_docs_is_one_that_librdkafka_takes(config, tmp_path):
         "/etc/kafka/client.pem": pair.certificate_file,
         "/etc/kafka/client.key": pair.key_file,
     }
-    properties = {name: str(files.get(value, value)) for name, value in json.loads(config).items()}
-    check_kafka_config(load_settings(bootstrap_servers="broker1:9092", kafka_config=properties))
+    # AWS's package is a team's own: here it only has to be importable.
+    (tmp_path / "aws_msk_iam_sasl_signer.py").write_text("class MSKAuthTokenProvider: pass\n")
+    (tmp_path / "msk_token.py").write_text(CALLBACK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    variables = exported(block)
+    properties = json.loads(variables["ORDERPULSE_KAFKA_CONFIG"])
+    properties = {name: str(files.get(value, value)) for name, value in properties.items()}
+    for name, value in (variables | {"ORDERPULSE_KAFKA_CONFIG": json.dumps(properties)}).items():
+        monkeypatch.setenv(name, value)
+    check_kafka_config(load_settings())
 
 
 def test_there_is_a_block_for_each_way_to_connect():
-    protocols = [(given["security.protocol"], given.get("sasl.mechanisms")) for given in map(json.loads, CONFIGS)]
-    assert protocols == [("SSL", None), ("SSL", None), ("SASL_SSL", "SCRAM-SHA-512"), ("SASL_SSL", "PLAIN")]
+    given = [json.loads(exported(block)["ORDERPULSE_KAFKA_CONFIG"]) for block in WAYS]
+    protocols = [(config["security.protocol"], config.get("sasl.mechanisms")) for config in given]
+    by_token = [("SASL_SSL", "OAUTHBEARER")] * 2
+    by_password = [("SASL_SSL", "SCRAM-SHA-512"), ("SASL_SSL", "PLAIN")]
+    assert protocols == [("SSL", None), ("SSL", None), *by_password, *by_token]

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.kafka.connection.tokens import with_authorities
+
 log = logging.getLogger(__name__)
 
 ANSWER_S = 2.0
@@ -20,6 +22,7 @@ def why_not_trusted(address: str, properties: Mapping[str, Any]) -> str:
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
+    properties = with_authorities(properties)
     authority = properties.get("ssl.ca.location"), properties.get("ssl.ca.pem")
     try:
         context = ssl.create_default_context(cafile=authority[0], cadata=authority[1])

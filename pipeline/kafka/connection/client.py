@@ -13,7 +13,17 @@ from pipeline.clock import Wait
 from pipeline.errors import KafkaUnavailableError, SettingsError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.properties import ClientKind, properties_for
-from pipeline.kafka.connection.refusals import NOTHING_SPECIAL, Asked, broker_in, in_words, is_refusal
+from pipeline.kafka.connection.refusals import (
+    CALLBACK_RAISED,
+    CALLBACK_REFUSED,
+    NO_TOKEN,
+    NOTHING_SPECIAL,
+    Asked,
+    broker_in,
+    in_words,
+    is_refusal,
+)
+from pipeline.kafka.connection.tokens import TokenCallback, token_source, with_authorities
 from pipeline.settings import Settings, variable_of, without_secrets
 from pipeline.version import VERSION
 
@@ -53,6 +63,12 @@ class Trouble:
         """The first time that a broker turned us away, if any did; brokers that do not answer are no refusal."""
         self.refused_by = ""
         """The address of that broker."""
+        self.without_token = False
+        """Whether no token came when the client wanted one; it may have one still."""
+        self.token_source = ""
+        """Where the client's tokens come from; empty if it has none."""
+        self.settings: Settings | None = None
+        """Those of the client, once it has some: what they hold of secrets is kept out of texts."""
 
     def __call__(self, error: KafkaError) -> None:
         log.debug("librdkafka: %s", error.str())
@@ -61,7 +77,11 @@ class Trouble:
             no_broker = f"no connection to {self._cluster.bootstrap_servers}"
             self.last = self.last or in_words(error.name(), no_broker)
             return
-        self.last = words_of(error)
+        self.without_token = self.without_token or NO_TOKEN in error.str()
+        if CALLBACK_RAISED in error.str() and self.last:
+            return  # the callback has said why
+        said = without_secrets(self.settings, error.str()) if self.settings else error.str()
+        self.last = in_words(error.name(), said, token_source=self.token_source)
         if is_refusal(error.name(), error.str()) and not self.refusal:
             self.refusal, self.refused_by = self.last, broker_in(error.str())
 
@@ -72,9 +92,14 @@ class Trouble:
             if brokers and all(broker["state"] in _AT_WORK for broker in brokers):
                 self.clear()
 
+    def no_token(self, why: str) -> None:
+        """Takes note that the token callback gave none; the client goes on with the one it has."""
+        self.last = why
+
     def clear(self) -> None:
         """All is well again."""
         self.last = self.refusal = ""
+        self.without_token = False
 
     def explain(self, doing: str, error: Exception | None, asked: Asked = NOTHING_SPECIAL) -> str:
         """Why `doing` something failed: the refusal if there was one, else what is known of the error."""
@@ -93,18 +118,29 @@ def _vague(error: KafkaError) -> bool:
 
 
 def new_client(make: Callable[[dict[str, Any]], Any], settings: Settings, config: dict[str, Any]) -> Any:
-    """A client of the library. Raises SettingsError when it does not take the properties."""
+    """A client of the library.
+
+    Raises SettingsError when it does not take the properties, KafkaUnavailableError when the token callback fails.
+    """
+    if isinstance(callback := config.get("oauth_cb"), TokenCallback):
+        callback.prepare(config.get("sasl.oauthbearer.config"))
     try:
         return make(config)
     except (KafkaException, TypeError, ValueError) as error:
         text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        if CALLBACK_REFUSED in text:
+            raise KafkaUnavailableError(
+                f"no token from {token_source(settings)} ({variable_of('kafka_token_callback')}): the client library "
+                f"does not take what it returned; it may have expired already ({text})"
+            ) from error
         line = " ".join(without_secrets(settings, text).split())
         raise SettingsError(f"{variable_of('kafka_config')}: {line}") from error
 
 
 def client_config(settings: Settings, cluster: Cluster, kind: ClientKind, trouble: Trouble) -> dict[str, Any]:
     """The properties of a client: ours, and over them those of the settings."""
-    given = properties_for(settings, kind)
+    given = with_authorities(properties_for(settings, kind))
+    trouble.settings, trouble.token_source = settings, token_source(settings)
     ours: dict[str, Any] = {
         "bootstrap.servers": cluster.bootstrap_servers,
         "client.id": f"{settings.group_id}-{kind}",
@@ -119,6 +155,8 @@ def client_config(settings: Settings, cluster: Cluster, kind: ClientKind, troubl
     }
     if not {"debug", "log_level"} & given.keys():
         ours["logger"] = SILENT
+    if settings.kafka_token_callback:
+        ours["oauth_cb"] = TokenCallback(settings.kafka_token_callback, trouble.no_token)
     return {"error_cb": trouble} | ours | given
 
 

@@ -16,6 +16,11 @@ _CLIENT_CERTIFICATE = re.compile(r"alert (bad certificate|certificate required|u
 _NO_TLS_THERE = re.compile(r"PLAINTEXT broker listener|SSL connection closed by peer|wrong version number")
 UNTRUSTED = "certificate verify failed"
 """All that is kept of librdkafka's text for it, which has two wordings that take turns."""
+NO_TOKEN = "Failed to acquire SASL OAUTHBEARER token"
+CALLBACK_RAISED = "OAuth callback raised exception"
+CALLBACK_REFUSED = "OAuth token not set"
+"""What confluent-kafka says when it is given a token that librdkafka does not take."""
+_AUTHENTICATION = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
 _NOBODY = frozenset({"_TRANSPORT", "_RESOLVE", "_ALL_BROKERS_DOWN", "_TIMED_OUT"})
 
 
@@ -39,7 +44,7 @@ def is_refusal(name: str, text: str) -> bool:
 
     `name` is that of librdkafka's error code, such as `_AUTHENTICATION`, `text` its message.
     """
-    return _connection_refusal(name, text) is not None
+    return NO_TOKEN not in text and _connection_refusal(name, text) is not None
 
 
 def is_forbidden(name: str) -> bool:
@@ -47,10 +52,15 @@ def is_forbidden(name: str) -> bool:
     return name.endswith("AUTHORIZATION_FAILED")
 
 
-def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL) -> str:
+def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL, token_source: str = "") -> str:
     """One line: what failed, where, what to check, and librdkafka's text in brackets."""
     theirs = " ".join(_TIMING.sub("", text).split())
-    refusal = _connection_refusal(name, text) or _missing_permission(name, asked)
+    if NO_TOKEN in text:
+        where = token_source or "the token endpoint"
+        said = theirs.partition(NO_TOKEN)[2].lstrip(": ")
+        check = f"check sasl.oauthbearer.* and https.ca.* in {variable_of('kafka_config')}"
+        return f"no token from {where}: {check} ({said})"
+    refusal = _connection_refusal(name, text, token_source) or _missing_permission(name, asked)
     if refusal is not None:
         return f"{refusal} ({_BROKER.sub('', UNTRUSTED if UNTRUSTED in text else theirs).lstrip(': ')})"
     if (wrong := _group_setting(name, text)) is not None:
@@ -69,12 +79,17 @@ def broker_in(text: str) -> str:
     return found["address"] if found else ""
 
 
-def _connection_refusal(name: str, text: str) -> str | None:
+def _connection_refusal(name: str, text: str, token_source: str = "") -> str | None:
     where = broker_in(text) or "a broker"
     config = variable_of("kafka_config")
-    if name in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
+    if name in _AUTHENTICATION:
         if "handshake failed" in text:
             return f"{where} does not take this SASL mechanism: check sasl.mechanisms and security.protocol in {config}"
+        if token_source:
+            return (
+                f"{where} refuses the token from {token_source}: check that the brokers trust its issuer, and its "
+                f"audience, scope and principal"
+            )
         return f"{where} refuses the account: check sasl.username, sasl.password and sasl.mechanisms in {config}"
     if UNTRUSTED in text:
         return (
