@@ -34,6 +34,8 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 STATISTICS_MS = 2000
+OURS = "orderpulse"
+"""The metadata of each offset that we commit: one without it was committed by something else."""
 QUEUE_FULL_MS = 20
 
 
@@ -156,7 +158,9 @@ class Reader:
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""
         if next_offsets:
-            offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
+            offsets = [
+                TopicPartition(topic, partition, offset, OURS) for (topic, partition), offset in next_offsets.items()
+            ]
             try:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
             except KafkaException as error:
@@ -205,6 +209,8 @@ class GroupReader(Reader):
         self._revoked = revoked
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
+        self.foreign_offsets: dict[int, int] = {}
+        """By partition that was assigned last: the group's committed offset, where something else committed it."""
         self._subscribe()
 
     def rejoin(self) -> None:
@@ -248,6 +254,7 @@ class GroupReader(Reader):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
+            self.foreign_offsets = self._look_for_foreign_offsets(consumer, partitions)
             offsets = [
                 TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in partitions
             ]
@@ -255,6 +262,14 @@ class GroupReader(Reader):
             self._failed = error
             return
         consumer.incremental_assign(offsets)
+
+    def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
+        try:
+            committed = consumer.committed(partitions, timeout=ANSWER_S)
+        except KafkaException as error:
+            log.debug("committed offsets not known: %s", error)  # nothing here depends on them
+            return {}
+        return {each.partition: each.offset for each in committed if each.offset >= 0 and each.metadata != OURS}
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for each in partitions:

@@ -193,7 +193,19 @@ class _Flow(Consumer[GroupReader]):
             partition.parked.add(parked.record_id, parked.key, min(parked.due_at_ms or 0, latest_ms))
         self._partitions[partition_id] = partition
         self._outbox.recount()
+        self._note_foreign_offset(reader, partition)
         return assignment.next_offset
+
+    def _note_foreign_offset(self, reader: GroupReader, partition: Partition) -> None:
+        offset = reader.foreign_offsets.get(partition.partition_id, partition.next_offset)
+        if offset != partition.next_offset:
+            message = (
+                f"offset {offset} of {self._identity.topic}[{partition.partition_id}] was committed in Kafka's group "
+                f"{self._settings.group_id} by something else, and has no effect: OrderPulse reads on from its buffer, "
+                f"at {partition.next_offset}; see docs/connecting.md"
+            )
+            log.warning("%s", message)
+            self._buffer.watch.event("processor", "warning", message, self._clock())
 
     def revoked(self, partition_id: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""

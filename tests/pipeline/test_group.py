@@ -321,3 +321,34 @@ def test_a_running_group_may_go_over_to_the_other_protocol(group, pipeline_with)
     start_processors(group, 0)
     wait_until_shared(group, {0})
     assert group.command("check").returncode == 0
+
+
+def test_offsets_that_kafka_s_own_tool_resets_have_no_effect_and_that_is_said(group, apache_kafka):
+    topic, name = group.settings.orders_topic, group.settings.group_id
+    leaving = group.start("processor", "--instance", "0")
+    wait_until_shared(group, {0})
+    with OrderWriter(group, 500) as writer, group.reader() as reader:
+        wait_for("a flow", lambda: reader.totals().orders > 500)
+    with group.reader() as reader:
+        wait_for("every order", lambda: reader.totals().orders >= writer.account.orders)
+    leaving.terminate()
+    assert leaving.wait(10) == 0
+    assert "has no effect" not in group.log("processor")
+
+    def reset() -> bool:
+        said = apache_kafka.tool(
+            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+            *("--group", name, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"),
+        )
+        return "Error" not in said  # the tool wants an empty group: the session has to end
+
+    wait_for("the end of the session", reset)
+    start_processors(group, 0)
+    wait_until_shared(group, {0})
+    said = [line for line in group.log("processor").splitlines() if "has no effect" in line]
+    assert len(said) == PARTITIONS
+    assert f"offset 0 of {topic}[" in said[0]
+    with group.reader() as reader:
+        events = [message for message in reader.events(100).column("message") if "has no effect" in message]
+    assert len(events) == PARTITIONS
+    assert_all_is_there_once(group, writer)

@@ -44,6 +44,7 @@ class ReaderByHand:
     fetched: list[Fetched] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
+    foreign_offsets: dict[int, int] = field(default_factory=dict)
 
     def give(self, records: Iterable[Incoming]) -> None:
         """What is to be read next."""
