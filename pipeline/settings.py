@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     )
     kafka_config: dict[str, Any] = Field(
         default_factory=dict,
+        repr=False,
         description="JSON object of librdkafka properties (TLS, SASL, tuning) for every client.",
     )
     kafka_token_callback: str = Field(
@@ -153,7 +154,7 @@ class Settings(BaseSettings):
         30, ge=1, le=10**9, description="Seconds that a role may wait, fail or be held up before that raises an alert."
     )
     alert_urls: tuple[str, ...] = Field(
-        (), description="Where alerts go: Apprise addresses, with commas between or a JSON array."
+        (), repr=False, description="Where alerts go: Apprise URLs, with commas between or a JSON array."
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's Prometheus metrics; 0: off.")
     metrics_address: str = Field("127.0.0.1", description="Address that the metrics are served on.")
@@ -227,17 +228,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _orders_are_no_dead_letters(self) -> Self:
-        if self.orders_topic in self.dlq_topics:
+        patterns = self.dlq_topics if self.sends_orders else ()
+        taken_in = [topic for topic in patterns if topic.startswith("^") and re.search(topic, self.orders_topic)]
+        if taken_in or self.orders_topic in self.dlq_topics:
             raise ValueError(
-                f"{variable_of('dlq_topics')}: {self.orders_topic} is the topic of the orders too "
-                f"({variable_of('orders_topic')}); name another one"
+                f"{variable_of('dlq_topics')}: {taken_in[0] if taken_in else self.orders_topic} takes in "
+                f"{self.orders_topic}, the topic of the orders ({variable_of('orders_topic')}); name another one"
             )
-        for topic in self.dlq_topics:
-            if topic.startswith("^") and self.sends_orders and re.search(topic, self.orders_topic):
-                raise ValueError(
-                    f"{variable_of('dlq_topics')}: the pattern {topic} takes in {self.orders_topic}, the topic of the "
-                    f"orders ({variable_of('orders_topic')}); make it narrower"
-                )
         return self
 
     @model_validator(mode="after")
@@ -258,12 +255,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("kafka_token_callback")
-    @classmethod
-    def _callback(cls, value: str) -> str:
-        return cls._module_and_function(value) if value else value
-
-    @field_validator("handler")
+    @field_validator("handler", "kafka_token_callback")
     @classmethod
     def _module_and_function(cls, value: str) -> str:
         if value and not re.fullmatch(r"[\w.]+:\w+", value):
@@ -310,9 +302,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{value}: {error}") from error
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Settings are printed as `config` shows them."""
-        for name in type(self).model_fields:
-            yield name, masked(getattr(self, name))
+        """Settings are printed as `config` shows them, without those that are secret."""
+        for name, field in type(self).model_fields.items():
+            if field.repr:
+                yield name, masked_setting(name, getattr(self, name))
 
     @property
     def demo(self) -> bool:

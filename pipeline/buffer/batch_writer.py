@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import get_ident
 
-from pipeline.buffer.contract import Buffer, DeadLetterStore, FlowStore
+from pipeline.buffer.contract import Buffer, DeadLetterStore, FlowStore, WatchStore
 from pipeline.clock import Clock
 
 BIG_RECORDS = 500
@@ -58,6 +58,12 @@ class BatchWriter:
         """The dead letters, once no batch is being written. To be used at once, not to be kept."""
         self.wait()
         return self._buffer.dead_letters
+
+    @property
+    def watch(self) -> WatchStore:
+        """Alerts and events, once no batch is being written. To be used at once, not to be kept."""
+        self.wait()
+        return self._buffer.watch
 
     def check_file(self) -> None:
         """See Buffer."""

@@ -205,7 +205,7 @@ class _Flow(Consumer[GroupReader]):
                 f"at {partition.next_offset}; see docs/connecting.md"
             )
             log.warning("%s", message)
-            self._buffer.watch.event("processor", "warning", message, self._clock())
+            self._writer.watch.event("processor", "warning", message, self._clock())
 
     def revoked(self, partition_id: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""

@@ -14,7 +14,7 @@ from pipeline.errors import KafkaUnavailableError, SettingsError
 from pipeline.kafka import ClusterView, Sender, check_kafka_config, find_cluster, records_since
 from pipeline.kafka.connection import tokens
 from pipeline.settings import Settings, load_settings
-from tests.support.running_pipeline import wait_for
+from scripts.waiting import wait_for
 from tests.support.secured_kafka import MANAGER, SecuredKafka
 from tests.support.token_endpoint import SECRET, TokenEndpoint, token_part, unsigned_token
 
@@ -149,7 +149,7 @@ def test_an_endpoint_over_https_may_be_of_an_authority_of_this_machine(secured_k
 
 
 def test_without_a_bundle_of_the_machine_certifi_s_authorities_are_trusted(monkeypatch):
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
     monkeypatch.setattr(tokens, "_BUNDLES", ())
     assert tokens.with_authorities({"security.protocol": "SSL"})["ssl.ca.location"].endswith("cacert.pem")
     check_kafka_config(load_settings(bootstrap_servers="a:1", kafka_config={"security.protocol": "SSL"}))

@@ -85,7 +85,7 @@ def test_an_address_for_metrics_that_is_none_of_ours_or_in_use_is_named(tmp_path
         check_roles(load_settings(**here, roles="collector"))
         # While a worker runs, it is the worker who uses it.
         status = StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-        status.say("running")
+        status.report("running")
         check_roles(load_settings(**here))
         status.close()
     for address in ("192.0.2.1", "no.such.host.invalid"):

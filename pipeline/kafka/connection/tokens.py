@@ -10,7 +10,6 @@ import http.client
 import importlib
 import logging
 import math
-import os
 import queue
 import re
 import ssl
@@ -102,7 +101,8 @@ def asking_nobody(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def trusted_authorities() -> str:
     """The file of the authorities that this machine trusts, or those that certifi brings where it has none."""
-    candidates = (os.environ.get("SSL_CERT_FILE", ""), *_BUNDLES)
+    # OpenSSL knows the variable SSL_CERT_FILE.
+    candidates = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
     return next((path for path in candidates if path and Path(path).is_file()), certifi.where())
 
 

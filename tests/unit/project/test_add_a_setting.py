@@ -19,7 +19,8 @@ CODE = {
     )
 }
 READS_THE_ENVIRONMENT_TOO = {
-    "crash_points.py": "a test's folder, which is no setting: no installation ever asks for it"
+    "environment.py": "where settings.py has it read",
+    "crash_points.py": "a test's folder, which is no setting: no installation ever asks for it",
 }
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
 
