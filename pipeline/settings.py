@@ -302,10 +302,9 @@ class Settings(BaseSettings):
             raise ValueError(f"{value}: {error}") from error
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Settings are printed as `config` shows them, without those that are secret."""
-        for name, field in type(self).model_fields.items():
-            if field.repr:
-                yield name, masked_setting(name, getattr(self, name))
+        """As `config` shows them, without those that are secret."""
+        shown = (name for name, field in type(self).model_fields.items() if field.repr)
+        return ((name, masked_setting(name, getattr(self, name))) for name in shown)
 
     @property
     def demo(self) -> bool:
