@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=&-])")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_MADE_OF_TEXT = re.compile(r"(?<=.)(?=[:@])|(?<=[<>~=-])(?=[<>~=-])|(?<=ww)(?=w\.)", re.IGNORECASE)
+_SPACE = re.compile(r"\s")
+_NOTHING = ":color[]"
 
 
 def money(cents: float | None) -> str:
@@ -67,8 +70,14 @@ def size(count_bytes: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Text for Markdown that is shown as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
+    """Text of outside origin for Markdown: shown as it stands, whatever it holds, as one line.
+
+    All punctuation is escaped. That does not help where Streamlit looks for something in the text that is left when
+    Markdown was read: addresses, e-mail addresses, arrows, `:icon:` names. An empty piece of Markdown between their
+    letters keeps these apart, and is not seen.
+    """
+    pieces = _MADE_OF_TEXT.split(_SPACE.sub(" ", text).strip())
+    return _NOTHING.join(_PUNCTUATION.sub(r"\\\1", piece) for piece in pieces)
 
 
 def position_text(topic: str | None, partition: int | None, offset: int | None) -> str | None:
