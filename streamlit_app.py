@@ -13,7 +13,7 @@ from dashboard.shared.disk_files import disk_files_route
 def run() -> None:
     """One run of the page that somebody looks at."""
     if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
-        st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
+        st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version_info.major}.{sys.version_info.minor}")
         st.stop()
 
     from dashboard.shared.autostart import keep_pipeline_running

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.shared.formats import plain
+
 Facts = list[tuple[str, str]]
 _WIDTH = 150
 
@@ -13,5 +15,5 @@ def draw_facts(facts: Facts) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, value in facts:
             with st.container(width=_WIDTH, gap=None):
-                st.caption(name)
+                st.caption(plain(name))
                 st.text(value)

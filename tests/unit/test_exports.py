@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import random
 import json
+import random
 import resource
 import subprocess
 import sys
