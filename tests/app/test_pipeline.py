@@ -75,7 +75,9 @@ def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, 
     say("worker", "failing", "the buffer is damaged")
     say("processor", "running", figures=PROCESSOR, ago_ms=60_000)
     app = open_app(PAGE)
-    assert [each.value for each in app.warning] == [f"**{plain('collector-0')}** waits: {plain('broker [1] refuses *us*')}"]
+    assert [each.value for each in app.warning] == [
+        f"**{plain('collector-0')}** waits: {plain('broker [1] refuses *us*')}"
+    ]
     assert {each.value for each in app.error} == {
         f"**{plain('worker-0')}** fails: the buffer is damaged",
         f"**{plain('processor-0')}** is silent, its last word was 1 min ago.",
@@ -143,5 +145,7 @@ def test_where_schemas_come_from_is_told(open_app: OpenApp, database_file: Path)
 def test_the_registry_is_named_without_its_password(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE, schema_registry_url="https://reader:pa55@registry:8081")
-    assert any(f"schemas from registry {plain('https://********@registry:8081')}" in each.value for each in app.markdown)
+    assert any(
+        f"schemas from registry {plain('https://********@registry:8081')}" in each.value for each in app.markdown
+    )
     assert not any("pa55" in each.value for each in app.markdown)
