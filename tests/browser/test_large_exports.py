@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import App, StartApp, idle, open_page, wait_until
+from scripts.waiting import wait_for
+from tests.browser.conftest import App, StartApp, idle, open_page
 from tests.support.letters import add_letters
 
 pytestmark = pytest.mark.browser
@@ -93,7 +94,7 @@ def test_six_hundred_megabytes_in_two_tabs_take_little_memory(browser: Browser, 
     # One closes the popover, the other one its tab.
     tabs[0].keyboard.press("Escape")
     contexts[1].close()
-    wait_until("the end of both files", lambda: not unnamed_files(running))
+    wait_for("the end of both files", lambda: not unnamed_files(running))
     contexts[0].close()
 
 
@@ -116,7 +117,7 @@ def test_a_page_that_is_left_frees_its_file(page: Page, app: StartApp) -> None:
     assert len(unnamed_files(running)) == 1
     page.keyboard.press("Escape")
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Alerts").click()
-    wait_until("the end of the file", lambda: not unnamed_files(running))
+    wait_for("the end of the file", lambda: not unnamed_files(running))
 
 
 def test_a_file_is_cut_at_its_limit_and_says_so(page: Page, app: StartApp) -> None:
