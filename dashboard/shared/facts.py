@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.shared.formats import plain
+from dashboard.shared.formats import beginning, plain
 
 Facts = list[tuple[str, str]]
+VALUE_LETTERS = 300
 _WIDTH = 150
 
 
@@ -16,4 +17,4 @@ def draw_facts(facts: Facts) -> None:
         for name, value in facts:
             with st.container(width=_WIDTH, gap=None):
                 st.caption(plain(name))
-                st.text(value)
+                st.text(beginning(value, VALUE_LETTERS))

@@ -53,8 +53,8 @@ def outside_text(port: int) -> str:
     there = f"http://127.0.0.1:{port}"
     return (
         f"{FIRST_WORD} _emmark_ ![picture]({there}/a.png) [linkmark]({there}/b) {there}/c www.mark.example "
-        f'mail@mark.example <b>tagmark</b> <img src="{there}/d.png"> $mathmark$ :red[colormark] :material/home: :smile: '
-        f"`codemark` -> &lt; {LAST_WORD}"
+        f'mail@mark.example <b>tagmark</b> <img src="{there}/d.png"> $mathmark$ :red[colormark] :material/home: '
+        f":smile: `codemark` -> &lt; {LAST_WORD}"
     )
 
 
@@ -78,9 +78,9 @@ def put_into_every_field(database_file: Path, text: str) -> set[str]:
 
 FOUND_IN_PAGE = """
 ([port, first, last]) => {
+    const address = each => (each.getAttribute('href') || '') + (each.getAttribute('src') || '');
     const made = [...document.querySelectorAll('[href], [src]')]
-        .filter(each => /:PORT|mark\\.example/.test((each.getAttribute('href') || '') + (each.getAttribute('src') || ''))
-                     || (each.getAttribute('href') || '').startsWith('mailto:'));
+        .filter(each => /:PORT|mark\\.example|^mailto:/.test(address(each)));
     const inside = 'strong, em, b, i, del, a, h2, h3, h4, li, code, .katex, [class*=stMarkdownColored], [role=img]';
     for (const each of document.querySelectorAll(inside)) {
         const text = each.textContent;
