@@ -93,11 +93,11 @@ def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, fo
     # Instead of the button of before: nobody presses one whose file is about to go.
     container.caption("Writing the file…")
     folder = settings().data_dir
-    # The pipeline writes to the same disk, and stops where it is full.
-    most_bytes = min(settings().export_max_mb * 10**6, shutil.disk_usage(folder).free // 2)
     try:
         file = DiskFile(folder, _file_name(entity, format_.suffix), format_.mime)
         with _WRITING:
+            # The pipeline writes to the same disk, and stops where it is full.
+            most_bytes = min(settings().export_max_mb * 10**6, shutil.disk_usage(folder).free // 4)
             written = export_all(
                 settings().database_file,
                 entity,
