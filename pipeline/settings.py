@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     refresh_ms: int = Field(1000, ge=0, description="Time between two refreshes of the pages; 0 stops them.")
     export_max_rows: int = Field(1_000_000, ge=1, description="Rows a page's export holds at most; the CLI has no cap.")
     export_max_mb: int = Field(
-        1000, ge=1, le=10**6, description="Megabytes a page's export holds at most, and a quarter of what its disk has free."
+        1000, ge=1, le=10**6, description="Megabytes a page's export holds, and a quarter of its free disk, at most."
     )
 
     # Watching

@@ -163,5 +163,5 @@ def say(folder: Path, text: str) -> None:
     partitions = {text: {"next_offset": 1, "lag": 1}}
     for role, state in (("processor", "failing"), ("collector", "waiting"), ("worker", "running")):
         writer = StatusWriter(folder, role, 0, wall_clock_ms)
-        writer.say(state, text, figures | {"partitions": partitions})  # type: ignore[arg-type]
+        writer.report(state, text, figures | {"partitions": partitions})  # type: ignore[arg-type]
         writer.close()
