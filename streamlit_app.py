@@ -1,4 +1,5 @@
-"""The app's entry: who may enter, what is in the sidebar, which pages there are."""
+"""The app's entry. The server imports it once and serves `app`; every run of a page executes it as `__main__`: who may
+enter, what is in the sidebar, which pages there are."""
 
 from __future__ import annotations
 
@@ -6,46 +7,57 @@ import sys
 
 import streamlit as st
 
-if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
-    st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
-    st.stop()
+from dashboard.shared.disk_files import disk_files_route
 
-from dashboard.shared.autostart import keep_pipeline_running
-from dashboard.shared.configuration import ICON, settings
-from dashboard.shared.formats import plain
-from pipeline.errors import SettingsError
-from pipeline.settings import prepare_data_dir
-from pipeline.version import VERSION
 
-st.set_page_config(
-    page_title="OrderPulse",
-    page_icon=str(ICON),
-    layout="wide",
-    menu_items={"About": f"OrderPulse {VERSION}: live order analytics and a dead-letter workbench for Kafka."},
-)
-try:
-    prepare_data_dir(settings())
-    keep_pipeline_running()
-except SettingsError as error:
-    print(f"orderpulse: {error}", file=sys.stderr)  # noqa: T201 - who started the app looks at the console
-    st.error(plain(str(error)), icon=":material/error:")
-    st.stop()
+def run() -> None:
+    """One run of the page that somebody looks at."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one must be told
+        st.error(f"OrderPulse needs Python 3.11 or newer, this is {sys.version_info.major}.{sys.version_info.minor}")
+        st.stop()
 
-# The pipeline is starting meanwhile.
-from dashboard.shared.shell import end_page, enter, go_on_to_wanted_page  # noqa: E402
-from dashboard.shared.sidebar import sidebar  # noqa: E402
+    from dashboard.shared.autostart import keep_pipeline_running
+    from dashboard.shared.configuration import ICON, settings
+    from dashboard.shared.formats import plain
+    from pipeline.errors import SettingsError
+    from pipeline.settings import prepare_data_dir
+    from pipeline.version import VERSION
 
-enter()
-pages = [
-    st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
-    st.Page("pages/orders.py", title="Orders", icon=":material/receipt_long:"),
-    st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
-    st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
-    st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
-    st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
-]
-page = st.navigation(pages)
-go_on_to_wanted_page(pages)
-sidebar()
-page.run()
-end_page()
+    st.set_page_config(
+        page_title="OrderPulse",
+        page_icon=str(ICON),
+        layout="wide",
+        menu_items={"About": f"OrderPulse {VERSION}: live order analytics and a dead-letter workbench for Kafka."},
+    )
+    try:
+        prepare_data_dir(settings())
+        keep_pipeline_running()
+    except SettingsError as error:
+        print(f"orderpulse: {error}", file=sys.stderr)  # noqa: T201 - who started the app looks at the console
+        st.error(plain(str(error)), icon=":material/error:")
+        st.stop()
+
+    # The pipeline is starting meanwhile.
+    from dashboard.shared.shell import end_page, enter, go_on_to_wanted_page
+    from dashboard.shared.sidebar import sidebar
+
+    enter()
+    pages = [
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+        st.Page("pages/orders.py", title="Orders", icon=":material/receipt_long:"),
+        st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
+        st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
+        st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
+        st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
+    ]
+    page = st.navigation(pages)
+    go_on_to_wanted_page(pages)
+    sidebar()
+    page.run()
+    end_page()
+
+
+if __name__ == "__main__":
+    run()
+else:
+    app = st.App(__file__, routes=[disk_files_route(st.get_option("server.baseUrlPath"))])

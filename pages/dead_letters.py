@@ -18,8 +18,8 @@ from dashboard.shared.shell import begin_page
 begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()
 with whole_page():
-    if reason := refusal():
-        st.info(reason, icon=":material/lock:")
+    if refused := refusal():
+        st.info(refused, icon=":material/lock:")
     groups = reader().groups()
     if groups.rows:
         groups_card(groups)

@@ -13,8 +13,8 @@ from dashboard.shared.shell import begin_page
 begin_page("Jobs", ":material/checklist:")
 show_notice()
 with whole_page():
-    if reason := refusal():
-        st.info(reason, icon=":material/lock:")
+    if refused := refusal():
+        st.info(refused, icon=":material/lock:")
     listing, detail = st.container(), st.container()
     # The choice first: the live part tells from it whether the page is up to date.
     with detail:

@@ -232,8 +232,8 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
     with target as out:
-        rows = export_all(settings.database_file, entity, None, options.format, out)
-    print(f"{rows:,} rows written", file=sys.stderr)
+        written = export_all(settings.database_file, entity, None, options.format, out)
+    print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
 
 

@@ -20,15 +20,28 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from pipeline.buffer import columns_of, stream
 from pipeline.buffer.entities import Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import RowFilter
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ExportFormat = Literal["csv", "jsonl", "parquet"]
+ROW_GROUP_BYTES = 4_000_000
+ROW_GROUP_ROWS = 100_000
+LINES_AT_ONCE = 200
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell's text (OWASP, "CSV injection"), full-width forms included."""
+
+
+class Written(NamedTuple):
+    """How many rows a file has, and whether more would have come but for the limit of its bytes."""
+
+    rows: int
+    cut: bool
 
 
 def export_all(
@@ -38,13 +51,15 @@ def export_all(
     format: ExportFormat,
     out: BinaryIO,
     max_rows: int | None = None,
-) -> int:
-    """Writes the rows of the buffer at `path` that `which` means to `out`, and returns how many there were.
+    max_bytes: int | None = None,
+) -> Written:
+    """Writes the rows of the buffer at `path` that `which` means to `out`.
 
+    Text ends with the last row that fits into `max_bytes`, Parquet with the group of rows that reaches them.
     Raises BufferUnavailableError, BufferCorruptError; UsageError when the filter is another entity's.
     """
     chunks = stream(path, entity, which, max_rows)
-    return _WRITERS[format](columns_of(entity), chunks, out)
+    return _WRITERS[format](columns_of(entity), chunks, out, max_bytes)
 
 
 def safe_text(text: str) -> str:
@@ -58,17 +73,17 @@ def safe_text(text: str) -> str:
 # -- CSV
 
 
-def _write_csv(columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO) -> int:
-    written = 0
+def _write_csv(
+    columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO, max_bytes: int | None
+) -> Written:
     cells = [_CSV_CELLS[column.type] for column in columns]
-    out.write((",".join(_plain_name(column) for column in columns) + "\r\n").encode())
-    for chunk in chunks:
-        lines = (
-            ",".join("" if cell is None else show(cell) for show, cell in zip(cells, row, strict=True)) for row in chunk
-        )
-        out.write(("\r\n".join(lines) + "\r\n").encode())
-        written += len(chunk)
-    return written
+
+    def line(row: Row) -> str:
+        return ",".join("" if cell is None else show(cell) for show, cell in zip(cells, row, strict=True)) + "\r\n"
+
+    head = (",".join(_plain_name(column) for column in columns) + "\r\n").encode()
+    out.write(head)
+    return _write_lines(chunks, line, out, None if max_bytes is None else max_bytes - len(head))
 
 
 def _quoted(text: str) -> str:
@@ -92,15 +107,17 @@ _CSV_CELLS: dict[ColumnType, Callable[[Any], str]] = {
 # -- JSON Lines
 
 
-def _write_jsonl(columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO) -> int:
-    written = 0
+def _write_jsonl(
+    columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO, max_bytes: int | None
+) -> Written:
     names = [_plain_name(column) for column in columns]
     shown = [(index, _JSON_CELLS[column.type]) for index, column in enumerate(columns) if column.type in _JSON_CELLS]
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-    for chunk in chunks:
-        out.write("".join(encode(dict(zip(names, _in_json(row, shown), strict=True))) + "\n" for row in chunk).encode())
-        written += len(chunk)
-    return written
+
+    def line(row: Row) -> str:
+        return encode(dict(zip(names, _in_json(row, shown), strict=True))) + "\n"
+
+    return _write_lines(chunks, line, out, max_bytes)
 
 
 def _in_json(row: Row, shown: list[tuple[int, Callable[[Any], Any]]]) -> Iterable[Any]:
@@ -124,10 +141,40 @@ def _base64(value: bytes) -> str:
 _JSON_CELLS: dict[ColumnType, Callable[[Any], Any]] = {"bytes": _base64, "json": json.loads}
 
 
+def _write_lines(
+    chunks: Iterable[list[Row]], line: Callable[[Row], str], out: BinaryIO, max_bytes: int | None
+) -> Written:
+    rows = size = 0
+    for chunk in chunks:
+        # Some hundred rows at once: a chunk of large values is not held as rows, as text and as bytes at the same time.
+        for start in range(0, len(chunk), LINES_AT_ONCE):
+            part = chunk[start : start + LINES_AT_ONCE]
+            data = "".join(map(line, part)).encode()
+            if max_bytes is not None and size + len(data) > max_bytes:
+                return Written(rows + _write_what_fits(map(line, part), out, max_bytes - size), cut=True)
+            out.write(data)
+            rows, size = rows + len(part), size + len(data)
+    return Written(rows, cut=False)
+
+
+def _write_what_fits(lines: Iterable[str], out: BinaryIO, room_bytes: int) -> int:
+    rows = 0
+    for line in lines:
+        data = line.encode()
+        room_bytes -= len(data)
+        if room_bytes < 0:
+            break
+        out.write(data)
+        rows += 1
+    return rows
+
+
 # -- Parquet
 
 
-def _write_parquet(columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO) -> int:
+def _write_parquet(
+    columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO, max_bytes: int | None
+) -> Written:
     # Slow to import, and the roles never need it.
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
@@ -140,15 +187,36 @@ def _write_parquet(columns: tuple[Column, ...], chunks: Iterable[list[Row]], out
         "bytes": pa.binary(),
     }
     schema = pa.schema([(column.name, types[column.type]) for column in columns])
+    # A dictionary of values that are all different is as large as they are.
+    words = [column.name for column in columns if column.type != "bytes"]
+    counting = _Counting(out)
     written = 0
-    with ParquetWriter(_Counting(out), schema, compression="zstd") as writer:
-        for chunk in chunks:
-            cells = [
-                pa.array(values, field.type) for values, field in zip(zip(*chunk, strict=True), schema, strict=True)
-            ]
-            writer.write_batch(pa.record_batch(cells, schema=schema))
-            written += len(chunk)
-    return written
+    with ParquetWriter(counting, schema, compression="zstd", use_dictionary=words) as writer:
+        # A group is in memory until it is whole: as many rows as are good to read at once, fewer of large ones.
+        for group in _row_groups(chunks, schema):
+            if max_bytes is not None and counting.tell() >= max_bytes:
+                return Written(written, cut=True)
+            writer.write_table(group, row_group_size=len(group))
+            written += len(group)
+            del group
+            # Arrow would keep the memory of large groups for later ones, for as long as the app runs.
+            pa.default_memory_pool().release_unused()
+    return Written(written, cut=False)
+
+
+def _row_groups(chunks: Iterable[list[Row]], schema: pa.Schema) -> Iterable[pa.Table]:
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    for chunk in chunks:
+        cells = [pa.array(values, field.type) for values, field in zip(zip(*chunk, strict=True), schema, strict=True)]
+        batches.append(pa.record_batch(cells, schema=schema))
+        del chunk, cells
+        if sum(batch.nbytes for batch in batches) >= ROW_GROUP_BYTES or sum(map(len, batches)) >= ROW_GROUP_ROWS:
+            yield pa.Table.from_batches(batches, schema)
+            batches = []
+    if batches:
+        yield pa.Table.from_batches(batches, schema)
 
 
 class _Counting:
@@ -174,7 +242,8 @@ class _Counting:
         """The file is its owner's to close."""
 
 
-_WRITERS: dict[ExportFormat, Callable[[tuple[Column, ...], Iterable[list[Row]], BinaryIO], int]] = {
+_Writer = Callable[[tuple[Column, ...], Iterable[list[Row]], BinaryIO, int | None], Written]
+_WRITERS: dict[ExportFormat, _Writer] = {
     "csv": _write_csv,
     "jsonl": _write_jsonl,
     "parquet": _write_parquet,

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     export_max_rows: int = Field(
         1_000_000, ge=1, le=10**12, description="Rows a page's export holds at most; the CLI has no cap."
     )
+    export_max_mb: int = Field(
+        1000, ge=1, le=10**6, description="Megabytes a page's export holds, and a quarter of its free disk, at most."
+    )
 
     # Watching
     alert_dead_letter_rate: float = Field(

@@ -49,7 +49,7 @@ def draw_rule() -> None:
         f"- **{known.alert_dead_letter_rate:.1%}** or more of the records in the last "
         f"**{_duration(known.alert_window_s)}** are dead letters, and at least "
         f"**{number(known.alert_min_records)}** records came in that time.\n"
-        f"- A role waits, fails, is held up or says nothing for **{known.alert_trouble_s} s**.\n"
+        f"- A role waits, fails, is held up or says nothing for **{number(known.alert_trouble_s)} s**.\n"
         f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full."
     )
     names = ", ".join(
@@ -62,7 +62,7 @@ def draw_rule() -> None:
             "alert_disk_share",
         )
     )
-    told = ", ".join(sorted({url.partition("://")[0] for url in known.alert_urls}))
+    told = plain(", ".join(sorted({url.partition("://")[0] for url in known.alert_urls})))
     st.caption(
         f"Set by {names}. "
         + (f"Told by {told}." if told else f"Nobody is told: `{variable_of('alert_urls')}` is empty.")

@@ -8,12 +8,14 @@ from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
-from dashboard.shared.formats import moment, money, plain, size
+from dashboard.shared.formats import moment, money, number, plain, size
 from dashboard.shared.tables import Column, draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
 
+SHOWN_LETTERS = 20_000
+SHOWN_HEADERS = 1_000
 _ROWS_HIGH = 10
 
 
@@ -28,7 +30,7 @@ def draw_detail(identifier: int) -> None:
             st.markdown(f"**Dead letter {row.id}**", width="content")
             st.badge(STATUSES[row.status].label, color=STATUSES[row.status].color)
         # A code block: a reason may hold any text, and is no Markdown of ours.
-        st.code(row.reason, language=None, wrap_lines=True)
+        _draw_long(row.reason, wrap_lines=True)
         draw_facts(_failure_facts(detail))
         st.markdown("**Order**")
         draw_facts(_order_facts(detail))
@@ -44,8 +46,15 @@ def draw_detail(identifier: int) -> None:
         _draw_headers(detail.headers)
         if detail.stacktrace:
             with st.expander("Stack trace", icon=":material/terminal:"):
-                st.code(detail.stacktrace, language=None)
+                _draw_long(detail.stacktrace, wrap_lines=False)
         _draw_history(row.id)
+
+
+def _draw_long(text: str, wrap_lines: bool) -> None:
+    """A text of any length as it stands, of a long one the beginning."""
+    st.code(text[:SHOWN_LETTERS], language=None, wrap_lines=wrap_lines)
+    if len(text) > SHOWN_LETTERS:
+        st.caption(f"The first {number(SHOWN_LETTERS)} of {number(len(text))} letters are shown; the export holds all.")
 
 
 def _failure_facts(detail: DeadLetterDetail) -> Facts:
@@ -96,7 +105,7 @@ def _draw_bytes(title: str, value: bytes | None, file_name: str) -> None:
     else:
         st.caption(f"{size(len(value))} of UTF-8 text")
         as_it_is, bytes_tab = st.tabs(["Text", "Hex"])
-        as_it_is.code(text[:SHOWN_BYTES], language=None, wrap_lines=True)
+        as_it_is.code(text, language=None, wrap_lines=True)
         bytes_tab.code(hex_dump(value), language=None)
     if len(value) > SHOWN_BYTES:
         st.caption(f"The first {size(SHOWN_BYTES)} are shown; the file holds all.")
@@ -117,13 +126,16 @@ def _draw_headers(headers: Headers) -> None:
     if not headers:
         st.caption("none")
         return
-    shown = [in_a_line(name, value) for name, value in headers]
+    listed = headers[:SHOWN_HEADERS]
+    shown = [in_a_line(name, value) for name, value in listed]
     columns = [
-        text_column("name", "Name", [name for name, _ in headers], 240),
+        text_column("name", "Name", [name for name, _ in listed], 240),
         text_column("value", "Value", [each.text for each in shown], 420),
         text_column("kind", "Shown as", [each.kind for each in shown], 90),
     ]
     draw_table("letter_headers", columns, _ROWS_HIGH)
+    if len(headers) > SHOWN_HEADERS:
+        st.caption(f"The first {number(SHOWN_HEADERS)} of {number(len(headers))} are shown; the export holds all.")
 
 
 def _draw_history(identifier: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from pipeline.headers import binary_number_of
 
 HEX_WIDTH = 16
 SHOWN_BYTES = 4_096
+CELL_BYTES = 16_384
+UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +21,10 @@ class Shown:
     kind: str
 
 
-def as_text(value: bytes) -> str | None:
-    """The text that these UTF-8 bytes are; None when they are not, or hold control characters."""
+def as_text(value: bytes, limit: int = SHOWN_BYTES) -> str | None:
+    """The text that the first `limit` of these UTF-8 bytes are; None when they are none, or hold control characters."""
     try:
-        text = value.decode()
+        text = UTF8().decode(value[:limit], final=len(value) <= limit)
     except UnicodeDecodeError:
         return None
     return text if all(letter.isprintable() or letter in "\t\r\n" for letter in text) else None
@@ -36,10 +39,11 @@ def in_a_line(name: str, value: bytes | None) -> Shown:
     number = binary_number_of(name, value)
     if number is not None:
         return Shown(str(number), "number")
-    text = as_text(value)
+    text = as_text(value, CELL_BYTES)
+    rest = f"… ({len(value):,} bytes)" if len(value) > CELL_BYTES else ""
     if text is not None:
-        return Shown(text, "text")
-    return Shown(value.hex(" "), "hex")
+        return Shown(text + rest, "text")
+    return Shown(value[:CELL_BYTES].hex(" ") + rest, "hex")
 
 
 def hex_dump(value: bytes, limit: int = SHOWN_BYTES) -> str:

@@ -167,13 +167,13 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
     for role in roles:
         if role.state == "silent" and role.status:
             st.error(
-                f"**{role.name}** is silent, its last word was {ago(role.status.heartbeat_at_ms, now)}.",
+                f"**{plain(role.name)}** is silent, its last word was {ago(role.status.heartbeat_at_ms, now)}.",
                 icon=":material/heart_broken:",
             )
         elif role.state == "failing":
-            st.error(f"**{role.name}** fails: {plain(role.detail)}", icon=":material/error:")
+            st.error(f"**{plain(role.name)}** fails: {plain(role.detail)}", icon=":material/error:")
         elif role.state == "waiting":
-            st.warning(f"**{role.name}** waits: {plain(role.detail)}", icon=":material/hourglass_top:")
+            st.warning(f"**{plain(role.name)}** waits: {plain(role.detail)}", icon=":material/hourglass_top:")
     for problem in sorted({error for role in roles if (error := role.text("rules_error"))}):
         st.error(
             f"The rules file is refused, the rules before it stay: {plain(problem)}", icon=":material/rule_settings:"
@@ -191,20 +191,20 @@ def _draw_disk() -> None:
 
 def _draw_cluster(roles: list[RoleView]) -> None:
     try:
-        where = f"at `{find_cluster(settings()).bootstrap_servers}`"
+        where = f"at {plain(find_cluster(settings()).bootstrap_servers)}"
     except KafkaUnavailableError:
         where = "is not running"
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
     parts = [
         f"{kind} {where}",
-        f"orders from `{settings().orders_topic}`",
-        f"group `{settings().group_id}`",
-        f"schemas from {'registry ' if settings().schema_registry_url else ''}`{settings().schemas_from}`",
+        f"orders from {plain(settings().orders_topic)}",
+        f"group {plain(settings().group_id)}",
+        f"schemas from {'registry ' if settings().schema_registry_url else ''}{plain(settings().schemas_from)}",
     ]
     # More than one for a moment, while the processors notice a changed file one after the other.
     versions = sorted({version for role in roles if (version := role.text("rules_version"))})
     if versions:
-        parts.append("rules " + ", ".join(f"`{version}`" for version in versions))
+        parts.append("rules " + plain(", ".join(versions)))
     st.markdown(" · ".join(parts))
 
 
@@ -249,7 +249,7 @@ def _draw_roles(roles: list[RoleView], now: int) -> None:
 
 def _role_text(role: RoleView, now: int) -> str:
     color, icon = _BADGES[role.state]
-    lines = [f"**{role.name}** :{color}-badge[{icon} {role.state}]"]
+    lines = [f"**{plain(role.name)}** :{color}-badge[{icon} {role.state}]"]
     if role.status:
         parts = [f"heard {ago(role.status.heartbeat_at_ms, now)}"]
         if (lag := role.number("lag")) is not None:
@@ -257,7 +257,7 @@ def _role_text(role: RoleView, now: int) -> str:
         if (rate := role.number("rate_per_s")) is not None:
             parts.append(per_second(rate))
         if job := role.text("job"):
-            parts.append(f"job {job}")
+            parts.append(f"job {plain(job)}")
         lines.append(f":small[:gray[{' · '.join(parts)}]]")
     if role.detail:
         lines.append(f":small[{plain(role.detail)}]")

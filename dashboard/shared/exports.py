@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from io import BytesIO
 from typing import cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, reader, viewer_zone
+from dashboard.shared.context import now_ms, reader, shown_errors, viewer_zone
+from dashboard.shared.disk_files import DiskFile
 from dashboard.shared.formats import number, size
 from dashboard.shared.kept_files import forget_files, has_files, kept_files
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.entities import Entity
 from pipeline.buffer.filters import RowFilter
 from pipeline.buffer.views import Count
-from pipeline.exports import ExportFormat, export_all
+from pipeline.errors import BufferUnavailableError
+from pipeline.exports import ExportFormat, Written, export_all
+
+# Each holds a few megabytes of rows and a core while it writes, beside the pipeline.
+_WRITING = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +60,57 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
             return
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
-        # Files that Streamlit makes at the click belong to no session: it drops them when any two runs have
-        # ended, which with a few viewers is before the browser has fetched them. Those that are made here stay.
         container = st.empty()
         wanted = (rows, filter_, format_)
-        files = kept_files(file_key, wanted, bool(popover.open), partial(_make, container, *wanted))
+        files = None
+        with shown_errors():
+            files = kept_files(file_key, wanted, bool(popover.open), partial(_make, container, *wanted))
         if files is None:
             return
-        [content] = files
-        container.download_button(
-            f"Save {label} ({size(len(content))})",
-            data=content,
-            file_name=_file_name(rows, format_.suffix),
-            mime=format_.mime,
-            on_click="ignore",
-            key=f"{key}-save",
-            icon=":material/save:",
-            type="primary",
-            width="stretch",
-        )
+        [export] = files
+        with container.container():
+            st.link_button(
+                f"Save {label} ({size(export.file.size_bytes)})",
+                export.file.address,
+                icon=":material/save:",
+                type="primary",
+                width="stretch",
+            )
+            if export.written.cut:
+                st.caption(
+                    f":material/content_cut: Cut at {size(export.file.size_bytes)}: it holds the first "
+                    f"{number(export.written.rows)} rows. `python -m pipeline export` has no such limit."
+                )
 
 
-def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Export:
+    file: DiskFile
+    written: Written
+
+
+def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[_Export]:
     # Instead of the button of before: nobody presses one whose file is about to go.
     container.caption("Writing the file…")
-    out = BytesIO()
-    export_all(settings().database_file, entity, which, format_.suffix, out, settings().export_max_rows)
-    return (out.getvalue(),)
+    folder = settings().data_dir
+    try:
+        file = DiskFile(folder, _file_name(entity, format_.suffix), format_.mime)
+        with _WRITING:
+            # The pipeline writes to the same disk, and stops where it is full.
+            most_bytes = min(settings().export_max_mb * 10**6, shutil.disk_usage(folder).free // 4)
+            written = export_all(
+                settings().database_file,
+                entity,
+                which,
+                format_.suffix,
+                file.out,
+                settings().export_max_rows,
+                most_bytes,
+            )
+        file.finish()
+    except OSError as error:
+        raise BufferUnavailableError(f"the file cannot be written into {folder}: {error.strerror}") from error
+    return (_Export(file, written),)
 
 
 def _extent(count: Count | None) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.shared.formats import beginning, plain
+
 Facts = list[tuple[str, str]]
+VALUE_LETTERS = 300
 _WIDTH = 150
 
 
@@ -13,5 +16,5 @@ def draw_facts(facts: Facts) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, value in facts:
             with st.container(width=_WIDTH, gap=None):
-                st.caption(name)
-                st.text(value)
+                st.caption(plain(name))
+                st.text(beginning(value, VALUE_LETTERS))

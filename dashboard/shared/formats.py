@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:^=&-])")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_MADE_OF_TEXT = re.compile(r"(?<=.)(?=[:@])|(?<=[<>~=-])(?=[<>~=-])|(?<=ww)(?=w\.)", re.IGNORECASE)
+_SPACE = re.compile(r"\s")
+_NOTHING = ":color[]"
+LINE_LETTERS = 2_000
+"""What a line of a page shows of a text."""
 
 
 def money(cents: float | None) -> str:
@@ -66,9 +71,21 @@ def size(count_bytes: int) -> str:
     return f"{amount:,.1f} GB"
 
 
+def beginning(text: str, letters: int) -> str:
+    """A text that may be of any length for a part of a page that has room for so many letters of it."""
+    return text if len(text) <= letters else f"{text[:letters]}… ({number(len(text))} letters)"
+
+
 def plain(text: str) -> str:
-    """Text for Markdown that is shown as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
+    """Text of outside origin for Markdown: shown as it stands, whatever it holds, as one line, of a long one the
+    beginning.
+
+    All punctuation is escaped. That does not help where Streamlit looks for something in the text that is left when
+    Markdown was read: addresses, e-mail addresses, arrows, `:icon:` names. An empty piece of Markdown between their
+    letters keeps these apart, and is not seen.
+    """
+    pieces = _MADE_OF_TEXT.split(_SPACE.sub(" ", beginning(text, LINE_LETTERS)).strip())
+    return _NOTHING.join(_PUNCTUATION.sub(r"\\\1", piece) for piece in pieces)
 
 
 def position_text(topic: str | None, partition: int | None, offset: int | None) -> str | None:

@@ -14,6 +14,7 @@ from dashboard.shared.autostart import pipeline_trouble
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import shown_errors
 from dashboard.shared.formats import plain
+from dashboard.shared.kept_files import begin_run, free_old_files
 from dashboard.shared.session import StateKey
 from dashboard.shared.sidebar import job_drawer
 
@@ -34,6 +35,7 @@ def enter() -> None:
     """The entry script has run in this session: pages may."""
     _ENTERED.set(True)
     _LIVE.set(False)
+    begin_run()
 
 
 def begin_page(title: str, icon: str) -> None:
@@ -82,6 +84,7 @@ def live(
             for container in containers:
                 container.empty()
         draw_job()
+        free_old_files()
 
     tick()
 

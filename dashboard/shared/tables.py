@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.shared.badges import Badges
 from dashboard.shared.context import viewer_zone
-from dashboard.shared.formats import position_text
+from dashboard.shared.formats import beginning, position_text
 from pipeline.buffer.views import Rows
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Width = Literal["small", "medium", "large"] | int | None
 NumberFormat = Literal["%d", "localized"] | None
 ROW_PIXELS = 35
 """Streamlit draws rows and the head of a table this high."""
+CELL_LETTERS = 50_000
 TIME = pa.timestamp("ms", tz="UTC")
 
 
@@ -37,9 +38,10 @@ class Column:
 def text_column(
     name: str, label: str, cells: Iterable[str | None], width: Width = None, explanation: str | None = None
 ) -> Column:
-    """Plain text."""
+    """Plain text, of long ones the beginning."""
     shown = st.column_config.TextColumn(label, width=width, help=explanation)
-    return Column(name, pa.array(cells, pa.string()), shown)
+    short = [None if each is None else beginning(each, CELL_LETTERS) for each in cells]
+    return Column(name, pa.array(short, pa.string()), shown)
 
 
 def number_column(

@@ -174,6 +174,23 @@ def test_shows_one_dead_letter_whole(open_page: OpenPage, database_file: Path) -
     assert not app.exception
 
 
+def test_of_what_is_very_large_the_beginning_is_shown_with_a_note(open_page: OpenPage, database_file: Path) -> None:
+    reason = "the price is wrong " * 60_000
+    headers = tuple((f"header-{number}", b"x" * 20_000 if number == 0 else b"1") for number in range(10_000))
+    add_letters(database_file, 1, reason=reason, headers=headers, value=b"t" * 10_000_000, key="é".encode() * 3_000)
+    app = select(open_page(PAGE), 0)
+    assert not app.exception
+    assert max(len(each.value) for each in app.code) < 25_000
+    words = said(app)
+    assert "The first 20,000 of 1,140,000 letters are shown" in words
+    assert "The first 1,000 of 10,000 are shown" in words
+    assert words.count("The first 4.1 kB are shown; the file holds all.") == 2
+    shown = next(frame.value for frame in app.dataframe if "kind" in frame.value.columns)
+    assert len(shown) == 1_000
+    assert shown["value"][0].endswith("x… (20,000 bytes)")
+    assert max(len(each) for each in table(app, "reason")[0]) < 5_000
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_header_of_every_framework_is_readable(open_page: OpenPage, database_file: Path, name: str) -> None:
     record = RECORDED[name]
@@ -205,9 +222,9 @@ def test_a_topic_s_name_out_of_a_header_is_shown_as_it_stands(open_page: OpenPag
     )
     add_letters(database_file, 1, headers=headers, key=None, value=None)
     [note] = [each.value for each in select(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
-    # Every sign that Markdown knows has a backslash before it.
+    # Every sign that Markdown knows has a backslash before it, but those of the piece that keeps letters apart.
     assert f"the record itself is at {plain(topic)}" in note
-    assert not set(re.sub(r"\\.", "", note.partition(" is at ")[2])) & set("*[]<>&:")
+    assert not set(re.sub(r"\\.|:color\[\]", "", note.partition(" is at ")[2])) & set("*[]<>&:")
 
 
 def test_what_cannot_be_replayed_is_said_as_it_stands(open_page: OpenPage, database_file: Path) -> None:

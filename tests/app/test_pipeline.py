@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.pipeline.state import plain
+from dashboard.shared.formats import plain
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
@@ -48,7 +48,7 @@ def _figures(app: AppTest) -> dict[str, str]:
 
 
 def _role(app: AppTest, name: str) -> str:
-    return next(each.value for each in app.markdown if each.value.startswith(f"**{name}**"))
+    return next(each.value for each in app.markdown if each.value.startswith(f"**{plain(name)}**"))
 
 
 def test_lag_rate_and_what_waits_are_shown(open_app: OpenApp, database_file: Path, say: Say) -> None:
@@ -66,7 +66,7 @@ def test_lag_rate_and_what_waits_are_shown(open_app: OpenApp, database_file: Pat
     assert "waits" in set(parked["due"])
     assert "the worker has started" in set(events["message"])
     assert list(partitions["generation"]) == ["1 of 1", "1 of 1"]
-    assert any("rules `abc123`" in each.value for each in app.markdown)
+    assert any("rules abc123" in each.value for each in app.markdown)
 
 
 def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, database_file: Path, say: Say) -> None:
@@ -75,10 +75,12 @@ def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, 
     say("worker", "failing", "the buffer is damaged")
     say("processor", "running", figures=PROCESSOR, ago_ms=60_000)
     app = open_app(PAGE)
-    assert [each.value for each in app.warning] == [f"**collector-0** waits: {plain('broker [1] refuses *us*')}"]
+    assert [each.value for each in app.warning] == [
+        f"**{plain('collector-0')}** waits: {plain('broker [1] refuses *us*')}"
+    ]
     assert {each.value for each in app.error} == {
-        "**worker-0** fails: the buffer is damaged",
-        "**processor-0** is silent, its last word was 1 min ago.",
+        f"**{plain('worker-0')}** fails: the buffer is damaged",
+        f"**{plain('processor-0')}** is silent, its last word was 1 min ago.",
     }
     for name, color, state in (
         ("collector-0", "orange", "waiting"), ("worker-0", "red", "failing"), ("processor-0", "red", "silent"),
@@ -99,7 +101,7 @@ def test_a_role_that_waits_for_the_registry_says_where_and_what_to_check(
         RegistryClient(settings, wall_clock_ms).get_by_id(7)
     say("processor", "waiting", str(caught.value))
     [warning] = open_app(PAGE).warning
-    assert warning.value.startswith("**processor-0** waits: the schema registry at ")
+    assert warning.value.startswith(f"**{plain('processor-0')}** waits: the schema registry at ")
     assert plain("check ORDERPULSE_SCHEMA_REGISTRY_URL and that it runs") in warning.value
     assert "pa55" not in warning.value
 
@@ -131,17 +133,19 @@ def test_a_real_cluster_is_named_by_its_address(open_app: OpenApp, database_file
     fill(database_file)
     app = open_app(PAGE, bootstrap_servers="kafka-1:9092")
     assert not app.exception
-    assert any("Kafka" in each.value and "`kafka-1:9092`" in each.value for each in app.markdown)
+    assert any("Kafka" in each.value and plain("kafka-1:9092") in each.value for each in app.markdown)
     assert not [each for each in app.expander if each.label == "What the demo cluster cannot do"]
 
 
 def test_where_schemas_come_from_is_told(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
-    assert any("schemas from `schemas`" in each.value for each in open_app(PAGE).markdown)
+    assert any("schemas from schemas" in each.value for each in open_app(PAGE).markdown)
 
 
 def test_the_registry_is_named_without_its_password(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE, schema_registry_url="https://reader:pa55@registry:8081")
-    assert any("schemas from registry `https://********@registry:8081`" in each.value for each in app.markdown)
+    assert any(
+        f"schemas from registry {plain('https://********@registry:8081')}" in each.value for each in app.markdown
+    )
     assert not any("pa55" in each.value for each in app.markdown)

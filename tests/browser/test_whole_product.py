@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 import pytest
@@ -207,7 +208,7 @@ def table_file(page: Page, format_: str) -> bytes:
     """Opens the first table's menu, chooses a format and takes the file."""
     open_menu(page, "Export", f'text="{format_}"')
     page.get_by_test_id("stPopoverBody").get_by_text(format_, exact=True).click()
-    return saved(page, f"Save {format_}")
+    return saved(page, f"Save {format_}", "link")
 
 
 def open_menu(page: Page, button: str, content: str) -> None:
@@ -225,9 +226,9 @@ def open_menu(page: Page, button: str, content: str) -> None:
     wait_for(f"{content} in {button}", is_open)
 
 
-def saved(page: Page, button: str) -> bytes:
+def saved(page: Page, name: str, role: Literal["button", "link"] = "button") -> bytes:
     with page.expect_download() as found:
-        page.get_by_test_id("stPopoverBody").get_by_role("button", name=button).click()
+        page.get_by_test_id("stPopoverBody").get_by_role(role, name=name).click()
     content = Path(found.value.path()).read_bytes()
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stPopoverBody")).to_be_hidden()

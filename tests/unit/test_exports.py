@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -86,8 +87,8 @@ def an_order(number: int, **what: Any) -> Order:
 
 def export(path: Path, entity: Entity, format: ExportFormat, which: Any = None, max_rows: int | None = None) -> bytes:
     out = io.BytesIO()
-    rows = export_all(path, entity, which, format, out, max_rows)
-    assert rows == sum(len(chunk) for chunk in stream(path, entity, which, max_rows))
+    written = export_all(path, entity, which, format, out, max_rows)
+    assert written.rows == sum(len(chunk) for chunk in stream(path, entity, which, max_rows))
     return out.getvalue()
 
 
@@ -185,7 +186,30 @@ def test_a_stream_is_one_snapshot_whatever_is_written_meanwhile(path: Path) -> N
 def test_big_values_make_small_chunks(path: Path) -> None:
     fill_dead_letters(path, [{"value": bytes(3_000_000)} for _ in range(7)])
 
-    assert [len(chunk) for chunk in stream(path, "dead_letters", None, None)] == [3, 3, 1]
+    assert [len(chunk) for chunk in stream(path, "dead_letters", None, None)] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_text_ends_with_the_last_row_that_fits(path: Path, format: ExportFormat) -> None:
+    fill_orders(path, [an_order(number) for number in range(450)])
+    whole = export(path, "orders", format)
+    for max_bytes in (len(whole), len(whole) - 1, len(whole) // 2):
+        out = io.BytesIO()
+        written = export_all(path, "orders", None, format, out, max_bytes=max_bytes)
+        assert whole.startswith(out.getvalue())
+        assert out.getvalue().endswith(b"\n")
+        assert max_bytes - 300 < out.tell() <= max_bytes
+        assert written.rows == out.getvalue().count(b"\n") - (format == "csv")
+        assert written.cut == (max_bytes < len(whole))
+
+
+def test_parquet_ends_with_the_group_of_rows_that_reaches_the_limit(path: Path) -> None:
+    fill_dead_letters(path, [{"value": random.Random(number).randbytes(3_000_000)} for number in range(7)])
+    out = io.BytesIO()
+    written = export_all(path, "dead_letters", None, "parquet", out, max_bytes=7_000_000)
+    assert written == (4, True)
+    assert pq.read_table(io.BytesIO(out.getvalue())).num_rows == 4
+    assert export_all(path, "dead_letters", None, "parquet", out, max_bytes=10**9) == (7, False)
 
 
 # -- CSV
@@ -336,11 +360,11 @@ def test_two_hundred_thousand_rows_need_no_more_memory_than_one_chunk(many: Path
 
     tracemalloc.start()
     out = _Nowhere()
-    rows = export_all(many, "orders", None, format, out)  # type: ignore[arg-type]
+    written = export_all(many, "orders", None, format, out)  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert rows == 200_000
+    assert written.rows == 200_000
     assert peak < 20_000_000
     # SQLite's and Arrow's memory too: what is written is larger than what may be held.
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) * 1024 < 60_000_000

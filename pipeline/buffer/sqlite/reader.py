@@ -33,6 +33,8 @@ from pipeline.orders.fields import CHOICE_FIELDS
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
 COUNT_CAP = 100_000
+TEXT_CAP_BYTES = 4_000
+"""Lists hold this much of a text: a page of reasons of a megabyte each would be more than the app has room for."""
 
 _VIEW = (
     "id, order_id, product, price_cents, created_at_ms, failed_at_ms, first_failed_at_ms, reason, error_class, "
@@ -69,6 +71,8 @@ class _Opened:
 
 class Reader:
     """A read-only look at the buffer; safe to share between threads, whose queries do not wait for each other.
+
+    Texts of more than 4,000 bytes are cut, and say so, but for those of one dead letter and of jobs.
 
     Every method may raise BufferUnavailableError (there is none yet, it cannot be read now, or the answer took too long
     and has no `cut` to say so) and BufferCorruptError.
@@ -210,7 +214,8 @@ class Reader:
 
     def dead_letter(self, identifier: int) -> DeadLetterDetail | None:
         """One dead letter whole."""
-        rows = self._whole(f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id", {"id": identifier}).rows
+        sql = f"SELECT {_VIEW}, {_DETAIL} FROM dead_letters WHERE id = :id"
+        rows = self._whole(sql, {"id": identifier}, long_texts=True).rows
         if not rows:
             return None
         view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
@@ -247,18 +252,19 @@ class Reader:
 
     def jobs(self, limit: int = 50) -> list[JobView]:
         """The newest jobs first."""
-        rows = self._whole(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit})
+        rows = self._whole(f"SELECT {_JOB} FROM jobs ORDER BY id DESC LIMIT :limit", {"limit": limit}, long_texts=True)
         return [JobView(*row) for row in rows.rows]
 
     def job(self, identifier: int) -> JobView | None:
         """One job."""
-        rows = self._whole(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}).rows
+        rows = self._whole(f"SELECT {_JOB} FROM jobs WHERE id = :id", {"id": identifier}, long_texts=True).rows
         return JobView(*rows[0]) if rows else None
 
     def unfinished_job(self) -> JobView | None:
         """The job that runs, or the next one that will."""
         rows = self._whole(
-            f"SELECT {_JOB} FROM jobs WHERE jobs.state IN ('queued', 'running', 'cancelling') ORDER BY id LIMIT 1"
+            f"SELECT {_JOB} FROM jobs WHERE jobs.state IN ('queued', 'running', 'cancelling') ORDER BY id LIMIT 1",
+            long_texts=True,
         ).rows
         return JobView(*rows[0]) if rows else None
 
@@ -313,15 +319,16 @@ class Reader:
         found = int(rows.rows[0][0])
         return Count(min(found, COUNT_CAP), found > COUNT_CAP)
 
-    def _whole(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+    def _whole(self, sql: str, arguments: Mapping[str, object] | None = None, long_texts: bool = False) -> Rows:
         """For answers that cannot say that something is missing: raises BufferUnavailableError instead."""
-        rows = self._rows(sql, arguments)
+        rows = self._rows(sql, arguments, long_texts)
         if rows.cut:
             raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
         return rows
 
-    def _rows(self, sql: str, arguments: Mapping[str, object] | None = None) -> Rows:
+    def _rows(self, sql: str, arguments: Mapping[str, object] | None = None, long_texts: bool = False) -> Rows:
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
+            connection.text_factory = str if long_texts else _shortened
             try:
                 cursor = connection.execute(sql, arguments or {})
                 rows = cursor.fetchmany(self._row_cap + 1)
@@ -378,3 +385,10 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _shortened(text: bytes) -> str:
+    """A text as lists hold it: a long one ends with how long it is."""
+    if len(text) <= TEXT_CAP_BYTES:
+        return text.decode()
+    return f"{text[:TEXT_CAP_BYTES].decode(errors='ignore')}… ({len(text):,} bytes)"

@@ -15,7 +15,7 @@ from pipeline.buffer.sqlite.connection import connect_reader, translated_errors
 from pipeline.errors import UsageError
 
 CHUNK_ROWS = 5000
-CHUNK_BYTES = 8_000_000
+CHUNK_BYTES = 4_000_000
 """A chunk ends here too: values of a megabyte each would make 5,000 rows too many."""
 
 

@@ -140,3 +140,16 @@ def test_a_relative_path_is_read_like_any_other(path, monkeypatch):
     monkeypatch.chdir(filled(path, 2).parent)
     with Reader(Path(path.name)) as reader:
         assert reader.totals().orders == 2
+
+
+def test_lists_hold_the_beginning_of_long_texts_and_one_dead_letter_is_whole(path):
+    long, short = "é" * 600_000, "é" * 2_000
+    with open_buffer(path) as buffer:
+        collect_many(buffer, 1, reason=long, stacktrace=long)
+        accept(buffer, processor(buffer), 0, 1, product=short)
+    with Reader(path) as reader:
+        [letter] = reader.dead_letters(DeadLetterFilter())
+        assert letter.reason == "é" * 2_000 + "… (1,200,000 bytes)"
+        assert reader.order_values("product") == [short]
+        detail = reader.dead_letter(letter.id)
+        assert (detail.row.reason, detail.stacktrace) == (long, long)

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboard.shared.formats import ago, big_money, moment, money, number, per_second, share, size
+from dashboard.shared.formats import ago, beginning, big_money, moment, money, number, per_second, plain, share, size
 
 NOON_MS = 1_767_268_800_123
 
@@ -54,3 +54,27 @@ def test_sizes() -> None:
     assert size(999) == "999 B"
     assert size(12_345) == "12.3 kB"
     assert size(5_000_000_000) == "5.0 GB"
+
+
+def test_a_long_text_is_cut_and_says_how_long_it_is() -> None:
+    assert beginning("tea", 3) == "tea"
+    assert beginning("1234" * 300, 5) == "12341… (1,200 letters)"
+    assert plain("a" * 5000).endswith("a… \\(5\\,000 letters\\)")
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("the key a1 is not there", "the key a1 is not there"),
+        ("  two\nlines\t", "two lines"),
+        ("1. *first* &amp;", "1\\. \\*first\\* \\&amp\\;"),
+        # An address, an icon and an arrow would be made of what is left when the escapes are gone.
+        ("https://x", "https:color[]\\:\\/\\/x"),
+        ("www.x", "ww:color[]w\\.x"),
+        ("me@x", "me:color[]\\@x"),
+        (":smile:", "\\:smile:color[]\\:"),
+        ("->", "\\-:color[]\\>"),
+    ],
+)
+def test_markdown_finds_nothing_in_plain_text(text: str, markdown: str) -> None:
+    assert plain(text) == markdown
