@@ -49,6 +49,8 @@ class Record:
     value: bytes | None
     headers: Headers = ()
     headers_readable: bool = True
+    append_time: bool = False
+    """Whether the timestamp is when the broker appended it (LogAppendTime), and not what its writer said."""
 
 
 class Outgoing(NamedTuple):
@@ -121,7 +123,8 @@ class Failure(NamedTuple):
     """What the headers of a dead letter tell about its failure; None where the dialect does not say.
 
     `source` fields are the first origin (a replayed record keeps it), `source_timestamp_ms` the time of the record
-    there; `newest_*` is where the record stood when it failed last. Times are epoch milliseconds.
+    there; `newest_*` is where the record stood when it failed last, and `record_timestamp_ms` its own time there.
+    `writer` is who failed it, beside its consumer group. Times are epoch milliseconds.
     """
 
     dialect: str
@@ -144,3 +147,5 @@ class Failure(NamedTuple):
     dead_letter_id: str | None = None
     replay_id: str | None = None
     replay_of: str | None = None
+    record_timestamp_ms: int | None = None
+    writer: str | None = None

@@ -164,6 +164,12 @@ class Settings(BaseSettings):
     orders_kept_days: float = Field(
         0, ge=0, le=36_500, description="Days that an order stays in the buffer; it stays in the figures. 0: no limit."
     )
+    replayed_settled_after_h: float = Field(
+        0,
+        ge=0,
+        description="Hours after which a replayed dead letter without an outcome counts as recovered; 0 is never. "
+        "For dead letters of applications of your own, whose outcome nobody tells.",
+    )
     dead_letters_kept_days: float = Field(
         0, ge=0, le=36_500, description="Days that a settled dead letter stays, with its replays. 0: no limit."
     )

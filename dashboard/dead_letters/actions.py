@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import streamlit as st
 
@@ -22,11 +21,12 @@ from dashboard.dead_letters.table import (
 from dashboard.shared.asking import refusal, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, writer
-from pipeline.buffer import DeadLetterFilter
+from pipeline.buffer import DeadLetterFilter, TriageStatus
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import set_status
 
-_DONE = {"discarded": "discarded", "open": "opened again"}
+_DONE: dict[TriageStatus, str] = {"discarded": "discarded", "open": "opened again", "recovered": "taken for recovered"}
+_RECOVERED = "Replayed ones whose outcome nobody tells: an application of your own has taken them"
 
 
 def watch_letters() -> bool:
@@ -74,6 +74,7 @@ def draw_actions(snapshot: Snapshot) -> None:
         )
         _triage_button("Discard", ":material/delete:", "discarded", hint)
         _triage_button("Reopen", ":material/undo:", "open", hint)
+        _triage_button("Recovered", ":material/check:", "recovered", hint, _RECOVERED)
 
 
 def draw_last_job() -> None:
@@ -88,12 +89,12 @@ def draw_last_job() -> None:
         )
 
 
-def _triage_button(label: str, icon: str, status: Literal["open", "discarded"], hint: str | None) -> None:
+def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None, what: str | None = None) -> None:
     st.button(
         label,
         icon=icon,
         disabled=hint is not None,
-        help=hint,
+        help=hint or what,
         on_click=_triage,
         args=(status,),
         key=f"letters_to_{status}",
@@ -115,7 +116,7 @@ def _propose_all(which: DeadLetterFilter) -> None:
         tell(str(error))
 
 
-def _triage(status: Literal["open", "discarded"]) -> None:
+def _triage(status: TriageStatus) -> None:
     ids = selected_ids()
     if not ids:
         return

@@ -65,15 +65,15 @@ def _failure_facts(detail: DeadLetterDetail) -> Facts:
         ("Stage", detail.stage or "–"),
         ("Attempts", "–" if row.attempts is None else str(row.attempts)),
         ("First failed", moment(row.first_failed_at_ms, zone)),
-        ("Failed at", moment(row.failed_at_ms, zone)),
+        ("Failed at", moment(row.failed_at_ms, zone) if row.failed_at_known else "not told"),
         ("Collected", moment(detail.received_at_ms, zone)),
         ("Status since", moment(detail.status_at_ms, zone)),
-        ("Replays", str(row.replays)),
+        ("Replays", f"{row.replays} (no outcome was told)" if detail.concluded else str(row.replays)),
         ("Consumer group", detail.consumer_group or "–"),
         ("Dialect", "no failure headers" if row.dialect == NO_DIALECT else row.dialect),
         ("Source", row.source or "not told"),
         ("Written at the source", moment(detail.source_timestamp_ms, zone)),
-        ("Dead-letter position", f"{row.topic}[{row.partition}] offset {row.offset}"),
+        ("Dead-letter position", row.position or "in no dead-letter topic: kept in the buffer only"),
     ]
 
 

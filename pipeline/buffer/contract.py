@@ -16,6 +16,8 @@ from pipeline.orders.columns import OrderColumns
 from pipeline.records import Headers, Order, TopicIdentity
 
 Role = Literal["processor", "collector"]
+TriageStatus = Literal["open", "discarded", "recovered"]
+"""What people may set a dead letter to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,26 @@ class Batch:
         return not (self.advances or self.taken or self.parked)
 
 
-class DeadLetterRow(NamedTuple):
-    """A dead letter as collected. `None`: its dialect or value does not say. Times are epoch ms."""
+FailureIdentity = Literal["carried", "timed", "inferred"]
+"""Where a dead letter's `dead_letter_id` comes from.
 
-    record_id: int
-    topic: str
-    partition: int
-    offset: int
+- `carried`: its headers carry it. It names the failed record's position, which is another one in a replay.
+- `timed`: it is made from what its headers say. The same again at the same time of failure is a copy.
+- `inferred`: the same, but nothing tells the time of failure. The same again may be another failure.
+"""
+
+
+class DeadLetterRow(NamedTuple):
+    """A dead letter as collected. `None`: its dialect or value does not say. Times are epoch ms.
+
+    One that its dead-letter topic will never take has no `record_id`, topic, partition and offset.
+    `dead_letter_id` is the same for the same failure; a later life of it gets a name of its own from the store.
+    """
+
+    record_id: int | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
@@ -152,7 +167,7 @@ class DeadLetterRow(NamedTuple):
     reason: str
     fingerprint: str
     title: str
-    failed_at_ms: int
+    failed_at_ms: int | None
     dead_letter_id: str
     source_topic: str | None = None
     source_partition: int | None = None
@@ -170,6 +185,7 @@ class DeadLetterRow(NamedTuple):
     """`dead_letter_id` of the dead letter whose replay this is."""
     replay_id: str | None = None
     """Which of its replays."""
+    identity: FailureIdentity = "carried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +275,13 @@ class FlowStore(Protocol):
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """Removes confirmed records from the outbox."""
 
+    def undeliverable(self, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+        """Keeps records that the dead-letter topic will never take as open dead letters without a position there.
+
+        They leave the outbox in the same transaction; what is not in it (any more) is left out. Returns how many were
+        added. `pipeline.dead_letters.letters.undeliverable_row` makes the rows.
+        """
+
 
 class DeadLetterStore(Protocol):
     """What the collector writes, and triage."""
@@ -266,12 +289,20 @@ class DeadLetterStore(Protocol):
     def collect(self, advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms: int) -> int:
         """Adds dead letters with the offsets after them; returns how many were new.
 
-        A row whose `dead_letter_id` is known is left out: the same failure was written to the topic twice. A row with
-        a known `replay_of` turns the dead letter it names to `dead_again`. Raises StaleWriterError.
+        A row whose `dead_letter_id` is known, with the same key, value and headers, is a copy: the same failure was
+        written to the topic twice. Its position is noted beside the dead letter that it is a copy of. Those whose
+        identity is inferred are copies only close to the first, and while that is neither settled nor replayed. With
+        other contents it is a second failure: a row with an id of its own. A row with a known `replay_of` turns the
+        dead letter it names to `dead_again`; so does another failure of one that was replayed, unless it carries its
+        identity. Raises StaleWriterError.
         """
 
-    def triage(self, ids: Sequence[int], status: Literal["open", "discarded"], now_ms: int) -> int:
-        """Discards open dead letters or opens discarded ones; returns how many changed."""
+    def triage(self, ids: Sequence[int], status: TriageStatus, now_ms: int) -> int:
+        """Sets dead letters by hand; returns how many changed.
+
+        Discards open and replayed ones, opens discarded ones, and takes replayed ones for recovered, with those whose
+        record was sent with theirs.
+        """
 
 
 class JobStore(Protocol):
@@ -421,6 +452,12 @@ class UpkeepStore(Protocol):
         their ledger items go with them, and jobs whose items are all gone. Never those that are open or on their way,
         nor those that a job which has not ended names; of a record's several lives the oldest goes first. Finished
         produce jobs go with the orders of their time.
+        """
+
+    def conclude(self, replayed_before_ms: int, now_ms: int) -> int:
+        """Takes the next few dead letters that were replayed before then, and have no outcome yet, for recovered.
+
+        Nobody proved it, which `concluded` says; one that fails again later is dead again. Returns how many they were.
         """
 
     def used_bytes(self) -> int:

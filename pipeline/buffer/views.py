@@ -92,9 +92,15 @@ class DeadLetterView:
     source_offset: int | None
     dialect: str
     fingerprint: str
-    topic: str
-    partition: int
-    offset: int
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    failed_at_known: bool
+
+    @property
+    def position(self) -> str:
+        """Where it stands in its dead-letter topic; empty for one that is in none."""
+        return "" if self.topic is None else f"{self.topic}[{self.partition}] offset {self.offset}"
 
     @property
     def source(self) -> str:
@@ -124,3 +130,5 @@ class DeadLetterDetail:
     status_at_ms: int
     replay_of: int | None
     dead_letter_id: str
+    concluded: bool
+    """Whether its replay was settled by hand or by the time that passed: nobody proved it."""

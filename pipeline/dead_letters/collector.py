@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Advance, Buffer, DeadLetterRow, record_id
+from pipeline.buffer import Advance, Buffer, DeadLetterRow
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, Interval, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
 from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.letters import dead_letter_row
 from pipeline.errors import UndecodableError
-from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
-from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader
 from pipeline.orders.serde import OrderCodec
-from pipeline.records import Failure, Order, Record, TopicIdentity
+from pipeline.records import Order, Record, TopicIdentity
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
@@ -226,63 +223,3 @@ def _order_in(record: Record, codec: OrderCodec) -> Order | None:
         return codec.decode(record.value)
     except UndecodableError:
         return None
-
-
-def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
-    """A dead letter as its headers and value describe it. A record without any known header is one too.
-
-    Without an order, the order's columns are NULL.
-    """
-    failure = read_failure(record.headers)
-    reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
-    group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
-    timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
-    return DeadLetterRow(
-        record_id=record_id(ref, record.position.offset),
-        topic=record.position.topic,
-        partition=record.position.partition,
-        offset=record.position.offset,
-        timestamp_ms=timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        dialect=failure.dialect,
-        reason=reason,
-        fingerprint=group,
-        title=title,
-        failed_at_ms=failure.failed_at_ms if failure.failed_at_ms is not None else timestamp_ms,
-        dead_letter_id=identity_of_failure(record, failure, identity),
-        source_topic=failure.source_topic,
-        source_partition=failure.source_partition,
-        source_offset=failure.source_offset,
-        source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms),
-        order=order,
-        error_class=failure.error_class,
-        stacktrace=failure.stacktrace,
-        rule=failure.rule,
-        stage=failure.stage,
-        consumer_group=failure.consumer_group,
-        attempts=failure.attempts,
-        first_failed_at_ms=failure.first_failed_at_ms,
-        replay_of=failure.replay_of,
-        replay_id=failure.replay_id,
-    )
-
-
-def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentity) -> str:
-    """The same for the same failed record, however often it was written to the dead-letter topic.
-
-    Ours carry their id. Others are the same when they name the same newest source position and hold the same bytes;
-    those that do not name one are distinguished by their own position.
-    """
-    # No id of ours has a NUL, and the buffer could not look for it.
-    if failure.dead_letter_id and "\0" not in failure.dead_letter_id:
-        return failure.dead_letter_id
-    newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
-    if None in newest:
-        return dead_letter_id_of(identity, record.position.partition, record.position.offset)
-    parts = (identity.cluster_id, identity.topic, identity.topic_id, failure.dialect, failure.consumer_group, *newest)
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
-    # A recreated source topic has the same positions again, but hardly the same bytes there.
-    digest.update(repr((record.key, record.value)).encode())
-    return digest.hexdigest()

@@ -8,6 +8,7 @@ from pipeline.headers.dialects.smallrye import original_key_and_value
 from pipeline.headers.failures import (
     NO_DIALECT,
     binary_number_of,
+    failed_at_ms_of,
     read_failure,
     reason_of,
     source_timestamp_ms_of,
@@ -20,6 +21,7 @@ __all__ = [
     "NO_DIALECT",
     "binary_number_of",
     "dead_letter_id_of",
+    "failed_at_ms_of",
     "failure_headers",
     "headers_from_json",
     "headers_to_json",

@@ -8,7 +8,7 @@ from pipeline.headers.dialect import Dialect
 from pipeline.headers.dialects import DIALECTS, share_group
 from pipeline.headers.failure_order import oldest_first, oldest_first_by_content
 from pipeline.headers.own import REPLAY_ID, REPLAY_OF
-from pipeline.headers.values import HeadersByName, as_text
+from pipeline.headers.values import FIRST_TIMESTAMP_MS, LAST_TIMESTAMP_MS, HeadersByName, as_text
 from pipeline.records import Failure, Headers
 
 NO_DIALECT = "none"
@@ -77,20 +77,36 @@ def _origin(oldest_first: list[Dialect], newest: Failure, headers: HeadersByName
 read_failure = FailureReader(DIALECTS).read
 
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
+_STAMP_AT_FAILURE = frozenset(
+    dialect.name for dialect in DIALECTS if dialect.stamps_at_failure and not dialect.keeps_timestamp
+)
 _BINARY_NUMBERS = {name: read for dialect in DIALECTS for name, read in dialect.binary_numbers.items()}
 
 
-def source_timestamp_ms_of(failure: Failure, timestamp_ms: int) -> int | None:
-    """When the record was written at its first origin. `timestamp_ms` is the dead letter's own time.
+def source_timestamp_ms_of(failure: Failure, timestamp_ms: int, append_time: bool = False) -> int | None:
+    """When the record was written at its first origin. `timestamp_ms` and `append_time` are the dead letter's own.
 
     Some dialects say it in a header; others keep the record's timestamp, which is that of the origin unless the record
-    failed more than once.
+    failed more than once, or the broker of the dead-letter topic put its own in its place.
     """
     if failure.source_timestamp_ms is not None:
         return failure.source_timestamp_ms
+    if append_time:
+        return None
     source = (failure.source_topic, failure.source_partition, failure.source_offset)
     newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
     return timestamp_ms if failure.dialect in _KEEP_TIMESTAMP and source == newest else None
+
+
+def failed_at_ms_of(failure: Failure, timestamp_ms: int, append_time: bool = False) -> int | None:
+    """When the record failed last; None where nothing tells. The other arguments are the dead letter's own.
+
+    Some dialects say it in a header; others write the dead letter when it fails, with the time of then.
+    """
+    if failure.failed_at_ms is not None:
+        return failure.failed_at_ms
+    tells = append_time or failure.dialect in _STAMP_AT_FAILURE
+    return timestamp_ms if tells and FIRST_TIMESTAMP_MS <= timestamp_ms <= LAST_TIMESTAMP_MS else None
 
 
 def reason_of(failure: Failure, value: bytes | None) -> str:

@@ -43,6 +43,7 @@ def failure_headers(
     exception_class: str,
     message: str,
     stacktrace: str,
+    timestamp_ms: int | None = None,
     attempts: int,
     first_failed_at_ms: int,
     failed_at_ms: int,
@@ -51,8 +52,10 @@ def failure_headers(
 ) -> Headers:
     """The headers that a dead letter of ours has after the ones its record came with.
 
-    A long message loses its end, a long stack trace its beginning: the innermost frames are the last.
+    `timestamp_ms` is the record's own, None where it has none. A long message loses its end, a long stack trace its
+    beginning: the innermost frames are the last.
     """
+    record_time = () if timestamp_ms is None else ((orderpulse.TIMESTAMP_MS, _encoded(timestamp_ms)),)
     # The id comes last: a reader that begins at the end sees by it that the headers before it are ours.
     return (
         (kafka_connect.TOPIC, _encoded(position.topic)),
@@ -63,6 +66,7 @@ def failure_headers(
         (kafka_connect.EXCEPTION_CLASS, _encoded(exception_class)),
         (kafka_connect.EXCEPTION_MESSAGE, _encoded(_cut(message, MESSAGE_LIMIT))),
         (kafka_connect.EXCEPTION_STACKTRACE, _encoded(stacktrace[-STACKTRACE_LIMIT:])),
+        *record_time,
         (orderpulse.ATTEMPTS, _encoded(attempts)),
         (orderpulse.FIRST_FAILED_AT_MS, _encoded(first_failed_at_ms)),
         (orderpulse.FAILED_AT_MS, _encoded(failed_at_ms)),

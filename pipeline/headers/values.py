@@ -21,6 +21,9 @@ _POSITION_FIELDS = (
     "newest_offset",
 )
 
+FIRST_TIMESTAMP_MS = 946_684_800_000
+"""The beginning of the year 2000: no Kafka wrote anything before, but some clocks count from when a machine began."""
+
 LAST_TIMESTAMP_MS = 253_370_764_799_999
 """The end of the year 9998, in every time zone: a later one is no time but a mistake."""
 

@@ -10,9 +10,8 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Literal
 
-from pipeline.buffer import Buffer, DeadLetterFilter
+from pipeline.buffer import Buffer, DeadLetterFilter, TriageStatus
 from pipeline.clock import Clock
 from pipeline.errors import UsageError
 from pipeline.orders.samples import MAX_RATE, ProduceRequest
@@ -67,10 +66,11 @@ def cancel(settings: Settings, buffer: Buffer, clock: Clock, job_id: int) -> Non
         raise UsageError(f"job {job_id} is not running")
 
 
-def set_status(
-    settings: Settings, buffer: Buffer, clock: Clock, ids: Sequence[int], status: Literal["open", "discarded"]
-) -> int:
-    """Discards open dead letters or opens discarded ones again; returns how many changed. All others stay."""
+def set_status(settings: Settings, buffer: Buffer, clock: Clock, ids: Sequence[int], status: TriageStatus) -> int:
+    """Sets dead letters by hand; returns how many changed. All others stay.
+
+    Discards open and replayed ones, opens discarded ones again, takes replayed ones for recovered.
+    """
     _refuse_when_read_only(settings)
     return buffer.dead_letters.triage(ids, status, clock())
 

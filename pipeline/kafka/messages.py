@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import lt
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from pipeline.records import Position, Record
 
@@ -107,11 +107,13 @@ def to_record(message: Message, headers: Headers | None) -> Record:
 
 
 def _record(message: Message, headers: Headers | None, topic: str, partition: int) -> Record:
+    timestamp_type, timestamp_ms = message.timestamp()
     return Record(
         Position(topic, partition, message.offset() or 0),
-        message.timestamp()[1],
+        timestamp_ms,
         message.key(),
         message.value(),
         tuple(headers or ()),
         headers is not None,
+        timestamp_type == TIMESTAMP_LOG_APPEND_TIME,
     )

@@ -41,7 +41,14 @@ _TOO_DEEP = "its fields are nested too deeply"
 
 FIRST_MS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp()) * 1000
 LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
-_UNITS_PER_MS = {None: 1, "millis": 1, "micros": 1_000, "nanos": 1_000_000}
+_UNITS_PER_MS = {
+    None: 1,
+    "timestamp-millis": 1,
+    "timestamp-micros": 1_000,
+    "timestamp-nanos": 1_000_000,
+}
+"""By logical type. A plain number is in milliseconds, unless its writer calls it something else."""
+_CONNECT_TIMESTAMP = "org.apache.kafka.connect.data.Timestamp"
 
 
 class UnresolvableError(Exception):
@@ -357,10 +364,14 @@ def decimal_bytes(cents: int) -> bytes:
 
 def _to_millis(schema: Schema, names: Names, where: str) -> Reader:
     kind, logical = _type_of(schema), _logical_type_of(schema)
-    unit = logical.rpartition("timestamp-")[2] if logical else None
-    if kind not in ("int", "long") or unit not in _UNITS_PER_MS:
-        raise UnresolvableError(f"{where} is of type {logical or kind} and must be a timestamp")
-    read_number, units_per_ms = _int_reader(32 if kind == "int" else 64, where), _UNITS_PER_MS[unit]
+    if kind not in ("int", "long") or logical not in _UNITS_PER_MS:
+        why = ": it names no time zone" if logical and logical.startswith("local-timestamp-") else ""
+        raise UnresolvableError(f"{where} is of type {logical or kind} and must be a timestamp{why}")
+    # Kafka Connect, and Debezium with it, says here what a long is: microseconds, nanoseconds, days.
+    called = schema.get("connect.name") if isinstance(schema, dict) and logical is None else None
+    if called is not None and called != _CONNECT_TIMESTAMP:
+        raise UnresolvableError(f"{where} is of type {called} and must be a timestamp")
+    read_number, units_per_ms = _int_reader(32 if kind == "int" else 64, where), _UNITS_PER_MS[logical]
 
     def read(data: bytes, at: int) -> tuple[int, int]:
         number, at = read_number(data, at)

@@ -308,12 +308,12 @@ def _dead_letter(settings: Settings, tried: _TriedRecord, error: RecordError, no
         exception_class=class_of(error),
         message=error.reason,
         stacktrace=stacktrace_of(error),
+        timestamp_ms=record.timestamp_ms if record.timestamp_ms >= 0 else None,
         attempts=tried.attempt,
         first_failed_at_ms=tried.first_failed_at_ms,
         failed_at_ms=now_ms,
         rule=error.rule,
         dead_letter_id=dead_letter_id,
     )
-    return OutboxRow(
-        dead_letter_id, tried.record_id, record.timestamp_ms, record.key, record.value, (*record.headers, *headers)
-    )
+    # With the time of the failure: the record's own may be so old that retention takes the dead letter away at once.
+    return OutboxRow(dead_letter_id, tried.record_id, now_ms, record.key, record.value, (*record.headers, *headers))

@@ -8,8 +8,8 @@ from itertools import islice
 
 from pipeline.buffer import Reader, replays_without_outcome, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.contract import Role
-from pipeline.dead_letters.collector import identity_of_failure, matching_topics
-from pipeline.headers import dead_letter_id_of, last_text, read_failure, replay_id_of
+from pipeline.dead_letters.collector import matching_topics
+from pipeline.headers import dead_letter_id_of, last_text, replay_id_of
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.kafka import Cluster, ClusterView, find_cluster, records_since
 from pipeline.records import Record, TopicIdentity
@@ -77,8 +77,7 @@ def _compare_dead_letters(
         read = [record for record in chunk if record.position.offset < stored.next_offset]
         own_ids = (last_text(each.headers, DEAD_LETTER_ID) for each in chunk[len(read) :])
         on_the_way.update(each for each in own_ids if each)
-        ids = [identity_of_failure(record, read_failure(record.headers), identity) for record in read]
-        for offset in uncollected(settings.database_file, stored.ref, [each.position.offset for each in read], ids):
+        for offset in uncollected(settings.database_file, stored.ref, [each.position.offset for each in read]):
             yield f"{identity.topic}[{partition}] offset {offset}: was read, but is not in dead_letters"
         yield from _compare_bytes(settings, "collector", stored, read)
 

@@ -12,6 +12,7 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 STEPS_AT_ONCE = 20
 PAUSE_S = 0.005
 """Between two steps, so that whoever waits for the buffer gets it."""
@@ -39,21 +40,32 @@ class Upkeep:
             reached("worker: before old seconds go")
             self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
             reached("worker: old seconds gone")
-        if is_due(now_ms, self._looked_at_ms, LOOK_AGAIN_MS) and not self._steps(retention_of(self._settings, now_ms)):
+        if is_due(now_ms, self._looked_at_ms, LOOK_AGAIN_MS) and not self._steps(
+            retention_of(self._settings, now_ms), now_ms
+        ):
             # Nothing was left to do.
             self._looked_at_ms = now_ms
             self._watch_size(now_ms)
         self._watch_wal(now_ms)
 
-    def _steps(self, retention: Retention) -> bool:
+    def _steps(self, retention: Retention, now_ms: int) -> bool:
         """Whether there may be more to do."""
         for _ in range(STEPS_AT_ONCE):
             reached("worker: before old rows go")
-            if not self._buffer.upkeep.prune(retention) and not self._buffer.upkeep.incremental_vacuum():
+            if (
+                not self._conclude(now_ms)
+                and not self._buffer.upkeep.prune(retention)
+                and not self._buffer.upkeep.incremental_vacuum()
+            ):
                 return False
             reached("worker: old rows gone")
             self._pause(PAUSE_S)
         return True
+
+    def _conclude(self, now_ms: int) -> bool:
+        """Whether replays without an outcome were taken for recovered, since they have waited so long."""
+        after_ms = int(self._settings.replayed_settled_after_h * HOUR_MS)
+        return bool(after_ms) and self._buffer.upkeep.conclude(now_ms - after_ms, now_ms) > 0
 
     def _watch_size(self, now_ms: int) -> None:
         max_bytes = self._settings.buffer_max_mb * 1_000_000

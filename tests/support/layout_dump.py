@@ -12,7 +12,17 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from pipeline.buffer import open_buffer
 from pipeline.buffer.sqlite.connection import APPLICATION_ID, LAYOUT_VERSION
+from tests.support.buffer_rows import (
+    NOW_MS,
+    batch,
+    collect,
+    collector,
+    dead_letter,
+    outbox_row,
+    processor,
+)
 from tests.support.sample_buffer import fill
 
 LAYOUTS = Path(__file__).parent.parent / "contract" / "buffer" / "layouts"
@@ -37,6 +47,22 @@ def load(text: str, path: Path) -> None:
         connection.executescript(text)
 
 
+def _add_what_is_rare(path: Path) -> None:
+    """A dead letter that its topic never took, two with one stack trace, and a copy."""
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        stack = "java.lang.IllegalStateException: no stock" + "\n\tat com.example.Listener.on(Listener.java:42)" * 5
+        fields = {"stacktrace": stack, "headers": (("kafka_dlt-exception-stacktrace", stack.encode()), ("trace", None))}
+        rows = [dead_letter(place.ref, offset, f"with a stack {offset // 2}", **fields) for offset in range(3)]
+        collect(buffer, place, 0, *rows)
+        source = processor(buffer)
+        step = batch(source.ref, 0, 1)
+        step.outbox = [outbox_row(source.ref, 0, "too large")]
+        buffer.flow.commit(step)
+        nowhere = {"record_id": None, "topic": None, "partition": None, "offset": None}
+        buffer.flow.undeliverable([dead_letter(0, 0, "too large")._replace(**nowhere)], NOW_MS)
+
+
 def main() -> None:
     """Writes the file of the newest version."""
     file = layout_file(LAYOUT_VERSION)
@@ -45,6 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "orderpulse.db"
         fill(path, orders=40, dead_letters=10)
+        _add_what_is_rare(path)
         file.write_text(dump(path), encoding="utf-8")
 
 

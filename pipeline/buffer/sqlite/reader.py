@@ -39,12 +39,12 @@ TEXT_CAP_BYTES = 4_000
 _VIEW = (
     "id, order_id, product, price_cents, created_at_ms, failed_at_ms, first_failed_at_ms, reason, error_class, "
     "attempts, status, replays, source_topic, source_partition, source_offset, dialect, fingerprint, "
-    'topic, partition, "offset"'
+    'topic, partition, "offset", failed_at_known'
 )
 _VIEW_COLUMNS = len(DeadLetterView.__slots__)
 _DETAIL = (
     "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
-    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id"
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id, concluded"
 )
 _ORDERS = ", ".join(
     (*(column.name for column in ORDER_COLUMNS), 'processed_at_ms, attempts, topic, partition, "offset"')

@@ -19,6 +19,7 @@ CREATE TABLE partitions (
     partition     INTEGER NOT NULL,
     next_offset   INTEGER NOT NULL,
     pruned_below  INTEGER NOT NULL DEFAULT 0,  -- rows of offsets below it may have been pruned
+    copies_from   INTEGER NOT NULL DEFAULT 0,  -- of a collector: from this offset on, copies are in dead_letter_copies
     UNIQUE (role, topic_ref, partition)
 );
 
@@ -137,19 +138,19 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_by_record ON outbox (record_id);
 
--- public
-CREATE TABLE dead_letters (
+-- A dead letter a row. Readers ask the view `dead_letters` below, which puts back what is stored once.
+CREATE TABLE dead_letter_rows (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
-    topic            TEXT NOT NULL,             -- topic, partition, offset: its place in the dead-letter topic
-    partition        INTEGER NOT NULL,
-    "offset"         INTEGER NOT NULL,
+    topic            TEXT,                      -- topic, partition, offset: its position in the dead-letter topic,
+    partition        INTEGER,                   -- all NULL where that topic will never take it
+    "offset"         INTEGER,
     source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell
     source_partition INTEGER,
     source_offset    INTEGER,
     source_timestamp_ms INTEGER,                -- of the record there
     key              BLOB,
     value            BLOB,
-    headers          TEXT NOT NULL,
+    headers          TEXT NOT NULL,             -- with a stack_ref: {"stacktrace":1} in place of the stack trace
     order_id         TEXT,                      -- order fields: NULL where the value is no readable order
     customer_id      TEXT,
     product          TEXT,
@@ -157,7 +158,7 @@ CREATE TABLE dead_letters (
     created_at_ms    INTEGER,
     error_class      TEXT,
     reason           TEXT NOT NULL,
-    stacktrace       TEXT,
+    stacktrace       TEXT,                      -- NULL with a stack_ref
     rule             TEXT,
     stage            TEXT,
     consumer_group   TEXT,
@@ -166,23 +167,92 @@ CREATE TABLE dead_letters (
     fingerprint      TEXT NOT NULL,
     timestamp_ms     INTEGER NOT NULL,          -- the record's own
     first_failed_at_ms INTEGER,
-    failed_at_ms     INTEGER NOT NULL,          -- the record's timestamp where its dialect does not tell
+    failed_at_ms     INTEGER NOT NULL,          -- when it was collected where nothing tells, see failed_at_known
     received_at_ms   INTEGER NOT NULL,
     status           TEXT NOT NULL DEFAULT 'open'
                      CHECK (status IN ('open', 'replaying', 'replayed', 'recovered', 'dead_again', 'discarded')),
     status_at_ms     INTEGER NOT NULL,
-    replay_of        INTEGER REFERENCES dead_letters,
+    replay_of        INTEGER REFERENCES dead_letter_rows,
     replays          INTEGER NOT NULL DEFAULT 0, -- replays of this record, those of its earlier lives included
     dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries
-    record_id        INTEGER NOT NULL UNIQUE    -- place in the dead-letter topic, as in order_rows
+    record_id        INTEGER UNIQUE,            -- position in the dead-letter topic, as in order_rows
+    failed_at_known  INTEGER,                   -- 0: failed_at_ms is when it was collected; NULL: of layout 1
+    failure_id       TEXT,                      -- the failure's identity where dead_letter_id is not: of a later life
+    concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
+    stack_ref        INTEGER                    -- of stacktraces
 );
-CREATE INDEX dead_letters_by_status ON dead_letters (status, fingerprint);
-CREATE INDEX dead_letters_by_group ON dead_letters (fingerprint);
-CREATE INDEX dead_letters_by_failed_at ON dead_letters (failed_at_ms);
-CREATE INDEX dead_letters_by_replay_of ON dead_letters (replay_of) WHERE replay_of IS NOT NULL;
+CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
+CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
+CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
+CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
+CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 -- What may be pruned, oldest first.
-CREATE INDEX dead_letters_settled ON dead_letters (status_at_ms)
+CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
+-- What waits for the outcome of its replay, oldest first.
+CREATE INDEX dead_letters_replayed ON dead_letter_rows (status_at_ms) WHERE status = 'replayed';
+
+-- Stack traces, each once; those of failures of one cause are nearly always the same.
+CREATE TABLE stacktraces (
+    stack_ref    INTEGER PRIMARY KEY,
+    digest       BLOB NOT NULL UNIQUE,
+    stacktrace   TEXT NOT NULL,
+    dead_letters INTEGER NOT NULL               -- that refer to it; it goes with the last one
+);
+
+-- A failure that a crash wrote to the dead-letter topic twice is one dead letter; each copy's position is here.
+CREATE TABLE dead_letter_copies (
+    record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
+    dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
+);
+CREATE INDEX dead_letter_copies_of ON dead_letter_copies (dead_letter_id);
+
+-- public
+CREATE VIEW dead_letters AS
+SELECT id,
+       topic,
+       partition,
+       "offset",
+       source_topic,
+       source_partition,
+       source_offset,
+       source_timestamp_ms,
+       key,
+       value,
+       iif(stack_ref IS NULL, headers, (
+           SELECT replace(dead_letter_rows.headers, '{"stacktrace":1}', json_quote(once.stacktrace))
+           FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS headers,
+       order_id,
+       customer_id,
+       product,
+       price_cents,
+       created_at_ms,
+       error_class,
+       reason,
+       iif(stack_ref IS NULL, stacktrace, (
+           SELECT once.stacktrace FROM stacktraces AS once
+           WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS stacktrace,
+       rule,
+       stage,
+       consumer_group,
+       attempts,
+       dialect,
+       fingerprint,
+       timestamp_ms,
+       first_failed_at_ms,
+       failed_at_ms,
+       received_at_ms,
+       status,
+       status_at_ms,
+       replay_of,
+       replays,
+       dead_letter_id,
+       record_id,
+       -- In layout 1 only our own dialect was sure of it.
+       coalesce(failed_at_known, dialect = 'orderpulse') AS failed_at_known,
+       coalesce(failure_id, dead_letter_id) AS failure_id,
+       concluded
+FROM dead_letter_rows;
 
 -- Failures that look alike. `total` and `open` count rows that are there. Here and in the counts by status, the collector
 -- adds those of a batch at once, and the triggers below follow each dead letter from then on.
@@ -198,7 +268,7 @@ CREATE TABLE dead_letter_groups (
 );
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
 
-CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN old.status <> new.status BEGIN
+CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')
      WHERE fingerprint = new.fingerprint;
@@ -207,11 +277,13 @@ CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letters WHEN ol
         ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + 1;
 END;
 -- `totals` stays: only pruning removes dead letters, and that counts them in `pruned_dead_letters`.
-CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letters BEGIN
+CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     UPDATE dead_letter_groups
        SET total = total - 1, open = open - (old.status = 'open')
      WHERE fingerprint = old.fingerprint;
     UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
+    UPDATE stacktraces SET dead_letters = dead_letters - 1 WHERE stack_ref = old.stack_ref;
+    DELETE FROM stacktraces WHERE stack_ref = old.stack_ref AND dead_letters = 0;
 END;
 
 -- public. What people asked for.
@@ -240,7 +312,7 @@ CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('queued', 'running', '
 -- public. The ledger of replays: a row is here before its record is sent.
 CREATE TABLE job_items (
     job_id         INTEGER NOT NULL REFERENCES jobs,
-    dead_letter_id INTEGER NOT NULL REFERENCES dead_letters,
+    dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows,
     state          TEXT NOT NULL DEFAULT 'planned'
                    CHECK (state IN ('planned', 'sending', 'sent', 'recovered', 'dead_again', 'failed', 'cancelled')),
     topic          TEXT,                        -- topic, partition, offset: where the replay went
@@ -249,11 +321,21 @@ CREATE TABLE job_items (
     replay_id      TEXT NOT NULL UNIQUE,        -- what the header `orderpulse.replay-id` carries
     error          TEXT,
     status_before  TEXT NOT NULL,               -- of the dead letter, to go back to when it was not sent
+    sent_with      INTEGER,                     -- the dead letter of this job with which its record is sent, if another
+    sent_for       INTEGER NOT NULL DEFAULT 1,  -- for how many dead letters of this job its record is sent
     PRIMARY KEY (job_id, dead_letter_id)
 ) WITHOUT ROWID;
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
+CREATE INDEX job_items_sent_with ON job_items (job_id, sent_with) WHERE sent_with IS NOT NULL;
 -- However many tabs, clicks and workers: a dead letter is on its way once.
 CREATE UNIQUE INDEX job_items_on_the_way ON job_items (dead_letter_id) WHERE state IN ('planned', 'sending');
+
+-- A record that several dead letters of a job hold is sent once, with the outcome for all of them.
+CREATE TRIGGER job_item_sent_for_others AFTER UPDATE OF state ON job_items WHEN new.sent_for > 1 BEGIN
+    UPDATE job_items
+       SET state = new.state, topic = new.topic, partition = new.partition, "offset" = new."offset", error = new.error
+     WHERE job_id = new.job_id AND sent_with = new.dead_letter_id AND sent_with IS NOT NULL;
+END;
 
 -- An item counts when its fate is known, whoever told: the delivery report, or an outcome that came before it.
 CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.state <> new.state BEGIN

@@ -107,7 +107,7 @@ _SOURCES: dict[Entity, _Source] = {
             *_declared(
                 "error_class reason stacktrace rule stage consumer_group attempts:int dialect fingerprint "
                 "timestamp_ms:int first_failed_at_ms:int failed_at_ms:int received_at_ms:int status status_at_ms:int "
-                "replay_of:int replays:int dead_letter_id"
+                "replay_of:int replays:int dead_letter_id failed_at_known:int concluded:int"
             ),
         ),
         DeadLetterFilter,

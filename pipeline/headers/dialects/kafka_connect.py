@@ -32,8 +32,14 @@ def read(headers: HeadersByName, dialect: str = "kafka-connect", **more: Any) ->
         message=as_text(headers.last(EXCEPTION_MESSAGE)),
         stacktrace=as_text(headers.last(EXCEPTION_STACKTRACE)),
         stage=as_text(headers.last(STAGE)),
+        writer=_task(headers),
         **more,
     )
+
+
+def _task(headers: HeadersByName) -> str | None:
+    name, task = as_text(headers.last(CONNECTOR_NAME)), as_text(headers.last(TASK_ID))
+    return name and f"{name}-{task}"
 
 
 DIALECT = Dialect(

@@ -7,6 +7,7 @@ from pipeline.headers.dialects import kafka_connect
 from pipeline.headers.values import HeadersByName, as_number, as_text, as_timestamp_ms
 from pipeline.records import Failure
 
+TIMESTAMP_MS = "orderpulse.timestamp-ms"
 ATTEMPTS = "orderpulse.attempts"
 FIRST_FAILED_AT_MS = "orderpulse.first-failed-at-ms"
 FAILED_AT_MS = "orderpulse.failed-at-ms"
@@ -15,10 +16,15 @@ DEAD_LETTER_ID = "orderpulse.dead-letter-id"
 
 
 def read(headers: HeadersByName) -> Failure:
-    """A record that failed again carries our headers twice: the first position is the origin, the last the newest."""
+    """A record that failed again carries our headers twice: the first position is the origin, the last the newest.
+
+    The dead letter's own timestamp is when it failed, so that no retention takes it for old and no broker refuses it.
+    """
     return kafka_connect.read(
         headers,
         dialect="orderpulse",
+        source_timestamp_ms=as_timestamp_ms(headers.first(TIMESTAMP_MS)),
+        record_timestamp_ms=as_timestamp_ms(headers.last(TIMESTAMP_MS)),
         attempts=as_number(headers.last(ATTEMPTS)),
         rule=as_text(headers.last(RULE)),
         first_failed_at_ms=as_timestamp_ms(headers.first(FIRST_FAILED_AT_MS)),
@@ -29,11 +35,10 @@ def read(headers: HeadersByName) -> Failure:
 
 DIALECT = Dialect(
     name="orderpulse",
-    header_names=frozenset({ATTEMPTS, FIRST_FAILED_AT_MS, FAILED_AT_MS, RULE, DEAD_LETTER_ID}),
+    header_names=frozenset({TIMESTAMP_MS, ATTEMPTS, FIRST_FAILED_AT_MS, FAILED_AT_MS, RULE, DEAD_LETTER_ID}),
     read=read,
     header_order="appended",
     required=frozenset({DEAD_LETTER_ID}),
-    keeps_timestamp=True,
     borrows_from=kafka_connect.DIALECT,
     not_borrowed=frozenset({kafka_connect.CONNECTOR_NAME, kafka_connect.TASK_ID}),
 )

@@ -213,8 +213,13 @@ class BufferMachine(RuleBasedStateMachine):
         self.model.letters[self.model.collected] = Letter(public, "open", replays, life)
         if life is None:
             return
-        under_way = [name for name in self.model.replays("sending", "sent") if self.model.replay(name).letter == life]
-        failed = [name for name in under_way if replay_id in (None, name)]
+        # A replay that is named fails again even if somebody else took it; else whatever has no outcome is meant.
+        known = ("sending", "sent", "recovered") if replay_id else ("sending", "sent")
+        failed = [
+            name
+            for name in self.model.replays(*known)
+            if self.model.replay(name).letter == life and replay_id in (None, name)
+        ]
         for name in failed:
             self.model.replay(name).state = "dead_again"
         if failed:
@@ -250,14 +255,19 @@ class BufferMachine(RuleBasedStateMachine):
         return letter.status != "replaying" and (force or letter.status in OPEN and letter.replays < 2)
 
     @precondition(lambda self: self.model.letters)
-    @rule(seed=SEED, status=st.sampled_from(["open", "discarded"]))
+    @rule(seed=SEED, status=st.sampled_from(["open", "discarded", "recovered"]))
     def triage(self, seed: int, status: str) -> None:
         ids = self._some_letters(seed)
-        before = OPEN if status == "discarded" else ("discarded",)
+        before = {"open": ("discarded",), "discarded": (*OPEN, "replayed"), "recovered": ("replayed",)}[status]
         changed = [self.model.letters[each] for each in ids if self.model.letters[each].status in before]
         assert self.buffer.dead_letters.triage(ids, status, self.now_ms) == len(changed)  # type: ignore[arg-type]
         for letter in changed:
             letter.status = status
+        if status == "recovered":
+            numbers = [each for each in ids if self.model.letters[each] in changed]
+            for name in self.model.replays("sent"):
+                if self.model.replay(name).letter in numbers:
+                    self.model.replay(name).state = "recovered"
 
     @precondition(lambda self: self.model.jobs)
     @rule(data=st.data())

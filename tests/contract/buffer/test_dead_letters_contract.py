@@ -1,12 +1,43 @@
 """What the buffer promises to the collector and to triage: one row a failure, linked lives, honest groups."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.buffer import Advance, Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, record_id
+from pipeline.buffer import (
+    Advance,
+    Batch,
+    DeadLetterFilter,
+    Reader,
+    ReplayOutcome,
+    Retention,
+    Sent,
+    open_buffer,
+    record_id,
+    recount,
+    unaccounted,
+    uncollected,
+)
+from pipeline.buffer.sqlite.stores.letters import COPY_WITHIN_MS, COPY_WITHIN_OFFSETS
+from pipeline.buffer.sqlite.stores.stacktraces import SHORTEST
 from pipeline.errors import StaleWriterError
-from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter, order
+from pipeline.headers import headers_from_json, headers_to_json
+from tests.contract.conftest import SqliteStore
+from tests.support.buffer_rows import (
+    NOW_MS,
+    batch,
+    collect,
+    collect_many,
+    collector,
+    dead_letter,
+    order,
+    outbox_row,
+    processor,
+)
 
 
 def send(buffer, job_id, *replay_ids):
@@ -158,6 +189,191 @@ def test_a_group_remembers_when_it_was_seen_first_and_last(buffer, store):
     assert (group["first_seen_ms"], group["last_seen_ms"]) == (NOW_MS - 900, NOW_MS + 900)
 
 
+# -- one failure or two
+
+
+def theirs(ref, offset, name="failure", **fields):
+    """A dead letter whose identity is made from what it says; nothing in it tells when it failed."""
+    return dead_letter(ref, offset, name, identity="inferred", failed_at_ms=None, dialect="kafka-connect", **fields)
+
+
+def positions(store):
+    """The offset of each dead letter, and the offsets of its copies."""
+    copies = store.table("dead_letter_copies")
+    return {
+        row["offset"]: [each["record_id"] & (1 << 40) - 1 for each in copies if each["dead_letter_id"] == row["id"]]
+        for row in store.table("dead_letters")
+    }
+
+
+def test_each_position_is_a_dead_letter_or_the_copy_of_one(buffer, store):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1), theirs(place.ref, 2, "another"))
+    collect(buffer, place, 3, theirs(place.ref, 3))
+    assert positions(store) == {0: [1, 3], 2: []}
+    assert uncollected(store.path, place.ref, [0, 1, 2, 3, 4]) == [4]
+
+
+@pytest.mark.parametrize("identity", ["carried", "timed", "inferred"])
+@pytest.mark.parametrize(
+    "change",
+    [{"headers": (("message", b"another"),)}, {"key": b"another"}, {"value": None}],
+    ids=lambda each: [*each][0],
+)
+def test_a_second_failure_that_says_something_else_is_a_second_dead_letter(buffer, store, identity, change):
+    place = collector(buffer)
+    rows = [dead_letter(place.ref, 0, "same", identity=identity), dead_letter(place.ref, 1, "same", identity=identity)]
+    collect(buffer, place, 0, rows[0], rows[1]._replace(**change))
+    collect(buffer, place, 2, rows[1]._replace(record_id=record_id(place.ref, 2), offset=2, **change))
+    assert positions(store) == {0: [], 1: [2]}
+    first, second = store.table("dead_letters")
+    assert first["dead_letter_id"] == first["failure_id"] == second["failure_id"] == "same"
+    assert second["dead_letter_id"] != "same"
+
+
+@pytest.mark.parametrize("status", ["discarded", "recovered", "replayed"])
+def test_the_same_again_after_it_was_settled_is_another_failure(buffer, store, status):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0))
+    if status != "discarded":
+        replay(buffer, 1)
+    if status != "replayed":
+        buffer.dead_letters.triage([1], status, NOW_MS)
+    collect(buffer, place, 1, theirs(place.ref, 1))
+    first, second = store.table("dead_letters")
+    assert second["status"] == "open"
+    # Who names the first position only, and keeps no headers of ours: it is the replay that failed.
+    again = status == "replayed"
+    assert (first["status"], second["replay_of"]) == (("dead_again", 1) if again else (status, None))
+    assert recount(store.path) == []
+
+
+def test_a_copy_that_was_collected_stays_one_whatever_people_do_afterwards(buffer, store):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1))
+    buffer.dead_letters.triage([1], "discarded", NOW_MS)
+    assert positions(store) == {0: [1]}
+    assert uncollected(store.path, place.ref, [0, 1]) == []
+
+
+def test_a_late_copy_of_what_carries_its_identity_or_time_is_one_even_after_it_was_settled(buffer, store):
+    place = collector(buffer)
+    for offset, identity in enumerate(("carried", "timed")):
+        collect(buffer, place, offset, dead_letter(place.ref, offset, identity, identity=identity))
+    buffer.dead_letters.triage([1, 2], "discarded", NOW_MS)
+    for offset, identity in enumerate(("carried", "timed"), 2):
+        collect(buffer, place, offset, dead_letter(place.ref, offset, identity, identity=identity))
+    assert positions(store) == {0: [2], 1: [3]}
+
+
+@pytest.mark.parametrize(
+    ("offset", "timestamp_ms"),
+    [(COPY_WITHIN_OFFSETS + 1, NOW_MS), (1, NOW_MS + COPY_WITHIN_MS + 1)],
+    ids=["far", "late"],
+)
+def test_the_same_far_behind_or_much_later_is_another_failure(buffer, store, offset, timestamp_ms):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0), beyond=offset - 1)
+    collect(buffer, place, offset, theirs(place.ref, offset, timestamp_ms=timestamp_ms))
+    assert positions(store) == {0: [], offset: []}
+
+
+def test_a_copy_goes_with_its_dead_letter_and_nobody_misses_it(buffer, store):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1))
+    buffer.dead_letters.triage([1], "discarded", NOW_MS)
+    assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 1
+    assert positions(store) == {}
+    [partition] = store.table("partitions")
+    assert partition["pruned_below"] == 2
+    assert recount(store.path) == []
+
+
+def test_what_does_not_tell_when_it_failed_failed_when_it_was_collected(buffer, store):
+    place = collector(buffer)
+    collect(buffer, place, 0, theirs(place.ref, 0), dead_letter(place.ref, 1), now_ms=NOW_MS + 77)
+    assert [(row["failed_at_ms"], row["failed_at_known"]) for row in store.table("dead_letters")] == [
+        (NOW_MS + 77, 0),
+        (NOW_MS, 1),
+    ]
+    [group] = store.table("dead_letter_groups")
+    assert (group["first_seen_ms"], group["last_seen_ms"]) == (NOW_MS, NOW_MS + 77)
+
+
+# -- what its topic never takes
+
+
+NOWHERE = {"record_id": None, "topic": None, "partition": None, "offset": None}
+
+
+def test_what_the_dead_letter_topic_never_takes_is_kept_without_a_position(buffer, store):
+    place = processor(buffer)
+    step = batch(place.ref, 0, 2)
+    step.outbox = [outbox_row(place.ref, 0, "too large"), outbox_row(place.ref, 1, "small")]
+    buffer.flow.commit(step)
+    kept = dead_letter(0, 0, "too large", reason="the price is negative (too large)")._replace(**NOWHERE)
+    assert buffer.flow.undeliverable([kept], NOW_MS) == 1
+    # A second time it is not in the outbox any more.
+    assert buffer.flow.undeliverable([kept], NOW_MS) == 0
+    assert [row["dead_letter_id"] for row in store.table("outbox")] == ["small"]
+    [row] = store.table("dead_letters")
+    assert (row["topic"], row["partition"], row["offset"], row["record_id"], row["status"]) == (*[None] * 4, "open")
+    assert [total["dead_letters"] for total in store.table("totals")] == [1]
+    assert unaccounted(store.path, place.ref, [0, 1], ["too large", "small"]) == []
+    assert recount(store.path) == []
+    with Reader(store.path) as reader:
+        [shown] = reader.dead_letters(DeadLetterFilter())
+        assert shown.position == ""
+        assert reader.dead_letter(1).row == shown
+        assert reader.dead_letter_values("topic") == []
+    replay(buffer, 1)
+    buffer.dead_letters.triage([1], "recovered", NOW_MS)
+    assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 1
+    assert recount(store.path) == []
+
+
+# -- stack traces
+
+
+STACK = "java.lang.IllegalStateException: “no\tstock”\\\n" + "\tat com.example.Listener.on(Listener.java:42)\n" * 9
+
+
+def test_a_stack_trace_is_stored_once_and_read_as_it_came(buffer, store):
+    place = collector(buffer)
+    headers = (
+        ("a", b"\xff"),
+        ("stack", STACK.encode()),
+        ("b", None),
+        ("c", b'{"stacktrace":1}'),
+        ("again", STACK.encode()),
+    )
+    rows = [dead_letter(place.ref, offset, headers=headers, stacktrace=STACK) for offset in range(3)]
+    collect(buffer, place, 0, *rows[:2])
+    collect(buffer, place, 2, rows[2])
+    for row in store.table("dead_letters"):
+        assert (headers_from_json(row["headers"]), row["stacktrace"]) == (headers, STACK)
+        assert row["headers"] == headers_to_json(headers)
+    assert [(row["stacktrace"], row["dead_letters"]) for row in store.table("stacktraces")] == [(STACK, 3)]
+    assert all(STACK not in str(row.values()) for row in store.table("dead_letter_rows"))
+    buffer.dead_letters.triage([1, 2, 3], "discarded", NOW_MS)
+    assert recount(store.path) == []
+    assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 3
+    assert store.table("stacktraces") == []
+
+
+@given(st.text(max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_any_stack_trace_comes_back_in_headers_and_column(stack):
+    with TemporaryDirectory() as folder, open_buffer(Path(folder) / "orderpulse.db") as buffer:
+        stack = (stack.encode("utf-8", "replace").decode() + "-").ljust(SHORTEST, "x")
+        place = collector(buffer)
+        headers = (("stack", stack.encode()), ("other", b'["' + stack.encode() + b'"]'))
+        collect(buffer, place, 0, dead_letter(place.ref, 0, headers=headers, stacktrace=stack))
+        store = SqliteStore(Path(folder))
+        [row] = store.table("dead_letters")
+        assert (row["headers"], row["stacktrace"]) == (headers_to_json(headers), stack)
+
+
 # -- lives of one record
 
 
@@ -242,14 +458,58 @@ def test_what_failed_again_is_discarded_as_the_new_dead_letter_that_it_became(bu
     assert groups(store) == {"price": (2, 0)}
 
 
-@pytest.mark.parametrize("status", ["open", "discarded"])
-def test_triage_leaves_alone_what_is_on_its_way_or_was_sent(buffer, store, status):
-    ids = collect_many(buffer, 2)
-    replay(buffer, ids[0], "sent")
-    buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(ids[1],)), None, "me", "planned", NOW_MS)
+@pytest.mark.parametrize("status", ["open", "discarded", "recovered"])
+def test_triage_leaves_alone_what_is_on_its_way(buffer, store, status):
+    collect_many(buffer, 1)
+    buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1,)), None, "me", "planned", NOW_MS)
     before = store.dump()
-    assert buffer.dead_letters.triage(ids, status, NOW_MS + 1) == 0
+    assert buffer.dead_letters.triage([1], status, NOW_MS + 1) == 0
     assert store.dump() == before
+
+
+@pytest.mark.parametrize("status", ["discarded", "recovered"])
+def test_people_settle_a_replay_whose_outcome_nobody_tells(buffer, store, status):
+    collect_many(buffer, 2)
+    replay(buffer, 1, "sent")
+    assert buffer.dead_letters.triage([1], status, NOW_MS + 1) == 1
+    first, second = store.table("dead_letters")
+    assert (first["status"], first["status_at_ms"], first["concluded"]) == (status, NOW_MS + 1, 1)
+    assert (second["status"], second["concluded"]) == ("open", 0)
+    assert recount(store.path) == []
+    while buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 2)):
+        pass
+    assert [row["id"] for row in store.table("dead_letters")] == [2]
+    assert recount(store.path) == []
+
+
+def test_only_what_was_replayed_can_be_taken_for_recovered(buffer, store):
+    ids = collect_many(buffer, 2)
+    buffer.dead_letters.triage([1], "discarded", NOW_MS)
+    before = store.dump()
+    assert buffer.dead_letters.triage(ids, "recovered", NOW_MS + 1) == 0
+    assert store.dump() == before
+
+
+@pytest.mark.parametrize("status", ["discarded", "recovered"])
+def test_what_people_have_settled_is_dead_again_when_its_replay_comes_back(buffer, store, status):
+    place = collector(buffer)
+    collect(buffer, place, 0, dead_letter(place.ref, 0, "first"))
+    replay_id = replay(buffer, 1)
+    buffer.dead_letters.triage([1], status, NOW_MS + 1)
+    collect(buffer, place, 1, dead_letter(place.ref, 1, "second", replay_of="first", replay_id=replay_id))
+    first, second = store.table("dead_letters")
+    assert (first["status"], first["concluded"], second["replay_of"]) == ("dead_again", 0, 1)
+    assert recount(store.path) == []
+
+
+def test_replays_without_an_outcome_count_as_recovered_after_a_time(buffer, store):
+    collect_many(buffer, 2)
+    replay(buffer, 1, "sent")
+    assert buffer.upkeep.conclude(NOW_MS, NOW_MS + 1) == 0
+    assert buffer.upkeep.conclude(NOW_MS + 1, NOW_MS + 1) == 1
+    assert buffer.upkeep.conclude(NOW_MS + 1, NOW_MS + 1) == 0
+    assert [(row["status"], row["concluded"]) for row in store.table("dead_letters")] == [("recovered", 1), ("open", 0)]
+    assert recount(store.path) == []
 
 
 def test_triage_takes_more_ids_than_a_statement_takes_arguments(buffer):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Sent
+from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, recount
 from pipeline.errors import UsageError
 from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter
 
@@ -420,3 +420,98 @@ def test_a_job_does_not_end_while_records_are_under_way(buffer, store):
     with pytest.raises(UsageError, match="under way"):
         buffer.jobs.finish(job_id, "done", NOW_MS)
     assert store.dump() == before
+
+
+# -- one record in several dead letters
+
+
+def three_of_one_record(buffer):
+    """Dead letters 1 and 3 hold the same record of the same position, 2 and 4 hold others."""
+    place = collector(buffer)
+    rows = [dead_letter(place.ref, offset, source_offset=5 if offset in (0, 2) else offset + 10) for offset in range(3)]
+    collect(buffer, place, 0, *rows, dead_letter(place.ref, 3, source_offset=5, value=b"other bytes"))
+
+
+def test_a_record_that_several_dead_letters_hold_is_sent_once_for_all_of_them(buffer, store):
+    three_of_one_record(buffer)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    sent = buffer.jobs.planned_items(job_id, "orders", 10)
+    assert [item.dead_letter_id for item in sent] == [2, 3, 4]
+    names = [item.replay_id for item in sent]
+    assert buffer.jobs.open_send_window(job_id, "{}", names)
+    assert statuses(store) == ["replaying"] * 4
+    assert len(buffer.jobs.sending_items(job_id, "orders")) == 3
+    positions = [Sent(name, "orders", 0, 100 + index) for index, name in enumerate(names)]
+    buffer.jobs.close_send_window(job_id, 3, 0, positions, {}, NOW_MS)
+    assert (statuses(store), items(store, job_id)) == (["replayed"] * 4, ["sent"] * 4)
+    sent_to = sorted((row["dead_letter_id"], row["offset"]) for row in store.table("job_items"))
+    assert sent_to == [(1, 101), (2, 100), (3, 101), (4, 102)]
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    job = buffer.jobs.get(job_id)
+    assert (job.done, job.failed, job.total) == (4, 0, 4)
+    settle(buffer, names[1], "recovered")
+    assert statuses(store) == ["recovered", "replayed", "recovered", "replayed"]
+    assert recount(store.path) == []
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_record_that_fails_again_is_dead_again_in_all_its_dead_letters(buffer, store, told):
+    three_of_one_record(buffer)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+    buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+    place = collector(buffer)
+    again = dead_letter(place.ref, 4, "again", replay_of=item.public_id, replay_id=item.replay_id if told else None)
+    collect(buffer, place, 4, again)
+    assert statuses(store) == ["dead_again", "open", "dead_again", "open", "open"]
+    buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    assert items(store, job_id) == ["dead_again", "dead_again"]
+    assert recount(store.path) == []
+    while buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)):
+        pass
+    assert sorted(row["id"] for row in store.table("dead_letters")) == [2, 4, 5]
+    assert recount(store.path) == []
+
+
+@pytest.mark.parametrize("end", ["error", "cancel"])
+def test_one_record_that_was_not_sent_leaves_all_its_dead_letters_as_they_were(buffer, store, end):
+    three_of_one_record(buffer)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
+    if end == "error":
+        buffer.jobs.next_job(NOW_MS)
+        [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+        buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+        buffer.jobs.close_send_window(job_id, 0, 1, [], {item.replay_id: "too large"}, NOW_MS)
+        assert items(store, job_id) == ["failed", "failed"]
+        assert {row["error"] for row in store.table("job_items")} == {"too large"}
+    else:
+        buffer.jobs.ask_to_cancel(job_id, NOW_MS)
+        assert items(store, job_id) == ["cancelled", "cancelled"]
+    assert (statuses(store), replays(store)) == (["open"] * 4, [0] * 4)
+    assert recount(store.path) == []
+
+
+def test_one_record_that_people_take_for_recovered_is_so_in_all_its_dead_letters(buffer, store):
+    three_of_one_record(buffer)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+    buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+    buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    assert buffer.dead_letters.triage([1], "recovered", NOW_MS) == 2
+    assert statuses(store) == ["recovered", "open", "recovered", "open"]
+    assert recount(store.path) == []
+
+
+def test_what_has_failed_again_is_not_recovered_because_somebody_else_took_it(buffer, store):
+    collect_many(buffer, 1)
+    job_id, (replay_id,) = start(buffer)
+    buffer.jobs.open_send_window(job_id, "{}", [replay_id])
+    close(buffer, job_id, replay_id)
+    settle(buffer, replay_id, "dead_again")
+    settle(buffer, replay_id, "recovered")
+    assert statuses(store) == ["dead_again"]

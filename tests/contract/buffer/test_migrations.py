@@ -15,7 +15,7 @@ from tests.support.layout_dump import layout_file, load
 RELEASED = range(1, LAYOUT_VERSION + 1)
 NEXT = LAYOUT_VERSION + 1
 STEP = """
-CREATE TABLE notes (dead_letter_id INTEGER NOT NULL REFERENCES dead_letters, note TEXT NOT NULL);
+CREATE TABLE notes (dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows, note TEXT NOT NULL);
 INSERT INTO notes SELECT id, 'seen; before' FROM dead_letters;
 ALTER TABLE totals ADD COLUMN notes INTEGER NOT NULL DEFAULT 0;
 """
@@ -126,8 +126,8 @@ DROP TABLE new_jobs;
 
 
 def test_a_step_that_leaves_rows_without_a_parent_is_refused(path):
-    with pytest.raises(BufferCorruptError, match="row of job_items refers to a row of dead_letters"):
-        stepped(path, {NEXT: "DELETE FROM dead_letters WHERE id IN (SELECT dead_letter_id FROM job_items);\n"})
+    with pytest.raises(BufferCorruptError, match="row of job_items refers to a row of dead_letter_rows"):
+        stepped(path, {NEXT: "DELETE FROM dead_letter_rows WHERE id IN (SELECT dead_letter_id FROM job_items);\n"})
     assert version_of(path) == LAYOUT_VERSION
 
 

@@ -157,23 +157,23 @@ ROW_DAMAGE = {
         "is accepted and in the outbox",
     ),
     "a dead letter deleted": (
-        "dead_letters",
-        "DELETE FROM dead_letters WHERE id = {row}",
+        "dead_letter_rows",
+        "DELETE FROM dead_letter_rows WHERE id = {row}",
         "totals: dead_letters is 9, its rows make 8",
     ),
     "a dead letter moved": (
-        "dead_letters",
-        "UPDATE dead_letters SET record_id = record_id + 1000 WHERE id = {row}",
+        "dead_letter_rows",
+        "UPDATE dead_letter_rows SET record_id = record_id + 1000 WHERE id = {row}",
         "dead_letters: 1 rows at or after next_offset 9",
     ),
     "a dead letter that says another place": (
-        "dead_letters",
-        'UPDATE dead_letters SET "offset" = "offset" + 1 WHERE id = {row}',
+        "dead_letter_rows",
+        'UPDATE dead_letter_rows SET "offset" = "offset" + 1 WHERE id = {row}',
         "says it is orders-dlq[0] offset",
     ),
     "a dead letter of another group": (
-        "dead_letters",
-        "UPDATE dead_letters SET fingerprint = 'another' WHERE id = {row}",
+        "dead_letter_rows",
+        "UPDATE dead_letter_rows SET fingerprint = 'another' WHERE id = {row}",
         "dead_letter_groups of another: total is 0, its rows make 1",
     ),
     "a job deleted": ("jobs", "DELETE FROM jobs WHERE id = {row}", "job_items: "),
@@ -200,7 +200,7 @@ ROW_DAMAGE = {
         "rows at or after next_offset 5",
     ),
 }
-KEYS = {"dead_letters": "id", "jobs": "id", "job_items": "dead_letter_id", "partitions": "partition_ref"}
+KEYS = {"dead_letter_rows": "id", "jobs": "id", "job_items": "dead_letter_id", "partitions": "partition_ref"}
 STATUSES = ("open", "replaying", "replayed", "recovered", "dead_again", "discarded")
 STATES = ("planned", "sending", "sent", "recovered", "dead_again", "failed", "cancelled")
 NEVER_SENT = ("failed", "cancelled")
@@ -297,7 +297,7 @@ def test_a_status_that_the_ledger_does_not_bear_out_is_named(healthy, letter, st
     copy = Copy(healthy)
     with closing(sqlite3.connect(copy.path)) as connection:
         (before,) = connection.execute("SELECT status FROM dead_letters WHERE id = ?", (letter,)).fetchone()
-    copy.change(f"UPDATE dead_letters SET status = '{status}' WHERE id = {letter}")
+    copy.change(f"UPDATE dead_letter_rows SET status = '{status}' WHERE id = {letter}")
     triaged = {before, status} <= {"open", "discarded"}
     assert any(f"dead letter {letter} is" in line or f"letter {letter} on its" in line for line in copy.lines()) is (
         before != status and not triaged

@@ -127,21 +127,21 @@ def test_an_empty_buffer_agrees_with_itself(tmp_path):
         ),
         (
             "UPDATE partitions SET next_offset = 3 WHERE role = 'collector'",
-            "dead_letters: 2 rows at or after next_offset 3, the first: orders-dlq[0] offset 3",
+            "dead_letter_rows: 2 rows at or after next_offset 3, the first: orders-dlq[0] offset 3",
         ),
         ("UPDATE retries SET record_id = record_id - 2", "orders[0] offset 4 is accepted and parked"),
         ("UPDATE outbox SET record_id = record_id - 4", "orders[0] offset 3 is accepted and in the outbox"),
         ("UPDATE outbox SET record_id = record_id - 1", "orders[0] offset 6 is parked and in the outbox"),
         (
-            "UPDATE dead_letters SET status = 'replaying' WHERE id = 3",
+            "UPDATE dead_letter_rows SET status = 'replaying' WHERE id = 3",
             "dead letter 3 is replaying, but no job has it on its way",
         ),
         (
-            "UPDATE dead_letters SET status = 'open' WHERE id = 5",
+            "UPDATE dead_letter_rows SET status = 'open' WHERE id = 5",
             "job 2 has dead letter 5 on its way (planned), but that one is open",
         ),
         (
-            "UPDATE dead_letters SET status = 'discarded' WHERE id = 4",
+            "UPDATE dead_letter_rows SET status = 'discarded' WHERE id = 4",
             "job 2 has dead letter 4 on its way (sending), but that one is discarded",
         ),
         ("UPDATE jobs SET send_window = '{}' WHERE id = 1", "job 1 is done, but its window is still open"),
@@ -162,7 +162,7 @@ def test_every_difference_has_its_line(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TRIGGER dead_letter_removed")
         connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute("DELETE FROM dead_letters WHERE id = 3")
+        connection.execute("DELETE FROM dead_letter_rows WHERE id = 3")
         connection.commit()
     assert lines(path) == [
         "totals: dead_letters is 5, its rows make 4",
@@ -170,7 +170,7 @@ def test_every_difference_has_its_line(path):
         "dead_letter_counts of open: dead_letters is 1, its rows make 0",
         "dead_letter_groups of price: total is 5, its rows make 4",
         "dead_letter_groups of price: open is 1, its rows make 0",
-        "job_items: 1 rows refer to rows of dead_letters that are not there",
+        "job_items: 1 rows refer to rows of dead_letter_rows that are not there",
     ]
 
 

@@ -56,7 +56,7 @@ _TOTALS = _Figures(
            dead_letters AS kept_dead_letters,
            pruned_orders + (SELECT count(*) FROM order_rows) AS counted_orders,
            pruned_revenue_cents + (SELECT coalesce(sum(price_cents), 0) FROM order_rows) AS counted_revenue_cents,
-           pruned_dead_letters + (SELECT count(*) FROM dead_letters) AS counted_dead_letters
+           pruned_dead_letters + (SELECT count(*) FROM dead_letter_rows) AS counted_dead_letters
     FROM totals
     """,
 )
@@ -76,7 +76,7 @@ _MINUTES = _Figures(
           FROM order_rows GROUP BY minute_ms
           UNION ALL
           SELECT received_at_ms / 60000 * 60000 AS minute_ms, 0, 0, 0, 0, 0, count(*)
-          FROM dead_letters GROUP BY minute_ms)
+          FROM dead_letter_rows GROUP BY minute_ms)
     GROUP BY minute_ms
     """,
     "INSERT OR IGNORE INTO flow_minutes (minute_ms) VALUES (?)",
@@ -106,7 +106,7 @@ _STATUSES = _Figures(
     SELECT status AS key, status AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
     FROM (SELECT status, dead_letters AS kept, 0 AS counted FROM dead_letter_counts
           UNION ALL
-          SELECT status, 0, count(*) FROM dead_letters GROUP BY status)
+          SELECT status, 0, count(*) FROM dead_letter_rows GROUP BY status)
     GROUP BY status
     """,
     "INSERT OR IGNORE INTO dead_letter_counts VALUES (?, 0)",
@@ -120,7 +120,7 @@ _GROUPS = _Figures(
            sum(kept_open) AS kept_open, sum(open) AS counted_open
     FROM (SELECT fingerprint, total AS kept_total, 0 AS total, open AS kept_open, 0 AS open FROM dead_letter_groups
           UNION ALL
-          SELECT fingerprint, 0, count(*), 0, sum(status = 'open') FROM dead_letters GROUP BY fingerprint)
+          SELECT fingerprint, 0, count(*), 0, sum(status = 'open') FROM dead_letter_rows GROUP BY fingerprint)
     GROUP BY fingerprint
     """,
     # Its title is gone with it; the newest reason says what it was.
@@ -128,7 +128,7 @@ _GROUPS = _Figures(
     INSERT OR IGNORE INTO dead_letter_groups
         (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms)
     SELECT fingerprint, error_class, reason, source_topic, min(failed_at_ms), max(failed_at_ms)
-    FROM dead_letters WHERE fingerprint = ? GROUP BY fingerprint
+    FROM dead_letter_rows WHERE fingerprint = ? GROUP BY fingerprint
     """,
 )
 _JOBS = _Figures(
@@ -145,7 +145,19 @@ _JOBS = _Figures(
     GROUP BY jobs.id
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS)
+_STACKS = _Figures(
+    "stacktraces",
+    "stack_ref",
+    ("dead_letters",),
+    """
+    SELECT stack_ref AS key, stack_ref AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+    FROM (SELECT stack_ref, dead_letters AS kept, 0 AS counted FROM stacktraces
+          UNION ALL
+          SELECT stack_ref, 0, count(*) FROM dead_letter_rows WHERE stack_ref IS NOT NULL GROUP BY stack_ref)
+    GROUP BY stack_ref
+    """,
+)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 

@@ -13,8 +13,15 @@ _TWICE = (
     ("accepted and parked", "SELECT record_id FROM retries JOIN order_rows USING (record_id)"),
     ("accepted and in the outbox", "SELECT record_id FROM outbox JOIN order_rows USING (record_id)"),
     ("parked and in the outbox", "SELECT record_id FROM outbox JOIN retries USING (record_id)"),
+    (
+        "a dead letter and the copy of one",
+        "SELECT record_id FROM dead_letter_copies JOIN dead_letter_rows USING (record_id)",
+    ),
 )
-_ROWS_BY_ROLE = {"processor": ("order_rows", "retries", "outbox"), "collector": ("dead_letters",)}
+_ROWS_BY_ROLE = {
+    "processor": ("order_rows", "retries", "outbox"),
+    "collector": ("dead_letter_rows", "dead_letter_copies"),
+}
 _MASK = (1 << OFFSET_BITS) - 1
 
 # A sentence for each row.
@@ -38,7 +45,7 @@ _SENTENCES = (
     """
     SELECT 'dead letter ' || id || ' is ' || status || ', but job ' || job_id || ' says it is ' || state
     FROM dead_letters JOIN job_items ON job_items.dead_letter_id = dead_letters.id
-    WHERE status IN ('open', 'discarded') AND state IN ('sent', 'recovered', 'dead_again')
+    WHERE status IN ('open', 'discarded') AND state IN ('recovered', 'dead_again')
     """,
     """
     SELECT 'job ' || id || ' is ' || state || ', but its window is still open' FROM jobs
@@ -64,7 +71,24 @@ _SENTENCES = (
            || (record_id & {_MASK})
     FROM dead_letters JOIN partitions ON partition_ref = record_id >> {OFFSET_BITS} JOIN topics USING (topic_ref)
     WHERE (dead_letters.topic, dead_letters.partition, "offset")
-          <> (topics.topic, partitions.partition, record_id & {_MASK})
+          IS NOT (topics.topic, partitions.partition, record_id & {_MASK})
+    """,
+    """
+    SELECT 'dead letter ' || id || ' has no key, but says where it is in ' || topic FROM dead_letters
+    WHERE record_id IS NULL AND coalesce(topic, partition, "offset") IS NOT NULL
+    """,
+    """
+    SELECT 'dead letter ' || id || ' refers to stack trace ' || stack_ref || ', which is not there'
+    FROM dead_letter_rows
+    WHERE stack_ref IS NOT NULL AND stack_ref NOT IN (SELECT stack_ref FROM stacktraces)
+    """,
+    """
+    SELECT 'job ' || job_id || ' sends dead letter ' || dead_letter_id || ' with ' || sent_with
+           || ', but that one is ' || sender || ' and this one ' || state
+    FROM (SELECT *, (SELECT sender.state FROM job_items AS sender
+                     WHERE sender.job_id = item.job_id AND sender.dead_letter_id = item.sent_with) AS sender
+          FROM job_items AS item WHERE sent_with IS NOT NULL)
+    WHERE sender <> state
     """,
 )
 
@@ -101,7 +125,7 @@ def _without_a_partition(connection: sqlite3.Connection) -> Iterator[str]:
         for table in tables:
             rows = connection.execute(
                 f"SELECT ref, count(*), min(record_id) FROM (SELECT record_id >> {OFFSET_BITS} AS ref, record_id "
-                f"FROM {table}) WHERE ref NOT IN (SELECT partition_ref FROM partitions WHERE role = ?) GROUP BY ref",
+                f"FROM {table}) WHERE ref IS NOT NULL AND ref NOT IN (SELECT partition_ref FROM partitions WHERE role = ?) GROUP BY ref",
                 (role,),
             )
             for ref, count, first in rows:

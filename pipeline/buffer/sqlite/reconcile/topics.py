@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.buffer.contract import Role
-from pipeline.buffer.sqlite.connection import connect_reader, offset_of, record_id, translated_errors
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, connect_reader, offset_of, record_id, translated_errors
 from pipeline.buffer.sqlite.rows import json_cells
 
 CHUNK_RECORDS = 5_000
@@ -45,11 +45,15 @@ _UNACCOUNTED = (
     _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM order_rows WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE record_id = record) "
-    "AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letter_id = name)"
+    "AND NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE dead_letter_id = name) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE failure_id = name)"
 )
 _UNCOLLECTED = (
-    _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE record_id = record) "
-    "AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letter_id = name)"
+    _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE record_id = record) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letter_copies WHERE record_id = record) "
+    # Before that offset, copies were left out without a trace.
+    f"AND (record & {(1 << OFFSET_BITS) - 1}) >= (SELECT copies_from FROM partitions "
+    f"WHERE partition_ref = record >> {OFFSET_BITS})"
 )
 
 
@@ -58,7 +62,15 @@ _WITHOUT_OUTCOME = (
     _ALL_ASKED + "SELECT record, state FROM asked JOIN job_items ON replay_id = name "
     "WHERE state NOT IN ('recovered', 'dead_again') AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record)"
 )
-_STORED = {"processor": ("retries", "outbox"), "collector": ("dead_letters",)}
+_STORED = {
+    "processor": {"retries": "retries", "outbox": "outbox"},
+    "collector": {
+        "dead_letters": "dead_letter_rows",
+        "dead_letter_copies": "(SELECT dead_letter_copies.record_id, key, value FROM dead_letter_copies "
+        "JOIN dead_letter_rows ON id = dead_letter_copies.dead_letter_id)",
+    },
+}
+"""What holds a record's bytes, by what it is called, and what to select them from."""
 
 
 def unaccounted(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str]) -> list[int]:
@@ -70,13 +82,12 @@ def unaccounted(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: S
     return list(_missing(path, _UNACCOUNTED, ref, offsets, dead_letter_ids))
 
 
-def uncollected(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str | None]) -> list[int]:
-    """Those offsets of a collector's partition that are no dead letter, neither by position nor as the copy of another.
+def uncollected(path: Path, ref: int, offsets: Sequence[int]) -> list[int]:
+    """Those offsets of a collector's partition that are neither a dead letter nor noted as the copy of one.
 
-    `dead_letter_ids[i]` is the failure's id at offset i, None where it carries none.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
-    return list(_missing(path, _UNCOLLECTED, ref, offsets, dead_letter_ids))
+    return list(_missing(path, _UNCOLLECTED, ref, offsets, [None] * len(offsets)))
 
 
 def replays_without_outcome(path: Path, ref: int, replays: Sequence[tuple[int, str]]) -> list[WithoutOutcome]:
@@ -95,14 +106,15 @@ def replays_without_outcome(path: Path, ref: int, replays: Sequence[tuple[int, s
 def stored_bytes(path: Path, role: Role, ref: int, first: int, last: int) -> Iterator[StoredRecord]:
     """What the buffer holds of a partition's offsets from `first` to `last`.
 
-    Of a processor's partition that is what is parked or on its way, of a collector's the dead letters.
+    Of a processor's partition that is what is parked or on its way, of a collector's the dead letters; a copy has the
+    bytes of the dead letter that it is a copy of.
     Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     span = (record_id(ref, first), record_id(ref, last))
     with closing(connect_reader(path)) as connection, translated_errors(path):
-        for table in _STORED[role]:
+        for table, source in _STORED[role].items():
             for record, key, value in connection.execute(
-                f"SELECT record_id, key, value FROM {table} WHERE record_id BETWEEN ? AND ? ORDER BY 1", span
+                f"SELECT record_id, key, value FROM {source} WHERE record_id BETWEEN ? AND ? ORDER BY 1", span
             ):
                 yield StoredRecord(table, offset_of(record), key, value)
 

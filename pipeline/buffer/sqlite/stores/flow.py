@@ -5,31 +5,31 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal
 
 from pipeline.buffer.contract import (
     Advance,
     Assignment,
     Attempted,
     Batch,
+    DeadLetterRow,
     Generation,
     OutboxRow,
     Parked,
     ParkedEntry,
-    ReplayOutcome,
     Role,
 )
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
+from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
+from pipeline.buffer.sqlite.stores.letters import add_dead_letters
 from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
+from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
 from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
 from pipeline.records import TopicIdentity
 
-MINUTE_MS = 60_000
-SECOND_MS = 1000
 _IDENTITY = RowsOf(TopicIdentity)
 _PARKED = RowsOf(Parked)
 _PARKED_ENTRY = RowsOf(ParkedEntry)
@@ -109,7 +109,7 @@ class SqliteFlowStore:
             _fill_outbox(connection, batch.outbox, batch.now_ms)
             # 5. What became of replays.
             if batch.outcomes:
-                _note_outcomes(connection, batch.outcomes, batch.now_ms)
+                note_outcomes(connection, batch.outcomes, batch.now_ms)
             reached("processor: batch not committed")
         reached("processor: batch committed")
         self._orders.committed()
@@ -163,6 +163,18 @@ class SqliteFlowStore:
             )
             reached("processor: outbox not committed")
 
+    def undeliverable(self, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+        """See FlowStore."""
+        asked = json.dumps([row.dead_letter_id for row in rows])
+        with atomic(self._connection) as connection:
+            # Only what is still in the outbox: somebody else may have been quicker.
+            gone = connection.execute(
+                "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?)) RETURNING dead_letter_id",
+                (asked,),
+            ).fetchall()
+            names = {name for (name,) in gone}
+            return add_dead_letters(connection, [row for row in rows if row.dead_letter_id in names], now_ms)
+
 
 def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
     """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
@@ -175,63 +187,6 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
             raise StaleWriterError(
                 f"partition {each.ref} is not at offset {each.expected} any more: another process reads it"
             )
-
-
-def _note_outcomes(connection: sqlite3.Connection, outcomes: Iterable[ReplayOutcome], now_ms: int) -> None:
-    """Sets items of the ledger and their dead letters to what became of them; an unknown replay has none."""
-    # No id of ours has a NUL, so what has one is another's.
-    states = {each.replay_id: each.state for each in outcomes if "\0" not in each.replay_id}
-    found = dict(
-        connection.execute(
-            "UPDATE job_items SET state = value FROM json_each(?) WHERE replay_id = key "
-            "RETURNING replay_id, dead_letter_id",
-            (json.dumps(states),),
-        )
-    )
-    # Of several replays of a dead letter the last one counts.
-    set_outcomes(connection, {found[name]: state for name, state in states.items() if name in found}, now_ms)
-
-
-def set_outcomes(
-    connection: sqlite3.Connection, states: dict[int, Literal["recovered", "dead_again"]], now_ms: int
-) -> None:
-    """Sets dead letters to what became of their replays; one that is on its way again takes it as what to go back to.
-
-    `states` has them by the dead letter's id.
-    """
-    again = connection.execute(
-        "UPDATE job_items SET status_before = value FROM json_each(?) "
-        "WHERE dead_letter_id = CAST(key AS INTEGER) AND state IN ('planned', 'sending') RETURNING dead_letter_id",
-        (json.dumps(states),),
-    ).fetchall()
-    settled = states.keys() - {dead_letter for (dead_letter,) in again}
-    connection.execute(
-        "UPDATE dead_letters SET status = outcome.value, status_at_ms = ? FROM json_each(?) AS outcome "
-        "WHERE dead_letters.id = CAST(outcome.key AS INTEGER)",
-        (now_ms, json.dumps({dead_letter: states[dead_letter] for dead_letter in settled})),
-    )
-
-
-def count_seconds_and_minutes(
-    connection: sqlite3.Connection,
-    now_ms: int,
-    orders: int = 0,
-    revenue_cents: int = 0,
-    retries: int = 0,
-    dead_letters: int = 0,
-) -> None:
-    """Adds to the figures of this second and this minute."""
-    for table, column, length_ms in (
-        ("flow_seconds", "second_ms", SECOND_MS),
-        ("flow_minutes", "minute_ms", MINUTE_MS),
-    ):
-        connection.execute(
-            f"INSERT INTO {table} ({column}, orders, revenue_cents, retries, dead_letters) VALUES (?, ?, ?, ?, ?) "
-            f"ON CONFLICT ({column}) DO UPDATE SET "
-            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents, "
-            "retries = retries + excluded.retries, dead_letters = dead_letters + excluded.dead_letters",
-            (now_ms - now_ms % length_ms, orders, revenue_cents, retries, dead_letters),
-        )
 
 
 def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) -> None:

@@ -69,10 +69,12 @@ class SqliteJobStore:
             if total == 0:
                 connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
                 return None
-            # 3. From here on they are on their way, and no other request can take them.
+            # 3. A record goes once, however many of them hold it.
+            _send_together(connection, job_id)
+            # 4. From here on they are on their way, and no other request can take them.
             connection.execute("UPDATE jobs SET total = ? WHERE id = ?", (total, job_id))
             connection.execute(
-                "UPDATE dead_letters SET status = 'replaying', status_at_ms = ?, replays = replays + 1 "
+                "UPDATE dead_letter_rows SET status = 'replaying', status_at_ms = ?, replays = replays + 1 "
                 "WHERE id IN (SELECT dead_letter_id FROM job_items WHERE job_id = ?)",
                 (now_ms, job_id),
             )
@@ -162,9 +164,9 @@ class SqliteJobStore:
             connection.execute("UPDATE jobs SET send_window = NULL WHERE id = ?", (job_id,))
             if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND kind = 'replay'", (job_id,)).fetchone():
                 # Counted by a trigger: an outcome may have been noted before, and a crash made us forget it.
-                _note_sent(connection, sent, now_ms)
+                _note_sent(connection, job_id, sent, now_ms)
                 if errors:
-                    _note_errors(connection, errors, now_ms)
+                    _note_errors(connection, job_id, errors, now_ms)
             else:
                 connection.execute(
                     "UPDATE jobs SET done = done + ?, failed = failed + ? WHERE id = ?", (done, failed, job_id)
@@ -193,7 +195,8 @@ class SqliteJobStore:
             rows = self._connection.execute(
                 f"SELECT {_ITEM.sql} FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id "
                 # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
-                "WHERE job_id = :job_id AND state = :state ORDER BY job_items.dead_letter_id LIMIT :limit",
+                "WHERE job_id = :job_id AND state = :state AND sent_with IS NULL "
+                "ORDER BY job_items.dead_letter_id LIMIT :limit",
                 {"default_topic": default_topic, "job_id": job_id, "state": state, "limit": limit},
             )
             for row in rows:
@@ -235,13 +238,52 @@ def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Argume
     return where, arguments
 
 
-def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int) -> None:
+_ITEMS = "SELECT {columns} FROM job_items WHERE replay_id IN (SELECT {id} FROM json_each(:which)) AND state = 'sending'"
+_THEIR_ITEMS = (
+    "SELECT {columns} FROM job_items WHERE job_id = :job_id AND sent_with IS NOT NULL AND state = 'sending' "
+    "AND sent_with IN (SELECT dead_letter_id FROM job_items "
+    "WHERE replay_id IN (SELECT {id} FROM json_each(:which)) AND state = 'sending')"
+)
+_SENDING = f"{_ITEMS} UNION ALL {_THEIR_ITEMS}"
+"""The items of these replays that are being sent, and those whose record is sent with them."""
+
+
+def _send_together(connection: sqlite3.Connection, job_id: int) -> None:
+    """Of dead letters that hold the same record of the same source position, the newest is sent for all of them."""
+    held = "key, value, source_topic, source_partition, source_offset"
+    letters = f"SELECT id, {held} FROM job_items JOIN dead_letter_rows ON id = job_items.dead_letter_id"
+    several = connection.execute(
+        f"SELECT source_topic, source_partition, source_offset FROM ({letters} WHERE job_id = ?) "
+        "WHERE source_offset IS NOT NULL AND source_partition IS NOT NULL AND source_topic IS NOT NULL "
+        "GROUP BY source_topic, source_partition, source_offset HAVING count(*) > 1",
+        (job_id,),
+    ).fetchall()
+    if not several:
+        return
+    groups = connection.execute(
+        f"SELECT json_group_array(id), max(id) FROM ({letters} WHERE job_id = ?) "
+        "WHERE (source_topic, source_partition, source_offset) IN "
+        "(SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)) "
+        f"GROUP BY {held} HAVING count(*) > 1",
+        (job_id, json.dumps(several)),
+    ).fetchall()
+    for ids, newest in groups:
+        connection.execute(
+            "UPDATE job_items SET sent_with = nullif(?, dead_letter_id), "
+            "sent_for = iif(dead_letter_id = ?, json_array_length(?), 1) "
+            "WHERE job_id = ? AND dead_letter_id IN (SELECT value FROM json_each(?))",
+            (newest, newest, ids, job_id, ids),
+        )
+
+
+def _note_sent(connection: sqlite3.Connection, job_id: int, sent: Sequence[Sent], now_ms: int) -> None:
     """Where each stands now, and that it does."""
     # 1. The processor may have been faster: its outcome stays, and the dead letter may be on its way again by now.
+    which = {"which": json.dumps([each.send_id for each in sent]), "job_id": job_id, "now_ms": now_ms}
     connection.execute(
-        "UPDATE dead_letters SET status = 'replayed', status_at_ms = ? WHERE id IN (SELECT dead_letter_id "
-        "FROM job_items WHERE replay_id IN (SELECT value FROM json_each(?)) AND state = 'sending')",
-        (now_ms, json.dumps([each.send_id for each in sent])),
+        "UPDATE dead_letter_rows SET status = 'replayed', status_at_ms = :now_ms "
+        f"WHERE id IN ({_SENDING.format(columns='dead_letter_id', id='value')})",
+        which,
     )
     # 2. The position is noted in either case.
     position = ", ".join(f'"{name}" = {_SENT[name]}' for name in ("topic", "partition", "offset"))
@@ -252,10 +294,11 @@ def _note_sent(connection: sqlite3.Connection, sent: Sequence[Sent], now_ms: int
     )
 
 
-def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms: int) -> None:
+def _note_errors(connection: sqlite3.Connection, job_id: int, errors: dict[str, str], now_ms: int) -> None:
     """What could not be sent, by replay id, and why."""
     error_of = json.dumps(errors)
-    _go_back(connection, "replay_id IN (SELECT key FROM json_each(?)) AND state = 'sending'", error_of, now_ms)
+    items = _SENDING.format(columns="dead_letter_id AS item_of, status_before", id="key")
+    _go_back(connection, items, {"which": error_of, "job_id": job_id, "now_ms": now_ms})
     connection.execute(
         "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
         "WHERE replay_id = key AND state = 'sending'",
@@ -263,21 +306,23 @@ def _note_errors(connection: sqlite3.Connection, errors: dict[str, str], now_ms:
     )
 
 
-def _go_back(connection: sqlite3.Connection, which: str, argument: object, now_ms: int) -> None:
+def _go_back(connection: sqlite3.Connection, items: str, arguments: Arguments) -> None:
     """The dead letters of these items were not sent: as if nobody had asked."""
     connection.execute(
         # The plus keeps SQLite from going through all that are being replayed.
-        "UPDATE dead_letters SET status = status_before, status_at_ms = ?, replays = replays - 1 "
-        f"FROM (SELECT dead_letter_id AS item_of, status_before FROM job_items WHERE {which}) "
-        "WHERE id = item_of AND +status = 'replaying'",
-        (now_ms, argument),
+        "UPDATE dead_letter_rows SET status = status_before, status_at_ms = :now_ms, replays = replays - 1 "
+        f"FROM ({items}) WHERE id = item_of AND +status = 'replaying'",
+        arguments,
     )
 
 
 def _finish(connection: sqlite3.Connection, job_id: int, state: str, now_ms: int, error: str) -> None:
     if connection.execute("SELECT 1 FROM job_items WHERE job_id = ? AND state = 'sending'", (job_id,)).fetchone():
         raise UsageError(f"job {job_id} has records under way: its window must be closed first")
-    _go_back(connection, "job_id = ? AND state = 'planned'", job_id, now_ms)
+    planned = (
+        "SELECT dead_letter_id AS item_of, status_before FROM job_items WHERE job_id = :job_id AND state = 'planned'"
+    )
+    _go_back(connection, planned, {"job_id": job_id, "now_ms": now_ms})
     connection.execute("UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned'", (job_id,))
     connection.execute(
         "UPDATE jobs SET state = ?, finished_at_ms = ?, error = ?, send_window = NULL WHERE id = ?",

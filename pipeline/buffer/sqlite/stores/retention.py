@@ -17,7 +17,8 @@ from pipeline.buffer.sqlite.connection import (
     ref_of,
 )
 from pipeline.buffer.sqlite.rows import RowsOf
-from pipeline.buffer.sqlite.stores.flow import MINUTE_MS
+from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS
+from pipeline.buffer.sqlite.stores.outcomes import conclude
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
@@ -42,10 +43,11 @@ class _OldDeadLetter(NamedTuple):
     """What the figures, the partitions and the groups have to know of a dead letter that goes."""
 
     id: int
-    record_id: int
+    record_id: int | None
     received_at_ms: int
     fingerprint: str
     dead_letter_id: str
+    failure_id: str | None
     source_topic: str | None
     source_partition: int | None
     source_offset: int | None
@@ -80,12 +82,15 @@ _SETTLED = "status IN ('recovered', 'dead_again', 'discarded')"
 
 # A record's lives go oldest first, and none whose next life is still on its way to us or whose job still runs.
 _PRUNABLE = f"""
-FROM dead_letters INDEXED BY dead_letters_settled
+FROM dead_letter_rows INDEXED BY dead_letters_settled
 WHERE {_SETTLED} AND status_at_ms < :before_ms AND replay_of IS NULL
-  AND (status <> 'dead_again' OR EXISTS (SELECT 1 FROM dead_letters AS next WHERE next.replay_of = dead_letters.id))
+  AND (status <> 'dead_again'
+       OR EXISTS (SELECT 1 FROM dead_letter_rows AS next WHERE next.replay_of = dead_letter_rows.id)
+       OR EXISTS (SELECT 1 FROM job_items WHERE job_items.dead_letter_id = dead_letter_rows.id
+                  AND state = 'dead_again' AND sent_with IS NOT NULL))
   AND NOT EXISTS (
       SELECT 1 FROM job_items JOIN jobs ON jobs.id = job_id
-      WHERE dead_letter_id = dead_letters.id AND jobs.state IN ('queued', 'running', 'cancelling'))
+      WHERE job_items.dead_letter_id = dead_letter_rows.id AND jobs.state IN ('queued', 'running', 'cancelling'))
 ORDER BY status_at_ms LIMIT :at_once
 """
 # The oldest orders of a partition are those with the lowest offsets; a retried one among them is younger.
@@ -124,6 +129,17 @@ class SqliteUpkeepStore:
         if retention.dead_letters_before_ms is not None:
             return self._prune_dead_letters(retention.dead_letters_before_ms)
         return Pruned()
+
+    def conclude(self, replayed_before_ms: int, now_ms: int) -> int:
+        """See UpkeepStore."""
+        old = "FROM dead_letter_rows WHERE status = 'replayed' AND status_at_ms < ? ORDER BY status_at_ms LIMIT ?"
+        chosen = (replayed_before_ms, DEAD_LETTERS_AT_ONCE)
+        with reading(self._connection):
+            if self._connection.execute(f"SELECT 1 {old}", chosen).fetchone() is None:
+                return 0
+        with atomic(self._connection) as connection:
+            ids = [identifier for (identifier,) in connection.execute(f"SELECT id {old}", chosen)]
+            return conclude(connection, ids, now_ms)
 
     def incremental_vacuum(self) -> int:
         """See UpkeepStore."""
@@ -214,15 +230,20 @@ class SqliteUpkeepStore:
             _count_pruned_dead_letters(connection, [row.received_at_ms for row in rows])
             # 2. Where Kafka may hold what we do not: in the dead-letter topic, and where it came from.
             for row in rows:
-                _note_pruned_below(connection, ref_of(row.record_id), offset_of(row.record_id) + 1)
                 _note_pruned_source(connection, row)
+            for record_id in [row.record_id for row in rows if row.record_id is not None] + _copies(connection, ids):
+                _note_pruned_below(connection, ref_of(record_id), offset_of(record_id) + 1)
             # 3. The ledger's part, which refers to the rows.
             jobs = _prune_items(connection, ids)
             # 4. The rows. What they became has nothing before it from here on.
             connection.execute(
-                "UPDATE dead_letters SET replay_of = NULL WHERE replay_of IN (SELECT value FROM json_each(?))", (ids,)
+                "UPDATE dead_letter_rows SET replay_of = NULL WHERE replay_of IN (SELECT value FROM json_each(?))",
+                (ids,),
             )
-            connection.execute("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+            connection.execute(
+                "DELETE FROM dead_letter_copies WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
+            )
+            connection.execute("DELETE FROM dead_letter_rows WHERE id IN (SELECT value FROM json_each(?))", (ids,))
             # 5. Groups that have nothing in them.
             fingerprints = {(row.fingerprint,) for row in rows}
             connection.executemany("DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", fingerprints)
@@ -299,8 +320,16 @@ def _note_pruned_source(connection: sqlite3.Connection, row: _OldDeadLetter) -> 
         (topic, partition),
     ).fetchall()
     for ref, *identity in generations:
-        if dead_letter_id_of(_IDENTITY.read(identity), partition, offset) == row.dead_letter_id:
+        if dead_letter_id_of(_IDENTITY.read(identity), partition, offset) in (row.dead_letter_id, row.failure_id):
             _note_pruned_below(connection, ref, offset + 1)
+
+
+def _copies(connection: sqlite3.Connection, ids: str) -> list[int]:
+    """Where copies of these dead letters stand in dead-letter topics."""
+    found = connection.execute(
+        "SELECT record_id FROM dead_letter_copies WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
+    )
+    return [record_id for (record_id,) in found]
 
 
 def _prune_items(connection: sqlite3.Connection, ids: str) -> int:

@@ -1,0 +1,256 @@
+"""Adds dead letters: tells a failure that was written twice from a second failure, and counts what is new.
+
+That is decided here, once, from what the buffer holds at this moment; whatever people do later changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from pipeline.buffer.contract import DeadLetterRow
+from pipeline.buffer.sqlite.bulk_insert import BulkInsert
+from pipeline.buffer.sqlite.connection import offset_of, ref_of
+from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
+from pipeline.buffer.sqlite.stores.outcomes import note_failed_replays
+from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
+from pipeline.headers.codec import headers_to_json
+from pipeline.orders.fields import DEAD_LETTER_FIELDS
+
+COPY_WITHIN_MS = 900_000
+COPY_WITHIN_OFFSETS = 10_000
+"""How far from the first a crash writes a copy: what a consumer had in hand, and the time until it was back."""
+
+_OF_ROW = (
+    "record_id",
+    "topic",
+    "partition",
+    "offset",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "source_timestamp_ms",
+    "key",
+    "value",
+    "error_class",
+    "reason",
+    "rule",
+    "stage",
+    "consumer_group",
+    "attempts",
+    "dialect",
+    "fingerprint",
+    "timestamp_ms",
+    "first_failed_at_ms",
+)
+"""Columns that a DeadLetterRow has as they are."""
+_ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
+_OTHERS = (
+    "id",
+    "dead_letter_id",
+    "failure_id",
+    "replay_of",
+    "replays",
+    "headers",
+    "stacktrace",
+    "stack_ref",
+    "failed_at_ms",
+    "failed_at_known",
+    "received_at_ms",
+    "status_at_ms",
+)
+_COLUMNS = (*_OF_ROW, *_ORDER, *_OTHERS)
+_of_row, _of_order = attrgetter(*_OF_ROW), attrgetter(*_ORDER)
+_NO_ORDER = (None,) * len(_ORDER)
+_ROWS = BulkInsert("dead_letter_rows", _COLUMNS)
+_COPIES = BulkInsert("dead_letter_copies", ("record_id", "dead_letter_id"))
+_GROUPS = BulkInsert(
+    "dead_letter_groups",
+    ("fingerprint", "error_class", "title", "source_topic", "total", "open", "first_seen_ms", "last_seen_ms"),
+    "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
+    "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
+    "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
+)
+_LIFE = "id, dead_letter_id, replays, status"
+_KNOWN = (
+    f"SELECT dead_letter_id AS failure_id, {_LIFE} FROM dead_letter_rows "
+    "WHERE dead_letter_id IN (SELECT value FROM json_each(:names)) "
+    f"UNION ALL SELECT failure_id, {_LIFE} FROM dead_letter_rows "
+    "WHERE failure_id IN (SELECT value FROM json_each(:names)) ORDER BY id"
+)
+_SETTLED = ("replayed", "recovered", "dead_again", "discarded")
+"""A dead letter of which another one of the same failure is no copy: somebody had looked after it by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """A dead letter, as what comes after it is held against it; `row` is there for one of the same batch."""
+
+    id: int
+    dead_letter_id: str
+    replays: int
+    status: str
+    row: DeadLetterRow | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """The dead letters that those of a batch may be copies of, later lives of, or replays of."""
+
+    of_failure: defaultdict[str, list[_Life]]
+    """By the failure's identity, oldest first."""
+    by_name: dict[str, _Life]
+    """By what headers call it."""
+
+    def add(self, failure_id: str, life: _Life) -> None:
+        self.of_failure[failure_id].append(life)
+        self.by_name[life.dead_letter_id] = life
+
+
+@dataclass(slots=True)
+class _Additions:
+    """What a batch adds."""
+
+    rows: list[DeadLetterRow]
+    cells: list[tuple[object, ...]]
+    copies: list[tuple[int, int]]
+    failed_replays: list[tuple[int, str | None]]
+
+
+def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
+    """Adds those rows that are no copies, in the transaction that is open; returns how many they are."""
+    # 1. What is a failure of its own, and what was written twice.
+    found = _sort_out(connection, rows, now_ms)
+    _ROWS.insert(connection, found.cells)
+    _COPIES.insert(connection, found.copies)
+    # 2. The figures that count it.
+    if found.rows:
+        _count(connection, found.rows, now_ms)
+    # 3. What it says of replays.
+    if found.failed_replays:
+        note_failed_replays(connection, found.failed_replays, now_ms)
+    return len(found.rows)
+
+
+def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> _Additions:
+    known = _known_lives(connection, rows)
+    (last_id,) = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'dead_letter_rows'").fetchone()
+    next_id = (last_id or 0) + 1
+    found = _Additions([], [], [], [])
+    failed_again: set[int] = set()
+    lives: list[tuple[DeadLetterRow, _Life, str | None, int | None]] = []
+    for row in rows:
+        earlier = known.of_failure.get(row.dead_letter_id)
+        before = known.by_name.get(row.replay_of) if row.replay_of is not None else None
+        name, failure_id, replay_id = row.dead_letter_id, None, row.replay_id
+        if earlier:
+            original = _original(connection, row, earlier)
+            if original is not None:
+                if row.record_id is not None:
+                    found.copies.append((row.record_id, original.id))
+                continue
+            name, failure_id = _name_of_later_life(row.dead_letter_id, next_id), row.dead_letter_id
+            newest = earlier[-1]
+            fails_again = row.replay_of is None and row.identity != "carried" and newest.id not in failed_again
+            if fails_again and _was_sent(connection, newest):
+                # Some writers name the first position only, and keep no header of ours: it is the replay that failed.
+                before, replay_id = newest, None
+        life = _Life(next_id, name, before.replays if before else 0, "open", row)
+        next_id += 1
+        known.add(row.dead_letter_id, life)
+        lives.append((row, life, failure_id, before.id if before else None))
+        if before is not None:
+            found.failed_replays.append((before.id, replay_id))
+            failed_again.add(before.id)
+    stacks = StoredStacks(connection, [row.stacktrace for row, *_ in lives])
+    for row, life, failure_id, replay_of in lives:
+        order = _NO_ORDER if row.order is None else _of_order(row.order)
+        headers = stacks.of(headers_to_json(row.headers), row.stacktrace)
+        failed_at = (now_ms, False) if row.failed_at_ms is None else (row.failed_at_ms, True)
+        lineage = (life.id, life.dead_letter_id, failure_id, replay_of, life.replays)
+        others = (*lineage, *headers, *failed_at, now_ms, now_ms)
+        found.cells.append((*_of_row(row), *order, *others))
+        found.rows.append(row)
+    return found
+
+
+def _known_lives(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow]) -> _Known:
+    names = {row.dead_letter_id for row in rows} | {row.replay_of for row in rows if row.replay_of is not None}
+    known = _Known(defaultdict(list), {})
+    for failure_id, *cells in connection.execute(_KNOWN, {"names": json.dumps(list(names))}):
+        known.add(failure_id, _Life(*cells))
+    return known
+
+
+def _original(connection: sqlite3.Connection, row: DeadLetterRow, earlier: Sequence[_Life]) -> _Life | None:
+    """The dead letter that this one is a copy of: the newest of the same failure that says the very same.
+
+    Where nothing tells the time of the failure, a copy is close to the first one, and comes before anybody has settled
+    that: the same again later is a failure of its own.
+    """
+    for life in reversed(earlier):
+        same, timestamp_ms, record_id = _compared(connection, row, life)
+        if same:
+            if row.identity != "inferred":
+                return life
+            settled = life.status in _SETTLED or _was_sent(connection, life)
+            return life if not settled and _is_close(row, timestamp_ms, record_id) else None
+    return None
+
+
+def _compared(connection: sqlite3.Connection, row: DeadLetterRow, life: _Life) -> tuple[bool, int, int | None]:
+    """Whether both say the same; the other's timestamp and position."""
+    if life.row is not None:
+        key, value, headers = life.row.key, life.row.value, headers_to_json(life.row.headers)
+        timestamp_ms, record_id = life.row.timestamp_ms, life.row.record_id
+    else:
+        key, value, headers, timestamp_ms, record_id = connection.execute(
+            "SELECT key, value, headers, timestamp_ms, record_id FROM dead_letters WHERE id = ?", (life.id,)
+        ).fetchone()
+    same = (key, value, headers) == (row.key, row.value, headers_to_json(row.headers))
+    return same, timestamp_ms, record_id
+
+
+def _is_close(row: DeadLetterRow, timestamp_ms: int, record_id: int | None) -> bool:
+    if abs(row.timestamp_ms - timestamp_ms) > COPY_WITHIN_MS:
+        return False
+    if row.record_id is None or record_id is None or ref_of(row.record_id) != ref_of(record_id):
+        return True
+    return abs(offset_of(row.record_id) - offset_of(record_id)) <= COPY_WITHIN_OFFSETS
+
+
+def _was_sent(connection: sqlite3.Connection, life: _Life) -> bool:
+    """Whether a replay of it is in Kafka, as far as we know, whose outcome is not known."""
+    if life.status == "replaying":
+        sending = "SELECT 1 FROM job_items WHERE dead_letter_id = ? AND state = 'sending'"
+        return connection.execute(sending, (life.id,)).fetchone() is not None
+    return life.status == "replayed"
+
+
+def _name_of_later_life(failure_id: str, identifier: int) -> str:
+    return hashlib.blake2b(f"{failure_id}\0{identifier}".encode(), digest_size=16).hexdigest()
+
+
+def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
+    count_seconds_and_minutes(connection, now_ms, dead_letters=len(new))
+    connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
+    connection.execute(
+        "INSERT INTO dead_letter_counts VALUES ('open', ?) "
+        "ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
+        (len(new),),
+    )
+    groups: defaultdict[str, list[DeadLetterRow]] = defaultdict(list)
+    for row in new:
+        groups[row.fingerprint].append(row)
+    _GROUPS.insert(connection, (_group(alike, now_ms) for alike in groups.values()))
+
+
+def _group(alike: Sequence[DeadLetterRow], now_ms: int) -> tuple[object, ...]:
+    first, times = alike[0], [now_ms if row.failed_at_ms is None else row.failed_at_ms for row in alike]
+    named = (first.fingerprint, first.error_class, first.title, first.source_topic)
+    return (*named, len(alike), len(alike), min(times), max(times))

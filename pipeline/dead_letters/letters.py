@@ -1,0 +1,99 @@
+"""A dead letter as its headers and value describe it, and the identity of its failure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pipeline.buffer import DeadLetterRow, FailureIdentity, OutboxRow, record_id
+from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.headers import dead_letter_id_of, failed_at_ms_of, read_failure, reason_of, source_timestamp_ms_of
+from pipeline.headers.values import LAST_TIMESTAMP_MS
+from pipeline.records import Failure, Order, Position, Record, TopicIdentity
+
+
+def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
+    """What is stored of a record of a dead-letter topic. A record without any known header is a dead letter, too.
+
+    `ref` and `identity` are those of its partition. Without an order, the order's columns are NULL.
+    """
+    failure = read_failure(record.headers)
+    reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
+    group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
+    timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
+    return DeadLetterRow(
+        record_id=record_id(ref, record.position.offset),
+        topic=record.position.topic,
+        partition=record.position.partition,
+        offset=record.position.offset,
+        timestamp_ms=timestamp_ms if failure.record_timestamp_ms is None else failure.record_timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        dialect=failure.dialect,
+        reason=reason,
+        fingerprint=group,
+        title=title,
+        failed_at_ms=failed_at_ms_of(failure, timestamp_ms, record.append_time),
+        dead_letter_id=identity_of_failure(record, failure, identity),
+        source_topic=failure.source_topic,
+        source_partition=failure.source_partition,
+        source_offset=failure.source_offset,
+        source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms, record.append_time),
+        order=order,
+        error_class=failure.error_class,
+        stacktrace=failure.stacktrace,
+        rule=failure.rule,
+        stage=failure.stage,
+        consumer_group=failure.consumer_group,
+        attempts=failure.attempts,
+        first_failed_at_ms=failure.first_failed_at_ms,
+        replay_of=failure.replay_of,
+        replay_id=failure.replay_id,
+        identity=_kind_of_identity(failure),
+    )
+
+
+def undeliverable_row(row: OutboxRow, why: str, order: Order | None) -> DeadLetterRow:
+    """What is stored of a failed record of ours that the dead-letter topic will never take; `why` says so in words."""
+    nowhere = Record(Position("", 0, 0), row.timestamp_ms, row.key, row.value, row.headers)
+    made = dead_letter_row(nowhere, 0, TopicIdentity("", ""), order)
+    reason = f"{made.reason} (kept in the buffer only: {why})"
+    group, title = fingerprint(made.error_class, reason, made.rule, made.source_topic)
+    return made._replace(
+        record_id=None,
+        topic=None,
+        partition=None,
+        offset=None,
+        reason=reason,
+        fingerprint=group,
+        title=title,
+        dead_letter_id=row.dead_letter_id,
+        identity="carried",
+    )
+
+
+def _kind_of_identity(failure: Failure) -> FailureIdentity:
+    if failure.dead_letter_id is not None:
+        return "carried"
+    return "inferred" if failure.failed_at_ms is None else "timed"
+
+
+def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentity) -> str:
+    """The same for every failure of a record in the same hands. The buffer tells a second one from a copy of the first.
+
+    Ours carry their id. Others are the same when they are in the same dead-letter topic, name the same newest source
+    position and who failed it, and hold the same bytes; those that do not name a position are distinguished by their
+    own. Where nothing names who failed it, the error's class tells two of them apart at least.
+    """
+    # No id of ours has a NUL, and the buffer could not look for it.
+    if failure.dead_letter_id and "\0" not in failure.dead_letter_id:
+        return failure.dead_letter_id
+    newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
+    if None in newest:
+        return dead_letter_id_of(identity, record.position.partition, record.position.offset)
+    who = failure.consumer_group or failure.writer or failure.error_class
+    parts = (identity.cluster_id, identity.topic, identity.topic_id, failure.dialect, who, *newest)
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
+    # A recreated source topic has the same positions again, but hardly the same bytes there.
+    digest.update(repr((record.key, record.value)).encode())
+    return digest.hexdigest()
