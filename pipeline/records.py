@@ -124,7 +124,7 @@ class Failure(NamedTuple):
 
     `source` fields are the first origin (a replayed record keeps it), `source_timestamp_ms` the time of the record
     there; `newest_*` is where the record stood when it failed last, and `record_timestamp_ms` its own time there.
-    `writer` is who failed it, beside its consumer group. Times are epoch milliseconds.
+    Times are epoch milliseconds.
     """
 
     dialect: str
@@ -148,4 +148,3 @@ class Failure(NamedTuple):
     replay_id: str | None = None
     replay_of: str | None = None
     record_timestamp_ms: int | None = None
-    writer: str | None = None

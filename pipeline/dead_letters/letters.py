@@ -6,7 +6,14 @@ import hashlib
 
 from pipeline.buffer import DeadLetterRow, FailureIdentity, OutboxRow, record_id
 from pipeline.dead_letters.fingerprints import fingerprint
-from pipeline.headers import dead_letter_id_of, failed_at_ms_of, read_failure, reason_of, source_timestamp_ms_of
+from pipeline.headers import (
+    dead_letter_id_of,
+    failed_at_ms_of,
+    read_failure,
+    reason_of,
+    source_timestamp_ms_of,
+    writer_of,
+)
 from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.records import Failure, Order, Position, Record, TopicIdentity
 
@@ -91,7 +98,7 @@ def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentit
     newest = (failure.newest_topic, failure.newest_partition, failure.newest_offset)
     if None in newest:
         return dead_letter_id_of(identity, record.position.partition, record.position.offset)
-    who = failure.consumer_group or failure.writer or failure.error_class
+    who = writer_of(failure, record.headers) or failure.error_class
     parts = (identity.cluster_id, identity.topic, identity.topic_id, failure.dialect, who, *newest)
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
     # A recreated source topic has the same positions again, but hardly the same bytes there.

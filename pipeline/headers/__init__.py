@@ -13,6 +13,7 @@ from pipeline.headers.failures import (
     reason_of,
     source_timestamp_ms_of,
     why_not_replayed,
+    writer_of,
 )
 from pipeline.headers.own import dead_letter_id_of, failure_headers, last_text, replay_headers, replay_id_of
 
@@ -33,4 +34,5 @@ __all__ = [
     "replay_id_of",
     "source_timestamp_ms_of",
     "why_not_replayed",
+    "writer_of",
 ]

@@ -39,9 +39,9 @@ class Dialect:
     binary_numbers: Mapping[str, Callable[[bytes | None], int | None]] = field(default_factory=dict)
     """Headers that hold a binary number, and how to read it."""
     keeps_timestamp: bool = False
-    """Whether the dead letter has the timestamp of the record that failed."""
-    stamps_at_failure: bool = True
-    """Whether the dead letter's timestamp, where it is not the record's, is when it failed; else nobody knows."""
+    """Whether the dead letter has the timestamp of the record that failed; else it has that of the failure."""
+    writer: tuple[str, ...] = ()
+    """Headers that together name who failed it, where that is no consumer group."""
     not_replayed: frozenset[str] = frozenset()
     """Headers that a replay leaves out, as they hold the failure that it is to undo; in `header_names` or not."""
     borrows_from: Dialect | None = None

@@ -8,7 +8,7 @@ from pipeline.headers.dialect import Dialect
 from pipeline.headers.dialects import DIALECTS, share_group
 from pipeline.headers.failure_order import oldest_first, oldest_first_by_content
 from pipeline.headers.own import REPLAY_ID, REPLAY_OF
-from pipeline.headers.values import FIRST_TIMESTAMP_MS, LAST_TIMESTAMP_MS, HeadersByName, as_text
+from pipeline.headers.values import FIRST_TIMESTAMP_MS, LAST_TIMESTAMP_MS, HeadersByName, as_text, last
 from pipeline.records import Failure, Headers
 
 NO_DIALECT = "none"
@@ -77,9 +77,8 @@ def _origin(oldest_first: list[Dialect], newest: Failure, headers: HeadersByName
 read_failure = FailureReader(DIALECTS).read
 
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
-_STAMP_AT_FAILURE = frozenset(
-    dialect.name for dialect in DIALECTS if dialect.stamps_at_failure and not dialect.keeps_timestamp
-)
+_STAMP_AT_FAILURE = frozenset(dialect.name for dialect in DIALECTS if not dialect.keeps_timestamp)
+_WRITERS = {dialect.name: dialect.writer for dialect in DIALECTS if dialect.writer}
 _BINARY_NUMBERS = {name: read for dialect in DIALECTS for name, read in dialect.binary_numbers.items()}
 
 
@@ -98,10 +97,20 @@ def source_timestamp_ms_of(failure: Failure, timestamp_ms: int, append_time: boo
     return timestamp_ms if failure.dialect in _KEEP_TIMESTAMP and source == newest else None
 
 
+def writer_of(failure: Failure, headers: Headers) -> str | None:
+    """Who failed it: a consumer group, else what else the dialect names; None where it names nobody."""
+    if failure.consumer_group is not None:
+        return failure.consumer_group
+    names = _WRITERS.get(failure.dialect)
+    told = names and [last(headers, name) for name in names]
+    return repr(told) if told and told[0] is not None else None
+
+
 def failed_at_ms_of(failure: Failure, timestamp_ms: int, append_time: bool = False) -> int | None:
     """When the record failed last; None where nothing tells. The other arguments are the dead letter's own.
 
-    Some dialects say it in a header; others write the dead letter when it fails, with the time of then.
+    Some dialects say it in a header; others write the dead letter when it fails, with the time of then. Some brokers
+    write times of 1970 into a share group's: those are none.
     """
     if failure.failed_at_ms is not None:
         return failure.failed_at_ms

@@ -74,6 +74,7 @@ SAMPLES: dict[str, Sample] = {
             exception_class="RuleBrokenError",
             message="price -3.00 is below the minimum 0.01",
             stacktrace="at rules",
+            timestamp_ms=900,
             attempts=2,
             first_failed_at_ms=1_000,
             failed_at_ms=2_000,
@@ -83,6 +84,8 @@ SAMPLES: dict[str, Sample] = {
         Failure(
             "orderpulse",
             **_at("orders", 3, 417),
+            source_timestamp_ms=900,
+            record_timestamp_ms=900,
             error_class="RuleBrokenError",
             message="price -3.00 is below the minimum 0.01",
             stacktrace="at rules",

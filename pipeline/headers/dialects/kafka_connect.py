@@ -32,14 +32,8 @@ def read(headers: HeadersByName, dialect: str = "kafka-connect", **more: Any) ->
         message=as_text(headers.last(EXCEPTION_MESSAGE)),
         stacktrace=as_text(headers.last(EXCEPTION_STACKTRACE)),
         stage=as_text(headers.last(STAGE)),
-        writer=_task(headers),
         **more,
     )
-
-
-def _task(headers: HeadersByName) -> str | None:
-    name, task = as_text(headers.last(CONNECTOR_NAME)), as_text(headers.last(TASK_ID))
-    return name and f"{name}-{task}"
 
 
 DIALECT = Dialect(
@@ -51,4 +45,5 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     keeps_timestamp=True,
+    writer=(CONNECTOR_NAME, TASK_ID),
 )

@@ -23,7 +23,7 @@ def read(headers: HeadersByName) -> Failure:
     return kafka_connect.read(
         headers,
         dialect="orderpulse",
-        source_timestamp_ms=as_timestamp_ms(headers.first(TIMESTAMP_MS)),
+        source_timestamp_ms=_source_timestamp_ms(headers),
         record_timestamp_ms=as_timestamp_ms(headers.last(TIMESTAMP_MS)),
         attempts=as_number(headers.last(ATTEMPTS)),
         rule=as_text(headers.last(RULE)),
@@ -31,6 +31,15 @@ def read(headers: HeadersByName) -> Failure:
         failed_at_ms=as_timestamp_ms(headers.last(FAILED_AT_MS)),
         dead_letter_id=as_text(headers.last(DEAD_LETTER_ID)),
     )
+
+
+def _source_timestamp_ms(headers: HeadersByName) -> int | None:
+    """The time of the first position, if that is one of ours: Connect, which writes the same position, tells no time."""
+    if headers.has_repeats:
+        names = [name for name, _ in headers.in_order]
+        if names.count(kafka_connect.TOPIC) != names.count(TIMESTAMP_MS):
+            return None
+    return as_timestamp_ms(headers.first(TIMESTAMP_MS))
 
 
 DIALECT = Dialect(

@@ -30,6 +30,4 @@ DIALECT = Dialect(
     header_names=frozenset({TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE}),
     read=read,
     header_order="appended",
-    # Brokers have been seen to write times of 1970.
-    stamps_at_failure=False,
 )

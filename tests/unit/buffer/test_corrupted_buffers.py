@@ -164,7 +164,7 @@ ROW_DAMAGE = {
     "a dead letter moved": (
         "dead_letter_rows",
         "UPDATE dead_letter_rows SET record_id = record_id + 1000 WHERE id = {row}",
-        "dead_letters: 1 rows at or after next_offset 9",
+        "dead_letter_rows: 1 rows at or after next_offset 9",
     ),
     "a dead letter that says another place": (
         "dead_letter_rows",

@@ -1,8 +1,11 @@
 """Every record that Kafka holds is accounted for somewhere in the buffer, or named."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from pipeline.buffer import open_buffer, unaccounted, uncollected
+from pipeline.buffer import open_buffer, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.sqlite.reconcile.topics import CHUNK_RECORDS
 from tests.support.buffer_rows import accept, batch, collect, collector, dead_letter, outbox_row, parked, processor
 
@@ -43,13 +46,30 @@ def test_more_offsets_than_a_chunk_are_all_looked_for(path):
     assert unaccounted(path, place.ref, range(count), names(count)) == [count - 1]
 
 
-def test_dead_letters_are_collected_by_their_place_or_as_a_copy_of_one_that_is(path):
+def test_dead_letters_are_collected_by_their_position_or_as_a_copy_of_one_that_is(path):
     with open_buffer(path) as buffer:
         place = collector(buffer)
         collect(buffer, place, 0, dead_letter(place.ref, 0, "a"), dead_letter(place.ref, 1, "a"), beyond=2)
-    assert uncollected(path, place.ref, range(4), [None, "a", "b", None]) == [2, 3]
-    assert uncollected(path, place.ref, [0], ["somebody else's"]) == []
-    assert uncollected(path, place.ref + 1, [0], [None]) == [0]
+    assert uncollected(path, place.ref, range(4)) == [2, 3]
+    assert uncollected(path, place.ref + 1, [0]) == [0]
+
+
+def test_what_is_below_the_offset_from_which_copies_are_noted_is_not_missed(path):
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, beyond=4)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE partitions SET copies_from = 3")
+        connection.commit()
+    assert uncollected(path, place.ref, range(4)) == [3]
+
+
+def test_a_copy_has_the_bytes_of_its_dead_letter(path):
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, dead_letter(place.ref, 0, "a"), dead_letter(place.ref, 1, "a"))
+    held = [(each.table, each.offset, each.value) for each in stored_bytes(path, "collector", place.ref, 0, 9)]
+    assert held == [("dead_letters", 0, b"value"), ("dead_letter_copies", 1, b"value")]
 
 
 def test_as_many_ids_as_offsets_are_needed(path):

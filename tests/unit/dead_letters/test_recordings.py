@@ -165,7 +165,8 @@ def test_what_a_framework_writes_is_read_exactly(name: str) -> None:
     )
     assert row.source_timestamp_ms == timestamp_ms
     assert (row.error_class, row.reason, row.attempts, row.consumer_group) == (error_class, reason, attempts, group)
-    assert row.failed_at_ms == FAILED_AT_MS.get(name, RECORDED[name].timestamp_ms)
+    untold = position is None or writer in ("kafka-connect", "kafka-streams")
+    assert row.failed_at_ms == (None if untold else FAILED_AT_MS.get(name, RECORDED[name].timestamp_ms))
     failure = read_failure(RECORDED[name].headers)
     assert failure.newest_offset == NEWEST_OFFSETS.get(name, position and position[1])
 
@@ -231,6 +232,62 @@ def test_a_record_that_went_through_all_of_them_has_the_first_origin_and_the_new
     row = row_of(with_headers("spring-kafka/tombstone", headers))
     assert (row.dialect, row.error_class) == ("spring-kafka", STATE)
     assert (row.source_partition, row.source_offset) == (3, 417)
+
+
+# -- times
+
+
+@pytest.mark.parametrize("name", ["kafka-connect/with-context", "kafka-streams/processing-failure"])
+def test_a_broker_s_append_time_is_the_failure_s_and_not_the_source_s(name: str) -> None:
+    row = row_of(replace(RECORDED[name], timestamp_ms=DEAD_LETTER_TIMESTAMP_MS, append_time=True))
+    assert (row.failed_at_ms, row.source_timestamp_ms) == (DEAD_LETTER_TIMESTAMP_MS, None)
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, 86_400_000])
+def test_a_share_group_s_time_of_1970_is_none(timestamp_ms: int) -> None:
+    assert row_of(replace(RECORDED["share-group/with-body"], timestamp_ms=timestamp_ms)).failed_at_ms is None
+
+
+def test_ours_has_the_time_of_the_failure_and_tells_the_record_s() -> None:
+    headers = failure_headers(
+        Position("orders", 3, 950),
+        stage="VALUE_CONVERTER",
+        class_name="pipeline.orders.rules",
+        exception_class="RuleBrokenError",
+        message="m",
+        stacktrace="",
+        timestamp_ms=SOURCE_MS,
+        attempts=1,
+        first_failed_at_ms=DEAD_LETTER_TIMESTAMP_MS,
+        failed_at_ms=DEAD_LETTER_TIMESTAMP_MS,
+        rule="price",
+        dead_letter_id="d-1",
+    )
+    row = row_of(Record(Position("orders-dlq", 0, 7), DEAD_LETTER_TIMESTAMP_MS, b"k", b"v", headers))
+    assert (row.timestamp_ms, row.source_timestamp_ms) == (SOURCE_MS, SOURCE_MS)
+    assert row.failed_at_ms == DEAD_LETTER_TIMESTAMP_MS
+
+
+# -- the identity of a failure
+
+
+def identity_of(name: str, *more: tuple[str, bytes]) -> str:
+    record = RECORDED[name]
+    return row_of(replace(record, headers=(*record.headers, *more))).dead_letter_id
+
+
+def test_two_who_failed_the_same_record_are_told_apart() -> None:
+    connect, streams = "kafka-connect/with-context", "kafka-streams/processing-failure"
+    assert identity_of(connect) != identity_of(connect, ("__connect.errors.connector.name", b"es-sink"))
+    assert identity_of(connect) != identity_of(connect, ("__connect.errors.task.id", b"7"))
+    assert identity_of(streams) != identity_of(streams, ("__streams.errors.exception", b"Another"))
+    assert identity_of("spring-kafka/tombstone") != identity_of(
+        "spring-kafka/tombstone", ("kafka_dlt-original-consumer-group", b"another")
+    )
+
+
+def test_what_tells_nothing_of_who_failed_it_changes_nothing() -> None:
+    assert identity_of("kafka-connect/with-context") == identity_of("kafka-connect/with-context", ("trace", b"1"))
 
 
 # -- replays

@@ -20,6 +20,7 @@ WRITTEN = failure_headers(
     exception_class="RuleBrokenError",
     message="m",
     stacktrace="s",
+    timestamp_ms=3,
     attempts=1,
     first_failed_at_ms=1,
     failed_at_ms=2,

@@ -45,7 +45,8 @@ _SENTENCES = (
     """
     SELECT 'dead letter ' || id || ' is ' || status || ', but job ' || job_id || ' says it is ' || state
     FROM dead_letters JOIN job_items ON job_items.dead_letter_id = dead_letters.id
-    WHERE status IN ('open', 'discarded') AND state IN ('recovered', 'dead_again')
+    WHERE status IN ('open', 'discarded')
+      AND (state IN ('recovered', 'dead_again') OR state = 'sent' AND NOT concluded)
     """,
     """
     SELECT 'job ' || id || ' is ' || state || ', but its window is still open' FROM jobs

@@ -52,8 +52,8 @@ _UNCOLLECTED = (
     _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM dead_letter_copies WHERE record_id = record) "
     # Before that offset, copies were left out without a trace.
-    f"AND (record & {(1 << OFFSET_BITS) - 1}) >= (SELECT copies_from FROM partitions "
-    f"WHERE partition_ref = record >> {OFFSET_BITS})"
+    f"AND (record & {(1 << OFFSET_BITS) - 1}) >= coalesce((SELECT copies_from FROM partitions "
+    f"WHERE partition_ref = record >> {OFFSET_BITS}), 0)"
 )
 
 

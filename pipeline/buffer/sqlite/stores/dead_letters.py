@@ -36,7 +36,8 @@ class SqliteDeadLetterStore:
                 return conclude(connection, ids, now_ms)
             before = ("discarded",) if status == "open" else ("open", "replayed")
             return connection.execute(
-                "UPDATE dead_letter_rows SET status = ?, status_at_ms = ?, concluded = (status = 'replayed') "
+                "UPDATE dead_letter_rows "
+                "SET status = ?, status_at_ms = ?, concluded = concluded OR status = 'replayed' "
                 "WHERE id IN (SELECT value FROM json_each(?)) AND status IN (SELECT value FROM json_each(?))",
                 (status, now_ms, json.dumps(list(ids)), json.dumps(before)),
             ).rowcount
