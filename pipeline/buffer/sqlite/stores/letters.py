@@ -11,7 +11,8 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from pipeline.buffer.contract import DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
@@ -53,7 +54,6 @@ _ORDER = tuple(field.name for field in DEAD_LETTER_FIELDS)
 _OTHERS = (
     "id",
     "dead_letter_id",
-    "failure_id",
     "replay_of",
     "replays",
     "headers",
@@ -65,7 +65,8 @@ _OTHERS = (
     "status_at_ms",
 )
 _COLUMNS = (*_OF_ROW, *_ORDER, *_OTHERS)
-_of_row, _of_order = attrgetter(*_OF_ROW), attrgetter(*_ORDER)
+# By index: half the time of looking them up by name.
+_of_row, _of_order = itemgetter(*map(DeadLetterRow._fields.index, _OF_ROW)), attrgetter(*_ORDER)
 _NO_ORDER = (None,) * len(_ORDER)
 _ROWS = BulkInsert("dead_letter_rows", _COLUMNS)
 _COPIES = BulkInsert("dead_letter_copies", ("record_id", "dead_letter_id"))
@@ -81,14 +82,15 @@ _KNOWN = (
     f"SELECT dead_letter_id AS failure_id, {_LIFE} FROM dead_letter_rows "
     "WHERE dead_letter_id IN (SELECT value FROM json_each(:names)) "
     f"UNION ALL SELECT failure_id, {_LIFE} FROM dead_letter_rows "
-    "WHERE failure_id IN (SELECT value FROM json_each(:names)) ORDER BY id"
+    "WHERE failure_id IN (SELECT value FROM json_each(:names)) "
+    # Nearly always there is none, and nothing to look for.
+    "AND EXISTS (SELECT 1 FROM dead_letter_rows WHERE failure_id IS NOT NULL) ORDER BY id"
 )
 _SETTLED = ("replayed", "recovered", "dead_again", "discarded")
 """A dead letter of which another one of the same failure is no copy: somebody had looked after it by then."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Life:
+class _Life(NamedTuple):
     """A dead letter, as what comes after it is held against it; `row` is there for one of the same batch."""
 
     id: int
@@ -102,13 +104,13 @@ class _Life:
 class _Known:
     """The dead letters that those of a batch may be copies of, later lives of, or replays of."""
 
-    of_failure: defaultdict[str, list[_Life]]
+    of_failure: dict[str, list[_Life]]
     """By the failure's identity, oldest first."""
-    by_name: dict[str, _Life]
+    by_name: dict[str | None, _Life]
     """By what headers call it."""
 
     def add(self, failure_id: str, life: _Life) -> None:
-        self.of_failure[failure_id].append(life)
+        self.of_failure.setdefault(failure_id, []).append(life)
         self.by_name[life.dead_letter_id] = life
 
 
@@ -118,6 +120,8 @@ class _Additions:
 
     rows: list[DeadLetterRow]
     cells: list[tuple[object, ...]]
+    later_lives: list[tuple[str, int]]
+    """The failure's identity of each dead letter that has a name of its own, and its id."""
     copies: list[tuple[int, int]]
     failed_replays: list[tuple[int, str | None]]
 
@@ -127,6 +131,8 @@ def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRo
     # 1. What is a failure of its own, and what was written twice.
     found = _sort_out(connection, rows, now_ms)
     _ROWS.insert(connection, found.cells)
+    # Few have one: a cell that is nearly always empty costs each row its time.
+    connection.executemany("UPDATE dead_letter_rows SET failure_id = ? WHERE id = ?", found.later_lives)
     _COPIES.insert(connection, found.copies)
     # 2. The figures that count it.
     if found.rows:
@@ -139,22 +145,23 @@ def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRo
 
 def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> _Additions:
     known = _known_lives(connection, rows)
+    of_failure, by_name = known.of_failure, known.by_name
     (last_id,) = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'dead_letter_rows'").fetchone()
     next_id = (last_id or 0) + 1
-    found = _Additions([], [], [], [])
+    found = _Additions([], [], [], [], [])
     failed_again: set[int] = set()
-    lives: list[tuple[DeadLetterRow, _Life, str | None, int | None]] = []
+    lives: list[tuple[DeadLetterRow, _Life, int | None]] = []
     for row in rows:
-        earlier = known.of_failure.get(row.dead_letter_id)
-        before = known.by_name.get(row.replay_of) if row.replay_of is not None else None
-        name, failure_id, replay_id = row.dead_letter_id, None, row.replay_id
+        name, replay_id = row.dead_letter_id, row.replay_id
+        earlier, before = of_failure.get(name), by_name.get(row.replay_of)
         if earlier:
             original = _original(connection, row, earlier)
             if original is not None:
                 if row.record_id is not None:
                     found.copies.append((row.record_id, original.id))
                 continue
-            name, failure_id = _name_of_later_life(row.dead_letter_id, next_id), row.dead_letter_id
+            found.later_lives.append((name, next_id))
+            name = _name_of_later_life(name, next_id)
             newest = earlier[-1]
             fails_again = row.replay_of is None and row.identity != "carried" and newest.id not in failed_again
             if fails_again and _was_sent(connection, newest):
@@ -162,26 +169,37 @@ def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now
                 before, replay_id = newest, None
         life = _Life(next_id, name, before.replays if before else 0, "open", row)
         next_id += 1
-        known.add(row.dead_letter_id, life)
-        lives.append((row, life, failure_id, before.id if before else None))
+        by_name[name] = life
+        if earlier:
+            earlier.append(life)
+        else:
+            of_failure[name] = [life]
+        lives.append((row, life, before.id if before else None))
         if before is not None:
             found.failed_replays.append((before.id, replay_id))
             failed_again.add(before.id)
     stacks = StoredStacks(connection, [row.stacktrace for row, *_ in lives])
-    for row, life, failure_id, replay_of in lives:
-        order = _NO_ORDER if row.order is None else _of_order(row.order)
-        headers = stacks.of(headers_to_json(row.headers), row.stacktrace)
-        failed_at = (now_ms, False) if row.failed_at_ms is None else (row.failed_at_ms, True)
-        lineage = (life.id, life.dead_letter_id, failure_id, replay_of, life.replays)
-        others = (*lineage, *headers, *failed_at, now_ms, now_ms)
-        found.cells.append((*_of_row(row), *order, *others))
-        found.rows.append(row)
+    found.rows = [row for row, *_ in lives]
+    found.cells = [_cells(row, life, replay_of, stacks, now_ms) for row, life, replay_of in lives]
     return found
+
+
+def _cells(
+    row: DeadLetterRow, life: _Life, replay_of: int | None, stacks: StoredStacks, now_ms: int
+) -> tuple[object, ...]:
+    """What is stored of a dead letter, as `_COLUMNS` has it."""
+    order = _NO_ORDER if row.order is None else _of_order(row.order)
+    headers: tuple[str, str | None, int | None] = (headers_to_json(row.headers), row.stacktrace, None)
+    if row.stacktrace in stacks.refs:
+        headers = stacks.of(headers[0], row.stacktrace)
+    known = row.failed_at_ms is not None
+    times = (row.failed_at_ms if known else now_ms, known, now_ms, now_ms)
+    return (*_of_row(row), *order, life.id, life.dead_letter_id, replay_of, life.replays, *headers, *times)
 
 
 def _known_lives(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow]) -> _Known:
     names = {row.dead_letter_id for row in rows} | {row.replay_of for row in rows if row.replay_of is not None}
-    known = _Known(defaultdict(list), {})
+    known = _Known({}, {})
     for failure_id, *cells in connection.execute(_KNOWN, {"names": json.dumps(list(names))}):
         known.add(failure_id, _Life(*cells))
     return known

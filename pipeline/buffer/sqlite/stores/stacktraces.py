@@ -29,7 +29,8 @@ class StoredStacks:
 
     def __init__(self, connection: sqlite3.Connection, stacks: Sequence[str | None]) -> None:
         counts = Counter(stack for stack in stacks if stack is not None and _worth_it(stack))
-        self._refs: dict[str, tuple[int, str]] = {}
+        self.refs: dict[str | None, tuple[int, str]] = {}
+        """The reference to each that is stored here, and how it stands in headers."""
         if not counts:
             return
         digests = {hashlib.blake2b(stack.encode(), digest_size=16).digest(): stack for stack in counts}
@@ -38,13 +39,11 @@ class StoredStacks:
             f"SELECT digest, stack_ref FROM stacktraces WHERE digest IN ({', '.join('?' * len(digests))})",
             list(digests),
         )
-        self._refs = {digests[digest]: (ref, quoted(digests[digest])) for digest, ref in found}
+        self.refs = {digests[digest]: (ref, quoted(digests[digest])) for digest, ref in found}
 
-    def of(self, headers: str, stack: str | None) -> tuple[str, str | None, int | None]:
-        """What is stored of a row: its headers (JSON), its stack trace, and the reference to one."""
-        if stack is None or stack not in self._refs:
-            return headers, stack, None
-        ref, in_json = self._refs[stack]
+    def of(self, headers: str, stack: str) -> tuple[str, None, int]:
+        """What a row has instead of a stack trace that is stored here: its headers (JSON), none, and the reference."""
+        ref, in_json = self.refs[stack]
         return headers.replace(in_json, MARKER), None, ref
 
 
