@@ -59,8 +59,8 @@ def _add_what_is_rare(path: Path) -> None:
         step = batch(source.ref, 0, 1)
         step.outbox = [outbox_row(source.ref, 0, "too large")]
         buffer.flow.commit(step)
-        nowhere = {"record_id": None, "topic": None, "partition": None, "offset": None}
-        buffer.flow.undeliverable([dead_letter(0, 0, "too large")._replace(**nowhere)], NOW_MS)
+        kept = dead_letter(0, 0, "too large")._replace(record_id=None, topic=None, partition=None, offset=None)
+        buffer.flow.undeliverable([kept], NOW_MS)
 
 
 def main() -> None:
