@@ -32,6 +32,11 @@ class Fetched:
         return len(self._messages)
 
     @property
+    def topics(self) -> set[str | None]:
+        """The topics that they come from: one, unless the client library was assigned what it should not have been."""
+        return set(map(Message.topic, self._messages))
+
+    @property
     def partition(self) -> int:
         """Where all of them come from."""
         return self._from[1]

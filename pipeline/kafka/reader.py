@@ -19,6 +19,7 @@ from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
     ANSWER_S,
     LEAVE_S,
+    SPREADING_S,
     Trouble,
     answered,
     client_config,
@@ -28,6 +29,7 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
+from pipeline.kafka.rejoins import Rejoins
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -193,6 +195,10 @@ class GroupReader(Reader):
     `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is called for those that go. Both
     are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
     raised there.
+
+    Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
+    held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
+    those is ever assigned.
     """
 
     def __init__(
@@ -211,6 +217,8 @@ class GroupReader(Reader):
         self._failed: Exception | None = None
         self.foreign_offsets: dict[int, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
+        self._read: set[int] = set()
+        self._rejoins = Rejoins()
         self._subscribe()
 
     def rejoin(self) -> None:
@@ -237,6 +245,8 @@ class GroupReader(Reader):
         # The library has assigned the partitions by itself then, to begin anywhere: none of it may be seen.
         if self._failed is not None:
             raise self._failed
+        if self._rejoins.pop_due():
+            self.rejoin()
         return found
 
     def pause(self) -> None:
@@ -254,13 +264,16 @@ class GroupReader(Reader):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            self.foreign_offsets = self._look_for_foreign_offsets(consumer, partitions)
+            exist = self._that_exist(partitions)
+            self.foreign_offsets = self._look_for_foreign_offsets(consumer, exist)
             offsets = [
-                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in partitions
+                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in exist
             ]
         except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
             self._failed = error
             return
+        self._read.update(each.partition for each in offsets)
+        # Also when there is none: else the library would assign by itself what it was dealt out.
         consumer.incremental_assign(offsets)
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
@@ -271,10 +284,35 @@ class GroupReader(Reader):
             return {}
         return {each.partition: each.offset for each in committed if each.offset >= 0 and each.metadata != OURS}
 
+    def _that_exist(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Those of the topic that it has. Where there are others, this member has to join again."""
+        highest = max((each.partition for each in partitions if each.topic == self._topic), default=-1)
+        count = self._partition_count(highest) if highest >= 0 else 0
+        exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
+        others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
+        if others:
+            log.warning("the group dealt out %s, but %s has %d partitions", ", ".join(others), self._topic, count)
+            self._rejoins.want()
+        return exist
+
+    def _partition_count(self, highest: int) -> int:
+        """How many partitions the topic has. Brokers hear of those that were added one after the other."""
+        for wait_s in (*SPREADING_S, 0.0):
+            found = answered(f"asking for the partitions of {self._topic}", self._topic_metadata)
+            count = len(found.partitions)
+            if count > highest or self._wait(wait_s):
+                break
+        return count
+
+    def _topic_metadata(self) -> Any:
+        return self._consumer.list_topics(self._topic, ANSWER_S).topics[self._topic]
+
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for each in partitions:
+        held = [each for each in partitions if each.topic == self._topic and each.partition in self._read]
+        for each in held:
+            self._read.discard(each.partition)
             self._revoked(each.partition)
-        consumer.incremental_unassign(partitions)
+        consumer.incremental_unassign(held)
 
 
 class PartitionReader(Reader):

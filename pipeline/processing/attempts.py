@@ -27,7 +27,7 @@ from pipeline.buffer import (
 from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
 from pipeline.consuming.consumer import ConsumedPartition
-from pipeline.errors import RecordError, StaleWriterError
+from pipeline.errors import RecordError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
 from pipeline.kafka import Fetched
@@ -130,7 +130,13 @@ class Attempts:
         return Prevalidated(records, orders, found, is_valid & clear, replays)
 
     def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
-        """Judges new records of a partition that is ours; returns how many there were."""
+        """Judges new records of a partition that is ours; returns how many there were.
+
+        Raises TopicChangedError for records of another topic than the one that is read: nothing of them may be written.
+        """
+        if prevalidated.records.topics != {self._identity.topic}:
+            others = prevalidated.records.topics - {self._identity.topic}
+            raise TopicChangedError(f"records of {', '.join(map(str, others))} came as those of {self._identity.topic}")
         partition = self.partitions.get(prevalidated.records.partition)
         if partition is None:
             return 0  # taken away while we were reading

@@ -135,7 +135,7 @@ class _Flow(Consumer[GroupReader]):
             self._conclude(reader)
             self._confirm_identity()
         for gap in gaps:
-            if gap.partition in self._partitions:
+            if gap.topic == self._identity.topic and gap.partition in self._partitions:
                 self._skip(reader, gap)
         # 4. Judge the retries that are due, then the new records: an older one of the same key comes first.
         batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
@@ -172,6 +172,8 @@ class _Flow(Consumer[GroupReader]):
     def assigned(self, reader: GroupReader, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
         low, high = reader.watermarks(self._identity.topic, partition_id)
+        # Those are the offsets of this topic, not of one that was recreated since the session began.
+        self._confirm_identity()
         flow = self._writer.flow
         reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
