@@ -322,6 +322,10 @@ class PartitionReader(Reader):
         """Reads one partition more."""
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
 
+    def unassign(self, topic: str, partition: int) -> None:
+        """Reads it no more."""
+        self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+
 
 def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> dict[int, int]:
     """The offset after the newest record of each partition."""

@@ -19,6 +19,8 @@ CREATE TABLE partitions (
     partition     INTEGER NOT NULL,
     next_offset   INTEGER NOT NULL,
     pruned_below  INTEGER NOT NULL DEFAULT 0,  -- rows of offsets below it may have been pruned
+    last_offset   INTEGER,                     -- of the record that was read last, and a digest of its key, value and
+    last_digest   TEXT,                        -- timestamp: tells a recreated topic where the broker tells no topic ids
     UNIQUE (role, topic_ref, partition)
 );
 

@@ -69,7 +69,7 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
         patch.setattr("pipeline.processing.attempts.BIG_RECORDS", big)
-        patch.setattr("pipeline.processing.attempts.ROWS_AT_HAND", at_hand)
+        patch.setattr("pipeline.processing.parking.ROWS_AT_HAND", at_hand)
         numbered, wanted, failed = 0, {}, 0
         with processing(Path(folder)) as processor:
             for batch in batches:
