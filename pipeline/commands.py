@@ -186,8 +186,17 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
 
 def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, Any]]:
     """What waits of partitions that are gone, or of topics that are not read any more; a processor adopts it."""
+    now_ms = wall_clock_ms()
+    # Another processor may read another topic.
+    read = {
+        partition
+        for role in read_roles(settings.data_dir)
+        if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+        for partition in role.figures.get("partitions", {})
+    }
     rows = reader.waiting_of_gone_partitions(settings.orders_topic)
-    return [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
+    waits = [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
+    return [each for each in waits if f"{each['topic']}[{each['partition']}]" not in read]
 
 
 def _waits_in_words(each: dict[str, Any]) -> str:

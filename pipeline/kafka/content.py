@@ -32,8 +32,9 @@ class ContentView:
     def __init__(
         self, settings: Settings, cluster: Cluster, wait: Wait = pause, steady_clock: Clock = steady_clock_ms
     ) -> None:
-        more = {"enable.partition.eof": True, "max.partition.fetch.bytes": FEW_BYTES}
-        self._reader = PartitionReader(settings, cluster, f"{settings.group_id}-look", wait, **more)
+        config = {**settings.kafka_config, "max.partition.fetch.bytes": FEW_BYTES}
+        small = settings.model_copy(update={"kafka_config": config})
+        self._reader = PartitionReader(small, cluster, f"{settings.group_id}-look", wait, note_ends=True)
         self._clock = steady_clock
 
     def look(self, topic: str, offsets: Mapping[int, int | None]) -> dict[int, Found]:

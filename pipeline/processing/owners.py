@@ -94,10 +94,13 @@ class OwnersWatch:
                 self._unowned = sorted(late)
 
     def _owned(self) -> dict[int, set[int]]:
-        """The partitions of each processor that runs, by its instance."""
-        now_ms = self._clock()
+        """The partitions of each processor that runs and reads this topic, by its instance."""
+        now_ms, topic = self._clock(), self._settings.orders_topic
         return {
             role.instance: {int(name.rpartition("[")[2][:-1]) for name in role.figures.get("partitions", {})}
             for role in read_roles(self._settings.data_dir)
-            if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+            if role.role == "processor"
+            and role.state == "running"
+            and not role.silent(now_ms)
+            and role.figures.get("topic", topic) == topic
         }

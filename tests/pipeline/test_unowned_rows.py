@@ -157,3 +157,19 @@ def figures_of(pipeline: RunningPipeline) -> dict[int, dict]:
         for role in read_roles(pipeline.data_dir)
         if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
     }
+
+
+def test_processors_that_read_different_topics_on_one_folder_keep_what_is_theirs(pipeline):
+    pipeline.start("collector")
+    pipeline.start("processor", "--instance", "0")
+    wait_for("the first processor", lambda: read_by(pipeline) == {0: PARTITIONS})
+    park(pipeline, failures=FOR_EVER)
+    read_another_topic(pipeline)
+    pipeline.start("processor", "--instance", "1")
+    wait_for("all of both topics", lambda: read_by(pipeline) == {0: PARTITIONS, 1: PARTITIONS})
+    assert (parked_by(pipeline), adopted_by(pipeline)) == ({0: PARKED, 1: 0}, {0: [], 1: []})
+    assert pipeline.status()["of_gone_partitions"] == []
+
+
+def read_by(pipeline: RunningPipeline) -> dict[int, int]:
+    return {instance: len(figures["partitions"]) for instance, figures in figures_of(pipeline).items()}
