@@ -288,8 +288,10 @@ def _draw_lag(roles: list[RoleView]) -> None:
 def _draw_gone(rows: Rows) -> None:
     """What waits and follows no assignment; a processor adopts it."""
     for topic, partition, parked, outbox in rows.rows[:GONE_SHOWN]:
-        waits = f"{number(parked)} parked, {number(outbox)} in the outbox"
-        st.caption(f"Of partitions that are gone: {plain(topic)}[{partition}], {waits}.")
+        st.caption(
+            f"Of partitions that are gone: {plain(f'{topic}[{partition}]')}, {number(parked)} parked, "
+            f"{number(outbox)} in the outbox."
+        )
     if len(rows.rows) > GONE_SHOWN:
         st.caption(f"And of {number(len(rows.rows) - GONE_SHOWN)} more.")
 
