@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
 
@@ -236,8 +237,9 @@ class GroupReader(Reader):
         """As `read`, by partition."""
         messages, gaps = self._fetch(max_records, timeout_s)
         by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
-        for message, partition in zip(messages, map(Message.partition, messages), strict=True):
-            by_partition[partition].append(message)
+        # They come in long runs of one partition each: one step a run, not one a record.
+        for partition, run in groupby(messages, Message.partition):
+            by_partition[partition].extend(run)
         return [Fetched(found) for found in by_partition.values()], gaps
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
