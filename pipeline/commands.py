@@ -162,6 +162,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "dead_letters": None,
         "parked": None,
         "outbox": None,
+        "of_gone_partitions": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -176,10 +177,30 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
+            report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
     return report
+
+
+def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, Any]]:
+    """What waits of partitions that are gone, or of topics that are not read any more; a processor adopts it."""
+    now_ms = wall_clock_ms()
+    # Another processor may read another topic.
+    read = {
+        partition
+        for role in read_roles(settings.data_dir)
+        if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+        for partition in role.figures.get("partitions", {})
+    }
+    rows = reader.waiting_of_gone_partitions(settings.orders_topic)
+    waits = [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
+    return [each for each in waits if f"{each['topic']}[{each['partition']}]" not in read]
+
+
+def _waits_in_words(each: dict[str, Any]) -> str:
+    return f"{each['topic']}[{each['partition']}]: {each['parked']:,} parked, {each['outbox']:,} in the outbox"
 
 
 def _lag_reported_by(name: str, roles: list[RoleStatus], now_ms: int) -> int | None:
@@ -217,6 +238,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         f"lag           {lag}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
         f"{report['rate_per_s']:,.1f} records/s",
+        *(f"of partitions that are gone: {_waits_in_words(each)}" for each in report["of_gone_partitions"]),
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
     ]
 
@@ -265,8 +287,17 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         print(f"not compared with Kafka: {error}", file=sys.stderr)
     for line in differences:
         print(line)
+    if not left:
+        _print_what_waits(settings)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else 0 if compared else NOT_COMPARED
+
+
+def _print_what_waits(settings: Settings) -> None:
+    """No difference, since a processor adopts it, but nobody else would tell."""
+    with Reader(settings.database_file) as reader:
+        for each in _of_gone_partitions(settings, reader):
+            print(f"waits for a processor, of a partition that is gone: {_waits_in_words(each)}", file=sys.stderr)
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ Those that come by the ten thousand are tuples, which are made in a third of a f
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -51,6 +52,23 @@ class Record:
     headers_readable: bool = True
     append_time: bool = False
     """Whether the timestamp is when the broker appended it (LogAppendTime), and not what its writer said."""
+
+
+class LastRead(NamedTuple):
+    """The last record of a partition that was read: where it stands, and a digest of what it says.
+
+    A cluster that tells no topic ids has no other sign that a topic was recreated.
+    """
+
+    offset: int
+    digest: str
+
+    @classmethod
+    def of(cls, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None) -> LastRead:
+        """A record as the one that was read last."""
+        digest = hashlib.blake2b(repr((timestamp_ms, key)).encode(), digest_size=16)
+        digest.update(b"-" if value is None else b"+" + value)
+        return cls(offset, digest.hexdigest())
 
 
 class Outgoing(NamedTuple):

@@ -26,6 +26,7 @@ ROWS_SHOWN = 100
 CARD_WIDTH = 150
 ROLE_WIDTH = 232
 KEY_SHOWN = 60
+GONE_SHOWN = 5
 _ROWS_HIGH = 8
 _BADGES = {
     "running": ("green", ":material/check_circle:"),
@@ -90,6 +91,8 @@ class Waiting:
     parked: int
     outbox: int
     parked_rows: Rows
+    gone: Rows
+    """Of partitions that nobody reads: topic, partition, parked, outbox."""
     partitions: Rows
     events: Rows
     file_bytes: int
@@ -154,6 +157,7 @@ def _ask(source: Reader) -> Waiting:
         source.parked_count(),
         source.outbox_count(),
         source.parked(ROWS_SHOWN),
+        source.waiting_of_gone_partitions(settings().orders_topic),
         source.partitions(),
         source.events(ROWS_SHOWN),
         source.file_bytes(),
@@ -281,7 +285,19 @@ def _draw_lag(roles: list[RoleView]) -> None:
     draw_table("pipeline_lag", columns, _ROWS_HIGH, nothing=None)
 
 
+def _draw_gone(rows: Rows) -> None:
+    """What waits and follows no assignment; a processor adopts it."""
+    for topic, partition, parked, outbox in rows.rows[:GONE_SHOWN]:
+        st.caption(
+            f"Of partitions that are gone: {plain(f'{topic}[{partition}]')}, {number(parked)} parked, "
+            f"{number(outbox)} in the outbox."
+        )
+    if len(rows.rows) > GONE_SHOWN:
+        st.caption(f"And of {number(len(rows.rows) - GONE_SHOWN)} more.")
+
+
 def _draw_parked(waiting: Waiting, now: int) -> None:
+    _draw_gone(waiting.gone)
     rows = waiting.parked_rows
     if not rows.rows:
         st.caption(rows.cut or "Nothing waits for a retry.")

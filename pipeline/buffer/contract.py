@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.orders.columns import OrderColumns
-from pipeline.records import Headers, Order, TopicIdentity
+from pipeline.records import Headers, LastRead, Order, TopicIdentity
 
 Role = Literal["processor", "collector"]
 TriageStatus = Literal["open", "discarded", "recovered"]
@@ -39,6 +39,22 @@ class Generation:
     partition: int
 
 
+class ReadUpTo(NamedTuple):
+    """How far a partition was read. `last` None: what was read last is not known."""
+
+    next_offset: int
+    last: LastRead | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicGeneration:
+    """A generation of a topic, and how far a role has read it, by partition."""
+
+    topic_ref: int
+    identity: TopicIdentity
+    read: dict[int, ReadUpTo]
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """The move of one partition's `next_offset`; refused when it is not at `expected` any more."""
@@ -46,6 +62,8 @@ class Advance:
     ref: int
     expected: int
     next_offset: int
+    last: LastRead | None = None
+    """The last record before `next_offset`; None leaves the one that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +265,12 @@ class FlowStore(Protocol):
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """All generations of a partition, oldest first: whoever owns the newest looks after the others' leftovers."""
+
+    def waiting(self) -> list[Generation]:
+        """Processors' partitions of which records are parked or on their way to the dead-letter topic."""
+
+    def topic_generations(self, role: Role, cluster_id: str, topic: str) -> list[TopicGeneration]:
+        """All generations of a cluster's topic, oldest first."""
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """Moves over offsets that Kafka no longer has, and leaves an event that says so. Guarded as a batch is."""

@@ -11,7 +11,7 @@ from pipeline.buffer import Advance
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, Interval
 from pipeline.kafka import Gap, Reader
-from pipeline.records import TopicIdentity
+from pipeline.records import LastRead, TopicIdentity
 from pipeline.running.statusboard import StatusWriter
 from pipeline.running.throughput import Throughput
 from pipeline.settings import Settings
@@ -45,9 +45,9 @@ class ConsumedPartition:
     def __str__(self) -> str:
         return f"{self.identity.topic}[{self.partition_id}]"
 
-    def advance_to(self, next_offset: int) -> Advance:
-        """Goes on to this offset; returns the move, which a batch has to write."""
-        move = Advance(self.ref, self.next_offset, next_offset)
+    def advance_to(self, next_offset: int, last: LastRead | None = None) -> Advance:
+        """Goes on to this offset, after the `last` record read; returns the move, which a batch has to write."""
+        move = Advance(self.ref, self.next_offset, next_offset, last)
         self.next_offset = next_offset
         return move
 

@@ -9,9 +9,10 @@ from typing import Generic, Protocol, TypeVar
 
 from pipeline.buffer import open_buffer
 from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, StopSignal
+from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.kafka import ClusterView, IdentityWatch, find_cluster
-from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
 Topics = TypeVar("Topics", bound=Collection[str])
@@ -26,12 +27,15 @@ _KeptClient = TypeVar("_KeptClient", bound=_Client)
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSession(Generic[Topics]):
-    """One session: the buffer, by its writer, and the topics that are read from the cluster."""
+    """One session: the buffer, by its writer, and the topics that are read from the cluster.
+
+    `guard` knows which generation of each topic that is.
+    """
 
     writer: BatchWriter
     view: ClusterView
     topics: Topics
-    identities: dict[str, TopicIdentity]
+    guard: TopicGuard
     watch: IdentityWatch
     _clients: ExitStack
 
@@ -48,7 +52,9 @@ class ConsumerSession(Generic[Topics]):
 @contextmanager
 def consumer_session(
     settings: Settings,
+    role: Role,
     max_records: int,
+    clock: Clock,
     steady_clock: Clock,
     stop: StopSignal,
     topics_of: Callable[[ClusterView], Topics],
@@ -65,9 +71,13 @@ def consumer_session(
     ):
         view = ClusterView(settings, find_cluster(settings), stop.wait)
         topics = topics_of(view)
-        identities = view.identities(list(topics))
-        with closing(IdentityWatch(settings, view, identities)) as watch:
-            yield ConsumerSession(writer, view, topics, identities, watch, clients)
+        told = view.identities(list(topics))
+        with (
+            closing(IdentityWatch(settings, view, told)) as watch,
+            closing(TopicGuard(settings, role, writer, view, watch, told, stop.wait, clock)) as guard,
+        ):
+            guard.find_generations()
+            yield ConsumerSession(writer, view, topics, guard, watch, clients)
             writer.finish()
 
 

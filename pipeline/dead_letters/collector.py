@@ -12,12 +12,13 @@ from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, Interval, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
 from pipeline.consuming.session import consumer_session
+from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
 from pipeline.errors import UndecodableError
-from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader
+from pipeline.kafka import ClusterView, Gap, PartitionReader
 from pipeline.orders.serde import OrderCodec
-from pipeline.records import Order, Record, TopicIdentity
+from pipeline.records import LastRead, Order, Position, Record, TopicIdentity
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
@@ -39,11 +40,11 @@ def run_collector(
 
     def session() -> None:
         codec.recheck_registry()
-        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
+        with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
-            collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.watch, clock, status)
-            collection.take_on(opened.topics, opened.identities)
+            collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.guard, clock, status)
+            collection.take_on(opened.topics, opened.guard.generations)
             while not stop.is_set():
                 opened.check()
                 if opened.topics:
@@ -77,7 +78,7 @@ class _Collection(Consumer[PartitionReader]):
         codec: OrderCodec,
         reader: PartitionReader,
         view: ClusterView,
-        watch: IdentityWatch,
+        guard: TopicGuard,
         clock: Clock,
         status: StatusWriter,
     ) -> None:
@@ -85,7 +86,7 @@ class _Collection(Consumer[PartitionReader]):
         self._codec = codec
         self._reader = reader
         self._view = view
-        self._watch = watch
+        self._guard = guard
         self._written: list[Advance] = []
         self._partitions: dict[tuple[str, int], ConsumedPartition] = {}
         self._topics: dict[str, int] = {}
@@ -120,10 +121,12 @@ class _Collection(Consumer[PartitionReader]):
         # 3. By now it is there, or its failure ends this session.
         self._conclude()
         # 4. What was read is of the topics that we take it for, not of one that was recreated meanwhile.
-        self._watch.confirm({record.position.topic for record in records} | {gap.topic for gap in gaps})
+        self._guard.confirm(_by_topic(records, gaps))
         # 5. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         if records:
-            self._written = [self._partitions[key].advance_to(end) for key, end in _ends(records).items()]
+            self._written = [
+                self._partitions[key].advance_to(last.offset + 1, last) for key, last in _last_read(records).items()
+            ]
             self._writer.write(partial(_collect, self._written, rows, now_ms), len(records))
         # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
         if gaps or not self._writer.busy:
@@ -201,10 +204,23 @@ def _collect(advances: Sequence[Advance], rows: Sequence[DeadLetterRow], now_ms:
     reached("collector: dead letters collected")
 
 
-def _ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
-    """The offset after the last record of each partition."""
-    positions = [record.position for record in records]
-    return {(position.topic, position.partition): position.offset + 1 for position in positions}
+def _by_topic(records: Sequence[Record], gaps: Sequence[Gap]) -> dict[str, list[Position | Gap]]:
+    """Where something was read, or is missing."""
+    found: dict[str, list[Position | Gap]] = {}
+    for record in records:
+        found.setdefault(record.position.topic, []).append(record.position)
+    for gap in gaps:
+        found.setdefault(gap.topic, []).append(gap)
+    return found
+
+
+def _last_read(records: Sequence[Record]) -> dict[tuple[str, int], LastRead]:
+    """The last record of each partition."""
+    last = {(record.position.topic, record.position.partition): record for record in records}
+    return {
+        key: LastRead.of(record.position.offset, record.timestamp_ms, record.key, record.value)
+        for key, record in last.items()
+    }
 
 
 def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None]:

@@ -6,6 +6,7 @@ session, wait and begin again.
 
 from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster
 from pipeline.kafka.config_check import check_kafka_config
+from pipeline.kafka.content import ContentView, Found
 from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
 from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched
@@ -19,9 +20,11 @@ __all__ = [
     "DEMO_LIMITS",
     "Cluster",
     "ClusterView",
+    "ContentView",
     "Delivery",
     "DemoBroker",
     "Fetched",
+    "Found",
     "Gap",
     "GroupReader",
     "IdentityWatch",

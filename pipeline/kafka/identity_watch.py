@@ -62,6 +62,13 @@ class IdentityWatch:
                 log.debug("identity not known: %s", error)  # the readers and senders report what is away
 
     def _compare(self, found: Mapping[str, TopicIdentity]) -> None:
-        changed = [topic for topic, identity in self._expected.items() if found.get(topic, identity) != identity]
+        changed = [
+            topic for topic, identity in self._expected.items() if _differs(identity, found.get(topic, identity))
+        ]
         if changed:
             self._changed = f"topic {', '.join(changed)} was recreated"
+
+
+def _differs(expected: TopicIdentity, found: TopicIdentity) -> bool:
+    """A cluster that begins to tell ids, as it does after an upgrade, has the same topics as before."""
+    return found.cluster_id != expected.cluster_id or (bool(expected.topic_id) and found.topic_id != expected.topic_id)

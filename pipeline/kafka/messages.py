@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
-from pipeline.records import Position, Record
+from pipeline.records import LastRead, Position, Record
 
 # confluent-kafka cannot make a str of a header's name that is not UTF-8.
 _UNREADABLE_HEADERS = (SystemError, UnicodeDecodeError)
@@ -27,6 +27,8 @@ class Fetched:
         self._messages = messages
         self._headers = headers_of(messages)
         self._from = partition_of(messages[0]) if messages else ("", 0)
+        self.topics = set(map(Message.topic, messages))
+        """One, unless the client library was assigned what it should not have been."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -65,6 +67,11 @@ class Fetched:
         """One of them whole."""
         return _record(self._messages[index], self._headers[index], *self._from)
 
+    def last_read(self) -> LastRead:
+        """The last one, as it is known again."""
+        last = self._messages[-1]
+        return LastRead.of(last.offset() or 0, last.timestamp()[1], last.key(), last.value())
+
     def since(self, next_offset: int) -> Fetched:
         """Those from this offset on, without what was fetched before a seek."""
         offsets = self.offsets()
@@ -77,6 +84,7 @@ class Fetched:
                 next_offset = offset + 1
         fresh = Fetched([])
         fresh._from = self._from
+        fresh.topics = self.topics
         fresh._messages = [self._messages[index] for index in kept]
         fresh._headers = [self._headers[index] for index in kept]
         return fresh

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
     ANSWER_S,
     LEAVE_S,
+    SPREADING_S,
     Trouble,
     answered,
     client_config,
@@ -28,6 +30,7 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
+from pipeline.kafka.rejoins import Rejoins
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -193,6 +196,10 @@ class GroupReader(Reader):
     `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is called for those that go. Both
     are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
     raised there.
+
+    Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
+    held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
+    those is ever assigned.
     """
 
     def __init__(
@@ -211,6 +218,8 @@ class GroupReader(Reader):
         self._failed: Exception | None = None
         self.foreign_offsets: dict[int, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
+        self._read: set[int] = set()
+        self._rejoins = Rejoins()
         self._subscribe()
 
     def rejoin(self) -> None:
@@ -228,8 +237,9 @@ class GroupReader(Reader):
         """As `read`, by partition."""
         messages, gaps = self._fetch(max_records, timeout_s)
         by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
-        for message, partition in zip(messages, map(Message.partition, messages), strict=True):
-            by_partition[partition].append(message)
+        # They come in long runs of one partition each: one step a run, not one a record.
+        for partition, run in groupby(messages, Message.partition):
+            by_partition[partition].extend(run)
         return [Fetched(found) for found in by_partition.values()], gaps
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
@@ -237,6 +247,8 @@ class GroupReader(Reader):
         # The library has assigned the partitions by itself then, to begin anywhere: none of it may be seen.
         if self._failed is not None:
             raise self._failed
+        if self._rejoins.pop_due():
+            self.rejoin()
         return found
 
     def pause(self) -> None:
@@ -254,13 +266,16 @@ class GroupReader(Reader):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            self.foreign_offsets = self._look_for_foreign_offsets(consumer, partitions)
+            exist = self._that_exist(partitions)
+            self.foreign_offsets = self._look_for_foreign_offsets(consumer, exist)
             offsets = [
-                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in partitions
+                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in exist
             ]
         except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
             self._failed = error
             return
+        self._read.update(each.partition for each in offsets)
+        # Also when there is none: else the library would assign by itself what it was dealt out.
         consumer.incremental_assign(offsets)
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
@@ -271,10 +286,35 @@ class GroupReader(Reader):
             return {}
         return {each.partition: each.offset for each in committed if each.offset >= 0 and each.metadata != OURS}
 
+    def _that_exist(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Those of the topic that it has. Where there are others, this member has to join again."""
+        highest = max((each.partition for each in partitions if each.topic == self._topic), default=-1)
+        count = self._partition_count(highest) if highest >= 0 else 0
+        exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
+        others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
+        if others:
+            log.warning("the group dealt out %s, but %s has %d partitions", ", ".join(others), self._topic, count)
+            self._rejoins.want()
+        return exist
+
+    def _partition_count(self, highest: int) -> int:
+        """How many partitions the topic has. Brokers hear of those that were added one after the other."""
+        for wait_s in (*SPREADING_S, 0.0):
+            found = answered(f"asking for the partitions of {self._topic}", self._topic_metadata)
+            count = len(found.partitions)
+            if count > highest or self._wait(wait_s):
+                break
+        return count
+
+    def _topic_metadata(self) -> Any:
+        return self._consumer.list_topics(self._topic, ANSWER_S).topics[self._topic]
+
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for each in partitions:
+        held = [each for each in partitions if each.topic == self._topic and each.partition in self._read]
+        for each in held:
+            self._read.discard(each.partition)
             self._revoked(each.partition)
-        consumer.incremental_unassign(partitions)
+        consumer.incremental_unassign(held)
 
 
 class PartitionReader(Reader):
@@ -283,6 +323,10 @@ class PartitionReader(Reader):
     def assign(self, topic: str, partition: int, next_offset: int) -> None:
         """Reads one partition more."""
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
+
+    def unassign(self, topic: str, partition: int) -> None:
+        """Reads it no more."""
+        self._consumer.incremental_unassign([TopicPartition(topic, partition)])
 
 
 def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> dict[int, int]:

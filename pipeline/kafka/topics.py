@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
@@ -24,6 +24,9 @@ from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_NO_TOPIC_ID = str(Uuid(0, 0))
+"""What the library makes of an answer without one: brokers before 2.8 know none."""
 
 
 class ClusterView:
@@ -69,9 +72,13 @@ class ClusterView:
         return {topic: TopicIdentity(cluster_id, topic, self.topic_id(topic)) for topic in topics}
 
     def topic_id(self, topic: str) -> str:
-        """Kafka's own id of a topic. Raises KafkaUnavailableError, also when there is no such topic."""
+        """Kafka's own id of a topic; empty where the broker tells none.
+
+        Raises KafkaUnavailableError, also when there is no such topic.
+        """
         describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
-        return str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
+        told = str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
+        return "" if told == _NO_TOPIC_ID else told
 
     def session_ms(self) -> int:
         """How long Kafka waits for a silent member of the processors' group before it deals out its partitions.

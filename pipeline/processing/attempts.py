@@ -27,42 +27,32 @@ from pipeline.buffer import (
 from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
 from pipeline.consuming.consumer import ConsumedPartition
-from pipeline.errors import RecordError, StaleWriterError
+from pipeline.errors import RecordError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
 from pipeline.kafka import Fetched
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.processing.adoption import Adopted
+from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, ParkedIndex
 from pipeline.records import Order, Position, Record, TopicIdentity
 from pipeline.settings import Settings
 
 BATCH_RETRIES = 2000
 GATHER_RETRIES_MS = 250
-ROWS_AT_HAND = 5000
 _OF_A_REPLAY = frozenset({REPLAY_ID})
 """A record with this header has an effect beyond its order: the replay's outcome."""
 
 
 @dataclass(slots=True)
-class Partition(ConsumedPartition):
+class Partition(ConsumedPartition, Parking):
     """A partition that is ours: also what is parked of it, and the generations whose leftovers we look after."""
 
     generations: dict[int, Generation]
     parked: ParkedIndex = field(default_factory=ParkedIndex)
     at_hand: dict[int, Parked] = field(default_factory=dict)
-    """Rows of parked records as the buffer has them, so that most need not be read back: that takes half a retry."""
-
-    def keep(self, row: Parked) -> None:
-        """Has a parked record's row at hand, if there is room."""
-        if len(self.at_hand) < ROWS_AT_HAND:
-            self.at_hand[row.record_id] = row
-
-    def take(self, identifiers: Iterable[int]) -> tuple[list[Parked], list[int]]:
-        """The rows that are at hand, and which are not. They are at hand no more."""
-        rows = {identifier: self.at_hand.pop(identifier, None) for identifier in identifiers}
-        return [row for row in rows.values() if row], [identifier for identifier, row in rows.items() if row is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +87,7 @@ class _TriedRecord:
 
 
 class Attempts:
-    """Judges, for the partitions that are ours. Its owner decides which those are."""
+    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which."""
 
     def __init__(
         self,
@@ -108,6 +98,8 @@ class Attempts:
         identity: TopicIdentity,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
+        self.adopted: dict[tuple[str, int], Adopted] = {}
+        """By topic and partition."""
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
@@ -130,7 +122,13 @@ class Attempts:
         return Prevalidated(records, orders, found, is_valid & clear, replays)
 
     def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
-        """Judges new records of a partition that is ours; returns how many there were."""
+        """Judges new records of a partition that is ours; returns how many there were.
+
+        Raises TopicChangedError for records of another topic than the one that is read: nothing of them may be written.
+        """
+        if prevalidated.records.topics != {self._identity.topic}:
+            others = prevalidated.records.topics - {self._identity.topic}
+            raise TopicChangedError(f"records of {', '.join(map(str, others))} came as those of {self._identity.topic}")
         partition = self.partitions.get(prevalidated.records.partition)
         if partition is None:
             return 0  # taken away while we were reading
@@ -140,7 +138,7 @@ class Attempts:
         if records is not prevalidated.records:
             prevalidated = self.prevalidate(records)
         offsets = records.offsets()
-        batch.advances.append(partition.advance_to(offsets[-1] + 1))
+        batch.advances.append(partition.advance_to(offsets[-1] + 1, records.last_read()))
         accepted = prevalidated.fast_path
         if partition.parked.held_keys or not accepted.all():
             accepted = self._judge_some(batch, partition, prevalidated)
@@ -193,7 +191,7 @@ class Attempts:
         if records >= BIG_RECORDS and not is_due(batch.now_ms, self._tried_at_ms, GATHER_RETRIES_MS):
             return
         self._tried_at_ms = batch.now_ms
-        for partition in self.partitions.values():
+        for partition in (*self.partitions.values(), *self.adopted.values()):
             taken = partition.parked.take_due(batch.now_ms, BATCH_RETRIES)
             left = BATCH_RETRIES
             while taken:
@@ -205,7 +203,7 @@ class Attempts:
                         partition.parked.postpone(identifier, batch.now_ms)
                     break
 
-    def _retry_all(self, batch: Batch, partition: Partition, taken: list[int]) -> list[int]:
+    def _retry_all(self, batch: Batch, partition: Parking, taken: list[int]) -> list[int]:
         """Tries parked records; returns those of the same keys that waited for their end."""
         loaded = self._load(partition, taken)
         orders, valid = self._judge.prevalidate([parked.value for parked in loaded])
@@ -214,7 +212,7 @@ class Attempts:
         successors = [self._retry(batch, partition, parked, order_at.get(index)) for index, parked in enumerate(loaded)]
         return [successor for successor in successors if successor is not None]
 
-    def _load(self, partition: Partition, identifiers: list[int]) -> list[Parked]:
+    def _load(self, partition: Parking, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
         if missing:
             rows += self._writer.flow.load_parked(missing)
@@ -222,7 +220,7 @@ class Attempts:
                 raise StaleWriterError("parked records were settled by another processor: starting again")
         return sorted(rows, key=attrgetter("record_id"))
 
-    def _retry(self, batch: Batch, partition: Partition, parked: Parked, valid: Order | None) -> int | None:
+    def _retry(self, batch: Batch, partition: Parking, parked: Parked, valid: Order | None) -> int | None:
         """Tries a parked record; returns the one of the same key that waited for its end."""
         generation = partition.generations[ref_of(parked.record_id)]
         position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))

@@ -47,6 +47,8 @@ class OwnersWatch:
         self._steady_clock = steady_clock
         self._since_ms: dict[int, int] = {}
         self._unowned: list[int] = []
+        self.partition_count: int | None = None
+        """How many partitions the topic has; None before the first look."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="owners-watch", daemon=True)
         self._thread.start()
@@ -70,7 +72,8 @@ class OwnersWatch:
 
     def _look(self) -> None:
         topic = self._settings.orders_topic
-        everything = range(self._view.partitions().get(topic, 0))
+        self.partition_count = self._view.partitions().get(topic, 0)
+        everything = range(self.partition_count)
         owned = self._owned()
         unowned = set(everything).difference(*owned.values()) if owned else set()
         steady_ms = self._steady_clock()
@@ -91,10 +94,13 @@ class OwnersWatch:
                 self._unowned = sorted(late)
 
     def _owned(self) -> dict[int, set[int]]:
-        """The partitions of each processor that runs, by its instance."""
-        now_ms = self._clock()
+        """The partitions of each processor that runs and reads this topic, by its instance."""
+        now_ms, topic = self._clock(), self._settings.orders_topic
         return {
             role.instance: {int(name.rpartition("[")[2][:-1]) for name in role.figures.get("partitions", {})}
             for role in read_roles(self._settings.data_dir)
-            if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+            if role.role == "processor"
+            and role.state == "running"
+            and not role.silent(now_ms)
+            and role.figures.get("topic", topic) == topic
         }

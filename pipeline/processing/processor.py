@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Batch, Buffer
+from pipeline.buffer import Batch, Buffer, Generation
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
 from pipeline.consuming.session import consumer_session
+from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
@@ -29,9 +30,11 @@ from pipeline.kafka import (
 )
 from pipeline.orders.judge import Judge
 from pipeline.orders.rules_file import RulesFile
+from pipeline.processing.adoption import Adopted, Adoption
 from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch
+from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
 from pipeline.records import TopicIdentity
 from pipeline.running.instances import member_name
@@ -67,7 +70,7 @@ def run_processor(
     def session() -> None:
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
-        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
+        with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
             cluster = opened.view.cluster
             sender = opened.keep(Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS))
             flow = _Flow(
@@ -77,16 +80,19 @@ def run_processor(
                 rules_file,
                 backoff,
                 sender,
-                opened.identities[settings.orders_topic],
-                partial(opened.watch.confirm, opened.topics),
+                opened.guard.generations[settings.orders_topic],
+                opened.guard.confirm,
                 clock,
                 status,
             )
             reader = opened.keep(GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait))
             owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
+            adoption = Adoption(settings, instance, clock)
             with closing(owners):
                 while not stop.is_set():
                     opened.check()
+                    if adoption.is_due() and owners.partition_count is not None:
+                        flow.adopt(partial(adoption.mine, partition_count=owners.partition_count))
                     if unowned := owners.pop_unowned():
                         log.warning("partitions %s have no owner: joining the group again", unowned)
                         reader.rejoin()
@@ -107,7 +113,7 @@ class _Flow(Consumer[GroupReader]):
         backoff: Backoff,
         sender: Sender,
         identity: TopicIdentity,
-        confirm_identity: Callable[[], None],
+        confirm: Callable[[Mapping[str, Collection[InPartition]]], None],
         clock: Clock,
         status: StatusWriter,
     ) -> None:
@@ -115,11 +121,12 @@ class _Flow(Consumer[GroupReader]):
         self._rules_file = rules_file
         self._backoff = backoff
         self._identity = identity
-        self._confirm_identity = confirm_identity
+        self._confirm = confirm
         self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
         self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
         self._written = Batch(0)
+        self._adopted: set[tuple[str, int]] = set()
         self._paused = False
 
     # -- one round
@@ -133,9 +140,9 @@ class _Flow(Consumer[GroupReader]):
         # 3. Pass over what Kafka no longer has, from where the buffer stands.
         if gaps:
             self._conclude(reader)
-            self._confirm_identity()
+            self._confirm({self._identity.topic: gaps})
         for gap in gaps:
-            if gap.partition in self._partitions:
+            if gap.topic == self._identity.topic and gap.partition in self._partitions:
                 self._skip(reader, gap)
         # 4. Judge the retries that are due, then the new records: an older one of the same key comes first.
         batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
@@ -147,7 +154,7 @@ class _Flow(Consumer[GroupReader]):
             self._conclude(reader)
         # 6. What was read is of the topic that we take it for, not of one that was recreated meanwhile.
         if fetched:
-            self._confirm_identity()
+            self._confirm({self._identity.topic: fetched})
         # 7. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
             self._writer.write(partial(_commit, batch), many)
@@ -172,6 +179,8 @@ class _Flow(Consumer[GroupReader]):
     def assigned(self, reader: GroupReader, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
         low, high = reader.watermarks(self._identity.topic, partition_id)
+        # Those are the offsets of this topic, not of one that was recreated since the session began.
+        self._confirm({self._identity.topic: ()})
         flow = self._writer.flow
         reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
@@ -187,10 +196,8 @@ class _Flow(Consumer[GroupReader]):
             assignment.next_offset,
             {generation.ref: generation for generation in generations},
         )
-        # None waits longer than it would from now on, whatever the clock said when it was parked.
-        latest_ms = self._clock() + self._backoff.longest_ms
-        for parked in flow.parked(list(partition.generations)):
-            partition.parked.add(parked.record_id, parked.key, min(parked.due_at_ms or 0, latest_ms))
+        self._attempts.adopted.pop(partition.key, None)
+        self._load_parked(partition, partition.generations)
         self._partitions[partition_id] = partition
         self._outbox.recount()
         self._note_foreign_offset(reader, partition)
@@ -214,8 +221,38 @@ class _Flow(Consumer[GroupReader]):
         self._partitions.pop(partition_id, None)
         self._outbox.recount()
 
+    def adopt(self, choose: Callable[[list[Generation]], list[Generation]]) -> None:
+        """Looks after what waits of these partitions, which nobody reads, and of no others."""
+        flow, adopted = self._writer.flow, self._attempts.adopted
+        read = {each.key for each in self._partitions.values()}
+        waiting = [each for each in flow.waiting() if (each.identity.topic, each.partition) not in read]
+        mine = {each.ref: each for each in choose(waiting)}
+        keys = {(each.identity.topic, each.partition) for each in mine.values()}
+        for key in adopted.keys() - keys:
+            del adopted[key]
+        new = mine.keys() - {ref for each in adopted.values() for ref in each.generations}
+        for ref in sorted(new):
+            key = (mine[ref].identity.topic, mine[ref].partition)
+            adopted.setdefault(key, Adopted()).generations[ref] = mine[ref]
+            self._load_parked(adopted[key], [ref])
+            log.warning("adopting what waits of %s[%d]: nobody reads it any more", *key)
+        if new or self._adopted != keys:
+            self._adopted = keys
+            self._outbox.recount()
+
+    def _load_parked(self, parking: Parking, refs: Collection[int]) -> None:
+        # None waits longer than it would from now on, whatever the clock said when it was parked.
+        latest_ms = self._clock() + self._backoff.longest_ms
+        for parked in self._writer.flow.parked(list(refs)):
+            parking.parked.add(parked.record_id, parked.key, min(parked.due_at_ms or 0, latest_ms))
+
+    @property
+    def _looked_after(self) -> list[Parking]:
+        """All whose parked records and outbox rows are ours to bring to their end."""
+        return [*self._partitions.values(), *self._attempts.adopted.values()]
+
     def _refs(self) -> list[int]:
-        return [ref for partition in self._partitions.values() for ref in partition.generations]
+        return [ref for each in self._looked_after for ref in each.generations]
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
         partition = self._partitions[gap.partition]
@@ -229,13 +266,13 @@ class _Flow(Consumer[GroupReader]):
 
     @property
     def _parked(self) -> int:
-        return sum(len(partition.parked) for partition in self._partitions.values())
+        return sum(len(each.parked) for each in self._looked_after)
 
     def _wait_s(self) -> float:
         if self._writer.busy:
             return 0.0
         longest_s = CONFIRMATION_WAIT_S if self._outbox.busy else IDLE_WAIT_S
-        due = [when for partition in self._partitions.values() if (when := partition.parked.next_due_ms()) is not None]
+        due = [when for each in self._looked_after if (when := each.parked.next_due_ms()) is not None]
         return min(longest_s, max(0, min(due) - self._clock()) / 1000) if due else longest_s
 
     def _hold_back(self, reader: GroupReader) -> None:
@@ -276,7 +313,9 @@ class _Flow(Consumer[GroupReader]):
             "rate_per_s": self._throughput.per_s(),
             "parked": self._parked,
             "outbox": self._outbox.waiting,
+            "topic": self._identity.topic,
             "partitions": partitions,
+            "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }

@@ -8,6 +8,8 @@ from itertools import islice
 
 from pipeline.buffer import Reader, replays_without_outcome, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.contract import Role
+from pipeline.buffer.views import Rows
+from pipeline.consuming.generations import known_generation
 from pipeline.dead_letters.collector import matching_topics
 from pipeline.headers import dead_letter_id_of, last_text, replay_id_of
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
@@ -29,9 +31,11 @@ def compare_with_kafka(settings: Settings) -> list[str]:
     view = ClusterView(settings, cluster)
     partitions = view.partitions()
     topics = matching_topics(settings, partitions)
-    identities = view.identities([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
+    told = view.identities([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
     with Reader(settings.database_file) as reader:
-        read_up_to = _read_up_to(reader, identities)
+        stored = reader.partitions()
+    identities = _generations(stored, told)
+    read_up_to = _read_up_to(stored, identities)
     on_the_way: set[str] = set()
     differences: list[str] = []
     # The dead-letter topics first: what is in them and not collected yet is accounted for.
@@ -57,9 +61,15 @@ _StoredPartitions = dict[int, _StoredPartition]
 """By partition."""
 
 
-def _read_up_to(reader: Reader, identities: dict[str, TopicIdentity]) -> dict[tuple[str, str], _StoredPartitions]:
+def _generations(rows: Rows, told: dict[str, TopicIdentity]) -> dict[str, TopicIdentity]:
+    """What the buffer knows these topics as."""
+    columns = (rows.column(name) for name in ("partition_ref", "cluster_id", "topic", "topic_id"))
+    known = [TopicIdentity(*identity) for _, *identity in sorted(zip(*columns, strict=True))]
+    return {topic: known_generation(identity, known) or identity for topic, identity in told.items()}
+
+
+def _read_up_to(rows: Rows, identities: dict[str, TopicIdentity]) -> dict[tuple[str, str], _StoredPartitions]:
     found: dict[tuple[str, str], _StoredPartitions] = {}
-    rows = reader.partitions()
     for cells in rows.rows:
         row = dict(zip(rows.columns, cells, strict=True))
         topic = row["topic"]

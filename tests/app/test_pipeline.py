@@ -69,6 +69,15 @@ def test_lag_rate_and_what_waits_are_shown(open_app: OpenApp, database_file: Pat
     assert any("rules abc123" in each.value for each in app.markdown)
 
 
+def test_what_waits_of_partitions_that_are_gone_is_named(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    app = open_app(PAGE, orders_topic="orders-new")
+    gone = [each.value for each in app.caption if each.value.startswith("Of partitions that are gone")]
+    assert len(gone) == 1
+    assert plain("orders") in gone[0]
+    assert f"{PARKED} parked, 0 in the outbox" in gone[0]
+
+
 def test_roles_that_wait_fail_or_are_silent_are_seen_at_once(open_app: OpenApp, database_file: Path, say: Say) -> None:
     fill(database_file)
     say("collector", "waiting", "broker [1] refuses *us*")

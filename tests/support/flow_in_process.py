@@ -153,7 +153,7 @@ class FlowInProcess:
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             identity,
-            lambda: None,
+            lambda _: None,
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )

@@ -115,6 +115,26 @@ class Reader:
         """Failed records on their way to the dead-letter topic."""
         return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
 
+    def waiting_of_gone_partitions(self, orders_topic: str) -> Rows:
+        """What waits of partitions that nobody reads: of another topic than this one, or not in its newest generation.
+
+        Columns: topic, partition, parked, outbox.
+        """
+        return self._rows(
+            "WITH waiting (ref, parked, outbox) AS ("
+            "  SELECT record_id >> 40, count(*), 0 FROM retries GROUP BY 1"
+            "  UNION ALL SELECT record_id >> 40, 0, count(*) FROM outbox GROUP BY 1"
+            "), read (topic_ref, topic, partition) AS ("
+            "  SELECT topic_ref, topic, partition FROM partitions JOIN topics USING (topic_ref)"
+            "  WHERE role = 'processor'"
+            ") SELECT topic, partition, sum(parked) AS parked, sum(outbox) AS outbox FROM waiting "
+            "JOIN partitions ON partition_ref = ref JOIN topics USING (topic_ref) "
+            "WHERE topic <> :topic OR partition NOT IN (SELECT partition FROM read "
+            "  WHERE topic_ref = (SELECT max(topic_ref) FROM read WHERE topic = :topic)) "
+            "GROUP BY topic, partition ORDER BY topic, partition",
+            {"topic": orders_topic},
+        )
+
     def flow(self, grain: Grain, span_ms: int) -> Rows:
         """Figures per second or minute over the last `span_ms` before the newest one.
 

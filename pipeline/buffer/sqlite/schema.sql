@@ -20,6 +20,8 @@ CREATE TABLE partitions (
     next_offset   INTEGER NOT NULL,
     pruned_below  INTEGER NOT NULL DEFAULT 0,  -- rows of offsets below it may have been pruned
     copies_from   INTEGER NOT NULL DEFAULT 0,  -- of a collector: from this offset on, copies are in dead_letter_copies
+    last_offset   INTEGER,                     -- of the record that was read last, and a digest of its key, value and
+    last_digest   TEXT,                        -- timestamp: tells a recreated topic where the broker tells no topic ids
     UNIQUE (role, topic_ref, partition)
 );
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.buffer import Advance, Attempted, Batch, Generation, Parked, record_id
+from pipeline.buffer import Advance, Attempted, Batch, Generation, Parked, ReadUpTo, record_id
 from pipeline.errors import StaleWriterError
-from pipeline.records import TopicIdentity
+from pipeline.records import LastRead, TopicIdentity
 from tests.support.buffer_rows import (
     NOW_MS,
     ORDERS,
@@ -316,3 +316,52 @@ def test_what_was_written_is_there_for_whoever_opens_the_buffer_next(buffer, sto
         assert processor(reopened).next_offset == 2
         accept(reopened, place, 2, 1)
     assert len(store.table("order_rows")) == 3
+
+
+# -- what tells a recreated topic
+
+
+def test_the_last_record_that_was_read_is_known_with_the_offset_after_it(buffer):
+    place, last = processor(buffer), LastRead.of(4, NOW_MS, b"k", b"v")
+    step = batch(place.ref, 0, 5)
+    step.advances = [Advance(place.ref, 0, 5, last)]
+    buffer.flow.commit(step)
+    [generation] = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
+    assert (generation.identity, generation.read) == (ORDERS, {0: ReadUpTo(5, last)})
+
+    # A move without a record leaves it, and one that is refused changes nothing.
+    buffer.flow.skip(place.ref, 5, 9, NOW_MS, "gone")
+    with pytest.raises(StaleWriterError):
+        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, 5, 6, LastRead.of(5, NOW_MS, None, None))]))
+    [generation] = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
+    assert generation.read == {0: ReadUpTo(9, last)}
+
+
+def test_generations_of_a_topic_are_told_oldest_first_and_by_role(buffer):
+    recreated = replace(ORDERS, topic_id="another")
+    processor(buffer)
+    collector(buffer, 0, ORDERS)
+    processor(buffer, 1, recreated)
+    processor(buffer, 0, replace(ORDERS, cluster_id="cluster-2"))
+    found = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
+    assert [(each.identity, sorted(each.read)) for each in found] == [(ORDERS, [0]), (recreated, [1])]
+    assert buffer.flow.topic_generations("processor", ORDERS.cluster_id, "unknown") == []
+
+
+# -- what waits, whoever reads
+
+
+def test_partitions_of_which_something_waits_are_found_whatever_topic_they_are_of(buffer):
+    first, second, third = processor(buffer), processor(buffer, 1), processor(buffer, 2, replace(ORDERS, topic="other"))
+    accept(buffer, first, 0, 3)
+    assert buffer.flow.waiting() == []
+    park(buffer, second, 0, 1)
+    step = batch(third.ref, 0, 1)
+    step.outbox = [outbox_row(third.ref, 0)]
+    buffer.flow.commit(step)
+    assert [(each.ref, each.partition, each.identity.topic) for each in buffer.flow.waiting()] == [
+        (second.ref, 1, "orders"),
+        (third.ref, 2, "other"),
+    ]
+    buffer.flow.delivered([step.outbox[0].dead_letter_id])
+    assert [each.ref for each in buffer.flow.waiting()] == [second.ref]

@@ -28,12 +28,14 @@ from tests.support.kafkas import (
 class Member:
     """A member of the group, with what it was given and what it has read."""
 
-    def __init__(self, kafka: Kafka, name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> None:
+    def __init__(
+        self, kafka: Kafka, name: str, begin_at: Callable[[int], int] = lambda partition: 0, **settings: str
+    ) -> None:
         self.owned: set[int] = set()
         self.revoked: list[int] = []
         self.records: list[Record] = []
         self._begin_at = begin_at
-        self.reader = GroupReader(kafka.settings, kafka.cluster, name, self._assigned, self._revoked)
+        self.reader = GroupReader(kafka.with_settings(**settings), kafka.cluster, name, self._assigned, self._revoked)
 
     def step(self) -> None:
         records, gaps = self.reader.read(1000, 0.05)
@@ -54,8 +56,8 @@ def join(kafka: Kafka) -> Iterator[Callable[..., Member]]:
     kafka.make_topic()
     joined: list[Member] = []
 
-    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0) -> Member:
-        joined.append(Member(kafka, name, begin_at))
+    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0, **settings: str) -> Member:
+        joined.append(Member(kafka, name, begin_at, **settings))
         return joined[-1]
 
     yield member
@@ -138,6 +140,37 @@ def test_where_the_brokers_assign_a_member_has_no_static_id_and_their_session(ka
     until("its return", lambda: len(again.revoked) == len(again.owned) == PARTITIONS // 2, first, again)
     first.reader.close()
     until("all of them", lambda: len(again.owned) == PARTITIONS, again)
+
+
+@on_kafka("quick_returns")
+def test_a_member_that_comes_back_for_another_topic_gets_nothing_of_the_one_before(kafka, join):
+    kafka.send(*(Sent(b"A", partition=partition) for partition in range(PARTITIONS)))
+    other = f"{kafka.topic}-b"
+    kafka.view().ensure_topic(other)
+    wait_for("its leaders", lambda: kafka.send(Sent(b"B", partition=0), topic=other)[0].error == "")
+    before = join("a")
+    until("the records of A", lambda: len(before.records) == PARTITIONS, before)
+    before.reader.close()
+
+    member = join("a", orders_topic=other)
+    until("a record of B", lambda: bool(member.records), member)
+    assert {record.position.topic for record in member.records} == {other}
+    until("all of B's partitions", lambda: member.owned == set(range(PARTITIONS)), member)
+    # Of what was dealt out at first nothing was ever its own.
+    assert member.revoked == []
+
+
+@on_kafka("quick_returns")
+def test_members_of_one_group_that_read_different_topics_share_none(kafka, join):
+    other = f"{kafka.topic}-b"
+    kafka.view().ensure_topic(other)
+    first, second = join("a"), join("b", orders_topic=other)
+    everything = set(range(PARTITIONS))
+    until("each all of its own topic", lambda: first.owned == second.owned == everything, first, second)
+    kafka.send(Sent(b"A", partition=0))
+    kafka.send(Sent(b"B", partition=0), topic=other)
+    until("both records", lambda: len(first.records) == len(second.records) == 1, first, second)
+    assert (first.records[0].value, second.records[0].value) == (b"A", b"B")
 
 
 @on_group_protocols()

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
+from pipeline.errors import TopicChangedError
 from pipeline.headers.dialects.kafka_connect import CLASS_NAME
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.orders.handlers import accept
 from pipeline.records import Order
 from tests.contract.conftest import SqliteStore
-from tests.support.buffer_rows import NOW_MS, collect_many, outbox_row
+from tests.support.buffer_rows import NOW_MS, ORDERS, collect_many, outbox_row
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
 KINDS = ("plain", "plain", "plain", "fails once", "fails twice", "fails for good", "breaks a rule", "is no order")
@@ -68,7 +69,7 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
         patch.setattr("pipeline.processing.attempts.BIG_RECORDS", big)
-        patch.setattr("pipeline.processing.attempts.ROWS_AT_HAND", at_hand)
+        patch.setattr("pipeline.processing.parking.ROWS_AT_HAND", at_hand)
         numbered, wanted, failed = 0, {}, 0
         with processing(Path(folder)) as processor:
             for batch in batches:
@@ -183,3 +184,13 @@ def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_n
         for _ in range(3):
             processor.round()
     assert SqliteStore(tmp_path).table("outbox") == []
+
+
+def test_records_of_another_topic_than_the_one_that_is_read_are_not_written(store):
+    """Whatever was dealt out to us, and however it came to be fetched."""
+    renamed = replace(ORDERS, topic="renamed", topic_id="renamed-id")
+    with open_buffer(store.path) as buffer, closing(FlowInProcess(buffer, identity=renamed)) as flow:
+        before = store.dump()
+        with pytest.raises(TopicChangedError, match="records of orders came as those of renamed"):
+            flow.round([incoming(1, b"k", "plain", 0)])
+        assert store.dump() == before

@@ -138,3 +138,6 @@ CREATE TRIGGER job_item_sent_for_others AFTER UPDATE OF state ON job_items WHEN 
        SET state = new.state, topic = new.topic, partition = new.partition, "offset" = new."offset", error = new.error
      WHERE job_id = new.job_id AND sent_with = new.dead_letter_id AND sent_with IS NOT NULL;
 END;
+-- What was read last of a partition: tells a recreated topic where the broker tells no topic ids.
+ALTER TABLE partitions ADD COLUMN last_offset INTEGER;
+ALTER TABLE partitions ADD COLUMN last_digest TEXT;

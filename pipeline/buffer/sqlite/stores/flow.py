@@ -16,7 +16,9 @@ from pipeline.buffer.contract import (
     OutboxRow,
     Parked,
     ParkedEntry,
+    ReadUpTo,
     Role,
+    TopicGeneration,
 )
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
@@ -28,7 +30,7 @@ from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
 from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
-from pipeline.records import TopicIdentity
+from pipeline.records import LastRead, TopicIdentity
 
 _IDENTITY = RowsOf(TopicIdentity)
 _PARKED = RowsOf(Parked)
@@ -83,6 +85,37 @@ class SqliteFlowStore:
                 (role, topic, partition),
             ).fetchall()
         return [Generation(ref, _IDENTITY.read(identity), partition_id) for ref, partition_id, *identity in rows]
+
+    def waiting(self) -> list[Generation]:
+        """See FlowStore."""
+        waits = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} WHERE record_id >= partition_ref << {OFFSET_BITS} "
+            f"AND record_id < partition_ref + 1 << {OFFSET_BITS})"
+            for table in ("retries", "outbox")
+        )
+        with reading(self._connection):
+            rows = self._connection.execute(
+                f"SELECT partition_ref, partition, {_IDENTITY.sql} FROM partitions JOIN topics USING (topic_ref) "
+                f"WHERE role = 'processor' AND ({waits}) ORDER BY partition_ref"
+            ).fetchall()
+        return [Generation(ref, _IDENTITY.read(identity), partition_id) for ref, partition_id, *identity in rows]
+
+    def topic_generations(self, role: Role, cluster_id: str, topic: str) -> list[TopicGeneration]:
+        """See FlowStore."""
+        with reading(self._connection):
+            rows = self._connection.execute(
+                f"SELECT topic_ref, {_IDENTITY.sql}, partition, next_offset, last_offset, last_digest "
+                "FROM topics LEFT JOIN partitions USING (topic_ref) "
+                "WHERE (cluster_id, topic) = (?, ?) AND (role = ? OR role IS NULL) ORDER BY topic_ref, partition",
+                (cluster_id, topic, role),
+            ).fetchall()
+        found: dict[int, TopicGeneration] = {}
+        for topic_ref, *identity, partition, next_offset, last_offset, last_digest in rows:
+            generation = found.setdefault(topic_ref, TopicGeneration(topic_ref, _IDENTITY.read(identity), {}))
+            if partition is not None:
+                last = None if last_offset is None else LastRead(last_offset, last_digest)
+                generation.read[partition] = ReadUpTo(next_offset, last)
+        return list(found.values())
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
         """See FlowStore."""
@@ -180,8 +213,9 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
     """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
     for each in advances:
         moved = connection.execute(
-            "UPDATE partitions SET next_offset = ? WHERE partition_ref = ? AND next_offset = ?",
-            (each.next_offset, each.ref, each.expected),
+            "UPDATE partitions SET next_offset = ?, last_offset = coalesce(?, last_offset), "
+            "last_digest = coalesce(?, last_digest) WHERE partition_ref = ? AND next_offset = ?",
+            (each.next_offset, *(each.last or (None, None)), each.ref, each.expected),
         ).rowcount
         if moved != 1:
             raise StaleWriterError(

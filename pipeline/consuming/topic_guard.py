@@ -1,0 +1,123 @@
+"""Holds what is read against the topic that it is taken for: by Kafka's topic ids, else by what was read before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from pipeline.buffer import TopicGeneration
+from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.buffer.contract import Role
+from pipeline.clock import Clock, Wait
+from pipeline.consuming.generations import compare, is_certain, known_generation, recreated
+from pipeline.errors import TopicChangedError
+from pipeline.kafka import ClusterView, ContentView, Found, IdentityWatch
+from pipeline.records import TopicIdentity
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class InPartition(Protocol):
+    """What was read of a partition, or is missing from it."""
+
+    @property
+    def partition(self) -> int: ...
+
+
+class TopicGuard:
+    """Knows for each topic of a session which generation is read, and whether it still is that one.
+
+    `told` is what the cluster says of each topic, `generations` what the buffer knows them as.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role,
+        writer: BatchWriter,
+        view: ClusterView,
+        watch: IdentityWatch,
+        told: Mapping[str, TopicIdentity],
+        wait: Wait,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._role: Role = role
+        self._writer = writer
+        self._view = view
+        self._watch = watch
+        self._told = told
+        self._wait = wait
+        self._clock = clock
+        self._content: ContentView | None = None
+        self.generations: dict[str, TopicIdentity] = {}
+
+    def find_generations(self) -> None:
+        """Fills `generations`, before anything is read. Raises KafkaUnavailableError."""
+        self.generations = {topic: self._generation_of(identity) for topic, identity in self._told.items()}
+
+    def confirm(self, read: Mapping[str, Collection[InPartition]]) -> None:
+        """Confirms that what was read, by topic, is of the generation that it is taken for.
+
+        What was read before that must be in the buffer. Raises TopicChangedError, or KafkaUnavailableError when
+        there is no answer.
+        """
+        self._watch.confirm(topic for topic in read if self._told[topic].topic_id)
+        for topic, parts in read.items():
+            if parts and not self._told[topic].topic_id and not self._view.cluster.demo_id:
+                self._confirm_content(topic, {part.partition for part in parts})
+
+    def close(self) -> None:
+        """Leaves Kafka."""
+        if self._content is not None:
+            self._content.close()
+
+    def _generation_of(self, told: TopicIdentity) -> TopicIdentity:
+        """The generation that is read; another one than before leaves an event."""
+        if self._view.cluster.demo_id:
+            return told  # it recreates no topic
+        known = self._known(told)
+        generation = known_generation(told, [each.identity for each in known])
+        if generation is None or is_certain(told, generation):
+            return told
+        before = next(each for each in known if each.identity == generation)
+        found = compare(told.topic, before.read, self._look(before, before.read, self._view.partitions()))
+        if found.verdict == "another":
+            self._note(f"topic {told.topic} was recreated: {found.reason}; all of it is read")
+            return recreated(told, before)
+        if found.verdict == "not known":
+            self._note(
+                f"whether topic {told.topic} was recreated cannot be told: {found.reason}, and the cluster tells no "
+                f"topic id; it is read on. If it was: `python -m pipeline reread --topic {told.topic} --from earliest`"
+            )
+        return generation
+
+    def _confirm_content(self, topic: str, partitions: set[int]) -> None:
+        newest = self._known(self._told[topic])[-1]
+        if newest.identity != self.generations[topic]:
+            raise TopicChangedError(f"topic {topic} was recreated: another process reads it already")
+        # One of which nothing is known proves nothing: then the others have to.
+        known = {each: read for each, read in newest.read.items() if read.last}
+        asked = {each: known[each] for each in partitions} if partitions <= known.keys() else newest.read
+        found = compare(topic, asked, self._look(newest, asked))
+        if found.verdict == "another":
+            raise TopicChangedError(f"topic {topic} was recreated: {found.reason}")
+
+    def _look(
+        self, generation: TopicGeneration, partitions: Collection[int], counts: Mapping[str, int] | None = None
+    ) -> Mapping[int, Found]:
+        topic = generation.identity.topic
+        there = [each for each in partitions if counts is None or each < counts.get(topic, 0)]
+        if self._content is None:
+            self._content = ContentView(self._settings, self._view.cluster, self._wait)
+        lasts = {partition: generation.read[partition].last for partition in there}
+        return self._content.look(topic, {partition: last and last.offset for partition, last in lasts.items()})
+
+    def _known(self, told: TopicIdentity) -> Sequence[TopicGeneration]:
+        return self._writer.flow.topic_generations(self._role, told.cluster_id, told.topic)
+
+    def _note(self, message: str) -> None:
+        log.warning(message)
+        self._writer.watch.event(self._role, "warning", message, self._clock())
