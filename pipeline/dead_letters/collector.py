@@ -134,7 +134,9 @@ class _Collection(Consumer[PartitionReader]):
         # 7. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
-        # 8. Report.
+        # 8. Pass markers of transactions and what else is no record.
+        self._follow(self._reader)
+        # 9. Report.
         self._throughput.add(len(records))
         self._report(self._reader)
 
@@ -169,6 +171,11 @@ class _Collection(Consumer[PartitionReader]):
         reached("collector: before a gap is skipped")
         self._pass_over(self._reader, partition, gap, ", uncollected")
         reached("collector: gap skipped")
+
+    def _write_moves(self, moves: list[Advance]) -> None:
+        of = {partition.ref: partition.identity.topic for partition in self._consumed}
+        self._watch.confirm({of[move.ref] for move in moves})
+        self._writer.write(partial(_collect, moves, [], self._clock()), 0)
 
     def _commit_offsets(self, reader: PartitionReader) -> None:
         offsets = self._stored_offsets()

@@ -28,6 +28,7 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
+from pipeline.kafka.readable import ReadableEnds
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -91,9 +92,15 @@ class Reader:
         self._trouble = Trouble(cluster)
         self._group_id = group_id
         self._asked_highs: dict[tuple[str, int], int] = {}
+        self._readable_ends = ReadableEnds()
         self.at_end: set[tuple[str, int]] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
-        self._consumer = new_client(Consumer, settings, config | {"enable.partition.eof": note_ends})
+        config |= {"enable.partition.eof": note_ends, "stats_cb": self._on_stats}
+        self._consumer = new_client(Consumer, settings, config)
+
+    def _on_stats(self, statistics: str) -> None:
+        self._trouble.on_stats(statistics)
+        self._readable_ends.on_stats(statistics)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
         """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
@@ -150,10 +157,21 @@ class Reader:
         return low, high
 
     def known_high(self, topic: str, partition: int) -> int | None:
-        """The offset after the newest record as of the last fetch or question; None before the first one."""
-        low_high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-        high = max(low_high[1] if low_high else -1, self._asked_highs.get((topic, partition), -1))
+        """The offset after the newest record that can be read, as of the last fetch or question; None before one."""
+        key = topic, partition
+        low_high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
+        fetched_high = self._readable_ends.up_to(key, low_high[1] if low_high else -1)
+        high = max(fetched_high, self._asked_highs.get(key, -1))
         return high if high >= 0 else None
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """The offset after all that `read` has returned and the offsets behind it that are no records for us.
+
+        Those are markers of transactions, records of aborted ones, and what compaction took. None before anything of
+        the partition was read since it was assigned or sought in.
+        """
+        [found] = self._consumer.position([TopicPartition(topic, partition)])
+        return found.offset if found.offset >= 0 else None
 
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""

@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Batch, Buffer
+from pipeline.buffer import Advance, Batch, Buffer
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
@@ -155,6 +155,8 @@ class _Flow(Consumer[GroupReader]):
         # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
+        # 9. Pass markers of transactions and what else is no record.
+        self._follow(reader)
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
@@ -166,6 +168,10 @@ class _Flow(Consumer[GroupReader]):
         # Read no more than can be parked, and report.
         self._hold_back(reader)
         self._report(reader)
+
+    def _write_moves(self, moves: list[Advance]) -> None:
+        self._confirm_identity()
+        self._writer.flow.commit(Batch(self._clock(), moves))
 
     # -- partitions come and go
 
