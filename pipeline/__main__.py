@@ -162,6 +162,7 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
+    check.add_argument("--accept-lost", action="store_true", help="say that what was lost so far is known")
     check.add_argument("--repair", action="store_true", help="make the figures true first; prints each change")
     check.set_defaults(needs_folder=False)
 

@@ -162,6 +162,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "dead_letters": None,
         "parked": None,
         "outbox": None,
+        "lost_offsets": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -176,6 +177,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
+            report["lost_offsets"] = reader.lost_offsets().dicts()
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
@@ -215,6 +217,10 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         *lines,
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(
+            f"lost          up to {each['offsets']:,} records of {each['topic']}: Kafka removed them unread"
+            for each in report["lost_offsets"]
+        ),
         f"lag           {lag}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
         f"{report['rate_per_s']:,.1f} records/s",
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
@@ -247,16 +253,21 @@ def _open_for_writing(path: Path) -> BinaryIO:
 def check(settings: Settings, options: argparse.Namespace) -> int:
     """Prints each difference between figures, rows and Kafka; exit 1 when there is one, 3 when Kafka was not there.
 
-    With `--repair` the figures are made true first, and every change is printed.
+    With `--repair` the figures are made true first, and every change is printed. With `--accept-lost` it no longer says
+    what Kafka had removed before it was read.
     """
     check_roles(settings)
+    if options.accept_lost:
+        with open_buffer(settings.database_file, "FULL") as buffer:
+            accepted = requests.accept_losses(settings, buffer, wall_clock_ms)
+        print(f"accepted: up to {accepted:,} records that Kafka removed before they were read")
     if options.repair:
         mended, left = repair(settings.database_file)
         for difference in mended:
             print(f"repaired: {difference}")
     else:
         left = recount(settings.database_file)
-    differences = [str(difference) for difference in left]
+    differences = [*_losses(settings), *(str(difference) for difference in left)]
     compared = True
     try:
         differences += compare_with_kafka(settings)
@@ -267,6 +278,17 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         print(line)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else 0 if compared else NOT_COMPARED
+
+
+def _losses(settings: Settings) -> list[str]:
+    with Reader(settings.database_file) as reader:
+        lost = reader.lost_offsets().dicts()
+    return [
+        f"{each['topic']}: Kafka removed up to {each['offsets'] - each['known']:,} records before the {each['role']} "
+        "read them; `check --accept-lost` says that it is known"
+        for each in lost
+        if each["offsets"] > each["known"]
+    ]
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:

@@ -100,13 +100,13 @@ class _Collection(Consumer[PartitionReader]):
         self._topics = topics
         partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
         # All are asked for before the first is read: a broker answers no question while it waits for records to come.
-        lows = [self._reader.watermarks(identity.topic, partition)[0] for identity, partition in partitions]
-        for (identity, partition), low in zip(partitions, lows, strict=True):
-            self._take_on_partition(identity, partition, low)
+        found = [self._reader.watermarks(identity.topic, partition) for identity, partition in partitions]
+        for (identity, partition), (low, high) in zip(partitions, found, strict=True):
+            self._take_on_partition(identity, partition, low, high)
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
+    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int, high: int) -> None:
         reached("collector: before a partition is taken over")
-        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock())
+        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock(), high)
         reached("collector: partition taken over")
         next_offset = assignment.next_offset
         taken_on = ConsumedPartition(assignment.ref, identity, partition, next_offset, next_offset)

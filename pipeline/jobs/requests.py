@@ -75,6 +75,12 @@ def set_status(
     return buffer.dead_letters.triage(ids, status, clock())
 
 
+def accept_losses(settings: Settings, buffer: Buffer, clock: Clock) -> int:
+    """Says that the records which Kafka removed before they were read are known; returns how many offsets those are."""
+    _refuse_when_read_only(settings)
+    return buffer.watch.accept_losses(clock())
+
+
 def new_request_id() -> str:
     """A name for one confirmed request."""
     return uuid.uuid4().hex

@@ -115,4 +115,10 @@ class PipelineMetrics(Collector):
         for status, count in self._reader.status_counts().items():
             by_status.add_metric([status], count)
         yield by_status
+        lost = CounterMetricFamily(
+            "orderpulse_lost_offsets", "Offsets that Kafka removed before they were read.", labels=["role", "topic"]
+        )
+        for role, topic, offsets, _, _ in self._reader.lost_offsets().rows:
+            lost.add_metric([role, topic], offsets)
+        yield lost
         yield GaugeMetricFamily("orderpulse_buffer_bytes", "Size of the buffer file.", value=self._reader.file_bytes())

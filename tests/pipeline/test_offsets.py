@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +44,9 @@ def make_topics(pipeline: RunningPipeline, **config: str) -> tuple[str, str]:
     return topics
 
 
-def delete_all_records(pipeline: RunningPipeline, *topics: str) -> None:
-    wanted = [TopicPartition(topic, 0, -1) for topic in topics]
+def delete_records(pipeline: RunningPipeline, topic: str, before_offset: int) -> None:
     client = admin(pipeline)
-    for deleted in client.delete_records(wanted).values():
+    for deleted in client.delete_records([TopicPartition(topic, 0, before_offset)]).values():
         deleted.result(10)
 
 
@@ -82,7 +82,8 @@ def test_transactions_leave_no_lag_and_what_was_aborted_is_never_missed(pipeline
     up.terminate()
     assert up.wait(30) == 0
 
-    delete_all_records(pipeline, *topics)
+    for topic in topics:
+        delete_records(pipeline, topic, END)
     writer.write(topics[0], [order(COMMITTED)])
     pipeline.up()
     wait_for("the next order", lambda: pipeline.settled() == 2 * COMMITTED + 1)
@@ -90,6 +91,38 @@ def test_transactions_leave_no_lag_and_what_was_aborted_is_never_missed(pipeline
     assert gone(pipeline) == []
     check = pipeline.command("check")
     assert (check.returncode, check.stderr) == (0, "all figures agree\n"), check.stdout
+
+
+@ON_APACHE
+def test_records_that_kafka_removed_unread_are_alerted_of_counted_and_told(
+    pipeline_with: Callable[..., RunningPipeline], free_port: int
+):
+    pipeline = pipeline_with(metrics_port=free_port, alert_hold_s=0)
+    orders, _ = make_topics(pipeline)
+    pipeline.send(*((b"key", order(number), ()) for number in range(10)))
+    up = pipeline.up()
+    wait_for("what is read before", lambda: pipeline.settled() == 10)
+    up.terminate()
+    assert up.wait(30) == 0
+    pipeline.send(*((b"key", order(number), ()) for number in range(10, 1010)))
+    delete_records(pipeline, orders, 510)
+    pipeline.up()
+    wait_for("what is left", lambda: pipeline.settled() == 510)
+    wait_for("an alert", lambda: "lost-offsets" in pipeline.firing())
+    [lost] = pipeline.status()["lost_offsets"]
+    assert (lost["role"], lost["topic"], lost["offsets"], lost["known"]) == ("processor", orders, 500, 0)
+    assert f"up to 500 records of {orders}" in pipeline.command("status").stdout
+    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=10) as answer:
+        metric = f'orderpulse_lost_offsets_total{{role="processor",topic="{orders}"}} 500.0'
+        assert metric in answer.read().decode()
+    check = pipeline.command("check")
+    assert (check.returncode, check.stdout.count("\n")) == (1, 1)
+    assert f"{orders}: Kafka removed up to 500 records before the processor read them" in check.stdout
+
+    accepted = pipeline.command("check", "--accept-lost")
+    assert (accepted.returncode, accepted.stderr) == (0, "all figures agree\n")
+    wait_for("the end of the alert", lambda: "lost-offsets" not in pipeline.firing())
+    assert pipeline.status()["lost_offsets"][0]["known"] == 500
 
 
 @ON_APACHE

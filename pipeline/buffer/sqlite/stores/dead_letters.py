@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from pipeline.buffer.contract import Advance, DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic
+from pipeline.buffer.sqlite.stores.failures import count_failures
 from pipeline.buffer.sqlite.stores.flow import advance, count_seconds_and_minutes, set_outcomes
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
@@ -132,6 +133,7 @@ def _insert_unknown(
 
 def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
     count_seconds_and_minutes(connection, now_ms, dead_letters=len(new))
+    count_failures(connection, new, now_ms)
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     connection.execute(
         "INSERT INTO dead_letter_counts VALUES ('open', ?) "
