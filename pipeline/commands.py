@@ -12,7 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, Reader, back_up, open_buffer, recount, repair
+from pipeline.buffer import (
+    OPEN_STATUSES,
+    DeadLetterFilter,
+    Reader,
+    StoppedTopic,
+    back_up,
+    open_buffer,
+    recount,
+    repair,
+)
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
@@ -131,6 +140,14 @@ def _worker_speaks(settings: Settings) -> bool:
     )
 
 
+def resume(settings: Settings, options: argparse.Namespace) -> int:
+    """Lets topics be read again that the brake has stopped."""
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        resumed = requests.resume_reading(settings, buffer, wall_clock_ms, "command line")
+    print(f"{', '.join(resumed)}: reading goes on", file=sys.stderr)
+    return 0
+
+
 # -- reports
 
 
@@ -163,6 +180,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "parked": None,
         "outbox": None,
         "lost_offsets": None,
+        "stopped": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -178,6 +196,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
             report["lost_offsets"] = reader.lost_offsets().dicts()
+            report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
@@ -215,6 +234,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
         *lines,
+        *(f"stopped       {StoppedTopic(**each)}; `resume` lets it go on" for each in report["stopped"]),
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
@@ -328,6 +348,7 @@ Command = Callable[[Settings, argparse.Namespace], int]
 COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "produce": produce,
     "replay": replay,
+    "resume": resume,
     "status": status,
     "export": export,
     "health": health,

@@ -370,6 +370,27 @@ class LostOffsets(NamedTuple):
     offsets: int
 
 
+class BrakeLimit(NamedTuple):
+    """Reading of a topic stops when this share of at least so many records of the window has failed."""
+
+    share: float
+    records: int
+    window_ms: int
+
+
+class StoppedTopic(NamedTuple):
+    """A topic whose reading is stopped, and what was in the window that stopped it."""
+
+    topic: str
+    stopped_at_ms: int
+    accepted: int
+    failed: int
+
+    def __str__(self) -> str:
+        records = self.accepted + self.failed
+        return f"reading of {self.topic} is stopped: {self.failed / records:.1%} of {records:,} records failed"
+
+
 class WatchStore(Protocol):
     """Alerts, events and upkeep."""
 
@@ -385,6 +406,15 @@ class WatchStore(Protocol):
 
     def accept_losses(self, now_ms: int) -> int:
         """Notes that what was lost so far is known; returns how many offsets that are."""
+
+    def count_judged(self, topic: str, accepted: int, failed: int, limit: BrakeLimit, now_ms: int) -> None:
+        """Adds judged records of a topic to its brake's window, and stops reading of it when the limit is reached."""
+
+    def stopped(self) -> list[StoppedTopic]:
+        """The topics whose reading is stopped."""
+
+    def resume(self, by: str, now_ms: int) -> list[str]:
+        """Lets all topics be read again, each with an empty window; returns which were stopped."""
 
     def fire(
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False

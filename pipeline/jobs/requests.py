@@ -81,6 +81,15 @@ def accept_losses(settings: Settings, buffer: Buffer, clock: Clock) -> int:
     return buffer.watch.accept_losses(clock())
 
 
+def resume_reading(settings: Settings, buffer: Buffer, clock: Clock, by: str) -> list[str]:
+    """Lets topics be read again that the brake has stopped, and returns them. Raises UsageError when none is."""
+    _refuse_when_read_only(settings)
+    resumed = buffer.watch.resume(by, clock())
+    if not resumed:
+        raise UsageError("no topic's reading is stopped")
+    return resumed
+
+
 def new_request_id() -> str:
     """A name for one confirmed request."""
     return uuid.uuid4().hex

@@ -227,6 +227,7 @@ class GroupReader(Reader):
         self._revoked = revoked
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
+        self._paused = False
         self.foreign_offsets: dict[int, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
         self._subscribe()
@@ -258,7 +259,8 @@ class GroupReader(Reader):
         return found
 
     def pause(self) -> None:
-        """Stops fetching; the group membership goes on."""
+        """Stops fetching, of partitions that come later too; the group membership goes on."""
+        self._paused = True
         self._consumer.pause(self._consumer.assignment())
 
     def query_ends(self) -> None:
@@ -268,6 +270,7 @@ class GroupReader(Reader):
 
     def resume(self) -> None:
         """Fetches again."""
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -280,6 +283,8 @@ class GroupReader(Reader):
             self._failed = error
             return
         consumer.incremental_assign(offsets)
+        if self._paused:
+            consumer.pause(partitions)
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
         try:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 DEAD_LETTER_RATE = "dead-letter-rate"
 DISK = "disk-full"
 LOST = "lost-offsets"
+BRAKE = "brake of "
+"""A topic's own rule: this and its name."""
 TROUBLE = "trouble of "
 """A role's own rule: this and its name."""
 
@@ -56,7 +58,13 @@ class AlertWatch:
 
     def check(self, now_ms: int) -> None:
         """Fires and resolves alerts, and notes which messages have gone out."""
-        findings = [*self._dead_letter_rate(now_ms), *self._lost(), *self._disk(), *self._roles(now_ms)]
+        findings = [
+            *self._dead_letter_rate(now_ms),
+            *self._lost(),
+            *self._brakes(),
+            *self._disk(),
+            *self._roles(now_ms),
+        ]
         reached("worker: before an alert is noted")
         for found in filter(attrgetter("begins"), findings):
             alert_id = self._watch.fire(
@@ -94,6 +102,12 @@ class AlertWatch:
             topics = ", ".join(f"{each.topic} (up to {each.offsets:,} records)" for each in lost)
             message = f"Kafka removed records before they were read: {topics}; `check --accept-lost` says it is known"
             yield _Finding(LOST, sum(each.offsets for each in lost), 1, message)
+
+    def _brakes(self) -> Iterator[_Finding]:
+        for each in self._watch.stopped():
+            share = each.failed / (each.accepted + each.failed)
+            message = f"{each}; the Pipeline page or `python -m pipeline resume` lets it go on"
+            yield _Finding(BRAKE + each.topic, share, self._settings.brake_share, message)
 
     def _disk(self) -> Iterator[_Finding]:
         share, free_bytes = disk_used(self._settings)

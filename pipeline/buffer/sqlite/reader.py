@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from pipeline.buffer.contract import StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
@@ -305,6 +306,13 @@ class Reader:
             "max(at_ms) AS newest_at_ms FROM lost_offsets JOIN partitions USING (partition_ref) "
             "JOIN topics USING (topic_ref) GROUP BY role, topic ORDER BY role, topic"
         )
+
+    def stopped(self) -> list[StoppedTopic]:
+        """The topics whose reading the brake has stopped."""
+        rows = self._whole(
+            "SELECT topic, stopped_at_ms, accepted, failed FROM brakes WHERE resumed_at_ms IS NULL ORDER BY topic"
+        )
+        return [StoppedTopic(*row) for row in rows.rows]
 
     def alert_window(self, from_ms: int) -> tuple[int, int]:
         """Orders processed and dead letters that failed since then, as the alert on their share counts them."""

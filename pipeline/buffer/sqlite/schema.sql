@@ -308,3 +308,24 @@ CREATE TABLE failure_seconds (
     second_ms      INTEGER PRIMARY KEY,
     dead_letters   INTEGER NOT NULL
 );
+
+-- Orders that were judged, by the second, while a brake is set: what its window counts. Emptied when reading goes on.
+CREATE TABLE judged_seconds (
+    topic          TEXT NOT NULL,
+    second_ms      INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,
+    failed         INTEGER NOT NULL,
+    PRIMARY KEY (topic, second_ms)
+) WITHOUT ROWID;
+
+-- Where reading of a topic was stopped because most of it failed, and who let it go on.
+CREATE TABLE brakes (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic          TEXT NOT NULL,
+    stopped_at_ms  INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,            -- in the window that stopped it
+    failed         INTEGER NOT NULL,
+    resumed_at_ms  INTEGER,
+    resumed_by     TEXT
+);
+CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;

@@ -5,9 +5,17 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from pipeline.buffer.contract import AlertWindow, FiringAlert, LostOffsets, PendingNotification
+from pipeline.buffer.contract import (
+    AlertWindow,
+    BrakeLimit,
+    FiringAlert,
+    LostOffsets,
+    PendingNotification,
+    StoppedTopic,
+)
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
+from pipeline.buffer.sqlite.stores.brakes import count_judged, resume_topics, stopped_topics
 
 TO_BE_SENT = "to be sent"
 """An alert's notice until people are notified, or until it is known why not."""
@@ -56,6 +64,21 @@ class SqliteWatchStore:
                 (now_ms,),
             ).fetchall()
         return sum(offsets for (offsets,) in accepted)
+
+    def count_judged(self, topic: str, accepted: int, failed: int, limit: BrakeLimit, now_ms: int) -> None:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            count_judged(connection, topic, accepted, failed, limit, now_ms)
+
+    def stopped(self) -> list[StoppedTopic]:
+        """See WatchStore."""
+        with reading(self._connection):
+            return stopped_topics(self._connection)
+
+    def resume(self, by: str, now_ms: int) -> list[str]:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            return resume_topics(connection, by, now_ms)
 
     def fire(
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False

@@ -14,6 +14,16 @@ CREATE TABLE alerts (
 );
 INSERT INTO "alerts" VALUES(1,'dead_letter_rate','resolved',1767268550000,1767268600000,0.12,0.05,'12% of the last 50 records failed',NULL);
 INSERT INTO "alerts" VALUES(2,'dead_letter_rate','firing',1767268740000,NULL,0.09,0.05,'9% of the last 120 records failed','told 1 of 1');
+CREATE TABLE brakes (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic          TEXT NOT NULL,
+    stopped_at_ms  INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,            -- in the window that stopped it
+    failed         INTEGER NOT NULL,
+    resumed_at_ms  INTEGER,
+    resumed_by     TEXT
+);
+INSERT INTO "brakes" VALUES(1,'orders',1767268710000,1,99,1767268720000,'app');
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
 INSERT INTO "dead_letter_counts" VALUES('open',10);
 INSERT INTO "dead_letter_counts" VALUES('replaying',0);
@@ -222,6 +232,13 @@ CREATE TABLE jobs (
 );
 INSERT INTO "jobs" VALUES(1,'produce','done','{"count": 600}','app',1767268510000,1767268510000,1767268520000,600,0,600,NULL,'sample-produce',NULL,0,0,0);
 INSERT INTO "jobs" VALUES(2,'replay','failed','{}','app',1767268600000,1767268600000,1767268610000,0,0,2,'Kafka does not answer','sample-replay',NULL,0,0,0);
+CREATE TABLE judged_seconds (
+    topic          TEXT NOT NULL,
+    second_ms      INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,
+    failed         INTEGER NOT NULL,
+    PRIMARY KEY (topic, second_ms)
+) WITHOUT ROWID;
 CREATE TABLE lost_offsets (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     partition_ref  INTEGER NOT NULL REFERENCES partitions,
@@ -419,9 +436,11 @@ CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.stat
        AND (new.state IN ('sent', 'recovered', 'dead_again', 'failed') OR old.state = 'failed');
 END;
 CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
+CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letters',10);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
 INSERT INTO "sqlite_sequence" VALUES('alerts',2);
 INSERT INTO "sqlite_sequence" VALUES('events',2);
+INSERT INTO "sqlite_sequence" VALUES('brakes',1);
 COMMIT;
