@@ -142,6 +142,9 @@ def _add_wait(command: argparse.ArgumentParser) -> None:
 
 
 def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "lets topics be read again that the brake has stopped"
+    subparsers.add_parser("resume", help=text, description=f"{text.capitalize()}.")
+
     status = subparsers.add_parser("status", help="roles, lag, rates, totals", description="Tells how all goes.")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(needs_folder=False)
@@ -162,6 +165,7 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")
+    check.add_argument("--accept-lost", action="store_true", help="say that what was lost so far is known")
     check.add_argument("--repair", action="store_true", help="make the figures true first; prints each change")
     check.set_defaults(needs_folder=False)
 

@@ -12,7 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, Reader, back_up, open_buffer, recount, repair
+from pipeline.buffer import (
+    OPEN_STATUSES,
+    DeadLetterFilter,
+    Reader,
+    StoppedTopic,
+    back_up,
+    open_buffer,
+    recount,
+    repair,
+)
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
@@ -131,6 +140,14 @@ def _worker_speaks(settings: Settings) -> bool:
     )
 
 
+def resume(settings: Settings, options: argparse.Namespace) -> int:
+    """Lets topics be read again that the brake has stopped."""
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        resumed = requests.resume_reading(settings, buffer, wall_clock_ms, "command line")
+    print(f"{', '.join(resumed)}: reading goes on", file=sys.stderr)
+    return 0
+
+
 # -- reports
 
 
@@ -163,6 +180,8 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "parked": None,
         "outbox": None,
         "of_gone_partitions": None,
+        "lost_offsets": None,
+        "stopped": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -178,6 +197,8 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
             report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
+            report["lost_offsets"] = reader.lost_offsets().dicts()
+            report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
@@ -234,8 +255,13 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
         *lines,
+        *(f"stopped       {StoppedTopic(**each)}; `resume` lets it go on" for each in report["stopped"]),
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(
+            f"lost          up to {each['offsets']:,} records of {each['topic']}: Kafka removed them unread"
+            for each in report["lost_offsets"]
+        ),
         f"lag           {lag}   parked {report['parked']:,}   outbox {report['outbox']:,}   "
         f"{report['rate_per_s']:,.1f} records/s",
         *(f"of partitions that are gone: {_waits_in_words(each)}" for each in report["of_gone_partitions"]),
@@ -269,16 +295,21 @@ def _open_for_writing(path: Path) -> BinaryIO:
 def check(settings: Settings, options: argparse.Namespace) -> int:
     """Prints each difference between figures, rows and Kafka; exit 1 when there is one, 3 when Kafka was not there.
 
-    With `--repair` the figures are made true first, and every change is printed.
+    With `--repair` the figures are made true first, and every change is printed. With `--accept-lost` it no longer says
+    what Kafka had removed before it was read.
     """
     check_roles(settings)
+    if options.accept_lost:
+        with open_buffer(settings.database_file, "FULL") as buffer:
+            accepted = requests.accept_losses(settings, buffer, wall_clock_ms)
+        print(f"accepted: up to {accepted:,} records that Kafka removed before they were read")
     if options.repair:
         mended, left = repair(settings.database_file)
         for difference in mended:
             print(f"repaired: {difference}")
     else:
         left = recount(settings.database_file)
-    differences = [str(difference) for difference in left]
+    differences = [*_losses(settings), *(str(difference) for difference in left)]
     compared = True
     try:
         differences += compare_with_kafka(settings)
@@ -298,6 +329,17 @@ def _print_what_waits(settings: Settings) -> None:
     with Reader(settings.database_file) as reader:
         for each in _of_gone_partitions(settings, reader):
             print(f"waits for a processor, of a partition that is gone: {_waits_in_words(each)}", file=sys.stderr)
+
+
+def _losses(settings: Settings) -> list[str]:
+    with Reader(settings.database_file) as reader:
+        lost = reader.lost_offsets().dicts()
+    return [
+        f"{each['topic']}: Kafka removed up to {each['offsets'] - each['known']:,} records before the {each['role']} "
+        "read them; `check --accept-lost` says that it is known"
+        for each in lost
+        if each["offsets"] > each["known"]
+    ]
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:
@@ -337,6 +379,7 @@ Command = Callable[[Settings, argparse.Namespace], int]
 COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "produce": produce,
     "replay": replay,
+    "resume": resume,
     "status": status,
     "export": export,
     "health": health,

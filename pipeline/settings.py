@@ -125,6 +125,13 @@ class Settings(BaseSettings):
     max_parked: int = Field(
         50_000, ge=1, le=10**9, description="Parked records a processor holds before it stops reading."
     )
+    brake_share: float = Field(
+        0, ge=0, le=1, description="Share of failed orders that stops reading until somebody lets it go on. 0: none."
+    )
+    brake_window_s: int = Field(60, ge=1, le=86_400, description="Seconds over which that share is counted.")
+    brake_min_records: int = Field(
+        100, ge=1, le=10**9, description="Orders that must have come in that time before the share counts."
+    )
     replay_limit: int = Field(
         3, ge=1, le=10**9, description="Replays of the same record before a replay must be forced."
     )
@@ -150,6 +157,15 @@ class Settings(BaseSettings):
         20, ge=1, le=10**12, description="Records the window must hold before the share counts."
     )
     alert_window_s: int = Field(300, ge=1, le=10**9, description="Length of the alert window in seconds.")
+    alert_end_share: float = Field(
+        0.8, gt=0, le=1, description="Part of that share below which dead letters must fall before their alert ends."
+    )
+    alert_hold_s: int = Field(
+        60,
+        ge=0,
+        le=10**9,
+        description="Seconds for which all must have been well before an alert ends.",
+    )
     alert_disk_share: float = Field(
         0.95, gt=0, le=1, description="Share of the buffer's disk in use that raises an alert."
     )

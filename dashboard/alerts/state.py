@@ -17,7 +17,7 @@ from pipeline.buffer import Reader
 from pipeline.buffer.views import Rows
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import variable_of
-from pipeline.watching.alerts import TROUBLE
+from pipeline.watching.alerts import LOST, TROUBLE
 
 ALERTS_SHOWN = 200
 CARD_WIDTH = 180
@@ -28,18 +28,11 @@ _NOT_SENT = "not sent to "
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The alerts, and the figures of the seconds around the alert window."""
+    """The alerts, and what happened in the alert window."""
 
     alerts: Rows
-    seconds: Rows
-
-    def window(self, from_ms: int) -> tuple[int, int]:
-        """Orders and dead letters since then."""
-        if not self.seconds.rows:
-            return 0, 0
-        columns = (self.seconds.column(name) for name in ("at_ms", "orders", "dead_letters"))
-        recent = [(orders, letters) for at_ms, orders, letters in zip(*columns, strict=True) if at_ms >= from_ms]
-        return sum(orders for orders, _ in recent), sum(letters for _, letters in recent)
+    orders: int
+    dead_letters: int
 
 
 def draw_rule() -> None:
@@ -49,8 +42,11 @@ def draw_rule() -> None:
         f"- **{known.alert_dead_letter_rate:.1%}** or more of the records in the last "
         f"**{_duration(known.alert_window_s)}** are dead letters, and at least "
         f"**{number(known.alert_min_records)}** records came in that time.\n"
+        "- Kafka removed records before they were read, until `python -m pipeline check --accept-lost`.\n"
         f"- A role waits, fails, is held up or says nothing for **{number(known.alert_trouble_s)} s**.\n"
-        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full."
+        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full.\n\n"
+        f"An alert ends when all has been well for **{_duration(known.alert_hold_s)}**; for dead letters that is below "
+        f"**{known.alert_dead_letter_rate * known.alert_end_share:.1%}**."
     )
     names = ", ".join(
         f"`{variable_of(name)}`"
@@ -58,6 +54,8 @@ def draw_rule() -> None:
             "alert_dead_letter_rate",
             "alert_window_s",
             "alert_min_records",
+            "alert_end_share",
+            "alert_hold_s",
             "alert_trouble_s",
             "alert_disk_share",
         )
@@ -82,8 +80,7 @@ def draw_alerts(now_place: DeltaGenerator, list_place: DeltaGenerator) -> None:
 
 
 def _ask(source: Reader) -> Watched:
-    # The newest second may be a little later than now: clocks of several machines.
-    return Watched(source.alerts(ALERTS_SHOWN), source.flow("second", (settings().alert_window_s + 60) * 1000))
+    return Watched(source.alerts(ALERTS_SHOWN), *source.alert_window(now_ms() - settings().alert_window_s * 1000))
 
 
 def _draw_watcher(now: int) -> None:
@@ -101,8 +98,7 @@ def _draw_now(watched: Watched, now: int) -> None:
         st.error(
             f"**Firing**, began {ago(started_at_ms, now)}: {plain(message)}", icon=":material/notifications_active:"
         )
-    orders, dead_letters = watched.window(now - known.alert_window_s * 1000)
-    records = orders + dead_letters
+    dead_letters, records = watched.dead_letters, watched.orders + watched.dead_letters
     with st.container(horizontal=True, key="alert_figures"):
         _card("State", "Firing" if firing else "Quiet", "Whether an alert is firing.")
         _card(
@@ -157,11 +153,14 @@ def _draw_list(alerts: Rows) -> None:
 
 
 def _measures(alerts: Rows, column: str) -> list[str]:
-    """Shares in percent; of a role in trouble, seconds."""
-    return [
-        f"{value:,.0f} s" if rule.startswith(TROUBLE) else f"{value:.1%}"
-        for rule, value in zip(alerts.column("rule"), alerts.column(column), strict=True)
-    ]
+    """Shares in percent; of a role in trouble, seconds; of lost records, their number."""
+    return [_measure(rule, value) for rule, value in zip(alerts.column("rule"), alerts.column(column), strict=True)]
+
+
+def _measure(rule: str, value: float) -> str:
+    if rule.startswith(TROUBLE):
+        return f"{value:,.0f} s"
+    return number(int(value)) if rule == LOST else f"{value:.1%}"
 
 
 def _notice(notice: str | None) -> str:

@@ -10,14 +10,16 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.shared.asking import refusal, requested_by, show_notice, tell
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, shown_errors
+from dashboard.shared.context import now_ms, shown_errors, writer
 from dashboard.shared.formats import ago, number, per_second, plain, size
 from dashboard.shared.snapshots import snapshots
 from dashboard.shared.tables import draw_table, number_column, positions, text_column, time_column
-from pipeline.buffer import Reader
+from pipeline.buffer import Reader, StoppedTopic
 from pipeline.buffer.views import Rows
-from pipeline.errors import KafkaUnavailableError
+from pipeline.errors import KafkaUnavailableError, OrderPulseError
+from pipeline.jobs.requests import resume_reading
 from pipeline.kafka import find_cluster
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.watching.alerts import disk_used
@@ -96,6 +98,7 @@ class Waiting:
     partitions: Rows
     events: Rows
     file_bytes: int
+    stopped: list[StoppedTopic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ def draw_state(containers: Containers) -> None:
         _draw_cluster(roles)
         with shown_errors():
             waiting = snapshots().get("pipeline", _ask)
+        if waiting is not None:
+            _draw_stopped(waiting.stopped, now)
         _draw_figures(roles, waiting)
         _draw_roles(roles, now)
     with containers.lag:
@@ -161,6 +166,7 @@ def _ask(source: Reader) -> Waiting:
         source.partitions(),
         source.events(ROWS_SHOWN),
         source.file_bytes(),
+        source.stopped(),
     )
 
 
@@ -182,6 +188,33 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
         st.error(
             f"The rules file is refused, the rules before it stay: {plain(problem)}", icon=":material/rule_settings:"
         )
+
+
+def _draw_stopped(stopped: list[StoppedTopic], now: int) -> None:
+    for each in stopped:
+        st.error(
+            f"{plain(str(each))}, since {ago(each.stopped_at_ms, now)}. Put right what fails, then let it go on.",
+            icon=":material/front_hand:",
+        )
+    if stopped:
+        refused = refusal()
+        st.button(
+            "Go on reading",
+            icon=":material/play_arrow:",
+            key="pipeline_resume",
+            disabled=refused is not None,
+            help=refused,
+            on_click=_resume,
+        )
+    show_notice()
+
+
+def _resume() -> None:
+    try:
+        with writer() as buffer:
+            resume_reading(settings(), buffer, now_ms, requested_by())
+    except OrderPulseError as error:
+        tell(str(error))
 
 
 def _draw_disk() -> None:

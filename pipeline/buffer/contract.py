@@ -260,8 +260,19 @@ class Sent(NamedTuple):
 class FlowStore(Protocol):
     """What processors and the collector know about partitions, and what processors write."""
 
-    def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
-        """Where to go on reading. A partition met for the first time begins at `start_offset`."""
+    def assign(
+        self,
+        role: Role,
+        identity: TopicIdentity,
+        partition: int,
+        start_offset: int,
+        now_ms: int,
+        end_offset: int | None = None,
+    ) -> Assignment:
+        """Where to go on reading. A partition met for the first time begins at `start_offset`.
+
+        Dead letters below the `end_offset` that it had then raise no alert.
+        """
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """All generations of a partition, oldest first: whoever owns the newest looks after the others' leftovers."""
@@ -273,7 +284,7 @@ class FlowStore(Protocol):
         """All generations of a cluster's topic, oldest first."""
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
-        """Moves over offsets that Kafka no longer has, and leaves an event that says so. Guarded as a batch is."""
+        """Moves over offsets that Kafka no longer has, and keeps them with an event as lost. Guarded as a batch is."""
 
     def commit(self, batch: Batch) -> None:
         """Writes a batch. Raises StaleWriterError, with nothing written, when a guard fails.
@@ -407,11 +418,58 @@ class PendingNotification:
     over: bool
 
 
+class LostOffsets(NamedTuple):
+    """Offsets of a topic that Kafka removed before they were read, and that nobody has said are known."""
+
+    topic: str
+    offsets: int
+
+
+class BrakeLimit(NamedTuple):
+    """Reading of a topic stops when this share of at least so many records of the window has failed."""
+
+    share: float
+    records: int
+    window_ms: int
+
+
+class StoppedTopic(NamedTuple):
+    """A topic whose reading is stopped, and what was in the window that stopped it."""
+
+    topic: str
+    stopped_at_ms: int
+    accepted: int
+    failed: int
+
+    def __str__(self) -> str:
+        records = self.accepted + self.failed
+        return f"reading of {self.topic} is stopped: {self.failed / records:.1%} of {records:,} records failed"
+
+
 class WatchStore(Protocol):
     """Alerts, events and upkeep."""
 
     def alert_window(self, from_ms: int) -> AlertWindow:
-        """Orders processed and dead letters collected since `from_ms`."""
+        """Orders processed and dead letters that failed since `from_ms`.
+
+        Without dead letters that were there before their partition was met, or failed more than a day before they were
+        collected.
+        """
+
+    def lost_offsets(self) -> list[LostOffsets]:
+        """What was lost and is not accepted, by topic."""
+
+    def accept_losses(self, now_ms: int) -> int:
+        """Notes that what was lost so far is known; returns how many offsets that are."""
+
+    def count_judged(self, topic: str, accepted: int, failed: int, limit: BrakeLimit, now_ms: int) -> None:
+        """Adds judged records of a topic to its brake's window, and stops reading of it when the limit is reached."""
+
+    def stopped(self) -> list[StoppedTopic]:
+        """The topics whose reading is stopped."""
+
+    def resume(self, by: str, now_ms: int) -> list[str]:
+        """Lets all topics be read again, each with an empty window; returns which were stopped."""
 
     def fire(
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False

@@ -25,6 +25,10 @@ class Rows:
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
 
+    def dicts(self) -> list[dict[str, Any]]:
+        """Each row by the names of its columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 @dataclass(frozen=True, slots=True)
 class Count:

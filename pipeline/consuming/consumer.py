@@ -21,6 +21,7 @@ AnyReader = TypeVar("AnyReader", bound=Reader)
 IDLE_WAIT_S = 0.5
 STATUS_EVERY_MS = 250
 COMMIT_EVERY_MS = 1000
+FOLLOW_EVERY_MS = 1000
 
 
 @dataclass(slots=True)
@@ -63,6 +64,7 @@ class Consumer(ABC, Generic[AnyReader]):
         self._throughput = Throughput(clock)
         self._status_interval = Interval(STATUS_EVERY_MS, clock)
         self._commit_interval = Interval(COMMIT_EVERY_MS, clock)
+        self._follow_interval = Interval(FOLLOW_EVERY_MS, clock)
 
     @property
     @abstractmethod
@@ -81,12 +83,30 @@ class Consumer(ABC, Generic[AnyReader]):
     def _commit_offsets(self, reader: AnyReader) -> None:
         """Commits what is stored to Kafka, for lag tools."""
 
+    @abstractmethod
+    def _write_moves(self, moves: list[Advance]) -> None:
+        """Writes moves over what is no record, guarded as a batch is, once the topics are known to be the same ones."""
+
     def _finish_writing(self, reader: AnyReader, advances: Iterable[Advance]) -> None:
         """Waits until the batch with these moves is in the buffer. Raises what writing it raised."""
         self._writer.finish(lambda: self._report(reader))
         stored = {advance.ref: advance.next_offset for advance in advances}
         for partition in self._consumed:
             partition.stored_offset = stored.get(partition.ref, partition.stored_offset)
+
+    def _follow(self, reader: AnyReader) -> None:
+        """Goes on behind offsets that are no records, so that nobody misses them once Kafka has removed them."""
+        # While a batch is on its way, what was read is not stored yet.
+        if self._writer.busy or not self._follow_interval.is_over():
+            return
+        moves = []
+        for partition in self._consumed:
+            position = reader.position(*partition.key)
+            if position is not None and partition.next_offset == partition.stored_offset < position:
+                moves.append(partition.advance_to(position))
+        if moves:
+            self._write_moves(moves)
+            self._finish_writing(reader, moves)
 
     def _pass_over(self, reader: AnyReader, partition: ConsumedPartition, gap: Gap, why: str) -> None:
         """Goes on behind offsets that are gone. No batch may be on its way."""
@@ -108,4 +128,10 @@ class Consumer(ABC, Generic[AnyReader]):
     def _lag(self, reader: AnyReader, partition: ConsumedPartition) -> int:
         """Records that Kafka has and the buffer has not; 0 before anything is known."""
         high = reader.known_high(*partition.key)
-        return max(0, high - partition.stored_offset) if high is not None else 0
+        if high is None:
+            return 0
+        reached = partition.stored_offset
+        if reached == partition.next_offset:
+            # All that was read is stored. What the reader has passed behind it are no records.
+            reached = max(reached, reader.position(*partition.key) or 0)
+        return max(0, high - reached)

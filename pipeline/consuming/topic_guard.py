@@ -90,7 +90,7 @@ class TopicGuard:
         if found.verdict == "not known":
             self._note(
                 f"whether topic {told.topic} was recreated cannot be told: {found.reason}, and the cluster tells no "
-                f"topic id; it is read on. If it was: `python -m pipeline reread --topic {told.topic} --from earliest`"
+                "topic id; it is read on"
             )
         return generation
 

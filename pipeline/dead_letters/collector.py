@@ -98,13 +98,13 @@ class _Collection(Consumer[PartitionReader]):
         self._topics = topics
         partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
         # All are asked for before the first is read: a broker answers no question while it waits for records to come.
-        lows = [self._reader.watermarks(identity.topic, partition)[0] for identity, partition in partitions]
-        for (identity, partition), low in zip(partitions, lows, strict=True):
-            self._take_on_partition(identity, partition, low)
+        found = [self._reader.watermarks(identity.topic, partition) for identity, partition in partitions]
+        for (identity, partition), (low, high) in zip(partitions, found, strict=True):
+            self._take_on_partition(identity, partition, low, high)
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
+    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int, high: int) -> None:
         reached("collector: before a partition is taken over")
-        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock())
+        assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock(), high)
         reached("collector: partition taken over")
         next_offset = assignment.next_offset
         taken_on = ConsumedPartition(assignment.ref, identity, partition, next_offset, next_offset)
@@ -134,7 +134,9 @@ class _Collection(Consumer[PartitionReader]):
         # 7. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
-        # 8. Report.
+        # 8. Pass markers of transactions and what else is no record.
+        self._follow(self._reader)
+        # 9. Report.
         self._throughput.add(len(records))
         self._report(self._reader)
 
@@ -169,6 +171,11 @@ class _Collection(Consumer[PartitionReader]):
         reached("collector: before a gap is skipped")
         self._pass_over(self._reader, partition, gap, ", uncollected")
         reached("collector: gap skipped")
+
+    def _write_moves(self, moves: list[Advance]) -> None:
+        of = {partition.ref: partition.identity.topic for partition in self._consumed}
+        self._guard.confirm({of[move.ref]: () for move in moves})
+        self._writer.write(partial(_collect, moves, [], self._clock()), 0)
 
     def _commit_offsets(self, reader: PartitionReader) -> None:
         offsets = self._stored_offsets()

@@ -75,6 +75,21 @@ def set_status(settings: Settings, buffer: Buffer, clock: Clock, ids: Sequence[i
     return buffer.dead_letters.triage(ids, status, clock())
 
 
+def accept_losses(settings: Settings, buffer: Buffer, clock: Clock) -> int:
+    """Says that the records which Kafka removed before they were read are known; returns how many offsets those are."""
+    _refuse_when_read_only(settings)
+    return buffer.watch.accept_losses(clock())
+
+
+def resume_reading(settings: Settings, buffer: Buffer, clock: Clock, by: str) -> list[str]:
+    """Lets topics be read again that the brake has stopped, and returns them. Raises UsageError when none is."""
+    _refuse_when_read_only(settings)
+    resumed = buffer.watch.resume(by, clock())
+    if not resumed:
+        raise UsageError("no topic's reading is stopped")
+    return resumed
+
+
 def new_request_id() -> str:
     """A name for one confirmed request."""
     return uuid.uuid4().hex

@@ -30,6 +30,7 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
+from pipeline.kafka.readable import ReadableEnds
 from pipeline.kafka.rejoins import Rejoins
 from pipeline.records import Record
 from pipeline.settings import Settings
@@ -94,9 +95,15 @@ class Reader:
         self._trouble = Trouble(cluster)
         self._group_id = group_id
         self._asked_highs: dict[tuple[str, int], int] = {}
+        self._readable_ends = ReadableEnds()
         self.at_end: set[tuple[str, int]] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
-        self._consumer = new_client(Consumer, settings, config | {"enable.partition.eof": note_ends})
+        config |= {"enable.partition.eof": note_ends, "stats_cb": self._on_stats}
+        self._consumer = new_client(Consumer, settings, config)
+
+    def _on_stats(self, statistics: str) -> None:
+        self._trouble.on_stats(statistics)
+        self._readable_ends.on_stats(statistics)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
         """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
@@ -153,10 +160,21 @@ class Reader:
         return low, high
 
     def known_high(self, topic: str, partition: int) -> int | None:
-        """The offset after the newest record as of the last fetch or question; None before the first one."""
-        low_high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-        high = max(low_high[1] if low_high else -1, self._asked_highs.get((topic, partition), -1))
+        """The offset after the newest record that can be read, as of the last fetch or question; None before one."""
+        key = topic, partition
+        low_high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
+        fetched_high = self._readable_ends.up_to(key, low_high[1] if low_high else -1)
+        high = max(fetched_high, self._asked_highs.get(key, -1))
         return high if high >= 0 else None
+
+    def position(self, topic: str, partition: int) -> int | None:
+        """The offset after all that `read` has returned and the offsets behind it that are no records for us.
+
+        Those are markers of transactions, records of aborted ones, and what compaction took. None before anything of
+        the partition was read since it was assigned or sought in.
+        """
+        [found] = self._consumer.position([TopicPartition(topic, partition)])
+        return found.offset if found.offset >= 0 else None
 
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""
@@ -216,6 +234,7 @@ class GroupReader(Reader):
         self._revoked = revoked
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
+        self._paused = False
         self.foreign_offsets: dict[int, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
         self._read: set[int] = set()
@@ -252,7 +271,8 @@ class GroupReader(Reader):
         return found
 
     def pause(self) -> None:
-        """Stops fetching; the group membership goes on."""
+        """Stops fetching, of partitions that come later too; the group membership goes on."""
+        self._paused = True
         self._consumer.pause(self._consumer.assignment())
 
     def query_ends(self) -> None:
@@ -262,6 +282,7 @@ class GroupReader(Reader):
 
     def resume(self) -> None:
         """Fetches again."""
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -277,6 +298,8 @@ class GroupReader(Reader):
         self._read.update(each.partition for each in offsets)
         # Also when there is none: else the library would assign by itself what it was dealt out.
         consumer.incremental_assign(offsets)
+        if self._paused:
+            consumer.pause(partitions)
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
         try:

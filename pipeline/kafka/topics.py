@@ -97,6 +97,26 @@ class ClusterView:
             log.info("the group's session is taken for %d ms, the default: %s", BROKERS_SESSION_MS, error)
             return BROKERS_SESSION_MS
 
+    def may_be_compacted(self, topics: Sequence[str]) -> set[str]:
+        """Those of these topics whose records compaction may have taken, by their `cleanup.policy` now.
+
+        One that this account may not ask about (DescribeConfigs on the topic) is among them. Raises
+        KafkaUnavailableError when nobody answers.
+        """
+        if self.cluster.demo_id or not topics:
+            return set()
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+        answers = self._admin.describe_configs(resources, request_timeout=ANSWER_S)
+        return {resource.name for resource, answer in answers.items() if self._may_be_compacted(resource.name, answer)}
+
+    def _may_be_compacted(self, topic: str, answer: Any) -> bool:
+        try:
+            return "compact" in str(answer.result(ANSWER_S * 2)["cleanup.policy"].value)
+        except (KafkaException, TimeoutError) as error:
+            if isinstance(error, KafkaException) and is_forbidden(error.args[0].name()):
+                return True
+            raise KafkaUnavailableError(self._trouble.explain(f"asking for the policy of {topic}", error)) from error
+
     def _metadata(self, doing: str, *topic: str) -> Any:
         self._trouble.clear()
         self._admin.poll(0)  # calls the token callback, where a new token is due

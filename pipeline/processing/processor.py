@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Batch, Buffer, Generation
+from pipeline.buffer import Advance, Batch, Buffer, Generation
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
@@ -32,6 +32,7 @@ from pipeline.orders.judge import Judge
 from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.adoption import Adopted, Adoption
 from pipeline.processing.attempts import Attempts, Partition
+from pipeline.processing.brake import Brake
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch
 from pipeline.processing.parking import Parking
@@ -86,6 +87,7 @@ def run_processor(
                 status,
             )
             reader = opened.keep(GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait))
+            flow.hold_back(reader)  # before it has its first partition
             owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
             adoption = Adoption(settings, instance, clock)
             with closing(owners):
@@ -125,9 +127,10 @@ class _Flow(Consumer[GroupReader]):
         self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
         self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
+        self._brake = Brake(settings, writer, identity.topic, clock)
         self._written = Batch(0)
         self._adopted: set[tuple[str, int]] = set()
-        self._paused = False
+        self._paused = self._full = False
 
     # -- one round
 
@@ -162,6 +165,8 @@ class _Flow(Consumer[GroupReader]):
         # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
+        # 9. Pass markers of transactions and what else is no record.
+        self._follow(reader)
 
     def _conclude(self, reader: GroupReader) -> None:
         """What follows from a batch that is in the buffer. Raises what writing it raised."""
@@ -170,9 +175,14 @@ class _Flow(Consumer[GroupReader]):
         # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
         self._outbox.added(written.outbox)
         self._outbox.pump()
-        # Read no more than can be parked, and report.
+        # Read no more than can be parked, nothing while the brake is on, and report.
+        self._brake.count(written)
         self._hold_back(reader)
         self._report(reader)
+
+    def _write_moves(self, moves: list[Advance]) -> None:
+        self._confirm({self._identity.topic: ()})
+        self._writer.flow.commit(Batch(self._clock(), moves))
 
     # -- partitions come and go
 
@@ -275,13 +285,19 @@ class _Flow(Consumer[GroupReader]):
         due = [when for each in self._looked_after if (when := each.parked.next_due_ms()) is not None]
         return min(longest_s, max(0, min(due) - self._clock()) / 1000) if due else longest_s
 
+    def hold_back(self, reader: GroupReader) -> None:
+        """Reads nothing from the beginning on where the brake is on."""
+        self._brake.look()
+        self._hold_back(reader)
+
     def _hold_back(self, reader: GroupReader) -> None:
-        full = self._parked + self._outbox.waiting >= self._settings.max_parked
-        if full:
-            reader.pause()  # again and again: partitions that come while we are full must wait too
-        elif self._paused and not full:
+        self._full = self._parked + self._outbox.waiting >= self._settings.max_parked
+        held_back = self._full or self._brake.stopped is not None
+        if held_back:
+            reader.pause()  # again and again: a partition that was sought in meanwhile is fetched again
+        elif self._paused:
             reader.resume()
-        self._paused = full
+        self._paused = held_back
 
     def _commit_offsets(self, reader: GroupReader) -> None:
         if self._paused:
@@ -295,7 +311,7 @@ class _Flow(Consumer[GroupReader]):
         return self._partitions.values()
 
     def _detail(self, reader: GroupReader) -> str:
-        if self._paused:
+        if self._full:
             return f"reading is paused: {self._parked} records are parked, {self._outbox.waiting} wait in the outbox"
         if self._outbox.error:
             return f"dead letters wait in the outbox: {self._outbox.error}"
@@ -314,6 +330,7 @@ class _Flow(Consumer[GroupReader]):
             "parked": self._parked,
             "outbox": self._outbox.waiting,
             "topic": self._identity.topic,
+            "stopped": str(self._brake.stopped or ""),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
             "rules_version": self._rules_file.version,

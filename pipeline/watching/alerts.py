@@ -7,8 +7,11 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import attrgetter
 
 from pipeline.buffer import WatchStore
+from pipeline.buffer.contract import FiringAlert
+from pipeline.clock import is_due
 from pipeline.crash_points import reached
 from pipeline.errors import SettingsError
 from pipeline.running.statusboard import read_roles
@@ -18,18 +21,25 @@ log = logging.getLogger(__name__)
 
 DEAD_LETTER_RATE = "dead-letter-rate"
 DISK = "disk-full"
+LOST = "lost-offsets"
+BRAKE = "brake of "
+"""A topic's own rule: this and its name."""
 TROUBLE = "trouble of "
 """A role's own rule: this and its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What is to be alerted of: a share or, for a role in trouble, seconds, that reached the threshold."""
+    """What is to be alerted of: a share, a number or, for a role in trouble, seconds, that reached the threshold.
+
+    One that does not begin an alert keeps the one that fires from ending.
+    """
 
     rule: str
     value: float
     threshold: float
     message: str
+    begins: bool = True
 
 
 class AlertWatch:
@@ -39,6 +49,7 @@ class AlertWatch:
         self._settings = settings
         self._watch = watch
         self._in_trouble_since_ms: dict[str, int] = {}
+        self._well_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
         self._under_way: list[tuple[int, Future[str]]] = []
         # Whoever was here before ended between noting an alert and notifying people, or while it did.
@@ -47,30 +58,56 @@ class AlertWatch:
 
     def check(self, now_ms: int) -> None:
         """Fires and resolves alerts, and notes which messages have gone out."""
-        findings = [*self._dead_letter_rate(now_ms), *self._disk(), *self._roles(now_ms)]
+        findings = [
+            *self._dead_letter_rate(now_ms),
+            *self._lost(),
+            *self._brakes(),
+            *self._disk(),
+            *self._roles(now_ms),
+        ]
         reached("worker: before an alert is noted")
-        for found in findings:
+        for found in filter(attrgetter("begins"), findings):
             alert_id = self._watch.fire(
                 found.rule, found.value, found.threshold, found.message, now_ms, self._has_recipients
             )
             self._notify(alert_id, found.message)
-        for firing in self._watch.firing():
-            if firing.rule not in {found.rule for found in findings}:
-                self._notify(self._watch.resolve(firing.rule, now_ms, self._has_recipients), _ended(firing.message))
+        for firing in self._over({found.rule for found in findings}, now_ms):
+            self._notify(self._watch.resolve(firing.rule, now_ms, self._has_recipients), _ended(firing.message))
         reached("worker: alert noted")
         self._note_what_went_out()
+
+    def _over(self, found: set[str], now_ms: int) -> list[FiringAlert]:
+        """The alerts that fire and whose rules have found nothing for long enough."""
+        well = [firing for firing in self._watch.firing() if firing.rule not in found]
+        self._well_since_ms = {each.rule: self._well_since_ms.get(each.rule, now_ms) for each in well}
+        hold_ms = self._settings.alert_hold_s * 1000
+        # A clock that was set back must not keep an alert for ever.
+        return [each for each in well if is_due(now_ms, self._well_since_ms[each.rule], hold_ms)]
 
     def _dead_letter_rate(self, now_ms: int) -> Iterator[_Finding]:
         settings = self._settings
         window = self._watch.alert_window(now_ms - settings.alert_window_s * 1000)
         records = window.orders + window.dead_letters
         share, threshold = window.dead_letters / max(records, 1), settings.alert_dead_letter_rate
-        if records >= settings.alert_min_records and share >= threshold:
+        if records >= settings.alert_min_records and share >= threshold * settings.alert_end_share:
             message = (
                 f"{share:.1%} of the last {records:,} records are dead letters "
                 f"(threshold {threshold:.1%}, window {settings.alert_window_s} s)"
             )
-            yield _Finding(DEAD_LETTER_RATE, share, threshold, message)
+            yield _Finding(DEAD_LETTER_RATE, share, threshold, message, share >= threshold)
+
+    def _lost(self) -> Iterator[_Finding]:
+        lost = self._watch.lost_offsets()
+        if lost:
+            topics = ", ".join(f"{each.topic} (up to {each.offsets:,} records)" for each in lost)
+            message = f"Kafka removed records before they were read: {topics}; `check --accept-lost` says it is known"
+            yield _Finding(LOST, sum(each.offsets for each in lost), 1, message)
+
+    def _brakes(self) -> Iterator[_Finding]:
+        for each in self._watch.stopped():
+            share = each.failed / (each.accepted + each.failed)
+            message = f"{each}; the Pipeline page or `python -m pipeline resume` lets it go on"
+            yield _Finding(BRAKE + each.topic, share, self._settings.brake_share, message)
 
     def _disk(self) -> Iterator[_Finding]:
         share, free_bytes = disk_used(self._settings)

@@ -24,7 +24,7 @@ def compare_with_kafka(settings: Settings) -> list[str]:
     """A line for each record of the topics that was read and is nowhere in the buffer, or is not there as it was.
 
     What is parked, on its way or a dead letter must have the topic's bytes, and a replay that was read its outcome in
-    the ledger. Offsets below those that were pruned are not looked at.
+    the ledger. Offsets below those that were pruned are not looked at, and what compaction took is not missed.
     Raises KafkaUnavailableError, BufferUnavailableError.
     """
     cluster = find_cluster(settings)
@@ -32,6 +32,7 @@ def compare_with_kafka(settings: Settings) -> list[str]:
     partitions = view.partitions()
     topics = matching_topics(settings, partitions)
     told = view.identities([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
+    compacted = view.may_be_compacted(list(told))
     with Reader(settings.database_file) as reader:
         stored = reader.partitions()
     identities = _generations(stored, told)
@@ -41,10 +42,13 @@ def compare_with_kafka(settings: Settings) -> list[str]:
     # The dead-letter topics first: what is in them and not collected yet is accounted for.
     for topic in topics:
         known = read_up_to.get(("collector", topic), {})
-        differences += _compare_dead_letters(settings, cluster, identities[topic], known, on_the_way)
-    known = read_up_to.get(("processor", settings.orders_topic), {})
-    if settings.orders_topic in identities:
-        differences += _compare_orders(settings, cluster, identities[settings.orders_topic], known, on_the_way)
+        compared = _Compared(settings, cluster, identities[topic], known, topic in compacted)
+        differences += _compare_dead_letters(compared, on_the_way)
+    topic = settings.orders_topic
+    if topic in identities:
+        known = read_up_to.get(("processor", topic), {})
+        compared = _Compared(settings, cluster, identities[topic], known, topic in compacted)
+        differences += _compare_orders(compared, on_the_way)
     return differences
 
 
@@ -59,6 +63,17 @@ class _StoredPartition:
 
 _StoredPartitions = dict[int, _StoredPartition]
 """By partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A topic, and what the buffer knows of it. `compacted`: it need not hold every record that was read."""
+
+    settings: Settings
+    cluster: Cluster
+    identity: TopicIdentity
+    partitions: _StoredPartitions
+    compacted: bool
 
 
 def _generations(rows: Rows, told: dict[str, TopicIdentity]) -> dict[str, TopicIdentity]:
@@ -79,24 +94,22 @@ def _read_up_to(rows: Rows, identities: dict[str, TopicIdentity]) -> dict[tuple[
     return found
 
 
-def _compare_dead_letters(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions, on_the_way: set[str]
-) -> Iterator[str]:
-    for partition, chunk in _held(settings, cluster, identity, partitions):
-        stored = partitions[partition]
+def _compare_dead_letters(compared: _Compared, on_the_way: set[str]) -> Iterator[str]:
+    settings, identity = compared.settings, compared.identity
+    for partition, chunk in _held(compared):
+        stored = compared.partitions[partition]
         read = [record for record in chunk if record.position.offset < stored.next_offset]
         own_ids = (last_text(each.headers, DEAD_LETTER_ID) for each in chunk[len(read) :])
         on_the_way.update(each for each in own_ids if each)
         for offset in uncollected(settings.database_file, stored.ref, [each.position.offset for each in read]):
             yield f"{identity.topic}[{partition}] offset {offset}: was read, but is not in dead_letters"
-        yield from _compare_bytes(settings, "collector", stored, read)
+        yield from _compare_bytes(compared, "collector", stored, read)
 
 
-def _compare_orders(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions, on_the_way: set[str]
-) -> Iterator[str]:
-    for partition, chunk in _held(settings, cluster, identity, partitions):
-        stored = partitions[partition]
+def _compare_orders(compared: _Compared, on_the_way: set[str]) -> Iterator[str]:
+    settings, identity = compared.settings, compared.identity
+    for partition, chunk in _held(compared):
+        stored = compared.partitions[partition]
         read = [record for record in chunk if record.position.offset < stored.next_offset]
         offsets = [record.position.offset for record in read]
         ids = [dead_letter_id_of(identity, partition, offset) for offset in offsets]
@@ -107,19 +120,20 @@ def _compare_orders(
                     f"{identity.topic}[{partition}] offset {offset}: was read, but is neither an order nor parked nor "
                     "a dead letter"
                 )
-        yield from _compare_bytes(settings, "processor", stored, read)
+        yield from _compare_bytes(compared, "processor", stored, read)
         yield from _compare_ledger(settings, stored, read)
 
 
-def _compare_bytes(settings: Settings, role: Role, stored: _StoredPartition, read: list[Record]) -> Iterator[str]:
+def _compare_bytes(compared: _Compared, role: Role, stored: _StoredPartition, read: list[Record]) -> Iterator[str]:
     """What the buffer keeps of these records must be what the topic has, byte for byte."""
     if not read:
         return
     held = {record.position.offset: record for record in read}
-    for kept in stored_bytes(settings.database_file, role, stored.ref, min(held), max(held)):
+    for kept in stored_bytes(compared.settings.database_file, role, stored.ref, min(held), max(held)):
         record, topic, partition = held.get(kept.offset), read[0].position.topic, read[0].position.partition
         if record is None:
-            yield f"{topic}[{partition}] offset {kept.offset}: is in {kept.table}, but the topic has no such record"
+            if not compared.compacted:
+                yield f"{topic}[{partition}] offset {kept.offset}: is in {kept.table}, but the topic has no such record"
         elif (record.key, record.value) != (kept.key, kept.value):
             yield f"{topic}[{partition}] offset {kept.offset}: {kept.table} holds other bytes than the topic"
 
@@ -134,12 +148,10 @@ def _compare_ledger(settings: Settings, stored: _StoredPartition, read: list[Rec
         yield f"{position}: is replay {name} and was read, but the ledger says {each.state}"
 
 
-def _held(
-    settings: Settings, cluster: Cluster, identity: TopicIdentity, partitions: _StoredPartitions
-) -> Iterator[tuple[int, list[Record]]]:
+def _held(compared: _Compared) -> Iterator[tuple[int, list[Record]]]:
     """What the topic still holds of what the buffer should know, a few records of one partition at a time."""
-    starts = {partition: stored.pruned_below for partition, stored in partitions.items()}
-    return _chunks(records_since(settings, cluster, identity.topic, starts))
+    starts = {partition: stored.pruned_below for partition, stored in compared.partitions.items()}
+    return _chunks(records_since(compared.settings, compared.cluster, compared.identity.topic, starts))
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[tuple[int, list[Record]]]:

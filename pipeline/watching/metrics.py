@@ -115,4 +115,16 @@ class PipelineMetrics(Collector):
         for status, count in self._reader.status_counts().items():
             by_status.add_metric([status], count)
         yield by_status
+        lost = CounterMetricFamily(
+            "orderpulse_lost_offsets", "Offsets that Kafka removed before they were read.", labels=["role", "topic"]
+        )
+        for role, topic, offsets, _, _ in self._reader.lost_offsets().rows:
+            lost.add_metric([role, topic], offsets)
+        yield lost
+        stopped = GaugeMetricFamily(
+            "orderpulse_reading_stopped", "1 for a topic that the brake has stopped.", labels=["topic"]
+        )
+        for each in self._reader.stopped():
+            stopped.add_metric([each.topic], 1.0)
+        yield stopped
         yield GaugeMetricFamily("orderpulse_buffer_bytes", "Size of the buffer file.", value=self._reader.file_bytes())

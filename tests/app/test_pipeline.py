@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared.formats import plain
+from pipeline.buffer import BrakeLimit, Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
@@ -158,3 +159,32 @@ def test_the_registry_is_named_without_its_password(open_app: OpenApp, database_
         f"schemas from registry {plain('https://********@registry:8081')}" in each.value for each in app.markdown
     )
     assert not any("pa55" in each.value for each in app.markdown)
+
+
+def stop_reading(database_file: Path) -> None:
+    with open_buffer(database_file) as buffer:
+        buffer.watch.count_judged("orders", 30, 970, BrakeLimit(0.5, 100, 60_000), wall_clock_ms())
+
+
+def stopped(database_file: Path) -> list[str]:
+    with Reader(database_file) as reader:
+        return [each.topic for each in reader.stopped()]
+
+
+def test_reading_that_is_stopped_is_said_and_one_button_lets_it_go_on(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    assert not [each for each in open_app(PAGE).button if each.key == "pipeline_resume"]
+    stop_reading(database_file)
+    app = open_app(PAGE)
+    told = plain("reading of orders is stopped: 97.0% of 1,000 records failed")
+    assert any(told in each.value for each in app.error)
+    app.button(key="pipeline_resume").click().run()
+    assert not app.exception
+    assert stopped(database_file) == []
+
+
+def test_who_may_only_look_cannot_let_it_go_on(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    stop_reading(database_file)
+    assert open_app(PAGE, read_only="1").button(key="pipeline_resume").disabled
+    assert stopped(database_file) == ["orders"]

@@ -120,7 +120,11 @@ def test_a_slow_disk_slows_the_flow_which_says_so_and_recovers_by_itself(
     pipeline_with: Callable[..., RunningPipeline], apache_kafka
 ) -> None:
     pipeline = pipeline_with(
-        bootstrap_servers=apache_kafka.bootstrap_servers, topic_partitions=4, alert_trouble_s=3, **own_names()
+        bootstrap_servers=apache_kafka.bootstrap_servers,
+        topic_partitions=4,
+        alert_trouble_s=3,
+        alert_hold_s=0,
+        **own_names(),
     )
     pipeline.up()
     slowed = [pipeline.role(name).pid for name in ("processor", "collector")]

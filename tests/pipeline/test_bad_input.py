@@ -166,7 +166,7 @@ def test_a_corrupt_buffer_is_named_and_the_pipeline_goes_on_once_it_is_moved_awa
 
 
 def test_a_full_disk_stops_the_flow_with_a_reason_and_loses_nothing(pipeline_with):
-    pipeline = pipeline_with(alert_disk_share=0.8)
+    pipeline = pipeline_with(alert_disk_share=0.8, alert_hold_s=0)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(pipeline.data_dir)], check=True, capture_output=True
     )

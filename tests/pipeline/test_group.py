@@ -53,6 +53,7 @@ def group(
         topic_partitions=PARTITIONS,
         kafka_config={"session.timeout.ms": SESSION_MS} if classic else {"group.protocol": "consumer"},
         alert_trouble_s=3,
+        alert_hold_s=0,
     )
     ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(name)
     return pipeline

@@ -70,6 +70,10 @@ class LettersByHand:
         """All that was given."""
         return self.ends[topic, partition]
 
+    def position(self, topic: str, partition: int) -> int | None:
+        """All that was given, once it was read."""
+        return None if self.waiting else self.ends[topic, partition]
+
     def assign(self, topic: str, partition: int, next_offset: int) -> None:
         """Reading goes on at this offset."""
         self.waiting = [

@@ -45,6 +45,7 @@ class ReaderByHand:
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
     foreign_offsets: dict[int, int] = field(default_factory=dict)
+    paused: bool = False
 
     def give(self, records: Iterable[Incoming]) -> None:
         """What is to be read next."""
@@ -76,13 +77,23 @@ class ReaderByHand:
         """All that was given."""
         return self.ends[partition]
 
+    def position(self, _: str, partition: int) -> int:
+        """All that was given, and what is no record behind it."""
+        return self.ends[partition]
+
     def commit_offsets(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Nobody asks."""
 
-    def resume(self) -> None:
-        """Nothing is fetched."""
+    def pause(self) -> None:
+        """Notes it."""
+        self.paused = True
 
-    pause = resume
+    def resume(self) -> None:
+        """Notes it."""
+        self.paused = False
+
+    def query_ends(self) -> None:
+        """They are known."""
 
 
 @dataclass(slots=True)
@@ -138,6 +149,7 @@ class FlowInProcess:
         partitions: Sequence[int] = (0,),
         identity: TopicIdentity = ORDERS,
         handler: Handler = simulate_failures,
+        settings: Settings | None = None,
     ) -> None:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
@@ -146,7 +158,7 @@ class FlowInProcess:
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
         self.flow = _Flow(
-            Settings(),
+            settings or Settings(),
             self._writer,
             judge,
             rules_file,

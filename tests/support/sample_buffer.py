@@ -14,6 +14,7 @@ from pipeline.buffer import (
     Advance,
     Assignment,
     Batch,
+    BrakeLimit,
     Buffer,
     DeadLetterFilter,
     DeadLetterRow,
@@ -203,6 +204,8 @@ def _fill_watch(buffer: Buffer, now_ms: int) -> None:
         buffer.watch.noticed(firing, "told 1 of 1")
     buffer.watch.event("worker", "info", "the worker has started", now_ms - 300_000)
     buffer.watch.event("processor", "error", "offsets 10 to 20 of orders[0] are gone from Kafka", now_ms - 100_000)
+    buffer.watch.count_judged("orders", 1, 99, BrakeLimit(0.5, 100, 60_000), now_ms - 90_000)
+    buffer.watch.resume("app", now_ms - 80_000)
 
 
 if __name__ == "__main__":

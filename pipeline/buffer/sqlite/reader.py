@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from pipeline.buffer.contract import StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
@@ -313,6 +314,34 @@ class Reader:
             "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
             "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
         )
+
+    def lost_offsets(self) -> Rows:
+        """Offsets that were removed before they were read, by role and topic; `known` are those that somebody accepted.
+
+        Columns: role, topic, offsets, known, newest_at_ms.
+        """
+        return self._rows(
+            "SELECT role, topic, sum(lost_offsets.next_offset - first_offset) AS offsets, "
+            "sum((lost_offsets.next_offset - first_offset) * (accepted_at_ms IS NOT NULL)) AS known, "
+            "max(at_ms) AS newest_at_ms FROM lost_offsets JOIN partitions USING (partition_ref) "
+            "JOIN topics USING (topic_ref) GROUP BY role, topic ORDER BY role, topic"
+        )
+
+    def stopped(self) -> list[StoppedTopic]:
+        """The topics whose reading the brake has stopped."""
+        rows = self._whole(
+            "SELECT topic, stopped_at_ms, accepted, failed FROM brakes WHERE resumed_at_ms IS NULL ORDER BY topic"
+        )
+        return [StoppedTopic(*row) for row in rows.rows]
+
+    def alert_window(self, from_ms: int) -> tuple[int, int]:
+        """Orders processed and dead letters that failed since then, as the alert on their share counts them."""
+        rows = self._whole(
+            "SELECT (SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms), "
+            "(SELECT coalesce(sum(dead_letters), 0) FROM failure_seconds WHERE second_ms >= :from_ms)",
+            {"from_ms": from_ms},
+        )
+        return rows.rows[0][0], rows.rows[0][1]
 
     def alerts(self, limit: int = 100) -> Rows:
         """Alerts, newest first."""

@@ -5,13 +5,14 @@ from pipeline.buffer.contract import PendingNotification
 from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_letter, processor
 
 
-def test_the_alert_window_counts_orders_and_dead_letters_since_then(buffer):
+def test_the_alert_window_counts_orders_by_their_processing_and_dead_letters_by_their_failure(buffer):
     place, dead = processor(buffer), collector(buffer)
     accept(buffer, place, 0, 4, now_ms=NOW_MS)
     accept(buffer, place, 4, 2, now_ms=NOW_MS + 5000)
-    collect(buffer, dead, 0, dead_letter(dead.ref, 0), now_ms=NOW_MS + 5000)
+    collect(buffer, dead, 0, dead_letter(dead.ref, 0, failed_at_ms=NOW_MS + 3000), now_ms=NOW_MS + 60_000)
     assert buffer.watch.alert_window(0) == AlertWindow(6, 1)
     assert buffer.watch.alert_window(NOW_MS + 2000) == AlertWindow(2, 1)
+    assert buffer.watch.alert_window(NOW_MS + 4000) == AlertWindow(2, 0)
     assert buffer.watch.alert_window(NOW_MS + 60_000) == AlertWindow(0, 0)
 
 

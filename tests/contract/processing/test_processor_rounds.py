@@ -20,6 +20,7 @@ from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.orders.handlers import accept
 from pipeline.records import Order
+from pipeline.settings import load_settings
 from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS, ORDERS, collect_many, outbox_row
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
@@ -37,8 +38,8 @@ def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incom
 
 
 @contextmanager
-def processing(folder: Path, partitions=(0, 1)):
-    with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions)) as flow:
+def processing(folder: Path, partitions=(0, 1), **more):
+    with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions, **more)) as flow:
         yield flow
 
 
@@ -126,6 +127,34 @@ def test_every_replayed_record_has_its_outcome_however_it_is_judged(batches, big
         assert {item["replay_id"]: item["state"] for item in store.table("job_items")} == wanted
         statuses = [row["status"] for row in sorted(store.table("dead_letters"), key=lambda row: row["id"])]
         assert statuses == list(wanted.values())
+
+
+def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp_path):
+    braked = load_settings(brake_share=0.5, brake_min_records=20, brake_window_s=60)
+    with open_buffer(SqliteStore(tmp_path).path) as person:
+        with processing(tmp_path, settings=braked) as processor:
+
+            def judge(*kinds):
+                processor.round([incoming(n, None, kind, 0) for n, kind in enumerate(kinds)], pass_ms=600)
+                return processor.reader.paused
+
+            assert not judge(*["is no order"] * 19)
+            assert not judge(*["plain"] * 20)
+            # What is older than the window does not count.
+            processor.now_ms += 60_000
+            assert not judge(*["is no order"] * 9, *["plain"] * 10)
+            assert judge("is no order")
+            assert [(each.topic, each.accepted, each.failed) for each in person.watch.stopped()] == [("orders", 10, 10)]
+            assert judge()
+            assert person.watch.resume("me", processor.now_ms) == ["orders"]
+            assert not judge()
+            # The window is a new one.
+            assert not judge(*["is no order"] * 19)
+            assert judge("is no order")
+        # Another session begins as this one ended, whatever the settings are then.
+        with processing(tmp_path, partitions=(2,)) as processor:
+            processor.flow.hold_back(processor.reader)
+            assert processor.reader.paused
 
 
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.buffer import open_buffer
 from pipeline.errors import UsageError
-from pipeline.jobs.requests import request_produce
+from pipeline.jobs.requests import accept_losses, request_produce, resume_reading
 from pipeline.orders.samples import ProduceRequest
 from pipeline.settings import load_settings
 
@@ -36,3 +36,21 @@ def test_other_faults_are_taken_anywhere(tmp_path):
     with open_buffer(settings.database_file) as buffer:
         faulty = ProduceRequest(20, invalid_share=0.5, malformed_share=0.5)
         assert request_produce(settings, buffer, lambda: 1, faulty, "test") == 1
+
+
+def test_who_may_only_look_neither_resumes_reading_nor_accepts_losses(tmp_path):
+    settings = load_settings(data_dir=tmp_path, read_only=True)
+    with open_buffer(settings.database_file) as buffer:
+        with pytest.raises(UsageError, match="read-only"):
+            resume_reading(settings, buffer, lambda: 1, "test")
+        with pytest.raises(UsageError, match="read-only"):
+            accept_losses(settings, buffer, lambda: 1)
+
+
+def test_where_nothing_is_stopped_nothing_goes_on(tmp_path):
+    settings = load_settings(data_dir=tmp_path)
+    with (
+        open_buffer(settings.database_file) as buffer,
+        pytest.raises(UsageError, match="no topic's reading is stopped"),
+    ):
+        resume_reading(settings, buffer, lambda: 1, "test")

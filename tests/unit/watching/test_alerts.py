@@ -13,13 +13,13 @@ from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, load_settings
 from pipeline.watching.alerts import AlertWatch, disk_used
 from scripts.local.process import free_ports
-from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_letter, processor
+from tests.support.buffer_rows import DEAD, NOW_MS, accept, collect, collector, dead_letter, processor
 from tests.support.told_people import ToldPeople
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(data_dir=tmp_path, alert_trouble_s=30, alert_disk_share=1.0)
+    return load_settings(data_dir=tmp_path, alert_trouble_s=30, alert_disk_share=1.0, alert_hold_s=0)
 
 
 @pytest.fixture
@@ -60,9 +60,66 @@ def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, 
     assert firing(buffer) == {
         "dead-letter-rate": "5.0% of the last 100 records are dead letters (threshold 5.0%, window 300 s)"
     }
-    accept(buffer, place, 95, 1, now_ms=NOW_MS)
+    # What falls below four fifths of the threshold ends it: fewer than 5 of 125.
+    accept(buffer, place, 95, 24, now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert set(firing(buffer)) == {"dead-letter-rate"}
+    accept(buffer, place, 119, 2, now_ms=NOW_MS)
     watch.check(NOW_MS)
     assert firing(buffer) == {}
+
+
+def test_a_share_that_goes_up_and_down_around_its_threshold_is_one_alert_and_one_end(settings, buffer):
+    place, dead = processor(buffer), collector(buffer)
+    accepted = collected = 0
+    with ToldPeople() as people:
+        told = {"alert_urls": (people.url,), "alert_hold_s": 60, "alert_window_s": 40}
+        watch = AlertWatch(settings.model_copy(update=told), buffer.watch)
+        for second in range(600):
+            now_ms = NOW_MS + second * 1000
+            # 19 good ones and a bad one, again and again, one every 2 s; none from the fourth minute on.
+            if second % 2 == 0 and second < 240:
+                if second // 2 % 20 == 19:
+                    collect(
+                        buffer, dead, collected, dead_letter(dead.ref, collected, failed_at_ms=now_ms), now_ms=now_ms
+                    )
+                    collected += 1
+                else:
+                    accept(buffer, place, accepted, 1, now_ms=now_ms)
+                    accepted += 1
+            watch.check(now_ms)
+        watch.close()
+    assert collected == 6
+    assert [message.startswith("over: ") for message in people.messages] == [False, True]
+
+
+def test_a_first_look_at_old_letters_and_letters_of_long_ago_alarm_nobody(watch, buffer):
+    dead = buffer.flow.assign("collector", DEAD, 0, 0, NOW_MS, 100)
+    for offset in range(100):
+        collect(buffer, dead, offset, dead_letter(dead.ref, offset, failed_at_ms=NOW_MS), now_ms=NOW_MS)
+    for offset in range(100, 130):
+        row = dead_letter(dead.ref, offset, failed_at_ms=NOW_MS - 30 * 86_400_000)
+        collect(buffer, dead, offset, row, now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert firing(buffer) == {}
+    for offset in range(130, 150):
+        collect(buffer, dead, offset, dead_letter(dead.ref, offset, failed_at_ms=NOW_MS + 5000), now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert set(firing(buffer)) == {"dead-letter-rate"}
+
+
+def test_records_that_kafka_removed_unread_fire_until_somebody_says_that_it_is_known(watch, buffer):
+    place = processor(buffer)
+    buffer.flow.skip(place.ref, 0, 500, NOW_MS, "gone")
+    watch.check(NOW_MS)
+    assert firing(buffer) == {
+        "lost-offsets": "Kafka removed records before they were read: orders (up to 500 records); "
+        "`check --accept-lost` says it is known"
+    }
+    assert buffer.watch.accept_losses(NOW_MS) == 500
+    watch.check(NOW_MS)
+    assert firing(buffer) == {}
+    assert buffer.watch.accept_losses(NOW_MS) == 0
 
 
 @pytest.mark.parametrize(
@@ -106,6 +163,17 @@ def test_a_role_that_says_nothing_fires_and_one_that_has_ended_does_not(settings
 def test_an_alert_of_a_worker_before_this_one_is_ended_too(watch, buffer):
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS - 60_000)
     watch.check(NOW_MS)
+    assert firing(buffer) == {}
+
+
+def test_an_alert_ends_when_all_has_been_well_for_the_time_to_hold(settings, buffer):
+    watch = AlertWatch(settings.model_copy(update={"alert_hold_s": 60}), buffer.watch)
+    buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS)
+    for second in range(60):
+        watch.check(NOW_MS + second * 1000)
+        assert set(firing(buffer)) == {"trouble of processor-7"}
+    watch.check(NOW_MS + 60_000)
+    watch.close()
     assert firing(buffer) == {}
 
 

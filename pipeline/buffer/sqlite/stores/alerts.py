@@ -5,16 +5,33 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from pipeline.buffer.contract import AlertWindow, FiringAlert, PendingNotification
+from pipeline.buffer.contract import (
+    AlertWindow,
+    BrakeLimit,
+    FiringAlert,
+    LostOffsets,
+    PendingNotification,
+    StoppedTopic,
+)
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
+from pipeline.buffer.sqlite.stores.brakes import count_judged, resume_topics, stopped_topics
 
 TO_BE_SENT = "to be sent"
 """An alert's notice until people are notified, or until it is known why not."""
 EVENTS_KEPT = 1000
 SECONDS_AT_ONCE = 2000
 _FIRING = RowsOf(FiringAlert)
-_ALERT_WINDOW = RowsOf(AlertWindow, orders="coalesce(sum(orders), 0)", dead_letters="coalesce(sum(dead_letters), 0)")
+_ALERT_WINDOW = RowsOf(
+    AlertWindow,
+    orders="(SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms)",
+    dead_letters="(SELECT coalesce(sum(dead_letters), 0) FROM failure_seconds WHERE second_ms >= :from_ms)",
+)
+_LOST = RowsOf(LostOffsets, offsets="sum(lost_offsets.next_offset - first_offset)")
+_PRUNE_SECONDS = tuple(
+    f"DELETE FROM {table} WHERE second_ms IN (SELECT second_ms FROM {table} WHERE second_ms < ? LIMIT ?)"
+    for table in ("flow_seconds", "failure_seconds")
+)
 
 
 class SqliteWatchStore:
@@ -26,11 +43,42 @@ class SqliteWatchStore:
     def alert_window(self, from_ms: int) -> AlertWindow:
         """See WatchStore."""
         with reading(self._connection):
-            row = self._connection.execute(
-                f"SELECT {_ALERT_WINDOW.sql} FROM flow_seconds WHERE second_ms >= ?",
-                (from_ms,),
-            ).fetchone()
+            row = self._connection.execute(f"SELECT {_ALERT_WINDOW.sql}", {"from_ms": from_ms}).fetchone()
         return _ALERT_WINDOW.read(row)
+
+    def lost_offsets(self) -> list[LostOffsets]:
+        """See WatchStore."""
+        with reading(self._connection):
+            rows = self._connection.execute(
+                f"SELECT {_LOST.sql} FROM lost_offsets JOIN partitions USING (partition_ref) "
+                "JOIN topics USING (topic_ref) WHERE accepted_at_ms IS NULL GROUP BY topic ORDER BY topic"
+            )
+            return _LOST.read_all(rows)
+
+    def accept_losses(self, now_ms: int) -> int:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            accepted = connection.execute(
+                "UPDATE lost_offsets SET accepted_at_ms = ? WHERE accepted_at_ms IS NULL "
+                "RETURNING next_offset - first_offset",
+                (now_ms,),
+            ).fetchall()
+        return sum(offsets for (offsets,) in accepted)
+
+    def count_judged(self, topic: str, accepted: int, failed: int, limit: BrakeLimit, now_ms: int) -> None:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            count_judged(connection, topic, accepted, failed, limit, now_ms)
+
+    def stopped(self) -> list[StoppedTopic]:
+        """See WatchStore."""
+        with reading(self._connection):
+            return stopped_topics(self._connection)
+
+    def resume(self, by: str, now_ms: int) -> list[str]:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            return resume_topics(connection, by, now_ms)
 
     def fire(
         self, rule: str, value: float, threshold: float, message: str, now_ms: int, notify: bool = False
@@ -91,15 +139,12 @@ class SqliteWatchStore:
 
     def prune_seconds(self, before_ms: int) -> None:
         """See WatchStore."""
-        removed = SECONDS_AT_ONCE
-        while removed == SECONDS_AT_ONCE:
-            # A few at a time: the processor must not wait for a big deletion.
-            with atomic(self._connection) as connection:
-                removed = connection.execute(
-                    "DELETE FROM flow_seconds WHERE second_ms IN "
-                    "(SELECT second_ms FROM flow_seconds WHERE second_ms < ? LIMIT ?)",
-                    (before_ms, SECONDS_AT_ONCE),
-                ).rowcount
+        for statement in _PRUNE_SECONDS:
+            removed = SECONDS_AT_ONCE
+            while removed == SECONDS_AT_ONCE:
+                # A few at a time: the processor must not wait for a big deletion.
+                with atomic(self._connection) as connection:
+                    removed = connection.execute(statement, (before_ms, SECONDS_AT_ONCE)).rowcount
 
 
 def add_event(connection: sqlite3.Connection, role: str, level: str, message: str, now_ms: int) -> None:

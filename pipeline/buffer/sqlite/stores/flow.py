@@ -52,7 +52,15 @@ class SqliteFlowStore:
         self._connection = connection
         self._orders = OrderTable(connection)
 
-    def assign(self, role: Role, identity: TopicIdentity, partition: int, start_offset: int, now_ms: int) -> Assignment:
+    def assign(
+        self,
+        role: Role,
+        identity: TopicIdentity,
+        partition: int,
+        start_offset: int,
+        now_ms: int,
+        end_offset: int | None = None,
+    ) -> Assignment:
         """See FlowStore."""
         with atomic(self._connection) as connection:
             topic = (identity.cluster_id, identity.topic, identity.topic_id)
@@ -64,15 +72,17 @@ class SqliteFlowStore:
             (topic_ref,) = connection.execute(
                 "SELECT topic_ref FROM topics WHERE (cluster_id, topic, topic_id) = (?, ?, ?)", topic
             ).fetchone()
-            connection.execute(
+            met = connection.execute(
                 "INSERT INTO partitions (role, topic_ref, partition, next_offset) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO NOTHING",
                 (role, topic_ref, partition, start_offset),
-            )
+            ).rowcount
             ref, next_offset = connection.execute(
                 "SELECT partition_ref, next_offset FROM partitions WHERE (role, topic_ref, partition) = (?, ?, ?)",
                 (role, topic_ref, partition),
             ).fetchone()
+            if met and end_offset:
+                connection.execute("INSERT INTO first_looks VALUES (?, ?)", (ref, end_offset))
         return Assignment(ref, identity.topic, partition, next_offset)
 
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
@@ -123,6 +133,10 @@ class SqliteFlowStore:
             advance(connection, [Advance(ref, expected, next_offset)])
             (role,) = connection.execute("SELECT role FROM partitions WHERE partition_ref = ?", (ref,)).fetchone()
             add_event(connection, role, "error", message, now_ms)
+            connection.execute(
+                "INSERT INTO lost_offsets (partition_ref, first_offset, next_offset, at_ms) VALUES (?, ?, ?, ?)",
+                (ref, expected, next_offset, now_ms),
+            )
 
     def commit(self, batch: Batch) -> None:
         """See FlowStore."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pipeline.buffer.contract import DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import offset_of, ref_of
+from pipeline.buffer.sqlite.stores.failures import count_failures
 from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
 from pipeline.buffer.sqlite.stores.outcomes import note_failed_replays
 from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
@@ -256,6 +257,7 @@ def _name_of_later_life(failure_id: str, identifier: int) -> str:
 
 def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
     count_seconds_and_minutes(connection, now_ms, dead_letters=len(new))
+    count_failures(connection, new, now_ms)
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     connection.execute(
         "INSERT INTO dead_letter_counts VALUES ('open', ?) "
