@@ -15,6 +15,8 @@ from tests.support.page import TIMEOUT_S
 from tests.support.sample_buffer import fill
 
 OpenApp = Callable[..., AppTest]
+NOT_OF_THE_BUFFER = {"No processor has a partition.": "processors say it in their status files"}
+"""What stays when the buffer is filled, and why."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -48,6 +50,21 @@ def test_it_says_in_a_new_buffer_what_there_is_not_yet(
     assert not app.exception
     assert not app.main.error
     assert any(text.startswith(("No ", "Nothing ")) for text in said(app)), said(app)
+
+
+@every_page
+def test_what_it_said_in_a_new_buffer_is_gone_when_there_is_something(
+    page: ListedPage, open_app: OpenApp, database_file: Path
+) -> None:
+    with open_buffer(database_file):
+        pass
+    app = open_app(page.file)
+    before = {text for text in said(app) if text.startswith(("No ", "Nothing "))}
+    fill(database_file)
+    app.run()
+    assert not app.exception
+    assert before
+    assert before.intersection(said(app)) <= NOT_OF_THE_BUFFER.keys()
 
 
 @every_page

@@ -119,9 +119,11 @@ def age_by_region_edges(settings: Settings) -> list[Edge]:
     for region, max_age_s in settings["max_age_s_by_region"].items():
         oldest = {"region": region, "created_at_ms": NOW_MS - max_age_s * 1000}
         too_old = oldest | {"created_at_ms": oldest["created_at_ms"] - 1}
+        edges.append(Edge("max_age_s_by_region", oldest, too_old))
         edges += [
-            Edge("max_age_s_by_region", oldest, too_old),
-            Edge("max_age_s_by_region", too_old | {"region": "in no table"}, too_old),
+            Edge("max_age_s_by_region", too_old | {"region": other}, too_old)
+            for other in ("in no table", region.swapcase())
+            if other not in settings["max_age_s_by_region"]
         ]
     return edges
 

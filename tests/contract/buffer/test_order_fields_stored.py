@@ -117,6 +117,18 @@ def test_a_name_that_repeats_has_a_table_of_its_own(buffer: Buffer, path: Path, 
     assert len(asked(path, f"SELECT * FROM {field.names_table} WHERE {field.name} = '{field.name} 1'")) == 1
 
 
+@pytest.mark.parametrize("layout", [None, *RELEASED])
+@by_choice
+def test_a_name_is_in_its_table_once(path: Path, field: OrderField, layout: int | None) -> None:
+    if layout is None:
+        open_buffer(path).close()
+    else:
+        made_of(path, layout)
+    unique = asked(path, f"SELECT name FROM pragma_index_list('{field.names_table}') WHERE \"unique\"")
+    indexed = [asked(path, f"SELECT name FROM pragma_index_info('{name}')") for (name,) in unique]
+    assert [(field.name,)] in indexed, f"{field.names_table}: schema.sql and migrations say UNIQUE"
+
+
 def test_the_view_of_orders_has_every_field_by_its_name(buffer: Buffer, path: Path) -> None:
     found = columns(path, "orders")
     assert {field.name for field in ORDER_FIELDS} <= found.keys()

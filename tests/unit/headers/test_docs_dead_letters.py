@@ -29,8 +29,13 @@ WRITTEN = failure_headers(
 )
 NOTHING = "–"
 STANDS = {"appended": "after", "prepended": "before", "unordered": "in any order"}
-FIELDS = {"class": "error_class", "message": "message", "stack": "stacktrace", "attempts": "attempts"} | {
-    "group": "consumer_group"
+FIELDS = {
+    "failed at": "failed_at_ms",
+    "class": "error_class",
+    "message": "message",
+    "stack": "stacktrace",
+    "attempts": "attempts",
+    "group": "consumer_group",
 }
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.headers import DIALECTS, dialects, read_failure, replay_headers
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.own import REPLAY_ID, REPLAY_OF
-from pipeline.headers.values import HeadersByName
-from pipeline.records import Headers
+from pipeline.headers.values import LAST_TIMESTAMP_MS, HeadersByName
+from pipeline.records import Failure, Headers
 from tests.support.dialect_samples import CAME_WITH, SAMPLES
 
 NAMES = [dialect.name for dialect in DIALECTS]
@@ -24,6 +24,23 @@ values = st.none() | st.binary(max_size=12)
 PROBES = (None, b"zz", b"1", struct.pack(">i", 1), struct.pack(">q", 1))
 """Values of each form that a header may have: what one of them changes is what the header tells."""
 MALFORMED = (None, b"", b"-1", b"1e3", b" 3", b"9" * 40, b"\xff\xfe", struct.pack(">q", -1), struct.pack(">q", 2**62))
+NO_TIMES = (
+    *(b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59.999-14:00", b"9999-01-01T00:00:00", b"1969-12-31T23:59:59Z"),
+    *(b"-1", str(LAST_TIMESTAMP_MS + 1).encode(), struct.pack(">q", -1), struct.pack(">q", LAST_TIMESTAMP_MS + 1)),
+)
+"""Before the first time that a field may have, or after the last one."""
+POSITION_FIELDS = {f"{kind}_{part}" for kind in ("source", "newest") for part in ("topic", "partition", "offset")}
+OF_THE_OLDEST = {field for field in Failure._fields if field.startswith("source_")} | {"first_failed_at_ms"}
+"""What the first of several failures tells; everything else is the last one's."""
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "oldest and newest": {"smallrye": "finds the older failure by the positions in its headers"},
+    "all in the sample": {
+        "spring-kafka": "has other names in a retry topic than in a dead-letter topic, and never all",
+        "smallrye": "has other names for retries and for what cannot be deserialized, and never all",
+    },
+    "required": {},
+}
+"""Dialects that a test does not hold for, by test, and why."""
 strangers = st.tuples(st.text(max_size=12).filter(lambda name: name not in KNOWN), values)
 
 
@@ -50,6 +67,10 @@ def names_of(dialect: Dialect) -> frozenset[str]:
     """Its own header names and those that it borrows."""
     borrowed = dialect.borrows_from.header_names - dialect.not_borrowed if dialect.borrows_from else frozenset()
     return dialect.header_names | borrowed
+
+
+def all_but(exceptions: str) -> list[Dialect]:
+    return [dialect for dialect in DIALECTS if dialect.name not in EXCEPTIONS[exceptions]]
 
 
 # -- the list, and the table
@@ -82,6 +103,13 @@ def test_a_sample_has_the_headers_that_its_record_came_with_where_the_header_ord
     assert dialect.header_order == sample.header_order
 
 
+@EVERY_DIALECT
+def test_a_sample_failed_once_so_its_newest_position_is_its_source(dialect: Dialect) -> None:
+    told = SAMPLES[dialect.name].failure._asdict()
+    for part in ("topic", "partition", "offset"):
+        assert told[f"newest_{part}"] == told[f"source_{part}"], part
+
+
 # -- names
 
 
@@ -106,6 +134,25 @@ def test_every_header_that_is_read_is_in_header_names(data: st.DataObject, diale
     dialect.read(RecordedHeaders(tuple(data.draw(st.lists(st.sampled_from(own), unique=True))), asked))
     assert asked
     assert asked <= names_of(dialect)
+
+
+@pytest.mark.parametrize("dialect", all_but("all in the sample"), ids=lambda dialect: dialect.name)
+def test_every_header_that_is_read_is_in_the_sample(dialect: Dialect) -> None:
+    own = SAMPLES[dialect.name].own
+    asked: set[str] = set()
+    for headers in (own, ()):
+        dialect.read(RecordedHeaders(headers, asked))
+    assert asked <= dict(own).keys()
+
+
+@pytest.mark.parametrize("dialect", all_but("required"), ids=lambda dialect: dialect.name)
+def test_what_is_required_tells_where_the_record_was_or_who_it_is(dialect: Dialect) -> None:
+    """Other headers are not always there: a reason may be null, a time is missing in older versions."""
+    headers = SAMPLES[dialect.name].own
+    for index, (name, _) in enumerate(headers):
+        if name in dialect.required:
+            told = set().union(*(changed(headers, replaced(headers, index, probe)) for probe in PROBES))
+            assert told <= POSITION_FIELDS | {"dead_letter_id"}, name
 
 
 @EVERY_DIALECT
@@ -164,6 +211,31 @@ def replaced(headers: Headers, index: int, value: bytes | None) -> Headers:
 def changed(one: Headers, other: Headers) -> set[str]:
     left, right = read_failure(one)._asdict(), read_failure(other)._asdict()
     return {field for field in left if left[field] != right[field]}
+
+
+# -- times, and several failures
+
+
+@EVERY_DIALECT
+def test_a_time_is_within_the_range_of_times_or_missing(dialect: Dialect) -> None:
+    for name in sorted(names_of(dialect)):
+        others = tuple(header for header in SAMPLES[dialect.name].own if header[0] != name)
+        for value in NO_TIMES:
+            told = read_failure((*others, (name, value)))._asdict()
+            for field in (field for field in told if field.endswith("_ms")):
+                assert 0 <= (told[field] or 0) <= LAST_TIMESTAMP_MS, f"{field} by {name}: {value!r}"
+
+
+@pytest.mark.parametrize("dialect", all_but("oldest and newest"), ids=lambda dialect: dialect.name)
+def test_of_two_failures_the_first_tells_the_source_and_the_last_everything_else(dialect: Dialect) -> None:
+    own = SAMPLES[dialect.name].own
+    twice = own + own
+    for index, (name, _) in enumerate(twice):
+        is_older = (index < len(own)) == (dialect.header_order != "prepended")
+        for probe in PROBES:
+            told = changed(twice, replaced(twice, index, probe))
+            wrong = told - OF_THE_OLDEST if is_older else told & OF_THE_OLDEST
+            assert not wrong, f"{name} of the {'older' if is_older else 'newer'} failure tells {sorted(wrong)}"
 
 
 # -- replays

@@ -81,6 +81,18 @@ def test_a_released_schema_is_never_changed(version: int, fingerprint: str) -> N
     assert STORE.version(version).fingerprint().hex() == fingerprint
 
 
+def test_all_versions_are_of_one_record() -> None:
+    assert {(schema_of(version)["namespace"], schema_of(version)["name"]) for version in VERSIONS} == {
+        (schema_of(1)["namespace"], "Order")
+    }
+
+
+def test_each_field_is_explained_by_words_of_its_own() -> None:
+    explained = [each["doc"] for each in schema_of(STORE.latest_version)["fields"]]
+    assert all(explained)
+    assert len(set(explained)) == len(explained)
+
+
 def test_the_newest_schema_has_the_declared_fields() -> None:
     assert names_of(STORE.latest_version) == [field.avro_name for field in ORDER_FIELDS]
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from pipeline import errors
 from pipeline.errors import RuleBrokenError
+from pipeline.orders.fields import NUMBER_FIELDS
 from pipeline.orders.rules import RULES, Price, Rule, Rules
 from pipeline.records import Order
 from pipeline.settings import PROJECT_DIR
+from tests.support.order_values import BOUNDS
 from tests.support.rule_samples import (
     EVERY_RULE,
     FEWEST,
@@ -38,6 +41,7 @@ ROWS = [
     for name, samples in SAMPLES.items()
     for number, row in enumerate(samples.rows)
 ]
+FIRST_FOUND = settings(phases=[Phase.generate], database=None)
 by_rule = pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.name)
 
 
@@ -138,6 +142,10 @@ def test_one_order_and_many_have_the_same_edges_under_any_settings(rule: type[Ru
         if isinstance(drawn[key], Mapping) and has_amounts(rule, key):
             last = [edge.accepted for edge in narrow(edges) if edge.key == key]
             assert texts_of(*last) >= drawn[key].keys(), f"{key}: an entry without an edge"
+        if isinstance(drawn[key], Mapping):
+            texts = texts_of(*(change for edge in edges for change in (edge.accepted, edge.refused)))
+            other_case = {entry.swapcase() for entry in drawn[key]} - drawn[key].keys()
+            assert texts >= other_case, f"{key}: no order that has an entry in capitals for small letters"
     rules = rules_of(drawn)
     accepted = [order_with(edge.accepted) for edge in edges]
     refused = [order_with(edge.refused) for edge in edges]
@@ -146,6 +154,29 @@ def test_one_order_and_many_have_the_same_edges_under_any_settings(rule: type[Ru
     assert mask_of(rules, accepted) == [True] * len(edges)
     assert mask_of(rules, refused) == [False] * len(edges)
     assert mask_of(rules, [*refused, *accepted]) == [False] * len(edges) + [True] * len(edges)
+
+
+@by_rule
+def test_a_list_or_a_table_is_tried_with_several_entries(rule: type[Rule]) -> None:
+    samples = samples_of(rule)
+    for key in rule.file_keys():
+        if isinstance(samples.rows[0].settings.get(key), Mapping | list):
+            # `find` raises where none is drawn.
+            find(samples.settings, lambda drawn, key=key: len(drawn[key]) >= 2, settings=FIRST_FOUND)
+
+
+@by_rule
+def test_one_order_and_many_agree_at_the_bounds_of_every_number_in_no_table(rule: type[Rule]) -> None:
+    texts = dict.fromkeys(TEXT_FIELDS, "in no list and in no table")
+    names = [field.name for field in NUMBER_FIELDS]
+    bounds = product(*(BOUNDS[field.kind] for field in NUMBER_FIELDS))
+    orders = [order_with(texts | dict(zip(names, numbers, strict=True))) for numbers in bounds]
+    for row in samples_of(rule).rows:
+        rules = rules_of(row.settings)
+        kept = [broken_rule(rules, order) is None for order in orders]
+        assert mask_of(rules, orders) == kept, row
+        # Again and the other way round: nothing depends on which orders were there before.
+        assert mask_of(rules, orders[::-1]) == kept[::-1], row
 
 
 @given(data=st.data())
@@ -208,7 +239,7 @@ def test_no_two_rules_share_a_name_or_a_key_and_none_has_the_name_of_another_fai
     keys = [key for rule in EVERY_RULE for key in rule.file_keys()]
     assert len(set(names)) == len(names)
     assert len(set(keys)) == len(keys)
-    assert all(re.fullmatch("[a-z][a-z_]*", name) for name in (*names, *keys))
+    assert [name for name in (*names, *keys) if not re.fullmatch("[a-z][a-z_]*", name)] == []
     failures = {
         inspect.signature(kind).parameters["rule"].default
         for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -225,7 +256,7 @@ def test_every_rule_of_the_module_is_in_the_list_once() -> None:
 
 def test_the_rules_file_that_is_shipped_documents_every_rule_with_its_keys() -> None:
     text = (PROJECT_DIR / "rules.toml").read_text()
-    parts = re.split(r"rule: (\w+)\n", text)
+    parts = re.split(r"rule: (\S+)\n", text)
     documented = dict(zip(parts[1::2], parts[2::2], strict=True))
     assert sorted(parts[1::2]) == sorted(rule.name for rule in RULES)
     for rule in RULES:

@@ -18,6 +18,14 @@ APP_CODE = [
         *(file for folder in ("pages", "dashboard") for file in sorted((PROJECT_DIR / folder).rglob("*.py"))),
     )
 ]
+SHARED_ONLY = {"cache_data", "session_state", "unsafe_allow_html", "dataframe", "table"}
+"""What pages use through `dashboard/shared/` alone: `snapshots`, `StateKey`, `draw_table`; markup is never trusted."""
+STILL_USED = {
+    "dashboard/dead_letters/filters.py": {"cache_data"},
+    "dashboard/dead_letters/table.py": {"cache_data"},
+    "dashboard/orders/explorer.py": {"session_state", "dataframe"},
+}
+"""Those from before that rule. No file is added here."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -70,6 +78,24 @@ def test_a_page_has_app_tests_of_its_own(page: ListedPage):
     assert (PROJECT_DIR / "tests" / "app" / f"test_{page.name}.py").is_file()
 
 
+@every_page
+def test_a_page_s_app_tests_open_it_on_a_buffer(page: ListedPage):
+    tests = [node for node in tree(f"tests/app/test_{page.name}.py").body if isinstance(node, ast.FunctionDef)]
+    arguments = [{each.arg for each in test.args.args} for test in tests if test.name.startswith("test_")]
+    assert any("database_file" in each for each in arguments), "no test has the argument database_file"
+
+
+def test_pages_share_how_they_cache_remember_and_draw_tables():
+    used = {file: _names_used(file) & SHARED_ONLY for file in APP_CODE if not file.startswith("dashboard/shared/")}
+    assert {file: names for file, names in used.items() if names} == STILL_USED
+
+
+@pytest.mark.parametrize("file", APP_CODE)
+def test_only_what_requests_something_writes(file: str):
+    if ("dashboard.shared.context", "writer") in imports(file):
+        assert "pipeline.jobs.requests" in {module for module, _ in imports(file)}, f"{file} writes past the requests"
+
+
 @pytest.mark.parametrize("file", APP_CODE)
 def test_only_the_shell_makes_a_part_tick(file: str):
     """Pages call `live` or `watch`, which refuse a second live part and show what goes wrong in words."""
@@ -106,6 +132,14 @@ def imports(file: str) -> set[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+
+
+def _names_used(file: str) -> set[str]:
+    """Attributes of `st`, and names of arguments."""
+    nodes = list(ast.walk(tree(file)))
+    arguments = {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "st"}
+    return arguments | attributes
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -14,6 +14,16 @@ CREATE TABLE alerts (
 );
 INSERT INTO "alerts" VALUES(1,'dead_letter_rate','resolved',1767268550000,1767268600000,0.12,0.05,'12% of the last 50 records failed',NULL);
 INSERT INTO "alerts" VALUES(2,'dead_letter_rate','firing',1767268740000,NULL,0.09,0.05,'9% of the last 120 records failed','told 1 of 1');
+CREATE TABLE brakes (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic          TEXT NOT NULL,
+    stopped_at_ms  INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,            -- in the window that stopped it
+    failed         INTEGER NOT NULL,
+    resumed_at_ms  INTEGER,
+    resumed_by     TEXT
+);
+INSERT INTO "brakes" VALUES(1,'orders',1767268710000,1,99,1767268720000,'app');
 CREATE TABLE dead_letter_copies (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
@@ -108,6 +118,25 @@ CREATE TABLE events (
 );
 INSERT INTO "events" VALUES(1,1767268500000,'worker','info','the worker has started');
 INSERT INTO "events" VALUES(2,1767268700000,'processor','error','offsets 10 to 20 of orders[0] are gone from Kafka');
+CREATE TABLE failure_seconds (
+    second_ms      INTEGER PRIMARY KEY,
+    dead_letters   INTEGER NOT NULL
+);
+INSERT INTO "failure_seconds" VALUES(1700000000000,3);
+INSERT INTO "failure_seconds" VALUES(1767268547000,1);
+INSERT INTO "failure_seconds" VALUES(1767268575000,1);
+INSERT INTO "failure_seconds" VALUES(1767268603000,1);
+INSERT INTO "failure_seconds" VALUES(1767268631000,1);
+INSERT INTO "failure_seconds" VALUES(1767268659000,1);
+INSERT INTO "failure_seconds" VALUES(1767268687000,1);
+INSERT INTO "failure_seconds" VALUES(1767268715000,1);
+INSERT INTO "failure_seconds" VALUES(1767268743000,1);
+INSERT INTO "failure_seconds" VALUES(1767268771000,1);
+INSERT INTO "failure_seconds" VALUES(1767268799000,1);
+CREATE TABLE first_looks (
+    partition_ref  INTEGER PRIMARY KEY REFERENCES partitions,
+    end_offset     INTEGER NOT NULL
+);
 CREATE TABLE flow_minutes (
     minute_ms     INTEGER PRIMARY KEY,
     orders        INTEGER NOT NULL DEFAULT 0,
@@ -221,6 +250,21 @@ CREATE TABLE jobs (
 );
 INSERT INTO "jobs" VALUES(1,'produce','done','{"count": 600}','app',1767268510000,1767268510000,1767268520000,600,0,600,NULL,'sample-produce',NULL,0,0,0);
 INSERT INTO "jobs" VALUES(2,'replay','failed','{}','app',1767268600000,1767268600000,1767268610000,0,0,2,'Kafka does not answer','sample-replay',NULL,0,0,0);
+CREATE TABLE judged_seconds (
+    topic          TEXT NOT NULL,
+    second_ms      INTEGER NOT NULL,
+    accepted       INTEGER NOT NULL,
+    failed         INTEGER NOT NULL,
+    PRIMARY KEY (topic, second_ms)
+) WITHOUT ROWID;
+CREATE TABLE lost_offsets (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    partition_ref  INTEGER NOT NULL REFERENCES partitions,
+    first_offset   INTEGER NOT NULL,
+    next_offset    INTEGER NOT NULL,            -- where reading went on
+    at_ms          INTEGER NOT NULL,
+    accepted_at_ms INTEGER                      -- NULL: nobody has said yet that it is known
+);
 CREATE TABLE order_rows (
     record_id       INTEGER PRIMARY KEY,
     order_id        TEXT NOT NULL,
@@ -289,12 +333,14 @@ CREATE TABLE partitions (
     next_offset   INTEGER NOT NULL,
     pruned_below  INTEGER NOT NULL DEFAULT 0,  -- rows of offsets below it may have been pruned
     copies_from   INTEGER NOT NULL DEFAULT 0,  -- of a collector: from this offset on, copies are in dead_letter_copies
+    last_offset   INTEGER,                     -- of the record that was read last, and a digest of its key, value and
+    last_digest   TEXT,                        -- timestamp: tells a recreated topic where the broker tells no topic ids
     UNIQUE (role, topic_ref, partition)
 );
-INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0);
-INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0);
-INSERT INTO "partitions" VALUES(3,'collector',3,0,3,0,0);
-INSERT INTO "partitions" VALUES(4,'processor',4,0,1,0,0);
+INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(3,'collector',3,0,3,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(4,'processor',4,0,1,0,0,NULL,NULL);
 CREATE TABLE product_totals (
     product_ref   INTEGER PRIMARY KEY,
     orders        INTEGER NOT NULL DEFAULT 0,
@@ -483,9 +529,11 @@ CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.stat
        AND (new.state IN ('sent', 'recovered', 'dead_again', 'failed') OR old.state = 'failed');
 END;
 CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
+CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
 INSERT INTO "sqlite_sequence" VALUES('alerts',2);
 INSERT INTO "sqlite_sequence" VALUES('events',2);
+INSERT INTO "sqlite_sequence" VALUES('brakes',1);
 COMMIT;
