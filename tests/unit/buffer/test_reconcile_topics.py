@@ -18,14 +18,14 @@ def names(count):
 
 def test_accepted_parked_leaving_and_dead_records_are_accounted_for_and_the_rest_is_named(path):
     with open_buffer(path) as buffer:
-        place, dead = processor(buffer), collector(buffer)
-        accept(buffer, place, 0, 2)
-        step = batch(place.ref, 2, 7)
-        step.parked, step.outbox = [parked(place.ref, 3)], [outbox_row(place.ref, 4)]
+        assignment, dead = processor(buffer), collector(buffer)
+        accept(buffer, assignment, 0, 2)
+        step = batch(assignment.ref, 2, 7)
+        step.parked, step.outbox = [parked(assignment.ref, 3)], [outbox_row(assignment.ref, 4)]
         buffer.flow.commit(step)
         collect(buffer, dead, 0, dead_letter(dead.ref, 0, "dl-5"))
-    assert unaccounted(path, place.ref, range(7), names(7)) == [2, 6]
-    assert unaccounted(path, place.ref, [], []) == []
+    assert unaccounted(path, assignment.ref, range(7), names(7)) == [2, 6]
+    assert unaccounted(path, assignment.ref, [], []) == []
 
 
 def test_the_same_offset_of_another_partition_accounts_for_nothing(path):
@@ -38,18 +38,20 @@ def test_the_same_offset_of_another_partition_accounts_for_nothing(path):
 def test_more_offsets_than_a_chunk_are_all_looked_for(path):
     count = CHUNK_RECORDS * 2 + 1
     with open_buffer(path) as buffer:
-        place = processor(buffer)
-        accept(buffer, place, 0, count - 1)
-    assert unaccounted(path, place.ref, range(count), names(count)) == [count - 1]
+        assignment = processor(buffer)
+        accept(buffer, assignment, 0, count - 1)
+    assert unaccounted(path, assignment.ref, range(count), names(count)) == [count - 1]
 
 
 def test_dead_letters_are_collected_by_their_place_or_as_a_copy_of_one_that_is(path):
     with open_buffer(path) as buffer:
-        place = collector(buffer)
-        collect(buffer, place, 0, dead_letter(place.ref, 0, "a"), dead_letter(place.ref, 1, "a"), beyond=2)
-    assert uncollected(path, place.ref, range(4), [None, "a", "b", None]) == [2, 3]
-    assert uncollected(path, place.ref, [0], ["somebody else's"]) == []
-    assert uncollected(path, place.ref + 1, [0], [None]) == [0]
+        assignment = collector(buffer)
+        collect(
+            buffer, assignment, 0, dead_letter(assignment.ref, 0, "a"), dead_letter(assignment.ref, 1, "a"), beyond=2
+        )
+    assert uncollected(path, assignment.ref, range(4), [None, "a", "b", None]) == [2, 3]
+    assert uncollected(path, assignment.ref, [0], ["somebody else's"]) == []
+    assert uncollected(path, assignment.ref + 1, [0], [None]) == [0]
 
 
 def test_as_many_ids_as_offsets_are_needed(path):

@@ -52,15 +52,15 @@ class Role:
 
 
 def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, buffer):
-    place, dead = processor(buffer), collector(buffer)
-    accept(buffer, place, 0, 95, now_ms=NOW_MS)
+    assignment, dead = processor(buffer), collector(buffer)
+    accept(buffer, assignment, 0, 95, now_ms=NOW_MS)
     for offset in range(5):
         collect(buffer, dead, offset, dead_letter(dead.ref, offset), now_ms=NOW_MS)
     watch.check(NOW_MS)
     assert firing(buffer) == {
         "dead-letter-rate": "5.0% of the last 100 records are dead letters (threshold 5.0%, window 300 s)"
     }
-    accept(buffer, place, 95, 1, now_ms=NOW_MS)
+    accept(buffer, assignment, 95, 1, now_ms=NOW_MS)
     watch.check(NOW_MS)
     assert firing(buffer) == {}
 
