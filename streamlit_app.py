@@ -8,6 +8,7 @@ import sys
 import streamlit as st
 
 from dashboard.shared.disk_files import disk_files_route
+from dashboard.shared.ending import end_in_order
 
 
 def run() -> None:
@@ -60,4 +61,5 @@ def run() -> None:
 if __name__ == "__main__":
     run()
 else:
+    end_in_order()
     app = st.App(__file__, routes=[disk_files_route(st.get_option("server.baseUrlPath"))])

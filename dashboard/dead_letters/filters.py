@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -24,15 +24,16 @@ STATUSES: Badges = {
 }
 ValueColumn = Literal["source_topic", "dialect"]
 GROUP_PARAMETER = "group"
-_STATUS: StateKey[list[str]] = StateKey("letters_status")
-_GROUP: StateKey[str | None] = StateKey("letters_group")
-_SOURCE: StateKey[list[str]] = StateKey("letters_source")
-_DIALECT: StateKey[list[str]] = StateKey("letters_dialect")
-_TEXT: StateKey[str] = StateKey("letters_text")
-_FROM: StateKey[datetime | None] = StateKey("letters_from")
-_TO: StateKey[datetime | None] = StateKey("letters_to")
+_STATUS = RenewableKey[list[str]]("letters_status_")
+_GROUP = RenewableKey[str]("letters_group_")
+_SOURCE = RenewableKey[list[str]]("letters_source_")
+_DIALECT = RenewableKey[list[str]]("letters_dialect_")
+_TEXT = RenewableKey[str]("letters_text_")
+_FROM = RenewableKey[datetime]("letters_from_")
+_TO = RenewableKey[datetime]("letters_to_")
+_FILTER: tuple[RenewableKey[Any], ...] = (_STATUS, _GROUP, _SOURCE, _DIALECT, _TEXT, _FROM, _TO)
 _GROUPS_SHOWN: StateKey[tuple[str, ...]] = StateKey("letters_groups_shown")
-_GROUPS_TABLE = RenewableKey("letters_groups_", StateKey("letters_groups_turn"))
+_GROUPS_TABLE = RenewableKey[object]("letters_groups_")
 _ROWS_HIGH = 5
 
 
@@ -117,7 +118,7 @@ def _group_box(groups: Rows) -> None:
     )
 
 
-def _values_box(label: str, column: ValueColumn, key: StateKey[list[str]]) -> None:
+def _values_box(label: str, column: ValueColumn, key: RenewableKey[list[str]]) -> None:
     known = _values(column)
     options = [*known, *(value for value in key.get() or () if value not in known)]
     st.multiselect(label, options, key=key.name, placeholder="All")
@@ -136,12 +137,8 @@ def _take_group_of_link() -> None:
 
 
 def _clear() -> None:
-    for names in (_SOURCE, _DIALECT, _STATUS):
-        names.set([])
-    _GROUP.set(None)
-    for moment in (_FROM, _TO):
-        moment.set(None)
-    _TEXT.set("")
+    for key in _FILTER:
+        key.renew()
 
 
 def _choose_group() -> None:

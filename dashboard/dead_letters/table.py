@@ -24,10 +24,9 @@ from pipeline.buffer.views import Count, DeadLetterView
 PAGE_SIZES = (50, 100, 200)
 NEW_CAP = 100
 _SNAPSHOT: StateKey[Snapshot] = StateKey("letters_snapshot")
-_TABLE = RenewableKey("letters_table_", StateKey("letters_turn"))
+_TABLE = RenewableKey[object]("letters_table_")
 _SIZE: StateKey[int] = StateKey("letters_page_size")
-_FIRST_PAGE: StateKey[int] = StateKey("letters_pages_begin")
-_PAGES = RenewableKey("letters_pages_", StateKey("letters_pages_turn"))
+_PAGES = RenewableKey[int]("letters_pages_")
 _ROWS_HIGH = 12
 
 
@@ -144,7 +143,6 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.caption(f"{first:,}–{last:,} of {snapshot.count}", width="content")
         st.pagination(
             _pages(snapshot.count, snapshot.view.page_size),
-            default=_FIRST_PAGE.get_or(1),
             max_visible_pages=5,
             key=_PAGES.name,
         )
@@ -162,8 +160,8 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
     size = _SIZE.get() or PAGE_SIZES[0]
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
-        _begin_pages_at(1)
-    return View(which, StateKey[int](_PAGES.name).get_or(_FIRST_PAGE.get_or(1)), size)
+        _PAGES.set(1)
+    return View(which, _PAGES.get_or(1), size)
 
 
 def _read(view: View, before: Snapshot | None) -> Snapshot:
@@ -174,7 +172,7 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
     count = reader().count_dead_letters(which)
     page = min(view.page, _pages(count, view.page_size))
     if page != view.page:
-        _begin_pages_at(page)
+        _PAGES.set(page)
         view = replace(view, page=page)
     rows = reader().dead_letters(which, limit=view.page_size, offset=(page - 1) * view.page_size)
     return Snapshot(view, up_to_id, tuple(rows), count, seen)
@@ -187,12 +185,6 @@ def _again(ids: tuple[int, ...]) -> tuple[DeadLetterView, ...]:
 
 def _pages(count: Count, page_size: int) -> int:
     return max(1, -(-count.rows // page_size))
-
-
-def _begin_pages_at(page: int) -> None:
-    # The box of pages remembers what was chosen in it; where somebody has to start over, it is another box.
-    _FIRST_PAGE.set(page)
-    _PAGES.renew()
 
 
 def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:

@@ -12,7 +12,7 @@ from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, viewer_zone, writer
 from dashboard.shared.facts import draw_facts
 from dashboard.shared.formats import moment, progress
-from dashboard.shared.session import StateKey
+from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.tables import (
     Column,
     badge_column,
@@ -41,7 +41,7 @@ KIND_LABELS = {"produce": "Produce", "replay": "Replay"}
 ChoiceShown = tuple[tuple[int, ...], JobView | None]
 """The jobs that one can choose from, and the chosen one."""
 _ENDED = ("cancelled", "done", "failed")
-_CHOSEN: StateKey[int] = StateKey("jobs_chosen")
+_CHOSEN = RenewableKey[int]("jobs_chosen_")
 _DRAWN: StateKey[ChoiceShown] = StateKey("jobs_drawn")
 _ROWS_HIGH = 10
 

@@ -12,6 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.context import steady_ms, viewer_zone
 from dashboard.shared.formats import number
+from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.snapshots import snapshots
 from pipeline.buffer import Choice, OrderFilter, Reader
 from pipeline.buffer.views import Count, OrderSort, Rows
@@ -32,12 +33,18 @@ SORTS: dict[str, tuple[OrderSort, bool]] = {
     "Order id, ascending": ("order_id", False),
     "Order id, descending": ("order_id", True),
 }
-_TEXT, _FROM, _TO, _LEAST, _MOST, _RETRIED = (
-    f"orders_{name}" for name in ("text", "from", "to", "least", "most", "retried")
-)
-_CHOICES = {field.name: f"orders_{field.names_table}" for field in CHOICE_FIELDS}
-_FILTER = (_TEXT, *_CHOICES.values(), _FROM, _TO, _LEAST, _MOST, _RETRIED)
-_SORT, _SIZE, _PAGE, _SHOWN = (f"orders_{name}" for name in ("sort", "size", "page", "shown"))
+_TEXT = RenewableKey[str]("orders_text_")
+_CHOICES = {field.name: RenewableKey[list[str]](f"orders_{field.names_table}_") for field in CHOICE_FIELDS}
+_FROM = RenewableKey[datetime]("orders_from_")
+_TO = RenewableKey[datetime]("orders_to_")
+_LEAST = RenewableKey[float]("orders_least_")
+_MOST = RenewableKey[float]("orders_most_")
+_RETRIED = RenewableKey[bool]("orders_retried_")
+_FILTER: tuple[RenewableKey[Any], ...] = (_TEXT, *_CHOICES.values(), _FROM, _TO, _LEAST, _MOST, _RETRIED)
+_SORT: StateKey[str] = StateKey("orders_sort")
+_SIZE: StateKey[int] = StateKey("orders_size")
+_PAGE = RenewableKey[int]("orders_page_")
+_SHOWN: StateKey[Shown] = StateKey("orders_shown")
 _ROWS_HIGH = 15
 _ROW_PIXELS = 35
 _TIME_FORMAT = "YYYY-MM-DD HH:mm:ss"
@@ -78,7 +85,7 @@ def filter_card() -> OrderFilter:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(
                 "Order or customer",
-                key=_TEXT,
+                key=_TEXT.name,
                 placeholder="Id, or how it begins",
                 width=220,
                 on_change=_turn_to_first_page,
@@ -87,42 +94,49 @@ def filter_card() -> OrderFilter:
                 _choice_box(field)
             st.toggle(
                 "Retried only",
-                key=_RETRIED,
+                key=_RETRIED.name,
                 width="content",
                 help="Orders that were accepted after at least one retry.",
                 on_change=_turn_to_first_page,
             )
             st.button("Clear", icon=":material/filter_alt_off:", on_click=_clear, key="orders_clear")
-        narrowed = any(st.session_state.get(key) is not None for key in (_LEAST, _MOST, _FROM, _TO))
+        narrowed = any(key.get() is not None for key in (_LEAST, _MOST, _FROM, _TO))
         with (
             st.expander("Price and time", expanded=narrowed),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
             _price_box("Price from", _LEAST)
             _price_box("Price to", _MOST)
-            st.datetime_input("Created from", value=None, key=_FROM, width=220, on_change=_turn_to_first_page)
-            st.datetime_input("Created before", value=None, key=_TO, width=220, on_change=_turn_to_first_page)
+            st.datetime_input("Created from", value=None, key=_FROM.name, width=220, on_change=_turn_to_first_page)
+            st.datetime_input("Created before", value=None, key=_TO.name, width=220, on_change=_turn_to_first_page)
     return _filter()
 
 
 def _filter() -> OrderFilter:
-    state = st.session_state
+    chosen = {name: tuple(key.get() or ()) for name, key in _CHOICES.items()}
     return OrderFilter(
-        text=(state.get(_TEXT) or "").strip(),
-        choices=tuple(Choice(name, tuple(state[key])) for name, key in _CHOICES.items() if state.get(key)),
-        created_from_ms=_epoch_ms(state.get(_FROM)),
-        created_to_ms=_epoch_ms(state.get(_TO)),
-        min_price_cents=_cents(state.get(_LEAST)),
-        max_price_cents=_cents(state.get(_MOST)),
-        retried_only=bool(state.get(_RETRIED)),
+        text=(_TEXT.get() or "").strip(),
+        choices=tuple(Choice(name, values) for name, values in chosen.items() if values),
+        created_from_ms=_epoch_ms(_FROM.get()),
+        created_to_ms=_epoch_ms(_TO.get()),
+        min_price_cents=_cents(_LEAST.get()),
+        max_price_cents=_cents(_MOST.get()),
+        retried_only=bool(_RETRIED.get()),
     )
 
 
 def _choice_box(field: OrderField) -> None:
     key = _CHOICES[field.name]
     known = _values(field.name)
-    chosen = [value for value in st.session_state.get(key) or () if value not in known]
-    st.multiselect(field.label, [*known, *chosen], key=key, placeholder="All", width=170, on_change=_turn_to_first_page)
+    chosen = [value for value in key.get() or () if value not in known]
+    st.multiselect(
+        field.label,
+        [*known, *chosen],
+        key=key.name,
+        placeholder="All",
+        width=170,
+        on_change=_turn_to_first_page,
+    )
 
 
 def _values(name: str) -> list[str]:
@@ -130,14 +144,14 @@ def _values(name: str) -> list[str]:
     return snapshots().get(("order_values", name), lambda source: source.order_values(name))
 
 
-def _price_box(label: str, key: str) -> None:
+def _price_box(label: str, key: RenewableKey[float]) -> None:
     st.number_input(
         label,
         min_value=0.0,
         value=None,
         step=1.0,
         format="%.2f",
-        key=key,
+        key=key.name,
         placeholder="Any",
         width=130,
         on_change=_turn_to_first_page,
@@ -154,12 +168,12 @@ def _epoch_ms(local: datetime | None) -> int | None:
 
 def _clear() -> None:
     for key in _FILTER:
-        st.session_state.pop(key, None)
+        key.renew()
     _turn_to_first_page()
 
 
 def _turn_to_first_page() -> None:
-    st.session_state[_PAGE] = 1
+    _PAGE.set(1)
 
 
 # -- the table
@@ -168,12 +182,12 @@ def _turn_to_first_page() -> None:
 def choose_view(which: OrderFilter) -> View:
     """Draws the choice of order and page size."""
     sort = st.selectbox(
-        "Sort by", list(SORTS), key=_SORT, label_visibility="collapsed", width=200, on_change=_turn_to_first_page
+        "Sort by", list(SORTS), key=_SORT.name, label_visibility="collapsed", width=200, on_change=_turn_to_first_page
     )
     page_size = st.selectbox(
         "Rows a page",
         PAGE_SIZES,
-        key=_SIZE,
+        key=_SIZE.name,
         format_func="{} a page".format,
         label_visibility="collapsed",
         width=130,
@@ -184,12 +198,12 @@ def choose_view(which: OrderFilter) -> View:
 
 def draw_orders(view: View) -> None:
     """One page of orders, and the pages below it. The first page is live, the others hold still while one reads."""
-    shown = _shown(view, st.session_state.get(_PAGE) or 1)
+    shown = _shown(view, _PAGE.get_or(1))
     if shown.page > (pages := _pages(shown)):
         # Another buffer, with fewer orders, has replaced the one that was.
-        st.session_state[_PAGE] = pages
+        _PAGE.set(pages)
         shown = _shown(view, pages)
-    st.session_state[_SHOWN] = shown
+    _SHOWN.set(shown)
     if shown.rows.cut:
         st.warning(f"The orders are not complete: {shown.rows.cut}.", icon=":material/content_cut:")
     if extent := _extent(shown):
@@ -197,11 +211,11 @@ def draw_orders(view: View) -> None:
     if shown.rows.rows:
         _draw_table(shown)
     if pages > 1:
-        st.pagination(pages, key=_PAGE)
+        st.pagination(pages, key=_PAGE.name)
 
 
 def _shown(view: View, page: int) -> Shown:
-    before: Shown | None = st.session_state.get(_SHOWN)
+    before = _SHOWN.get()
     if before is not None and (before.view, before.page) == (view, page) and _may_stay(before):
         return before
     began_ms = steady_ms()

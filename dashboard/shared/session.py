@@ -46,20 +46,45 @@ class StateKey(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class RenewableKey:
-    """The key of a widget that has to forget what was chosen in it: after `renew` it is another widget."""
+class RenewableKey(Generic[Value]):
+    """The key of a widget that the code changes too: it forgets what was chosen in it, or is given another choice.
+
+    A refresh that the browser asked for a moment earlier still carries the old choice, and Streamlit takes that for the
+    newest. So a changed widget is another one, under another key: what is told of the old one goes nowhere.
+    """
 
     prefix: str
-    turns: StateKey[int]
+
+    @property
+    def turns(self) -> StateKey[int]:
+        """How often it was renewed."""
+        return StateKey(f"{self.prefix}turn")
 
     @property
     def name(self) -> str:
         """The key of the widget as it is now."""
         return f"{self.prefix}{self.turns.get_or(0)}"
 
+    def get(self) -> Value | None:
+        """What is chosen; None when nothing is, and before the widget was drawn."""
+        return StateKey[Value](self.name).get()
+
+    def get_or(self, default: Value) -> Value:
+        """What is chosen; the default before the widget was drawn."""
+        return StateKey[Value](self.name).get_or(default)
+
+    def is_set(self) -> bool:
+        """Whether the widget was drawn, or was given a choice."""
+        return StateKey[Value](self.name).is_set()
+
     def renew(self) -> None:
-        """From the next run on the widget is a new one. A click on the old one that is still under way goes nowhere."""
+        """From the next run on the widget is a new one, with nothing chosen but what it begins with."""
         self.turns.set(self.turns.get_or(0) + 1)
+
+    def set(self, value: Value) -> None:
+        """From the next run on the widget is a new one with this choice."""
+        self.renew()
+        StateKey[Value](self.name).set(value)
 
 
 def selected_rows(table_key: str) -> list[int]:

@@ -45,6 +45,8 @@ def begin_page(title: str, icon: str) -> None:
         name = urlsplit(st.context.url or "").path.rpartition("/")[2]
         _WANTED.set(WantedPage(name, st.query_params.to_dict()))
         st.switch_page(ENTRY)
+    # A run that begins at the page, not at the entry script, has drawn nothing yet either.
+    _LIVE.set(False)
     st.title(f"{icon} {title}")
 
 

@@ -111,8 +111,10 @@ class DeadLetterView:
         """The source position as far as its dialect tells it."""
         if self.source_topic is None:
             return ""
-        place = "" if self.source_partition is None else f"[{self.source_partition}]"
-        return f"{self.source_topic}{place}" + ("" if self.source_offset is None else f" offset {self.source_offset}")
+        partition = "" if self.source_partition is None else f"[{self.source_partition}]"
+        return f"{self.source_topic}{partition}" + (
+            "" if self.source_offset is None else f" offset {self.source_offset}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent
 from pipeline.buffer.views import JobView
 from tests.support.letters import NOW_MS, add_letters, replay
 from tests.support.recordings import recordings
+from tests.support.widget_keys import key_now
 
 PAGE = "pages/dead_letters.py"
 RECORDED = recordings()
@@ -22,9 +23,7 @@ OpenPage = Callable[..., AppTest]
 
 def select(app: AppTest, *rows: int) -> AppTest:
     """Selects rows of the table by their index, as the browser tells it."""
-    known = app.session_state
-    turn = known["letters_turn"] if "letters_turn" in known else 0  # noqa: SIM401 - it has no `get`
-    app.session_state[f"letters_table_{turn}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    app.session_state[key_now(app, "letters_table_")] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return app.run()
 
 
@@ -90,10 +89,10 @@ def test_shows_the_newest_first_with_their_groups(open_page: OpenPage, database_
 @pytest.mark.parametrize(
     ("key", "value", "left"),
     [
-        ("letters_text", "region", ["ORD-000003"]),
-        ("letters_source", ["payments"], ["ORD-000003"]),
-        ("letters_status", ["recovered"], []),
-        ("letters_dialect", ["orderpulse"], ["ORD-000003", "ORD-000002", "ORD-000001"]),
+        ("letters_text_", "region", ["ORD-000003"]),
+        ("letters_source_", ["payments"], ["ORD-000003"]),
+        ("letters_status_", ["recovered"], []),
+        ("letters_dialect_", ["orderpulse"], ["ORD-000003", "ORD-000002", "ORD-000001"]),
     ],
 )
 def test_filters_narrow_the_table(
@@ -102,7 +101,7 @@ def test_filters_narrow_the_table(
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing", source_topic="payments")
     app = open_page(PAGE)
-    app.session_state[key] = value
+    app.session_state[key_now(app, key)] = value
     app.run()
     assert table(app) == ([left] if left else [])
     app.button(key="letters_clear").click().run()
@@ -123,7 +122,7 @@ def test_pages_hold_still_while_new_ones_arrive(open_page: OpenPage, database_fi
     app = open_page(PAGE)
     assert len(table(app)[0]) == 50
     add_letters(database_file, 5)
-    app.session_state[f"letters_pages_{app.session_state['letters_pages_turn']}"] = 2
+    app.session_state[key_now(app, "letters_pages_")] = 2
     app.run()
     assert table(app)[0][0] == "ORD-000010"
     assert "51–60 of 60" in said(app)
@@ -280,7 +279,7 @@ def test_replays_all_that_match_but_not_what_came_later(open_page: OpenPage, dat
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing")
     app = open_page(PAGE)
-    app.text_input(key="letters_text").set_value("price").run()
+    app.text_input(key=key_now(app, "letters_text_")).set_value("price").run()
     app.button(key="letters_replay_all").click().run()
     add_letters(database_file, 1)
     app.button(key="replay_confirm").click().run()

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from pipeline.buffer import Reader, Sent, open_buffer
 from tests.support.letters import NOW_MS, add_letters, replay
+from tests.support.widget_keys import key_now
 
 PAGE = "pages/jobs.py"
 OpenPage = Callable[..., AppTest]
@@ -72,8 +73,8 @@ def test_shows_the_ledger_of_the_job_that_is_chosen(open_page: OpenPage, databas
         buffer.jobs.finish(job_id, "done", NOW_MS)
         buffer.jobs.queue_produce("{}", 1, "app", "later", NOW_MS)
     app = open_page(PAGE)
-    assert app.selectbox(key="jobs_chosen").value == 2
-    app.selectbox(key="jobs_chosen").set_value(job_id).run()
+    assert app.selectbox(key=key_now(app, "jobs_chosen_")).value == 2
+    app.selectbox(key=key_now(app, "jobs_chosen_")).set_value(job_id).run()
     assert values(app, "id", "sent_to") == [1, 3]
     assert values(app, "state", "sent_to") == ["sent", "failed"]
     assert values(app, "sent_to", "sent_to") == ["orders[0] offset 77", None]
@@ -86,7 +87,7 @@ def test_a_link_chooses_a_job_that_is_there(open_page: OpenPage, database_file: 
     replay(database_file, (1,), "first")
     replay(database_file, (2,), "second")
     app = open_page(PAGE, job=wanted)
-    assert app.selectbox(key="jobs_chosen").value == (1 if wanted == "1" else 2)
+    assert app.selectbox(key=key_now(app, "jobs_chosen_")).value == (1 if wanted == "1" else 2)
     assert not app.exception
 
 

@@ -12,6 +12,7 @@ from pipeline.buffer import open_buffer
 from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
 from pipeline.records import OrderField
 from tests.support.sample_buffer import ORDERS, add_orders, fill
+from tests.support.widget_keys import key_now
 
 OpenApp = Callable[..., AppTest]
 PAGE = "pages/orders.py"
@@ -66,19 +67,19 @@ def test_the_newest_orders_come_first_with_all_their_columns(open_app: OpenApp, 
 def test_a_text_finds_orders_and_customers_by_how_they_begin(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    found = _table(app.text_input(key="orders_text").set_value(" ORD-1-00012 ").run())
+    found = _table(app.text_input(key=key_now(app, "orders_text_")).set_value(" ORD-1-00012 ").run())
     assert sorted(found["order_id"]) == [f"ORD-1-00012{digit}" for digit in range(10)]
-    found = _table(app.text_input(key="orders_text").set_value("C0007").run())
+    found = _table(app.text_input(key=key_now(app, "orders_text_")).set_value("C0007").run())
     assert set(found["customer_id"]) == {"C0007"}
 
 
 def test_filters_narrow_together_and_clear_at_once(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    app.multiselect(key="orders_products").set_value(["Travel mug"])
-    app.multiselect(key="orders_regions").set_value(["north", "south"])
-    app.number_input(key="orders_least").set_value(50.0)
-    app.number_input(key="orders_most").set_value(150.0).run()
+    app.multiselect(key=key_now(app, "orders_products_")).set_value(["Travel mug"])
+    app.multiselect(key=key_now(app, "orders_regions_")).set_value(["north", "south"])
+    app.number_input(key=key_now(app, "orders_least_")).set_value(50.0)
+    app.number_input(key=key_now(app, "orders_most_")).set_value(150.0).run()
     found = _table(app)
     assert set(found["product"]) == {"Travel mug"}
     assert set(found["region"]) == {"north", "south"}
@@ -92,7 +93,7 @@ def test_every_text_that_repeats_can_be_chosen(open_app: OpenApp, database_file:
     add_orders(database_file, 30)
     app = open_app(PAGE)
     known = set(_table(app)[field.avro_name])
-    box = app.multiselect(key=f"orders_{field.names_table}")
+    box = app.multiselect(key=key_now(app, f"orders_{field.names_table}_"))
     assert box.label == field.label
     assert known <= set(box.options)
     chosen = min(known)
@@ -102,13 +103,13 @@ def test_every_text_that_repeats_can_be_chosen(open_app: OpenApp, database_file:
 def test_retried_orders_can_be_seen_alone(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    assert (_table(app.toggle(key="orders_retried").set_value(True).run())["attempts"] > 1).all()
+    assert (_table(app.toggle(key=key_now(app, "orders_retried_")).set_value(True).run())["attempts"] > 1).all()
 
 
 def test_nothing_that_matches_is_said(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    app.text_input(key="orders_text").set_value("nobody").run()
+    app.text_input(key=key_now(app, "orders_text_")).set_value("nobody").run()
     assert _extent(app) == "No order matches."
     assert not app.dataframe
 
@@ -125,21 +126,21 @@ def test_orders_are_sorted_as_chosen(open_app: OpenApp, database_file: Path) -> 
 def test_the_first_page_is_live_and_the_others_hold_still(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    app.session_state["orders_page"] = 2
+    app.session_state[key_now(app, "orders_page_")] = 2
     second = _table(app.run())
     add_orders(database_file, 3)
     assert _table(app.run()).equals(second)
     assert "this page holds still" in _extent(app)
-    app.session_state["orders_page"] = 1
+    app.session_state[key_now(app, "orders_page_")] = 1
     assert _extent(app.run()) == f"1 to 50 of {ORDERS + 3}"
 
 
 def test_another_filter_goes_back_to_the_first_page(open_app: OpenApp, database_file: Path) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    app.session_state["orders_page"] = 3
+    app.session_state[key_now(app, "orders_page_")] = 3
     app.run()
-    app.multiselect(key="orders_regions").set_value(["north"]).run()
+    app.multiselect(key=key_now(app, "orders_regions_")).set_value(["north"]).run()
     assert _extent(app).startswith("1 to 50 of ")
 
 
@@ -148,13 +149,13 @@ def test_a_page_beyond_the_end_gives_way_to_one_that_is_there(
 ) -> None:
     fill(database_file)
     app = open_app(PAGE)
-    app.session_state["orders_page"] = 12
+    app.session_state[key_now(app, "orders_page_")] = 12
     app.run()
     for file in tmp_path.glob("orderpulse.db*"):
         file.unlink()
     fill(database_file, orders=120)
     app.selectbox(key="orders_sort").set_value("Oldest first").run()
     assert _extent(app) == "1 to 50 of 120"
-    app.session_state["orders_page"] = 12
+    app.session_state[key_now(app, "orders_page_")] = 12
     app.run()
     assert len(_table(app)) in (20, 50)

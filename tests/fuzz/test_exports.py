@@ -40,7 +40,7 @@ ROWS = st.lists(
 
 def written(format, rows):
     out = io.BytesIO()
-    assert _WRITERS[format](COLUMNS, iter([rows]), out) == len(rows)
+    assert _WRITERS[format](COLUMNS, iter([rows]), out, None) == (len(rows), False)
     return out.getvalue()
 
 

@@ -88,11 +88,11 @@ def test_every_order_is_read_as_it_was_written(order, version):
 
 
 @cases(25_000)
-@given(order=ORDERS, place=st.integers(0, 300), new=st.binary(max_size=8), taken=st.integers(0, 8))
-def test_an_order_with_a_few_bytes_changed_is_an_order_or_undecodable(order, place, new, taken):
+@given(order=ORDERS, byte_at=st.integers(0, 300), new=st.binary(max_size=8), taken=st.integers(0, 8))
+def test_an_order_with_a_few_bytes_changed_is_an_order_or_undecodable(order, byte_at, new, taken):
     value = CODEC.encode(order)
-    place %= len(value) + 1
-    decoded(CODEC, value[:place] + new + value[place + taken :])
+    byte_at %= len(value) + 1
+    decoded(CODEC, value[:byte_at] + new + value[byte_at + taken :])
 
 
 AVRO_WORDS = st.sampled_from(
@@ -175,14 +175,14 @@ def collection(tmp_path_factory):
     readable=st.booleans(),
 )
 def test_a_dead_letter_is_in_the_buffer_with_every_byte(collection, headers, key, value, timestamp_ms, readable):
-    buffer, place, _, offsets = collection
+    buffer, assignment, _, offsets = collection
     offset = offsets[0]
     record = Record(Position("orders-dlq", 0, offset), timestamp_ms, key, value, headers, readable)
     try:
-        row = dead_letter_row(record, place.ref, IDENTITY, *orders_in([record], CODEC))
+        row = dead_letter_row(record, assignment.ref, IDENTITY, *orders_in([record], CODEC))
     except RegistryUnavailableError:
         return
-    new = buffer.dead_letters.collect([Advance(place.ref, offset, offset + 1)], [row], NOW_MS)
+    new = buffer.dead_letters.collect([Advance(assignment.ref, offset, offset + 1)], [row], NOW_MS)
     offsets[0] += 1
     stored = buffer._connection.execute(
         "SELECT key, value, headers FROM dead_letters WHERE record_id = ?", (row.record_id,)
@@ -196,10 +196,10 @@ def test_a_dead_letter_is_in_the_buffer_with_every_byte(collection, headers, key
 def test_a_parked_record_is_in_the_buffer_with_every_byte_whatever_the_handler_says(
     collection, headers, key, value, reason
 ):
-    buffer, _, place, offsets = collection
+    buffer, _, assignment, offsets = collection
     offset = offsets[1]
     parked = Parked(
-        record_id(place.ref, offset),
+        record_id(assignment.ref, offset),
         NOW_MS,
         key,
         value,
@@ -210,7 +210,7 @@ def test_a_parked_record_is_in_the_buffer_with_every_byte_whatever_the_handler_s
         "Their.Error",
         TransientError(reason).reason,
     )
-    step = batch(place.ref, offset, offset + 1)
+    step = batch(assignment.ref, offset, offset + 1)
     step.parked = [parked]
     buffer.flow.commit(step)
     offsets[1] += 1

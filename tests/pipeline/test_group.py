@@ -261,7 +261,7 @@ def member(name):
         "partition.assignment.strategy": "cooperative-sticky",
     })
 
-def end(consumer, places):
+def end(consumer, partitions):
     os._exit(0)
 
 one = member(old)
@@ -278,7 +278,7 @@ while True:
 
 def test_partitions_on_their_way_when_their_owner_was_restarted_are_not_forgotten(group):
     # Both members end at the moment at which the old owner is told to give up half of what it has, and keep their
-    # places in the group: it is stable, and those partitions are nobody's.
+    # membership in the group: it is stable, and those partitions have no owner.
     names = [member_name(group.data_dir, instance) for instance in (0, 1)]
     arguments = [group.settings.bootstrap_servers, group.settings.orders_topic, group.settings.group_id, *names]
     subprocess.run([sys.executable, "-c", HALF_MOVED, *arguments], timeout=60, check=True)

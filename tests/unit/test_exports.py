@@ -53,18 +53,20 @@ ENTITIES: tuple[Entity, ...] = (
 
 def fill_orders(path: Path, orders: list[Order], attempts: int = 1) -> None:
     with open_buffer(path) as buffer:
-        place = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
-        start = place.next_offset
-        rows = [OrderRow(record_id(place.ref, start + index), order, attempts) for index, order in enumerate(orders)]
-        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, start, start + len(rows))], rows))
+        assignment = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
+        start = assignment.next_offset
+        rows = [
+            OrderRow(record_id(assignment.ref, start + index), order, attempts) for index, order in enumerate(orders)
+        ]
+        buffer.flow.commit(Batch(NOW_MS, [Advance(assignment.ref, start, start + len(rows))], rows))
 
 
 def fill_dead_letters(path: Path, letters: list[dict[str, Any]]) -> None:
     with open_buffer(path) as buffer:
-        place = buffer.flow.assign("collector", TopicIdentity("c", "orders-dlq"), 0, 0, NOW_MS)
-        start = place.next_offset
-        rows = [dead_letter(place.ref, start + index, **letter) for index, letter in enumerate(letters)]
-        buffer.dead_letters.collect([Advance(place.ref, start, start + len(rows))], rows, NOW_MS)
+        assignment = buffer.flow.assign("collector", TopicIdentity("c", "orders-dlq"), 0, 0, NOW_MS)
+        start = assignment.next_offset
+        rows = [dead_letter(assignment.ref, start + index, **letter) for index, letter in enumerate(letters)]
+        buffer.dead_letters.collect([Advance(assignment.ref, start, start + len(rows))], rows, NOW_MS)
 
 
 def dead_letter(ref: int, offset: int, **what: Any) -> DeadLetterRow:
@@ -107,10 +109,12 @@ def everything(path: Path) -> Path:
     fill_orders(path, [an_order(number) for number in range(20)])
     fill_dead_letters(path, [{"reason": f"reason {number}"} for number in range(5)])
     with open_buffer(path) as buffer:
-        place = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
-        parked = Parked(record_id(place.ref, 20), NOW_MS, b"key", None, (("h", None),), 1, NOW_MS, NOW_MS, "E", "busy")
-        lost = OutboxRow("x", record_id(place.ref, 21), NOW_MS, None, b"", ())
-        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, 20, 22)], parked=[parked], outbox=[lost]))
+        assignment = buffer.flow.assign("processor", TopicIdentity("c", "orders"), 0, 0, NOW_MS)
+        parked = Parked(
+            record_id(assignment.ref, 20), NOW_MS, b"key", None, (("h", None),), 1, NOW_MS, NOW_MS, "E", "busy"
+        )
+        lost = OutboxRow("x", record_id(assignment.ref, 21), NOW_MS, None, b"", ())
+        buffer.flow.commit(Batch(NOW_MS, [Advance(assignment.ref, 20, 22)], parked=[parked], outbox=[lost]))
         buffer.watch.fire("dead-letter-rate", 0.25, 0.05, "too many", NOW_MS)
         buffer.watch.event("processor", "info", "rules reloaded", NOW_MS)
     return path

@@ -6,9 +6,9 @@ from tests.support.buffer_rows import NOW_MS, accept, collect, collector, dead_l
 
 
 def test_the_alert_window_counts_orders_by_their_processing_and_dead_letters_by_their_failure(buffer):
-    place, dead = processor(buffer), collector(buffer)
-    accept(buffer, place, 0, 4, now_ms=NOW_MS)
-    accept(buffer, place, 4, 2, now_ms=NOW_MS + 5000)
+    assignment, dead = processor(buffer), collector(buffer)
+    accept(buffer, assignment, 0, 4, now_ms=NOW_MS)
+    accept(buffer, assignment, 4, 2, now_ms=NOW_MS + 5000)
     collect(buffer, dead, 0, dead_letter(dead.ref, 0, failed_at_ms=NOW_MS + 3000), now_ms=NOW_MS + 60_000)
     assert buffer.watch.alert_window(0) == AlertWindow(6, 1)
     assert buffer.watch.alert_window(NOW_MS + 2000) == AlertWindow(2, 1)
@@ -88,16 +88,16 @@ def test_the_newest_thousand_events_are_kept(buffer, store):
 
 
 def test_skipped_offsets_do_not_pile_up_events_either(buffer, store):
-    place = processor(buffer)
+    assignment = processor(buffer)
     for offset in range(1003):
-        buffer.flow.skip(place.ref, offset, offset + 1, NOW_MS + offset, "lost")
+        buffer.flow.skip(assignment.ref, offset, offset + 1, NOW_MS + offset, "lost")
     assert len(store.table("events")) == 1000
 
 
 def test_old_seconds_are_dropped_and_minutes_keep_their_sums(buffer, store):
-    place = processor(buffer)
+    assignment = processor(buffer)
     for number in range(5):
-        accept(buffer, place, number, 1, now_ms=NOW_MS + number * 1000)
+        accept(buffer, assignment, number, 1, now_ms=NOW_MS + number * 1000)
     buffer.watch.prune_seconds(NOW_MS + 2000)
     assert sorted(row["second_ms"] for row in store.table("flow_seconds")) == [NOW_MS + 2500, NOW_MS + 3500]
     assert sum(row["orders"] for row in store.table("flow_minutes")) == 5
@@ -105,8 +105,8 @@ def test_old_seconds_are_dropped_and_minutes_keep_their_sums(buffer, store):
 
 def test_more_old_seconds_than_are_dropped_at_once_are_all_dropped(buffer, store, monkeypatch):
     monkeypatch.setattr("pipeline.buffer.sqlite.stores.alerts.SECONDS_AT_ONCE", 3)
-    place = processor(buffer)
+    assignment = processor(buffer)
     for number in range(7):
-        accept(buffer, place, number, 1, now_ms=NOW_MS + number * 1000)
+        accept(buffer, assignment, number, 1, now_ms=NOW_MS + number * 1000)
     buffer.watch.prune_seconds(NOW_MS + 7000)
     assert store.table("flow_seconds") == []

@@ -129,7 +129,7 @@ class BufferMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.buffer = open_buffer(self.path)
         self.onlooker = sqlite3.connect(self.path)
-        self.place, self.dead = processor(self.buffer), collector(self.buffer)
+        self.assignment, self.dead = processor(self.buffer), collector(self.buffer)
         # Something to replay from the first step on: most of what can go wrong needs several replays.
         self._collect([("first", None, None), ("second", None, None)])
 
@@ -144,7 +144,7 @@ class BufferMachine(RuleBasedStateMachine):
     def batch_of_records(self, fates: list[str]) -> None:
         first = self.model.next_offset
         self.now_ms += 20_000
-        step = batch(self.place.ref, first, first + len(fates), self.now_ms)
+        step = batch(self.assignment.ref, first, first + len(fates), self.now_ms)
         for offset, fate in enumerate(fates, first):
             self._add(step, offset, fate, attempts=1)
         self.buffer.flow.commit(step)
@@ -155,22 +155,22 @@ class BufferMachine(RuleBasedStateMachine):
     def next_attempt(self, data: st.DataObject, fate: str) -> None:
         offset = data.draw(st.sampled_from(sorted(self.model.parked)))
         attempts = self.model.parked.pop(offset)
-        record = record_id(self.place.ref, offset)
+        record = record_id(self.assignment.ref, offset)
         step = Batch(self.now_ms, taken=[Attempted(record, attempts)], settled=[] if fate == "park" else [record])
         self._add(step, offset, fate, attempts + 1)
         self.buffer.flow.commit(step)
 
     def _add(self, step: Batch, offset: int, fate: str, attempts: int) -> None:
         if fate == "park":
-            step.parked.append(parked(self.place.ref, offset, attempts))
+            step.parked.append(parked(self.assignment.ref, offset, attempts))
             step.failed_attempts += 1
             self.model.retries += 1
             self.model.parked[offset] = attempts
         elif fate == "kill":
-            step.outbox.append(outbox_row(self.place.ref, offset))
-            self.model.outbox.add(f"dl-{self.place.ref}-{offset}")
+            step.outbox.append(outbox_row(self.assignment.ref, offset))
+            self.model.outbox.add(f"dl-{self.assignment.ref}-{offset}")
         elif fate != "skip":
-            step.orders.append(order_row(self.place.ref, offset, attempts, product=fate, price_cents=offset + 1))
+            step.orders.append(order_row(self.assignment.ref, offset, attempts, product=fate, price_cents=offset + 1))
             self.model.orders[offset] = (fate, offset + 1)
 
     @precondition(lambda self: self.model.outbox)
@@ -413,7 +413,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @invariant()
     def records_are_where_the_model_has_them(self) -> None:
-        model, ref = self.model, self.place.ref
+        model, ref = self.model, self.assignment.ref
         assert processor(self.buffer).next_offset == model.next_offset
         assert collector(self.buffer).next_offset == model.dead_next_offset
         orders = self.rows('SELECT "offset", product, price_cents FROM orders')
@@ -424,7 +424,7 @@ class BufferMachine(RuleBasedStateMachine):
         assert {row.dead_letter_id for row in self.buffer.flow.outbox([ref], 10_000)} == model.outbox
 
     def _parked(self):
-        return self.buffer.flow.load_parked(each.record_id for each in self.buffer.flow.parked([self.place.ref]))
+        return self.buffer.flow.load_parked(each.record_id for each in self.buffer.flow.parked([self.assignment.ref]))
 
     @invariant()
     def figures_are_those_of_the_model(self) -> None:

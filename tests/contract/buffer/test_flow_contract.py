@@ -22,10 +22,10 @@ from tests.support.buffer_rows import (
 HEADERS = (("a", b"1"), ("a", b""), ("b", None), ("raw", b"\xff\xfe"), ("a", "ü".encode()))
 
 
-def park(buffer, place, *offsets, due_at_ms=NOW_MS + 1000):
+def park(buffer, assignment, *offsets, due_at_ms=NOW_MS + 1000):
     """Parks records at these offsets, which follow each other from the partition's beginning."""
-    step = batch(place.ref, place.next_offset, place.next_offset + len(offsets))
-    step.parked = [parked(place.ref, offset, due_at_ms=due_at_ms) for offset in offsets]
+    step = batch(assignment.ref, assignment.next_offset, assignment.next_offset + len(offsets))
+    step.parked = [parked(assignment.ref, offset, due_at_ms=due_at_ms) for offset in offsets]
     buffer.flow.commit(step)
 
 
@@ -33,20 +33,20 @@ def park(buffer, place, *offsets, due_at_ms=NOW_MS + 1000):
 
 
 def test_a_partition_met_for_the_first_time_begins_where_it_is_told_and_goes_on_from_there(buffer):
-    place = buffer.flow.assign("processor", ORDERS, 3, 17, NOW_MS)
-    assert (place.topic, place.partition, place.next_offset) == ("orders", 3, 17)
-    assert buffer.flow.assign("processor", ORDERS, 3, 0, NOW_MS + 1) == place
+    assignment = buffer.flow.assign("processor", ORDERS, 3, 17, NOW_MS)
+    assert (assignment.topic, assignment.partition, assignment.next_offset) == ("orders", 3, 17)
+    assert buffer.flow.assign("processor", ORDERS, 3, 0, NOW_MS + 1) == assignment
 
 
 def test_roles_partitions_and_topics_have_offsets_of_their_own(buffer):
-    places = [
+    assignments = [
         processor(buffer),
         processor(buffer, 1),
         collector(buffer, 0, ORDERS),
         processor(buffer, 0, replace(ORDERS, topic="other")),
     ]
-    assert len({place.ref for place in places}) == 4
-    accept(buffer, places[0], 0, 5)
+    assert len({assignment.ref for assignment in assignments}) == 4
+    accept(buffer, assignments[0], 0, 5)
     assert processor(buffer).next_offset == 5
     assert [processor(buffer, 1).next_offset, collector(buffer, 0, ORDERS).next_offset] == [0, 0]
 
@@ -77,8 +77,8 @@ def test_generations_are_those_of_one_role_topic_and_partition(buffer):
 
 
 def test_skipping_lost_offsets_leaves_an_event_that_says_so(buffer, store):
-    place = processor(buffer)
-    buffer.flow.skip(place.ref, 0, 40, NOW_MS, "orders[0]: 40 records are gone")
+    assignment = processor(buffer)
+    buffer.flow.skip(assignment.ref, 0, 40, NOW_MS, "orders[0]: 40 records are gone")
     assert processor(buffer).next_offset == 40
     (event,) = store.table("events")
     assert (event["role"], event["level"], event["message"]) == ("processor", "error", "orders[0]: 40 records are gone")
@@ -110,13 +110,13 @@ def settled_elsewhere(ref):
 
 @pytest.mark.parametrize("stale", [stale_advance, tried_elsewhere, settled_elsewhere])
 def test_a_stale_writer_writes_nothing(buffer, store, stale):
-    place = processor(buffer)
-    step = batch(place.ref, 0, 3)
-    step.parked = [parked(place.ref, 0)]
+    assignment = processor(buffer)
+    step = batch(assignment.ref, 0, 3)
+    step.parked = [parked(assignment.ref, 0)]
     buffer.flow.commit(step)
     before = store.dump()
     with pytest.raises(StaleWriterError):
-        buffer.flow.commit(stale(place.ref))
+        buffer.flow.commit(stale(assignment.ref))
     assert store.dump() == before
 
 
@@ -129,28 +129,28 @@ def test_one_stale_partition_refuses_the_whole_batch(buffer, store):
 
 
 def test_a_stale_skip_moves_nothing_and_leaves_no_event(buffer, store):
-    place = processor(buffer)
+    assignment = processor(buffer)
     before = store.dump()
     with pytest.raises(StaleWriterError):
-        buffer.flow.skip(place.ref, 1, 40, NOW_MS, "lost")
+        buffer.flow.skip(assignment.ref, 1, 40, NOW_MS, "lost")
     assert store.dump() == before
 
 
 def test_the_slower_of_two_writers_of_a_batch_is_refused(buffer, other, store):
-    place = processor(buffer)
-    accept(buffer, place, 0, 2)
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 2)
     after = store.dump()
     with pytest.raises(StaleWriterError):
-        accept(other, place, 0, 2)
+        accept(other, assignment, 0, 2)
     assert store.dump() == after
     assert processor(other).next_offset == 2
 
 
 def test_a_writer_goes_on_after_it_was_refused(buffer):
-    place = processor(buffer)
+    assignment = processor(buffer)
     with pytest.raises(StaleWriterError):
-        accept(buffer, place, 5, 1)
-    accept(buffer, place, 0, 1)
+        accept(buffer, assignment, 5, 1)
+    accept(buffer, assignment, 0, 1)
     assert processor(buffer).next_offset == 1
 
 
@@ -158,9 +158,9 @@ def test_a_writer_goes_on_after_it_was_refused(buffer):
 
 
 def test_all_figures_change_with_the_orders_they_count(buffer, store):
-    place = processor(buffer)
-    accept(buffer, place, 0, 2, product="tea", price_cents=250)
-    accept(buffer, place, 2, 3, now_ms=NOW_MS + 61_000, product="mug", price_cents=900)
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 2, product="tea", price_cents=250)
+    accept(buffer, assignment, 2, 3, now_ms=NOW_MS + 61_000, product="mug", price_cents=900)
     (totals,) = store.table("totals")
     assert (totals["orders"], totals["revenue_cents"]) == (5, 3200)
     for figures in ("flow_seconds", "flow_minutes"):
@@ -174,17 +174,17 @@ def test_all_figures_change_with_the_orders_they_count(buffer, store):
 
 
 def test_a_batch_of_nothing_but_failed_attempts_counts_them_as_retries(buffer, store):
-    place = processor(buffer)
-    step = batch(place.ref, 0, 1)
-    step.parked, step.failed_attempts = [parked(place.ref, 0)], 3
+    assignment = processor(buffer)
+    step = batch(assignment.ref, 0, 1)
+    step.parked, step.failed_attempts = [parked(assignment.ref, 0)], 3
     buffer.flow.commit(step)
     assert [(row["orders"], row["retries"]) for row in store.table("flow_minutes")] == [(0, 3)]
     assert [row["orders"] for row in store.table("totals")] == [0]
 
 
 def test_an_order_is_shown_with_its_place_its_names_and_its_attempts(buffer, store):
-    place = processor(buffer, 2)
-    accept(buffer, place, 0, 1, attempts=4, product="Ümlaut", region="south", price_cents=1)
+    assignment = processor(buffer, 2)
+    accept(buffer, assignment, 0, 1, attempts=4, product="Ümlaut", region="south", price_cents=1)
     (row,) = store.table("orders")
     assert (row["topic"], row["partition"], row["offset"], row["order_id"]) == ("orders", 2, 0, "A-0")
     assert (row["product"], row["region"], row["price_cents"], row["attempts"]) == ("Ümlaut", "south", 1, 4)
@@ -214,9 +214,9 @@ def test_a_name_that_another_writer_made_is_one_name(buffer, other, store):
 
 def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monkeypatch):
     monkeypatch.setattr("pipeline.buffer.sqlite.stores.order_table.REMEMBERED_NAMES", 3)
-    place = processor(buffer)
+    assignment = processor(buffer)
     for offset in range(12):
-        accept(buffer, place, offset, 1, product=f"product {offset % 6}")
+        accept(buffer, assignment, offset, 1, product=f"product {offset % 6}")
     assert sorted(row["product"] for row in store.table("orders")) == sorted(f"product {n % 6}" for n in range(12))
     assert [row["orders"] for row in store.table("product_totals")] == [2] * 6
 
@@ -227,13 +227,13 @@ def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monk
 @pytest.mark.parametrize("key", [None, b"", b"k", b"\x00\xff"])
 @pytest.mark.parametrize("value", [None, b"", b"v", b"\x00\xff"])
 def test_a_parked_record_comes_back_byte_for_byte(buffer, key, value):
-    place = processor(buffer)
-    kept = Parked(record_id(place.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later")
-    step = batch(place.ref, 0, 1)
+    assignment = processor(buffer)
+    kept = Parked(record_id(assignment.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later")
+    step = batch(assignment.ref, 0, 1)
     step.parked = [kept]
     buffer.flow.commit(step)
     assert buffer.flow.load_parked([kept.record_id]) == [kept]
-    (found,) = buffer.flow.parked([place.ref])
+    (found,) = buffer.flow.parked([assignment.ref])
     assert (found.record_id, found.key, found.due_at_ms) == (kept.record_id, key, NOW_MS)
 
 
@@ -249,31 +249,31 @@ def test_parked_records_come_in_offset_order_and_only_of_the_partitions_asked_fo
 
 
 def test_a_failed_attempt_keeps_the_record_with_its_new_count_and_due_time(buffer):
-    place = processor(buffer)
-    park(buffer, place, 0)
-    again = parked(place.ref, 0)._replace(attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
+    assignment = processor(buffer)
+    park(buffer, assignment, 0)
+    again = parked(assignment.ref, 0)._replace(attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
     buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(again.record_id, 1)], parked=[again], failed_attempts=1))
     assert buffer.flow.load_parked([again.record_id]) == [again]
 
 
 def test_a_settled_record_is_parked_no_more(buffer, store):
-    place = processor(buffer)
-    park(buffer, place, 0, 1)
-    step = Batch(NOW_MS, taken=[Attempted(record_id(place.ref, 0), 1)], settled=[record_id(place.ref, 0)])
-    step.orders = [order_row(place.ref, 0, attempts=2)]
+    assignment = processor(buffer)
+    park(buffer, assignment, 0, 1)
+    step = Batch(NOW_MS, taken=[Attempted(record_id(assignment.ref, 0), 1)], settled=[record_id(assignment.ref, 0)])
+    step.orders = [order_row(assignment.ref, 0, attempts=2)]
     buffer.flow.commit(step)
-    assert [each.record_id for each in buffer.flow.parked([place.ref])] == [record_id(place.ref, 1)]
+    assert [each.record_id for each in buffer.flow.parked([assignment.ref])] == [record_id(assignment.ref, 1)]
     assert [row["attempts"] for row in store.table("orders")] == [2]
 
 
 def test_a_second_writers_try_of_the_same_parked_record_is_refused(buffer, other, store):
-    place = processor(buffer)
-    park(buffer, place, 0)
-    mine = parked(place.ref, 0, attempts=2)
+    assignment = processor(buffer)
+    park(buffer, assignment, 0)
+    mine = parked(assignment.ref, 0, attempts=2)
     buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(mine.record_id, 1)], parked=[mine], failed_attempts=1))
     after = store.dump()
     theirs = Batch(
-        NOW_MS, taken=[Attempted(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(place.ref, 0)]
+        NOW_MS, taken=[Attempted(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(assignment.ref, 0)]
     )
     with pytest.raises(StaleWriterError):
         other.flow.commit(theirs)
@@ -285,9 +285,9 @@ def test_a_second_writers_try_of_the_same_parked_record_is_refused(buffer, other
 
 def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
     first, second = processor(buffer, 0), processor(buffer, 1)
-    for place in (first, second):
-        step = batch(place.ref, 0, 3)
-        step.outbox = [outbox_row(place.ref, offset)._replace(headers=HEADERS) for offset in (2, 0, 1)]
+    for assignment in (first, second):
+        step = batch(assignment.ref, 0, 3)
+        step.outbox = [outbox_row(assignment.ref, offset)._replace(headers=HEADERS) for offset in (2, 0, 1)]
         buffer.flow.commit(step)
     waiting = buffer.flow.outbox([first.ref], 2)
     assert waiting == [outbox_row(first.ref, offset)._replace(headers=HEADERS) for offset in (0, 1)]
@@ -300,21 +300,21 @@ def test_the_outbox_gives_the_oldest_first_until_they_are_delivered(buffer):
 @pytest.mark.parametrize("key", [None, b"", b"\x80"])
 @pytest.mark.parametrize("value", [None, b"", b"\x80"])
 def test_an_outbox_record_keeps_its_key_and_value(buffer, key, value):
-    place = processor(buffer)
-    row = outbox_row(place.ref, 0)._replace(key=key, value=value)
-    step = batch(place.ref, 0, 1)
+    assignment = processor(buffer)
+    row = outbox_row(assignment.ref, 0)._replace(key=key, value=value)
+    step = batch(assignment.ref, 0, 1)
     step.outbox = [row]
     buffer.flow.commit(step)
-    assert buffer.flow.outbox([place.ref], 1) == [row]
+    assert buffer.flow.outbox([assignment.ref], 1) == [row]
 
 
 def test_what_was_written_is_there_for_whoever_opens_the_buffer_next(buffer, store):
-    place = processor(buffer)
-    accept(buffer, place, 0, 2)
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 2)
     buffer.close()
     with store.open() as reopened:
         assert processor(reopened).next_offset == 2
-        accept(reopened, place, 2, 1)
+        accept(reopened, assignment, 2, 1)
     assert len(store.table("order_rows")) == 3
 
 

@@ -112,9 +112,9 @@ def test_nothing_to_replay_is_no_job(buffer, store):
     ],
 )
 def test_a_replay_takes_what_its_filter_says_and_the_preview_shows_just_that(buffer, store, which, taken):
-    place = collector(buffer)
+    assignment = collector(buffer)
     names = ["even", "odd", "even", "odd"]
-    collect(buffer, place, 0, *(dead_letter(place.ref, n, fingerprint=name) for n, name in enumerate(names)))
+    collect(buffer, assignment, 0, *(dead_letter(assignment.ref, n, fingerprint=name) for n, name in enumerate(names)))
     assert [each.dead_letter_id for each in buffer.jobs.preview_replay(which, 3, "orders")] == taken
     queue(buffer, which)
     assert sorted(row["dead_letter_id"] for row in store.table("job_items")) == taken
@@ -122,8 +122,8 @@ def test_a_replay_takes_what_its_filter_says_and_the_preview_shows_just_that(buf
 
 
 def test_what_was_replayed_as_often_as_allowed_needs_force(buffer, store):
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0), dead_letter(place.ref, 1))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0), dead_letter(assignment.ref, 1))
     for number in range(2):
         job_id, (replay_id,) = start(buffer, replace(AGAIN, ids=(1,)), 3, f"click {number}")
         buffer.jobs.open_send_window(job_id, "{}", [replay_id])
@@ -140,14 +140,14 @@ def test_what_was_replayed_as_often_as_allowed_needs_force(buffer, store):
 
 
 def test_a_replay_of_all_that_is_open_takes_a_record_that_failed_again_once(buffer):
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0, "first"))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, "first"))
     job_id, (replay_id,) = start(buffer)
     buffer.jobs.open_send_window(job_id, "{}", [replay_id])
     settle(buffer, replay_id, "dead_again")
     close(buffer, job_id, replay_id)
     buffer.jobs.finish(job_id, "done", NOW_MS)
-    collect(buffer, place, 1, dead_letter(place.ref, 1, "second", replay_of="first"))
+    collect(buffer, assignment, 1, dead_letter(assignment.ref, 1, "second", replay_of="first"))
     assert [each.dead_letter_id for each in buffer.jobs.preview_replay(ALL, 3, "orders")] == [2]
 
 
@@ -190,11 +190,11 @@ def test_two_who_ask_for_overlapping_replays_at_once_send_each_dead_letter_once(
 
 
 def test_items_tell_what_to_send_and_where(buffer):
-    place = collector(buffer)
-    known = dead_letter(place.ref, 0, source_topic="shop", source_partition=4)
-    vague = dead_letter(place.ref, 1, source_topic="shop", source_partition=None)
-    unknown = dead_letter(place.ref, 2, source_topic=None, source_partition=9)
-    collect(buffer, place, 0, known, vague, unknown)
+    assignment = collector(buffer)
+    known = dead_letter(assignment.ref, 0, source_topic="shop", source_partition=4)
+    vague = dead_letter(assignment.ref, 1, source_topic="shop", source_partition=None)
+    unknown = dead_letter(assignment.ref, 2, source_topic=None, source_partition=9)
+    collect(buffer, assignment, 0, known, vague, unknown)
     job_id = queue(buffer)
     found = buffer.jobs.planned_items(job_id, "orders", 10)
     assert [(item.topic, item.partition) for item in found] == [("shop", 4), ("shop", None), ("orders", None)]
@@ -204,8 +204,8 @@ def test_items_tell_what_to_send_and_where(buffer):
 
 def test_large_records_come_in_smaller_windows(buffer, monkeypatch):
     monkeypatch.setattr("pipeline.buffer.sqlite.stores.jobs.WINDOW_BYTES", 2500)
-    place = collector(buffer)
-    collect(buffer, place, 0, *(dead_letter(place.ref, number, value=bytes(1000)) for number in range(5)))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, *(dead_letter(assignment.ref, number, value=bytes(1000)) for number in range(5)))
     job_id, first = start(buffer)
     assert len(first) == 3, "the one that makes it too large is the last one"
     buffer.jobs.open_send_window(job_id, "{}", first)

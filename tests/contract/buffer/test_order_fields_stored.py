@@ -216,8 +216,8 @@ def test_exports_have_every_field_in_its_own_column(buffer: Buffer, path: Path) 
 
 
 def test_a_dead_letter_has_the_fields_that_are_declared_for_it(buffer: Buffer, path: Path) -> None:
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0, order=ORDERS[5]), dead_letter(place.ref, 1))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, order=ORDERS[5]), dead_letter(assignment.ref, 1))
     names = [column.name for column in exported_columns("dead_letters")]
     [newest, oldest] = [row for chunk in stream(path, "dead_letters", None, None) for row in chunk]
     first, without = dict(zip(names, oldest, strict=True)), dict(zip(names, newest, strict=True))

@@ -118,10 +118,10 @@ def test_a_buffer_that_was_moved_away_is_unavailable(path, tmp_path):
 
 def test_the_data_version_changes_with_every_write_and_only_then(path):
     with open_buffer(path) as buffer, Reader(path) as reader:
-        place = processor(buffer)
+        assignment = processor(buffer)
         before = reader.data_version()
         assert reader.data_version() == before
-        accept(buffer, place, 0, 1)
+        accept(buffer, assignment, 0, 1)
         assert reader.data_version() != before
 
 

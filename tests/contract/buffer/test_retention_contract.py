@@ -51,9 +51,9 @@ def settle(buffer, ids, state="recovered", request="r"):
 
 
 def test_old_orders_go_and_young_ones_stay(store, buffer):
-    place = processor(buffer)
-    accept(buffer, place, 0, 3, now_ms=NOW_MS - DAY_MS)
-    accept(buffer, place, 3, 2, now_ms=NOW_MS)
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 3, now_ms=NOW_MS - DAY_MS)
+    accept(buffer, assignment, 3, 2, now_ms=NOW_MS)
     prune_all(buffer, Retention(orders_before_ms=NOW_MS))
     assert [row["offset"] for row in store.table("orders")] == [3, 4]
     assert recount(store.path) == []
@@ -74,20 +74,20 @@ def test_pruned_orders_stay_in_every_figure(store, buffer):
 
 
 def test_the_page_counts_the_orders_that_are_there_and_the_totals_all(store, buffer):
-    place = processor(buffer)
-    accept(buffer, place, 0, 3, now_ms=NOW_MS - DAY_MS)
-    accept(buffer, place, 3, 2, now_ms=NOW_MS)
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 3, now_ms=NOW_MS - DAY_MS)
+    accept(buffer, assignment, 3, 2, now_ms=NOW_MS)
     prune_all(buffer, Retention(orders_before_ms=NOW_MS))
     with Reader(store.path) as reader:
         assert (reader.count_orders(OrderFilter()).rows, reader.totals().orders) == (2, 5)
 
 
 def test_a_retried_order_among_old_ones_stays_until_it_is_old_itself(store, buffer):
-    place = processor(buffer)
-    accept(buffer, place, 0, 1, now_ms=NOW_MS - DAY_MS)
-    buffer.flow.commit(batch(place.ref, 1, 2))
-    accept(buffer, place, 2, 1, now_ms=NOW_MS - DAY_MS)
-    buffer.flow.commit(Batch(NOW_MS, orders=[order_row(place.ref, 1, attempts=3)]))
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 1, now_ms=NOW_MS - DAY_MS)
+    buffer.flow.commit(batch(assignment.ref, 1, 2))
+    accept(buffer, assignment, 2, 1, now_ms=NOW_MS - DAY_MS)
+    buffer.flow.commit(Batch(NOW_MS, orders=[order_row(assignment.ref, 1, attempts=3)]))
     prune_all(buffer, Retention(orders_before_ms=NOW_MS))
     assert [row["offset"] for row in store.table("orders")] == [1]
 
@@ -159,21 +159,21 @@ def test_a_settled_dead_letter_of_a_job_that_runs_stays(buffer):
 
 
 def test_what_failed_again_goes_only_after_its_next_life_was_collected(store, buffer):
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0))
     settle(buffer, [1], "dead_again")
     assert prune_all(buffer) == []
-    collect(buffer, place, 1, dead_letter(place.ref, 1, replay_of="dl-0", replay_id="r-1"))
+    collect(buffer, assignment, 1, dead_letter(assignment.ref, 1, replay_of="dl-0", replay_id="r-1"))
     prune_all(buffer)
     [row] = store.table("dead_letters")
     assert (row["id"], row["replay_of"], row["replays"]) == (2, None, 1)
 
 
 def test_of_several_lives_the_oldest_goes_first(store, buffer):
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0))
     settle(buffer, [1], "dead_again")
-    collect(buffer, place, 1, dead_letter(place.ref, 1, replay_of="dl-0", replay_id="r-1"))
+    collect(buffer, assignment, 1, dead_letter(assignment.ref, 1, replay_of="dl-0", replay_id="r-1"))
     buffer.dead_letters.triage([2], "discarded", NOW_MS - DAY_MS)
     assert prune_all(buffer, Retention(dead_letters_before_ms=NOW_MS)) == []
     prune_all(buffer)
@@ -197,8 +197,8 @@ def test_old_produce_jobs_go_with_the_orders_of_their_time(store, buffer):
 
 
 def test_it_is_known_up_to_where_a_partition_was_pruned(store, buffer):
-    place, dead = processor(buffer), collector(buffer)
-    accept(buffer, place, 0, 5)
+    assignment, dead = processor(buffer), collector(buffer)
+    accept(buffer, assignment, 0, 5)
     collect(buffer, dead, 0, dead_letter(dead.ref, 0), dead_letter(dead.ref, 1))
     buffer.dead_letters.triage([1], "discarded", NOW_MS)
     prune_all(buffer)
@@ -207,21 +207,21 @@ def test_it_is_known_up_to_where_a_partition_was_pruned(store, buffer):
 
 def test_where_a_pruned_dead_letter_came_from_is_known_in_the_generation_that_it_is_of(store, buffer):
     recreated = TopicIdentity(ORDERS.cluster_id, ORDERS.topic, "recreated")
-    places = [processor(buffer, identity=ORDERS), processor(buffer, identity=recreated)]
-    for place in places:
-        buffer.flow.commit(batch(place.ref, 0, 9))
+    assignments = [processor(buffer, identity=ORDERS), processor(buffer, identity=recreated)]
+    for assignment in assignments:
+        buffer.flow.commit(batch(assignment.ref, 0, 9))
     dead = collector(buffer)
     collect(buffer, dead, 0, dead_letter(dead.ref, 0, name=dead_letter_id_of(ORDERS, 0, 7), source_offset=7))
     buffer.dead_letters.triage([1], "discarded", NOW_MS)
     prune_all(buffer)
     below = {row["partition_ref"]: row["pruned_below"] for row in store.table("partitions")}
-    assert [below[place.ref] for place in places] == [8, 0]
+    assert [below[assignment.ref] for assignment in assignments] == [8, 0]
 
 
 def test_above_its_size_the_oldest_rows_go_whatever_their_age(store, buffer):
-    place = processor(buffer)
+    assignment = processor(buffer)
     for first in range(0, 6000, 1000):
-        accept(buffer, place, first, 1000, now_ms=NOW_MS + first)
+        accept(buffer, assignment, first, 1000, now_ms=NOW_MS + first)
     most = buffer.upkeep.used_bytes() * 2 // 3
     prune_all(buffer, Retention(max_bytes=most))
     left = [row["offset"] for row in store.table("orders")]
@@ -268,16 +268,16 @@ def test_space_is_given_back_a_little_at_a_time(store, buffer):
 
 
 def test_a_reader_that_holds_a_snapshot_lets_the_log_grow_and_it_is_emptied_afterwards(store, buffer):
-    place = processor(buffer)
+    assignment = processor(buffer)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM totals").fetchone()
         first = 0
         while buffer.upkeep.wal_bytes() <= LOG_BYTES:
-            accept(buffer, place, first, 1000)
+            accept(buffer, assignment, first, 1000)
             first += 1000
         assert not buffer.upkeep.empty_wal(LOG_BYTES)
-        accept(buffer, place, first, 1)  # nobody was locked out
+        accept(buffer, assignment, first, 1)  # nobody was locked out
         reader.execute("COMMIT")
     assert buffer.upkeep.empty_wal(LOG_BYTES)
     assert buffer.upkeep.wal_bytes() == 0
@@ -293,9 +293,9 @@ def test_two_prune_at_once_and_nothing_is_counted_twice(store, buffer, other):
 
 
 def test_orders_arrive_while_others_are_pruned(store, buffer, other):
-    place = processor(buffer)
+    assignment = processor(buffer)
     for first in range(0, 3000, 300):
-        accept(buffer, place, first, 300, now_ms=NOW_MS + first)
+        accept(buffer, assignment, first, 300, now_ms=NOW_MS + first)
         other.upkeep.prune(Retention(orders_before_ms=NOW_MS + first - 300))
     assert recount(store.path) == []
 

@@ -82,12 +82,12 @@ def test_a_newer_layout_is_refused_and_stays_as_it_is(tmp_path):
 def test_a_full_disk_writes_nothing_by_halves_and_the_batch_goes_in_when_there_is_room(tmp_path):
     path = filled(tmp_path / "full.db", 10)
     with open_buffer(path) as buffer, closing(sqlite3.connect(path)) as onlooker:
-        place = processor(buffer)
+        assignment = processor(buffer)
         pages = onlooker.execute("PRAGMA page_count").fetchone()[0]
         before = list(onlooker.iterdump())
         buffer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-        step = batch(place.ref, 10, 5010)
-        step.orders = [order_row(place.ref, offset) for offset in range(10, 5010)]
+        step = batch(assignment.ref, 10, 5010)
+        step.orders = [order_row(assignment.ref, offset) for offset in range(10, 5010)]
         with pytest.raises(BufferUnavailableError, match="full"):
             buffer.flow.commit(step)
         assert list(onlooker.iterdump()) == before
@@ -143,10 +143,10 @@ def test_an_offset_that_does_not_fit_into_a_record_id_is_refused(offset):
 def test_a_slow_flow_reuses_a_short_log(tmp_path):
     path = tmp_path / "slow.db"
     with open_buffer(path) as buffer, open_buffer(path, "FULL") as worker:
-        places = [processor(buffer, number) for number in range(4)]
+        assignments = [processor(buffer, number) for number in range(4)]
         lengths = set()
         for number in range(1200):
-            accept(buffer, places[number % 4], number // 4, 1, now_ms=NOW_MS + number * 20)
+            accept(buffer, assignments[number % 4], number // 4, 1, now_ms=NOW_MS + number * 20)
             worker.watch.event("worker", "info", "hello", NOW_MS)
             lengths.add(buffer.upkeep.wal_bytes())
     assert 0.9 * CHECKPOINT_PAGES * PAGE_BYTES < max(lengths) < 1.1 * CHECKPOINT_PAGES * PAGE_BYTES
@@ -155,14 +155,14 @@ def test_a_slow_flow_reuses_a_short_log(tmp_path):
 def test_a_log_that_a_long_read_made_longer_is_cut_when_the_flow_goes_on(tmp_path):
     path = tmp_path / "read.db"
     with open_buffer(path) as buffer, closing(sqlite3.connect(path, isolation_level=None)) as reader:
-        place, offset = processor(buffer), 0
+        assignment, offset = processor(buffer), 0
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM totals").fetchone()
         while buffer.upkeep.wal_bytes() <= 2 * WAL_REUSED_BYTES:
-            accept(buffer, place, offset, 20_000)
+            accept(buffer, assignment, offset, 20_000)
             offset += 20_000
         reader.execute("COMMIT")
         # The first one writes the log back, the second begins it again.
-        accept(buffer, place, offset, 1)
-        accept(buffer, place, offset + 1, 1)
+        accept(buffer, assignment, offset, 1)
+        accept(buffer, assignment, offset + 1, 1)
         assert buffer.upkeep.wal_bytes() == WAL_REUSED_BYTES

@@ -62,10 +62,10 @@ def keeps_the_newest_records_of_a_partition_only(demo: Demo) -> None:
 def makes_topics_on_first_use_only(demo: Demo) -> None:
     demo.make_topic()
     assert demo.view().partitions() == {demo.topic: 4}
-    place = TopicPartition(demo.topic, 0, 0)
+    beginning = TopicPartition(demo.topic, 0, 0)
     refused(lambda: demo.admin.create_topics([NewTopic("t", 1)], request_timeout=ANSWER_S)["t"].result(5))
     refused(lambda: demo.admin.delete_topics([demo.topic], request_timeout=ANSWER_S)[demo.topic].result(5))
-    refused(lambda: demo.admin.delete_records([place], request_timeout=ANSWER_S)[place].result(5))
+    refused(lambda: demo.admin.delete_records([beginning], request_timeout=ANSWER_S)[beginning].result(5))
     assert demo.view().partitions() == {demo.topic: 4}
 
 

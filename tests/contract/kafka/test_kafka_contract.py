@@ -141,8 +141,8 @@ def test_confirmations_say_where_each_record_stands(kafka):
     deliveries = kafka.send(*(Sent(b"%d" % number, partition=number % 2) for number in range(100)))
     assert {delivery.error for delivery in deliveries} == {""}
     assert {delivery.topic for delivery in deliveries} == {kafka.topic}
-    places = {(record.position.partition, record.position.offset): record.value for record in kafka.read_all(100)}
-    assert [places[delivery.partition, delivery.offset] for delivery in deliveries] == [b"%d" % n for n in range(100)]
+    values = {(record.position.partition, record.position.offset): record.value for record in kafka.read_all(100)}
+    assert [values[delivery.partition, delivery.offset] for delivery in deliveries] == [b"%d" % n for n in range(100)]
 
 
 @on_kafka()
@@ -170,11 +170,11 @@ def test_a_key_goes_where_kafka_s_own_producer_puts_it(apache_kafka, tmp_path):
     options = ("--reader-property", "parse.key=true")
     apache_kafka.tool("org.apache.kafka.tools.ConsoleProducer", "--topic", kafka.topic, *options, stdin=lines)
     kafka.send(*(Sent(b"ours", key) for key in keys))
-    places: dict[bytes | None, set[int]] = {}
+    partitions_of: dict[bytes | None, set[int]] = {}
     for record in kafka.read_all(2 * len(keys)):
-        places.setdefault(record.key, set()).add(record.position.partition)
-    assert set(places) == set(keys)
-    assert {len(partitions) for partitions in places.values()} == {1}
+        partitions_of.setdefault(record.key, set()).add(record.position.partition)
+    assert set(partitions_of) == set(keys)
+    assert {len(partitions) for partitions in partitions_of.values()} == {1}
 
 
 @on_kafka()
@@ -303,11 +303,11 @@ def test_what_is_told_kafka_is_a_committed_offset(kafka, reader):
     reader.commit_offsets({})
     reader.commit_offsets({(kafka.topic, 0): 4, (kafka.topic, 1): 0})
     looking = Consumer({"bootstrap.servers": kafka.cluster.bootstrap_servers, "group.id": kafka.settings.group_id})
-    places = [TopicPartition(kafka.topic, 0), TopicPartition(kafka.topic, 1)]
+    both = [TopicPartition(kafka.topic, 0), TopicPartition(kafka.topic, 1)]
 
     def committed() -> list[int]:
         reader.read(1, 0)
-        return [place.offset for place in looking.committed(places, timeout=5)]
+        return [each.offset for each in looking.committed(both, timeout=5)]
 
     wait_for("the committed offsets", lambda: committed() == [4, 0])
     looking.close()
@@ -339,6 +339,6 @@ def admin(kafka: Kafka) -> AdminClient:
 
 
 def delete_records(kafka: Kafka, partition: int, before_offset: int) -> None:
-    place = TopicPartition(kafka.topic, partition, before_offset)
+    before = TopicPartition(kafka.topic, partition, before_offset)
     client = admin(kafka)
-    assert client.delete_records([place])[place].result(10).low_watermark == before_offset
+    assert client.delete_records([before])[before].result(10).low_watermark == before_offset

@@ -112,8 +112,8 @@ def test_a_broker_that_ends_while_records_are_listed_is_an_error_not_a_wait_with
     running.start("broker")
     wait_for("the demo cluster", lambda: (tmp_path / "broker.json").exists())
     running.send(*((b"key", bytes(500), ()) for _ in range(5000)))
-    [place] = [partition for partition, end in ends(running.settings, running.cluster, "orders", 4).items() if end]
-    records = records_since(running.settings, running.cluster, "orders", {place: 0})
+    [only] = [partition for partition, end in ends(running.settings, running.cluster, "orders", 4).items() if end]
+    records = records_since(running.settings, running.cluster, "orders", {only: 0})
     next(records)
     running.kill("broker")
     with pytest.raises(KafkaUnavailableError, match="reading orders: Kafka does not answer"):

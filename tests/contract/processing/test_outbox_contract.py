@@ -46,13 +46,15 @@ def test_what_is_confirmed_of_a_partition_that_went_is_not_taken_for_one_of_thos
 def test_dead_letters_of_a_key_come_to_the_topic_in_their_order_however_many_wait(kafka: Kafka, tmp_path):
     topic, many = kafka.make_topic(), FRESH_ROWS * 2 + 10
     with open_buffer(tmp_path / "orderpulse.db") as buffer:
-        place = buffer.flow.assign("processor", TopicIdentity("cluster", "orders", ""), 0, 0, 1)
+        assignment = buffer.flow.assign("processor", TopicIdentity("cluster", "orders", ""), 0, 0, 1)
         sender = Sender(kafka.settings, kafka.cluster)
-        drain = OutboxDrain(BatchWriter(buffer, 1, steady_clock_ms), sender, topic, lambda: [place.ref], wall_clock_ms)
+        drain = OutboxDrain(
+            BatchWriter(buffer, 1, steady_clock_ms), sender, topic, lambda: [assignment.ref], wall_clock_ms
+        )
         drain.pump()
         for first in range(0, many, many // 2):
             rows = [
-                OutboxRow(f"{number}", record_id(place.ref, number), 1, b"k", b"%d" % number, ())
+                OutboxRow(f"{number}", record_id(assignment.ref, number), 1, b"k", b"%d" % number, ())
                 for number in range(first, first + many // 2)
             ]
             buffer.flow.commit(Batch(1, outbox=rows))
@@ -61,7 +63,7 @@ def test_dead_letters_of_a_key_come_to_the_topic_in_their_order_however_many_wai
 
         def emptied() -> bool:
             drain.pump()
-            return buffer.flow.outbox_size([place.ref]) == 0
+            return buffer.flow.outbox_size([assignment.ref]) == 0
 
         wait_for("an empty outbox", emptied, 30.0)
         assert [int(record.value) for record in kafka.read_all(many)] == list(range(many))

@@ -29,11 +29,11 @@ def path(tmp_path):
     """A buffer in which every table has rows: 6 orders, 5 dead letters, a finished replay job and a running one."""
     path = tmp_path / "orderpulse.db"
     with open_buffer(path) as buffer:
-        place, dead = processor(buffer), collector(buffer)
-        accept(buffer, place, 0, 4, product="tea", price_cents=100)
-        accept(buffer, place, 4, 2, now_ms=NOW_MS + 60_000, product="mug", price_cents=900)
-        step = batch(place.ref, 6, 8)
-        step.parked, step.outbox, step.failed_attempts = [parked(place.ref, 6)], [outbox_row(place.ref, 7)], 1
+        assignment, dead = processor(buffer), collector(buffer)
+        accept(buffer, assignment, 0, 4, product="tea", price_cents=100)
+        accept(buffer, assignment, 4, 2, now_ms=NOW_MS + 60_000, product="mug", price_cents=900)
+        step = batch(assignment.ref, 6, 8)
+        step.parked, step.outbox, step.failed_attempts = [parked(assignment.ref, 6)], [outbox_row(assignment.ref, 7)], 1
         buffer.flow.commit(step)
         collect(buffer, dead, 0, *(dead_letter(dead.ref, offset) for offset in range(5)))
         replay(buffer, (1, 2, 3))

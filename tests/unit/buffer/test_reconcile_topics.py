@@ -21,14 +21,14 @@ def names(count):
 
 def test_accepted_parked_leaving_and_dead_records_are_accounted_for_and_the_rest_is_named(path):
     with open_buffer(path) as buffer:
-        place, dead = processor(buffer), collector(buffer)
-        accept(buffer, place, 0, 2)
-        step = batch(place.ref, 2, 7)
-        step.parked, step.outbox = [parked(place.ref, 3)], [outbox_row(place.ref, 4)]
+        assignment, dead = processor(buffer), collector(buffer)
+        accept(buffer, assignment, 0, 2)
+        step = batch(assignment.ref, 2, 7)
+        step.parked, step.outbox = [parked(assignment.ref, 3)], [outbox_row(assignment.ref, 4)]
         buffer.flow.commit(step)
         collect(buffer, dead, 0, dead_letter(dead.ref, 0, "dl-5"))
-    assert unaccounted(path, place.ref, range(7), names(7)) == [2, 6]
-    assert unaccounted(path, place.ref, [], []) == []
+    assert unaccounted(path, assignment.ref, range(7), names(7)) == [2, 6]
+    assert unaccounted(path, assignment.ref, [], []) == []
 
 
 def test_the_same_offset_of_another_partition_accounts_for_nothing(path):
@@ -41,34 +41,36 @@ def test_the_same_offset_of_another_partition_accounts_for_nothing(path):
 def test_more_offsets_than_a_chunk_are_all_looked_for(path):
     count = CHUNK_RECORDS * 2 + 1
     with open_buffer(path) as buffer:
-        place = processor(buffer)
-        accept(buffer, place, 0, count - 1)
-    assert unaccounted(path, place.ref, range(count), names(count)) == [count - 1]
+        assignment = processor(buffer)
+        accept(buffer, assignment, 0, count - 1)
+    assert unaccounted(path, assignment.ref, range(count), names(count)) == [count - 1]
 
 
 def test_dead_letters_are_collected_by_their_position_or_as_a_copy_of_one_that_is(path):
     with open_buffer(path) as buffer:
-        place = collector(buffer)
-        collect(buffer, place, 0, dead_letter(place.ref, 0, "a"), dead_letter(place.ref, 1, "a"), beyond=2)
-    assert uncollected(path, place.ref, range(4)) == [2, 3]
-    assert uncollected(path, place.ref + 1, [0]) == [0]
+        assignment = collector(buffer)
+        collect(
+            buffer, assignment, 0, dead_letter(assignment.ref, 0, "a"), dead_letter(assignment.ref, 1, "a"), beyond=2
+        )
+    assert uncollected(path, assignment.ref, range(4)) == [2, 3]
+    assert uncollected(path, assignment.ref + 1, [0]) == [0]
 
 
 def test_what_is_below_the_offset_from_which_copies_are_noted_is_not_missed(path):
     with open_buffer(path) as buffer:
-        place = collector(buffer)
-        collect(buffer, place, 0, beyond=4)
+        assignment = collector(buffer)
+        collect(buffer, assignment, 0, beyond=4)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE partitions SET copies_from = 3")
         connection.commit()
-    assert uncollected(path, place.ref, range(4)) == [3]
+    assert uncollected(path, assignment.ref, range(4)) == [3]
 
 
 def test_a_copy_has_the_bytes_of_its_dead_letter(path):
     with open_buffer(path) as buffer:
-        place = collector(buffer)
-        collect(buffer, place, 0, dead_letter(place.ref, 0, "a"), dead_letter(place.ref, 1, "a"))
-    held = [(each.table, each.offset, each.value) for each in stored_bytes(path, "collector", place.ref, 0, 9)]
+        assignment = collector(buffer)
+        collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, "a"), dead_letter(assignment.ref, 1, "a"))
+    held = [(each.table, each.offset, each.value) for each in stored_bytes(path, "collector", assignment.ref, 0, 9)]
     assert held == [("dead_letters", 0, b"value"), ("dead_letter_copies", 1, b"value")]
 
 

@@ -1,4 +1,4 @@
-"""Who may import what: every import goes down by the list of rooms, and each outside library has its one place."""
+"""Who may import what: every import goes down by the list of rooms, and each outside library has its one room."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def file_of(name: str) -> Path | None:
     raise AssertionError(f"{name} is imported and not there")
 
 
-def within(path: Path, places: tuple[str, ...]) -> bool:
-    return any(path == Path(place) or Path(place) in path.parents for place in places)
+def within(path: Path, allowed: tuple[str, ...]) -> bool:
+    return any(path == Path(each) or Path(each) in path.parents for each in allowed)
 
 
 def room(path: Path) -> Room:

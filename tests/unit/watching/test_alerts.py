@@ -52,8 +52,8 @@ class Role:
 
 
 def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, buffer):
-    place, dead = processor(buffer), collector(buffer)
-    accept(buffer, place, 0, 95, now_ms=NOW_MS)
+    assignment, dead = processor(buffer), collector(buffer)
+    accept(buffer, assignment, 0, 95, now_ms=NOW_MS)
     for offset in range(5):
         collect(buffer, dead, offset, dead_letter(dead.ref, offset), now_ms=NOW_MS)
     watch.check(NOW_MS)
@@ -61,16 +61,16 @@ def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, 
         "dead-letter-rate": "5.0% of the last 100 records are dead letters (threshold 5.0%, window 300 s)"
     }
     # What falls below four fifths of the threshold ends it: fewer than 5 of 125.
-    accept(buffer, place, 95, 24, now_ms=NOW_MS)
+    accept(buffer, assignment, 95, 24, now_ms=NOW_MS)
     watch.check(NOW_MS)
     assert set(firing(buffer)) == {"dead-letter-rate"}
-    accept(buffer, place, 119, 2, now_ms=NOW_MS)
+    accept(buffer, assignment, 119, 2, now_ms=NOW_MS)
     watch.check(NOW_MS)
     assert firing(buffer) == {}
 
 
 def test_a_share_that_goes_up_and_down_around_its_threshold_is_one_alert_and_one_end(settings, buffer):
-    place, dead = processor(buffer), collector(buffer)
+    assignment, dead = processor(buffer), collector(buffer)
     accepted = collected = 0
     with ToldPeople() as people:
         told = {"alert_urls": (people.url,), "alert_hold_s": 60, "alert_window_s": 40}
@@ -85,7 +85,7 @@ def test_a_share_that_goes_up_and_down_around_its_threshold_is_one_alert_and_one
                     )
                     collected += 1
                 else:
-                    accept(buffer, place, accepted, 1, now_ms=now_ms)
+                    accept(buffer, assignment, accepted, 1, now_ms=now_ms)
                     accepted += 1
             watch.check(now_ms)
         watch.close()
@@ -109,8 +109,8 @@ def test_a_first_look_at_old_letters_and_letters_of_long_ago_alarm_nobody(watch,
 
 
 def test_records_that_kafka_removed_unread_fire_until_somebody_says_that_it_is_known(watch, buffer):
-    place = processor(buffer)
-    buffer.flow.skip(place.ref, 0, 500, NOW_MS, "gone")
+    assignment = processor(buffer)
+    buffer.flow.skip(assignment.ref, 0, 500, NOW_MS, "gone")
     watch.check(NOW_MS)
     assert firing(buffer) == {
         "lost-offsets": "Kafka removed records before they were read: orders (up to 500 records); "

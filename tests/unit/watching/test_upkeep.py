@@ -80,13 +80,13 @@ def test_an_operator_hears_once_that_the_buffer_is_too_big_and_nothing_may_go(tm
 
 
 def test_an_operator_hears_once_that_a_long_read_lets_the_log_grow(tmp_path, buffer):
-    place, offset = collector(buffer), 0
+    assignment, offset = collector(buffer), 0
     work = upkeep(buffer)
     with closing(sqlite3.connect(tmp_path / "orderpulse.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM totals").fetchone()
         while buffer.upkeep.wal_bytes() <= WAL_KEPT_BYTES:
-            collect(buffer, place, offset, dead_letter(place.ref, offset, value=b"x" * 4_000_000))
+            collect(buffer, assignment, offset, dead_letter(assignment.ref, offset, value=b"x" * 4_000_000))
             offset += 1
         work.round(NOW_MS)
         work.round(NOW_MS + 1000)
