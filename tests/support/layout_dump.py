@@ -50,11 +50,11 @@ def load(text: str, path: Path) -> None:
 def _add_what_is_rare(path: Path) -> None:
     """A dead letter that its topic never took, two with one stack trace, and a copy."""
     with open_buffer(path) as buffer:
-        place = collector(buffer)
+        assignment = collector(buffer)
         stack = "java.lang.IllegalStateException: no stock" + "\n\tat com.example.Listener.on(Listener.java:42)" * 5
         fields = {"stacktrace": stack, "headers": (("kafka_dlt-exception-stacktrace", stack.encode()), ("trace", None))}
-        rows = [dead_letter(place.ref, offset, f"with a stack {offset // 2}", **fields) for offset in range(3)]
-        collect(buffer, place, 0, *rows)
+        rows = [dead_letter(assignment.ref, offset, f"with a stack {offset // 2}", **fields) for offset in range(3)]
+        collect(buffer, assignment, 0, *rows)
         source = processor(buffer)
         step = batch(source.ref, 0, 1)
         step.outbox = [outbox_row(source.ref, 0, "too large")]

@@ -211,11 +211,18 @@ def positions(store):
 
 
 def test_each_position_is_a_dead_letter_or_the_copy_of_one(buffer, store):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1), theirs(place.ref, 2, "another"))
-    collect(buffer, place, 3, theirs(place.ref, 3))
+    assignment = collector(buffer)
+    collect(
+        buffer,
+        assignment,
+        0,
+        theirs(assignment.ref, 0),
+        theirs(assignment.ref, 1),
+        theirs(assignment.ref, 2, "another"),
+    )
+    collect(buffer, assignment, 3, theirs(assignment.ref, 3))
     assert positions(store) == {0: [1, 3], 2: []}
-    assert uncollected(store.path, place.ref, [0, 1, 2, 3, 4]) == [4]
+    assert uncollected(store.path, assignment.ref, [0, 1, 2, 3, 4]) == [4]
 
 
 @pytest.mark.parametrize("identity", ["carried", "timed", "inferred"])
@@ -225,10 +232,13 @@ def test_each_position_is_a_dead_letter_or_the_copy_of_one(buffer, store):
     ids=lambda each: [*each][0],
 )
 def test_a_second_failure_that_says_something_else_is_a_second_dead_letter(buffer, store, identity, change):
-    place = collector(buffer)
-    rows = [dead_letter(place.ref, 0, "same", identity=identity), dead_letter(place.ref, 1, "same", identity=identity)]
-    collect(buffer, place, 0, rows[0], rows[1]._replace(**change))
-    collect(buffer, place, 2, rows[1]._replace(record_id=record_id(place.ref, 2), offset=2, **change))
+    assignment = collector(buffer)
+    rows = [
+        dead_letter(assignment.ref, 0, "same", identity=identity),
+        dead_letter(assignment.ref, 1, "same", identity=identity),
+    ]
+    collect(buffer, assignment, 0, rows[0], rows[1]._replace(**change))
+    collect(buffer, assignment, 2, rows[1]._replace(record_id=record_id(assignment.ref, 2), offset=2, **change))
     assert positions(store) == {0: [], 1: [2]}
     first, second = store.table("dead_letters")
     assert first["dead_letter_id"] == first["failure_id"] == second["failure_id"] == "same"
@@ -237,13 +247,13 @@ def test_a_second_failure_that_says_something_else_is_a_second_dead_letter(buffe
 
 @pytest.mark.parametrize("status", ["discarded", "recovered", "replayed"])
 def test_the_same_again_after_it_was_settled_is_another_failure(buffer, store, status):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, theirs(assignment.ref, 0))
     if status != "discarded":
         replay(buffer, 1)
     if status != "replayed":
         buffer.dead_letters.triage([1], status, NOW_MS)
-    collect(buffer, place, 1, theirs(place.ref, 1))
+    collect(buffer, assignment, 1, theirs(assignment.ref, 1))
     first, second = store.table("dead_letters")
     assert second["status"] == "open"
     # Who names the first position only, and keeps no headers of ours: it is the replay that failed.
@@ -253,20 +263,20 @@ def test_the_same_again_after_it_was_settled_is_another_failure(buffer, store, s
 
 
 def test_a_copy_that_was_collected_stays_one_whatever_people_do_afterwards(buffer, store):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, theirs(assignment.ref, 0), theirs(assignment.ref, 1))
     buffer.dead_letters.triage([1], "discarded", NOW_MS)
     assert positions(store) == {0: [1]}
-    assert uncollected(store.path, place.ref, [0, 1]) == []
+    assert uncollected(store.path, assignment.ref, [0, 1]) == []
 
 
 def test_a_late_copy_of_what_carries_its_identity_or_time_is_one_even_after_it_was_settled(buffer, store):
-    place = collector(buffer)
+    assignment = collector(buffer)
     for offset, identity in enumerate(("carried", "timed")):
-        collect(buffer, place, offset, dead_letter(place.ref, offset, identity, identity=identity))
+        collect(buffer, assignment, offset, dead_letter(assignment.ref, offset, identity, identity=identity))
     buffer.dead_letters.triage([1, 2], "discarded", NOW_MS)
     for offset, identity in enumerate(("carried", "timed"), 2):
-        collect(buffer, place, offset, dead_letter(place.ref, offset, identity, identity=identity))
+        collect(buffer, assignment, offset, dead_letter(assignment.ref, offset, identity, identity=identity))
     assert positions(store) == {0: [2], 1: [3]}
 
 
@@ -276,15 +286,15 @@ def test_a_late_copy_of_what_carries_its_identity_or_time_is_one_even_after_it_w
     ids=["far", "late"],
 )
 def test_the_same_far_behind_or_much_later_is_another_failure(buffer, store, offset, timestamp_ms):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0), beyond=offset - 1)
-    collect(buffer, place, offset, theirs(place.ref, offset, timestamp_ms=timestamp_ms))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, theirs(assignment.ref, 0), beyond=offset - 1)
+    collect(buffer, assignment, offset, theirs(assignment.ref, offset, timestamp_ms=timestamp_ms))
     assert positions(store) == {0: [], offset: []}
 
 
 def test_a_copy_goes_with_its_dead_letter_and_nobody_misses_it(buffer, store):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0), theirs(place.ref, 1))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, theirs(assignment.ref, 0), theirs(assignment.ref, 1))
     buffer.dead_letters.triage([1], "discarded", NOW_MS)
     assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 1
     assert positions(store) == {}
@@ -294,8 +304,8 @@ def test_a_copy_goes_with_its_dead_letter_and_nobody_misses_it(buffer, store):
 
 
 def test_what_does_not_tell_when_it_failed_failed_when_it_was_collected(buffer, store):
-    place = collector(buffer)
-    collect(buffer, place, 0, theirs(place.ref, 0), dead_letter(place.ref, 1), now_ms=NOW_MS + 77)
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, theirs(assignment.ref, 0), dead_letter(assignment.ref, 1), now_ms=NOW_MS + 77)
     assert [(row["failed_at_ms"], row["failed_at_known"]) for row in store.table("dead_letters")] == [
         (NOW_MS + 77, 0),
         (NOW_MS, 1),
@@ -311,9 +321,9 @@ NOWHERE = {"record_id": None, "topic": None, "partition": None, "offset": None}
 
 
 def test_what_the_dead_letter_topic_never_takes_is_kept_without_a_position(buffer, store):
-    place = processor(buffer)
-    step = batch(place.ref, 0, 2)
-    step.outbox = [outbox_row(place.ref, 0, "too large"), outbox_row(place.ref, 1, "small")]
+    assignment = processor(buffer)
+    step = batch(assignment.ref, 0, 2)
+    step.outbox = [outbox_row(assignment.ref, 0, "too large"), outbox_row(assignment.ref, 1, "small")]
     buffer.flow.commit(step)
     kept = dead_letter(0, 0, "too large", reason="the price is negative (too large)")._replace(**NOWHERE)
     assert buffer.flow.undeliverable([kept], NOW_MS) == 1
@@ -323,7 +333,7 @@ def test_what_the_dead_letter_topic_never_takes_is_kept_without_a_position(buffe
     [row] = store.table("dead_letters")
     assert (row["topic"], row["partition"], row["offset"], row["record_id"], row["status"]) == (*[None] * 4, "open")
     assert [total["dead_letters"] for total in store.table("totals")] == [1]
-    assert unaccounted(store.path, place.ref, [0, 1], ["too large", "small"]) == []
+    assert unaccounted(store.path, assignment.ref, [0, 1], ["too large", "small"]) == []
     assert recount(store.path) == []
     with Reader(store.path) as reader:
         [shown] = reader.dead_letters(DeadLetterFilter())
@@ -343,7 +353,7 @@ STACK = "java.lang.IllegalStateException: “no\tstock”\\\n" + "\tat com.examp
 
 
 def test_a_stack_trace_is_stored_once_and_read_as_it_came(buffer, store):
-    place = collector(buffer)
+    assignment = collector(buffer)
     headers = (
         ("a", b"\xff"),
         ("stack", STACK.encode()),
@@ -351,9 +361,9 @@ def test_a_stack_trace_is_stored_once_and_read_as_it_came(buffer, store):
         ("c", b'{"stacktrace":1}'),
         ("again", STACK.encode()),
     )
-    rows = [dead_letter(place.ref, offset, headers=headers, stacktrace=STACK) for offset in range(3)]
-    collect(buffer, place, 0, *rows[:2])
-    collect(buffer, place, 2, rows[2])
+    rows = [dead_letter(assignment.ref, offset, headers=headers, stacktrace=STACK) for offset in range(3)]
+    collect(buffer, assignment, 0, *rows[:2])
+    collect(buffer, assignment, 2, rows[2])
     for row in store.table("dead_letters"):
         assert (headers_from_json(row["headers"]), row["stacktrace"]) == (headers, STACK)
         assert row["headers"] == headers_to_json(headers)
@@ -370,9 +380,9 @@ def test_a_stack_trace_is_stored_once_and_read_as_it_came(buffer, store):
 def test_any_stack_trace_comes_back_in_headers_and_column(stack):
     with TemporaryDirectory() as folder, open_buffer(Path(folder) / "orderpulse.db") as buffer:
         stack = (stack.encode("utf-8", "replace").decode() + "-").ljust(SHORTEST, "x")
-        place = collector(buffer)
+        assignment = collector(buffer)
         headers = (("stack", stack.encode()), ("other", b'["' + stack.encode() + b'"]'))
-        collect(buffer, place, 0, dead_letter(place.ref, 0, headers=headers, stacktrace=stack))
+        collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, headers=headers, stacktrace=stack))
         store = SqliteStore(Path(folder))
         [row] = store.table("dead_letters")
         assert (row["headers"], row["stacktrace"]) == (headers_to_json(headers), stack)
@@ -496,11 +506,11 @@ def test_only_what_was_replayed_can_be_taken_for_recovered(buffer, store):
 
 @pytest.mark.parametrize("status", ["discarded", "recovered"])
 def test_what_people_have_settled_is_dead_again_when_its_replay_comes_back(buffer, store, status):
-    place = collector(buffer)
-    collect(buffer, place, 0, dead_letter(place.ref, 0, "first"))
+    assignment = collector(buffer)
+    collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, "first"))
     replay_id = replay(buffer, 1)
     buffer.dead_letters.triage([1], status, NOW_MS + 1)
-    collect(buffer, place, 1, dead_letter(place.ref, 1, "second", replay_of="first", replay_id=replay_id))
+    collect(buffer, assignment, 1, dead_letter(assignment.ref, 1, "second", replay_of="first", replay_id=replay_id))
     first, second = store.table("dead_letters")
     assert (first["status"], first["concluded"], second["replay_of"]) == ("dead_again", 0, 1)
     assert recount(store.path) == []

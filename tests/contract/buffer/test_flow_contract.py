@@ -322,17 +322,17 @@ def test_what_was_written_is_there_for_whoever_opens_the_buffer_next(buffer, sto
 
 
 def test_the_last_record_that_was_read_is_known_with_the_offset_after_it(buffer):
-    place, last = processor(buffer), LastRead.of(4, NOW_MS, b"k", b"v")
-    step = batch(place.ref, 0, 5)
-    step.advances = [Advance(place.ref, 0, 5, last)]
+    assignment, last = processor(buffer), LastRead.of(4, NOW_MS, b"k", b"v")
+    step = batch(assignment.ref, 0, 5)
+    step.advances = [Advance(assignment.ref, 0, 5, last)]
     buffer.flow.commit(step)
     [generation] = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
     assert (generation.identity, generation.read) == (ORDERS, {0: ReadUpTo(5, last)})
 
     # A move without a record leaves it, and one that is refused changes nothing.
-    buffer.flow.skip(place.ref, 5, 9, NOW_MS, "gone")
+    buffer.flow.skip(assignment.ref, 5, 9, NOW_MS, "gone")
     with pytest.raises(StaleWriterError):
-        buffer.flow.commit(Batch(NOW_MS, [Advance(place.ref, 5, 6, LastRead.of(5, NOW_MS, None, None))]))
+        buffer.flow.commit(Batch(NOW_MS, [Advance(assignment.ref, 5, 6, LastRead.of(5, NOW_MS, None, None))]))
     [generation] = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
     assert generation.read == {0: ReadUpTo(9, last)}
 

@@ -427,9 +427,11 @@ def test_a_job_does_not_end_while_records_are_under_way(buffer, store):
 
 def three_of_one_record(buffer):
     """Dead letters 1 and 3 hold the same record of the same position, 2 and 4 hold others."""
-    place = collector(buffer)
-    rows = [dead_letter(place.ref, offset, source_offset=5 if offset in (0, 2) else offset + 10) for offset in range(3)]
-    collect(buffer, place, 0, *rows, dead_letter(place.ref, 3, source_offset=5, value=b"other bytes"))
+    assignment = collector(buffer)
+    rows = [
+        dead_letter(assignment.ref, offset, source_offset=5 if offset in (0, 2) else offset + 10) for offset in range(3)
+    ]
+    collect(buffer, assignment, 0, *rows, dead_letter(assignment.ref, 3, source_offset=5, value=b"other bytes"))
 
 
 def test_a_record_that_several_dead_letters_hold_is_sent_once_for_all_of_them(buffer, store):
@@ -462,9 +464,11 @@ def test_one_record_that_fails_again_is_dead_again_in_all_its_dead_letters(buffe
     buffer.jobs.next_job(NOW_MS)
     [item] = buffer.jobs.planned_items(job_id, "orders", 10)
     buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
-    place = collector(buffer)
-    again = dead_letter(place.ref, 4, "again", replay_of=item.public_id, replay_id=item.replay_id if told else None)
-    collect(buffer, place, 4, again)
+    assignment = collector(buffer)
+    again = dead_letter(
+        assignment.ref, 4, "again", replay_of=item.public_id, replay_id=item.replay_id if told else None
+    )
+    collect(buffer, assignment, 4, again)
     assert statuses(store) == ["dead_again", "open", "dead_again", "open", "open"]
     buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
     buffer.jobs.finish(job_id, "done", NOW_MS)
