@@ -17,6 +17,7 @@ from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
+from tests.chaos.others import OthersFaults
 from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline, alive
@@ -85,6 +86,8 @@ class Faults:
             "recreate the orders topic": self._recreate_the_topic,
             "wipe the broker": self._wipe_the_broker,
         }
+        others = OthersFaults(self._pipeline, writer, draw, settle, self.wait, self._restart)
+        self.kinds |= others.kinds
 
     def play(self, kind: str) -> None:
         """Has it happen."""
@@ -108,9 +111,14 @@ class Faults:
             self._signal(pid, signal.SIGCONT)
 
     def _kill_the_supervisor(self) -> None:
-        pids = [self._pid_of(*role) for role in ROLES]
-        self._signal(self._pid_of("up", 0), signal.SIGKILL)
-        wait_for("the end of its roles", lambda: not any(alive(pid) for pid in pids))
+        self._restart(signal.SIGKILL)
+
+    def _restart(self, number: signal.Signals) -> None:
+        """Has the supervisor end by this signal, its roles with it, and starts another one."""
+        supervisor = self._pid_of("up", 0)
+        pids = [supervisor, *(self._pid_of(*role) for role in ROLES)]
+        self._signal(supervisor, number)
+        wait_for("the end of all roles", lambda: not any(alive(pid) for pid in pids))
         self._pipeline.start("up")
         wait_for("its successor", lambda: not set(pids) & {self._pid_of(*role) for role in ROLES})
 

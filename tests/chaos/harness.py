@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.buffer import DeadLetterFilter, open_buffer
 from pipeline.clock import wall_clock_ms
+from pipeline.errors import UsageError
 from pipeline.jobs.requests import request_replay
 from pipeline.kafka import ClusterView
 from pipeline.running.statusboard import read_roles
@@ -35,7 +36,16 @@ REPLAYED_AT_ONCE = 20
 SETTLE_S = 120.0
 ANSWER_MS = 10_000
 """A half-open connection is found out by an answer that does not come; librdkafka's default is a minute."""
-SELDOM = frozenset({"lock the buffer", "pause a role past its session", "recreate the orders topic", "wipe the broker"})
+SELDOM = frozenset(
+    {
+        "lock the buffer",
+        "pause a role past its session",
+        "recreate the orders topic",
+        "recreate the orders topic with fewer partitions",
+        "wipe the broker",
+        "change the orders topic and back",
+    }
+)
 """They take long, so they come once and then a third as often as others."""
 
 
@@ -60,6 +70,8 @@ def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
         properties = {
             "advertised.listeners": f"PLAINTEXT://{proxy.address}",
             "num.partitions": str(PARTITIONS),
+            # How often the broker looks for transactions that nobody ended; by default every 10 s.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         }
         with KafkaCluster(folder / "kafka", properties=properties) as kafka, SmallDisk(data_dir, disk_mb) as disk:
             proxy.target_port = int(kafka.bootstrap_servers.rpartition(":")[2])
@@ -89,15 +101,18 @@ class Chaos:
         self._say = say
         self._replays = 0
 
-    def run(self, faults: int, rate_per_s: int) -> Result:
-        """Plays so many faults under that load. Raises AssertionError when anything was lost, doubled or is stuck."""
+    def run(self, faults: int, rate_per_s: int, kinds: Sequence[str] = ()) -> Result:
+        """Plays so many faults under that load, of all kinds or of these.
+
+        Raises AssertionError when anything was lost, doubled or is stuck, UsageError for an unknown kind.
+        """
         began_s = time.monotonic()
         played: Counter[str] = Counter()
         ClusterView(self._pipeline.settings, self._pipeline.cluster).ensure_topic(self._pipeline.settings.orders_topic)
         self._pipeline.up()
         with OrderWriter(self._pipeline, rate_per_s, FAULTY) as writer:
             around = Faults(self._around, writer, self._draw, lambda: self._settle(writer.account), self._say)
-            for number, kind in enumerate(self._schedule(list(around.kinds), faults), 1):
+            for number, kind in enumerate(self._schedule(_chosen(around.kinds, kinds), faults), 1):
                 self._say(f"{number}: {kind}")
                 around.play(kind)
                 played[kind] += 1
@@ -146,6 +161,12 @@ class Chaos:
         assert found == wanted, f"orders, cents, dead letters, replays: {found}, not {wanted}"
         checked = self._pipeline.command("check", deadline_s=SETTLE_S)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+        # Nothing is left to read where transactions came to nothing, either.
+        wait_for("a lag of 0", lambda: self._lags() == (0, 0))
+
+    def _lags(self) -> tuple[int, int]:
+        status = self._pipeline.status()
+        return status["lag"], status["dead_letter_lag"]
 
     def _last_words(self) -> str:
         roles = [
@@ -157,3 +178,12 @@ class Chaos:
             jobs = [str(job) for job in reader.jobs() if job.dead_again != job.total]
         settled = f"{totals}, {self._replays} replays asked for"
         return "\n".join([*roles, settled, *jobs, *self._pipeline.log().splitlines()[-40:]])
+
+
+def _chosen(kinds: Iterable[str], asked: Sequence[str]) -> list[str]:
+    """All kinds, or those that were asked for."""
+    known = list(kinds)
+    unknown = set(asked) - set(known)
+    if unknown:
+        raise UsageError(f"no kinds of faults: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    return list(asked) or known
