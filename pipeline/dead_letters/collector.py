@@ -15,7 +15,7 @@ from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
 from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
 from pipeline.dead_letters.fingerprints import fingerprint
-from pipeline.errors import UndecodableError
+from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
 from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
 from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader
@@ -34,27 +34,22 @@ def run_collector(
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
-    def topics(view: ClusterView) -> dict[str, int]:
-        if settings.sends_orders:
-            # Without a processor nobody here writes dead letters: the topics are for their writers to make.
-            view.ensure_topic(settings.own_dlq_topic)
-        return matching_topics(settings, view.partitions())
+    def no_topics(_: ClusterView) -> list[str]:
+        return []  # they join a session that has begun, whenever they are found
 
     def session() -> None:
         codec.recheck_registry()
-        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
+        with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, no_topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
             collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.watch, clock, status)
-            collection.take_on(opened.topics, opened.identities)
             while not stop.is_set():
                 opened.check()
-                if opened.topics:
+                collection.look_for_topics()
+                if collection.has_topics:
                     collection.round()
                 else:
                     collection.wait(stop)
-                if collection.found_topics():
-                    break  # the next session reads them too
 
     keep_going(session, status, clock, stop)
 
@@ -93,30 +88,77 @@ class _Collection(Consumer[PartitionReader]):
         self._partitions: dict[tuple[str, int], ConsumedPartition] = {}
         self._topics: dict[str, int] = {}
         self._committed: dict[tuple[str, int], int] = {}
-        self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, clock, clock())
+        self._identities: dict[str, TopicIdentity] = {}
+        self._not_looked_up: dict[str, str] = {}
+        self._not_made = ""
+        self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, clock)
+
+    # -- topics come and go
+
+    @property
+    def has_topics(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self._topics)
+
+    def look_for_topics(self) -> None:
+        """Looks every five seconds for topics and partitions that match; they join, and those that are gone leave."""
+        if not self._topics_interval.is_over():
+            return
+        partitions = self._view.partitions()
+        # Without a processor nobody here writes dead letters: the topics are for their writers to make.
+        if self._settings.sends_orders and self._settings.own_dlq_topic not in partitions:
+            self._make_own_topic()
+        found = matching_topics(self._settings, partitions)
+        if found != self._topics:
+            self._follow(found)
+
+    def _make_own_topic(self) -> None:
+        try:
+            self._view.ensure_topic(self._settings.own_dlq_topic)
+        except KafkaUnavailableError as error:
+            self._not_made = str(error)  # that keeps nobody from collecting from the others
+        else:
+            self._not_made = ""
+            self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, self._clock)  # it is there in a moment
+
+    def _follow(self, found: dict[str, int]) -> None:
+        gone = self._topics.keys() - found.keys()
+        self._watch.forget(gone)
+        self._reader.drop([key for key in self._partitions if key[0] in gone])
+        self._partitions = {key: partition for key, partition in self._partitions.items() if key[0] not in gone}
+        identities, self._not_looked_up = self._view.look_up([topic for topic in found if topic not in self._topics])
+        known = {topic: count for topic, count in found.items() if topic in identities or topic in self._topics}
+        self.take_on(known, identities)
 
     def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
-        """Reads all partitions of these topics from where the buffer stands."""
-        self._topics = topics
-        partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
-        # All are asked for before the first is read: a broker answers no question while it waits for records to come.
-        lows = [self._reader.watermarks(identity.topic, partition)[0] for identity, partition in partitions]
-        for (identity, partition), low in zip(partitions, lows, strict=True):
-            self._take_on_partition(identity, partition, low)
+        """Reads all partitions of these topics from where the buffer stands; `identities` are those of new ones."""
+        self._watch.expect(identities)
+        self._identities |= identities
+        before, self._topics = self._topics, topics
+        new = [
+            (topic, partition)
+            for topic, count in topics.items()
+            for partition in range(0 if topic in identities else before[topic], count)
+        ]
+        self._reader.take_on(new, self._begin_at)
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int) -> None:
+    def _begin_at(self, topic: str, partition: int) -> int:
+        low, _ = self._reader.watermarks(topic, partition)
+        identity = self._identities[topic]
         reached("collector: before a partition is taken over")
         assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock())
         reached("collector: partition taken over")
         next_offset = assignment.next_offset
         taken_on = ConsumedPartition(assignment.ref, identity, partition, next_offset, next_offset)
         self._partitions[taken_on.key] = taken_on
-        self._reader.assign(identity.topic, partition, next_offset)
+        return next_offset
+
+    # -- one round
 
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
         # 1. Read what has come.
-        records, gaps = self._reader.read(self._writer.records_at_once, 0 if self._writer.busy else IDLE_WAIT_S)
+        records, gaps = self._read()
         # 2. Understand it, whatever dialect it speaks. The round before may still be on its way into the buffer.
         now_ms = self._clock()
         rows = self._rows(records)
@@ -138,6 +180,15 @@ class _Collection(Consumer[PartitionReader]):
         self._throughput.add(len(records))
         self._report(self._reader)
 
+    def _read(self) -> tuple[list[Record], list[Gap]]:
+        """What has come of partitions that are ours; a topic that is gone may have left some behind."""
+        records, gaps = self._reader.read(self._writer.records_at_once, 0 if self._writer.busy else IDLE_WAIT_S)
+        ours = self._partitions.keys()
+        return (
+            [record for record in records if (record.position.topic, record.position.partition) in ours],
+            [gap for gap in gaps if (gap.topic, gap.partition) in ours],
+        )
+
     def wait(self, stop: StopSignal) -> None:
         """Instead of a round while there is no topic to read: reading would only be refused, for the group's sake."""
         stop.wait(IDLE_WAIT_S)
@@ -148,12 +199,6 @@ class _Collection(Consumer[PartitionReader]):
         self._finish_writing(self._reader, self._written)
         self._written = []
 
-    def found_topics(self) -> bool:
-        """Whether topics or partitions have come that match; looks every five seconds."""
-        if not self._topics_interval.is_over():
-            return False
-        return matching_topics(self._settings, self._view.partitions()) != self._topics
-
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
         for record, order in zip(records, orders_in(records, self._codec), strict=True):
@@ -163,8 +208,7 @@ class _Collection(Consumer[PartitionReader]):
 
     def _skip(self, gap: Gap) -> None:
         partition = self._partitions[gap.topic, gap.partition]
-        if gap.low <= partition.next_offset:
-            self._status.report("waiting", f"{partition} ends before offset {partition.next_offset}")
+        if self._held_up(self._reader, partition, gap):
             return
         reached("collector: before a gap is skipped")
         self._pass_over(self._reader, partition, gap, ", uncollected")
@@ -186,9 +230,10 @@ class _Collection(Consumer[PartitionReader]):
         return reader.trouble or self._writer.trouble or self._missing()
 
     def _missing(self) -> str:
-        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
+        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys() - self._not_looked_up.keys())
         names = ", ".join(topic for topic in missing if not topic.startswith("^"))
-        return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
+        hidden = f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
+        return "; ".join(filter(None, (self._not_made, *self._not_looked_up.values(), hidden)))
 
     def _figures(self, reader: PartitionReader) -> dict[str, Any]:
         return {
@@ -224,7 +269,7 @@ def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None
 def _order_in(record: Record, codec: OrderCodec) -> Order | None:
     try:
         return codec.decode(record.value)
-    except UndecodableError:
+    except (UndecodableError, SchemaPendingError):
         return None
 
 

@@ -12,6 +12,7 @@ from pipeline.kafka.messages import Fetched
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
 from pipeline.kafka.topics import ClusterView
+from pipeline.kafka.unreadable import PartitionKey, in_one_line
 
 __all__ = [
     "BROKER_FILE",
@@ -25,11 +26,13 @@ __all__ = [
     "Gap",
     "GroupReader",
     "IdentityWatch",
+    "PartitionKey",
     "PartitionReader",
     "Reader",
     "Sender",
     "check_kafka_config",
     "ends",
     "find_cluster",
+    "in_one_line",
     "records_since",
 ]

@@ -16,7 +16,7 @@ import threading
 from pipeline.clock import Clock
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView
-from pipeline.running.statusboard import read_roles
+from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,16 @@ class OwnersWatch:
         """The partitions of each processor that runs, by its instance."""
         now_ms = self._clock()
         return {
-            role.instance: {int(name.rpartition("[")[2][:-1]) for name in role.figures.get("partitions", {})}
+            role.instance: {int(name.rpartition("[")[2][:-1]) for name in _owned_by(role)}
             for role in read_roles(self._settings.data_dir)
-            if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
+            if role.role == "processor" and _is_member(role) and not role.silent(now_ms)
         }
+
+
+def _is_member(role: RoleStatus) -> bool:
+    """Whether a processor reads; one that waits since none of its partitions can be read still has them."""
+    return role.state == "running" or (role.state == "waiting" and bool(_owned_by(role)))
+
+
+def _owned_by(role: RoleStatus) -> set[str]:
+    return {*role.figures.get("partitions", {}), *role.figures.get("unreadable", {})}

@@ -45,6 +45,8 @@ class ReaderByHand:
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
     foreign_offsets: dict[int, int] = field(default_factory=dict)
+    readable: bool = True
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def give(self, records: Iterable[Incoming]) -> None:
         """What is to be read next."""
