@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from pipeline.clock import Clock
-from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
+from pipeline.errors import PermanentError, RecordError, SchemaPendingError, TransientError, UndecodableError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, headers_needed
 from pipeline.orders.rules_file import RulesFile
@@ -44,6 +44,8 @@ class Judge:
                 )
             order = self._codec.decode(record.value)
             self._rules_file.rules.check(order, self._clock())
+        except SchemaPendingError as error:
+            return error
         except PermanentError as error:
             return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
         return self._handle(order, record, attempt)

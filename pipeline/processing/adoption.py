@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pipeline.buffer import Generation, Parked
 from pipeline.clock import Clock, Interval
+from pipeline.processing.owners import is_member
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import ParkedIndex
 from pipeline.running.statusboard import read_roles
@@ -72,6 +73,6 @@ class Adoption:
             for role in read_roles(self._settings.data_dir)
             if role.role == "processor"
             and role.instance != self._instance
-            and role.state == "running"
+            and is_member(role)
             and not role.silent(now_ms)
         }

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.buffer import Advance, Batch, Buffer, Generation
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
-from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
+from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
 from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
@@ -196,7 +196,11 @@ class _Flow(Consumer[GroupReader]):
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
         reached("processor: partition taken over")
         if assignment.next_offset > high:
-            raise _lost_its_end(assignment.topic, partition_id, high, assignment.next_offset)
+            # Where the cluster tells no topic ids, that says that it is another one.
+            self._confirm({self._identity.topic: [Gap(self._identity.topic, partition_id, low, high)]})
+            # It alone is not read then; it is looked at again after a while.
+            where = f"{assignment.topic}[{partition_id}]"
+            raise KafkaUnavailableError(lost_its_end(where, high, assignment.next_offset))
         generations = flow.generations("processor", self._identity.topic, partition_id)
         partition = Partition(
             assignment.ref,
@@ -266,8 +270,8 @@ class _Flow(Consumer[GroupReader]):
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
         partition = self._partitions[gap.partition]
-        if gap.low <= partition.next_offset:
-            raise _lost_its_end(gap.topic, gap.partition, gap.high, partition.next_offset)
+        if self._held_up(reader, partition, gap):
+            return
         reached("processor: before a gap is skipped")
         self._pass_over(reader, partition, gap, ": Kafka removed them before they were read")
         reached("processor: gap skipped")
@@ -315,7 +319,7 @@ class _Flow(Consumer[GroupReader]):
             return f"reading is paused: {self._parked} records are parked, {self._outbox.waiting} wait in the outbox"
         if self._outbox.error:
             return f"dead letters wait in the outbox: {self._outbox.error}"
-        if not self._partitions:
+        if not self._partitions and reader.readable:
             return reader.trouble or "joining the consumer group"
         return reader.trouble or self._writer.trouble
 
@@ -340,10 +344,3 @@ class _Flow(Consumer[GroupReader]):
 
 def _commit(batch: Batch, buffer: Buffer) -> None:
     buffer.flow.commit(batch)
-
-
-def _lost_its_end(topic: str, partition: int, high: int, next_offset: int) -> KafkaUnavailableError:
-    return KafkaUnavailableError(
-        f"{topic}[{partition}] ends at offset {high}, but was read up to {next_offset}: Kafka has lost its newest "
-        "records; delete and recreate the topic, or wait until it is restored"
-    )
