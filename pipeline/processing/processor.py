@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Advance, Batch, Buffer, Generation
+from pipeline.buffer import Advance, Batch, Buffer, Generation, OutboxRow
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
 from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
+from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
@@ -124,7 +125,8 @@ class _Flow(Consumer[GroupReader]):
         self._backoff = backoff
         self._identity = identity
         self._confirm = confirm
-        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
+        self._judge = judge
+        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, self._keep_undeliverable, clock)
         self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
         self._brake = Brake(settings, writer, identity.topic, clock)
@@ -267,6 +269,10 @@ class _Flow(Consumer[GroupReader]):
 
     def _refs(self) -> list[int]:
         return [ref for each in self._looked_after for ref in each.generations]
+
+    def _keep_undeliverable(self, refused: Sequence[tuple[OutboxRow, str]]) -> None:
+        rows = [undeliverable_row(row, why, self._judge.order_in(row.value)) for row, why in refused]
+        self._writer.flow.undeliverable(rows, self._clock())
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
         partition = self._partitions[gap.partition]

@@ -182,3 +182,37 @@ def test_sixty_distant_topics_are_read_within_seconds_and_a_new_one_joins_them(
     wait_for("all of it", lambda: collected(pipeline) == 1800)
     assert steady_clock_ms() - asked_ms < 15_000
     assert pipeline.role("collector").state == "running"
+
+
+def test_a_partition_of_the_dead_letter_topic_without_a_leader_holds_up_its_own_dead_letters_only(
+    three_brokers: KafkaCluster, pipeline_with: Callable[..., RunningPipeline]
+) -> None:
+    names = own_names()
+    orders, dead = names["orders_topic"], names["dlq_topics"]
+    address = three_brokers.bootstrap_servers
+    make_topics(address, [orders], replicas=3)
+    make_topics(address, [dead])
+    pipeline = pipeline_with(**names | {"bootstrap_servers": address, "roles": "processor,collector"})
+    pipeline.up()
+    three_brokers.stop_broker(2)
+    try:
+        wait_for("the leaders' end", lambda: -1 in leaders_of(address, dead))
+        write(address, orders, 600)
+        wait_for("a dead letter", lambda: collected(pipeline) > 0, 60)
+        with pipeline.reader() as reader:
+            wait_for("all that can be sent", lambda: collected(pipeline) + reader.outbox_count() == 600, 60)
+            assert 0 < reader.outbox_count() < 600
+        detail = wait_for("the reason", lambda: detail_with(pipeline, "dead letters wait in the outbox"), 60)
+        assert f"{dead}[" in detail
+        # What comes meanwhile goes by.
+        before = collected(pipeline)
+        write(address, orders, 600)
+        wait_for("more dead letters", lambda: collected(pipeline) >= before + 200, 60)
+    finally:
+        three_brokers.restart(2)
+    wait_for("the rest", lambda: collected(pipeline) == 1200, 90)
+
+
+def detail_with(pipeline: RunningPipeline, words: str) -> str:
+    detail = detail_of(pipeline, "processor")
+    return detail if words in detail else ""
