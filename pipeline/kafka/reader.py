@@ -279,6 +279,11 @@ class Reader:
         return not keys or any(key not in self._unreadable for key in keys)
 
     @property
+    def not_begun(self) -> set[PartitionKey]:
+        """Partitions that are to be read, but cannot be yet: it is not known where to begin with them."""
+        return set(self._not_begun)
+
+    @property
     def unreadable(self) -> dict[str, str]:
         """Partitions that are not read just now, as `topic[partition]`, and why each is not."""
         return dict.fromkeys((f"{topic}[{partition}]" for topic, partition in self._trouble.leaderless), NO_LEADER) | (

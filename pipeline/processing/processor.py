@@ -95,7 +95,8 @@ def run_processor(
                 while not stop.is_set():
                     opened.check()
                     if adoption.is_due() and owners.partition_count is not None:
-                        flow.adopt(partial(adoption.mine, partition_count=owners.partition_count))
+                        count, not_begun = owners.partition_count, reader.not_begun
+                        flow.adopt(partial(adoption.mine, partition_count=count, not_begun=not_begun))
                     if unowned := owners.pop_unowned():
                         log.warning("partitions %s have no owner: joining the group again", unowned)
                         reader.rejoin()
@@ -235,6 +236,7 @@ class _Flow(Consumer[GroupReader]):
         # The next owner goes on from where the buffer stands then.
         self._writer.wait()
         self._partitions.pop(partition_id, None)
+        self._attempts.adopted.pop((self._identity.topic, partition_id), None)
         self._outbox.recount()
 
     def adopt(self, choose: Callable[[list[Generation]], list[Generation]]) -> None:
@@ -251,7 +253,7 @@ class _Flow(Consumer[GroupReader]):
             key = (mine[ref].identity.topic, mine[ref].partition)
             adopted.setdefault(key, Adopted()).generations[ref] = mine[ref]
             self._load_parked(adopted[key], [ref])
-            log.warning("adopting what waits of %s[%d]: nobody reads it any more", *key)
+            log.warning("adopting what waits of %s[%d]: nobody reads it", *key)
         if new or self._adopted != keys:
             self._adopted = keys
             self._outbox.recount()
