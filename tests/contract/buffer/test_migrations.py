@@ -99,7 +99,8 @@ def test_layout_2_has_every_public_value_of_layout_1_in_seconds_however_many_dea
         }
         cells |= {"stacktrace": "printf('%.2000c', 'x')"}
         connection.execute(
-            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 10000) "
+            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers "
+            "WHERE number < 10000) "
             f"INSERT INTO dead_letters SELECT {', '.join(cells.values())} FROM dead_letters, numbers"
         )
         connection.commit()

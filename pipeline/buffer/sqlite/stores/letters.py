@@ -190,7 +190,7 @@ def _cells(
     """What is stored of a dead letter, as `_COLUMNS` has it."""
     order = _NO_ORDER if row.order is None else _of_order(row.order)
     headers: tuple[str, str | None, int | None] = (headers_to_json(row.headers), row.stacktrace, None)
-    if row.stacktrace in stacks.refs:
+    if row.stacktrace is not None and row.stacktrace in stacks.refs:
         headers = stacks.of(headers[0], row.stacktrace)
     known = row.failed_at_ms is not None
     times = (row.failed_at_ms if known else now_ms, known, now_ms, now_ms)
