@@ -21,8 +21,10 @@ from pipeline.jobs.requests import request_replay
 from pipeline.kafka import ClusterView
 from pipeline.running.statusboard import read_roles
 from scripts.local.cluster import KafkaCluster
+from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
-from tests.chaos.faults import SESSION_MS, Faults, Surroundings, copy_of_settings_files
+from tests.chaos.faults import SESSION_MS, Faults, copy_of_settings_files
+from tests.chaos.surroundings import DEAD_LETTERS_OF_OTHERS, OWN_DEAD_LETTERS, Surroundings
 from tests.support.faulty_handler import FAIL_AS_ASKED
 from tests.support.kafkas import PARTITIONS
 from tests.support.order_writer import Account, Kind, OrderWriter
@@ -44,9 +46,24 @@ SELDOM = frozenset(
         "recreate the orders topic with fewer partitions",
         "wipe the broker",
         "change the orders topic and back",
+        "take one of two brokers away",
     }
 )
 """They take long, so they come once and then a third as often as others."""
+
+BROKERS = 2
+PROPERTIES = {
+    "num.partitions": str(PARTITIONS),
+    # A partition whose broker is away has no leader.
+    "default.replication.factor": "1",
+    # How often a broker looks for transactions that nobody ended; by default every 10 s.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+}
+FORBIDDING = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+"""Everybody may do everything, until an ACL forbids it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +78,22 @@ class Result:
 
 @contextmanager
 def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
-    """A pipeline's settings, a broker behind a proxy, and a disk of its own."""
+    """A pipeline's settings, brokers behind proxies, and a disk of its own."""
     rules, schemas = copy_of_settings_files(folder)
     data_dir = folder / "data"
     data_dir.mkdir()
-    with TcpProxy() as proxy:
-        # Whoever asks the broker where to go is sent through the proxy.
-        properties = {
-            "advertised.listeners": f"PLAINTEXT://{proxy.address}",
-            "num.partitions": str(PARTITIONS),
-            # How often the broker looks for transactions that nobody ended; by default every 10 s.
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
-        }
-        with KafkaCluster(folder / "kafka", properties=properties) as kafka, SmallDisk(data_dir, disk_mb) as disk:
-            proxy.target_port = int(kafka.bootstrap_servers.rpartition(":")[2])
+    with TcpProxy() as first, TcpProxy() as second:
+        proxies = first, second
+        addresses = [proxy.address for proxy in proxies]
+        # Whoever asks a broker where to go is sent through the proxies. Each broker leads half of the partitions.
+        cluster = KafkaCluster(folder / "kafka", BROKERS, PROPERTIES | FORBIDDING, controllers=1, advertised=addresses)
+        with cluster as kafka, SmallDisk(data_dir, disk_mb) as disk:
+            for broker, proxy in enumerate(proxies, 1):
+                proxy.target_port = kafka.port(broker, CLIENTS)
             pipeline = RunningPipeline(
                 data_dir,
-                bootstrap_servers=proxy.address,
+                bootstrap_servers=",".join(addresses),
+                dlq_topics=f"{OWN_DEAD_LETTERS},{DEAD_LETTERS_OF_OTHERS}",
                 processors=2,
                 rules_file=str(rules),
                 schemas_dir=str(schemas),
@@ -86,7 +102,7 @@ def surroundings(folder: Path, disk_mb: int) -> Iterator[Surroundings]:
             )
             clock = WallClock(folder / "clock", pipeline)
             try:
-                yield Surroundings(pipeline, kafka, proxy, disk, rules, schemas, clock)
+                yield Surroundings(pipeline, kafka, proxies, disk, rules, schemas, clock)
             finally:
                 pipeline.end()
 

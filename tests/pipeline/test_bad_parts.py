@@ -14,6 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from pipeline.clock import steady_clock_ms
 from scripts.local.cluster import KafkaCluster
+from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
 from tests.support.kafkas import own_names
 from tests.support.orders_as_bytes import LOCAL, ORDER
@@ -145,11 +146,9 @@ def read_orders(pipeline: RunningPipeline) -> int:
 @pytest.fixture
 def distant_kafka(tmp_path: Path) -> Iterator[tuple[KafkaCluster, TcpProxy]]:
     """A broker behind a line that takes 80 ms there and back."""
-    with TcpProxy() as proxy:
-        properties = {"advertised.listeners": f"PLAINTEXT://{proxy.address}"}
-        with KafkaCluster(tmp_path / "kafka", properties=properties) as kafka:
-            proxy.target_port = int(kafka.bootstrap_servers.rpartition(":")[2])
-            yield kafka, proxy
+    with TcpProxy() as proxy, KafkaCluster(tmp_path / "kafka", advertised=[proxy.address]) as kafka:
+        proxy.target_port = kafka.port(1, CLIENTS)
+        yield kafka, proxy
 
 
 def test_sixty_distant_topics_are_read_within_seconds_and_a_new_one_joins_them(
