@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from pipeline.clock import steady_clock_ms
 from scripts.local.cluster import KafkaCluster
 from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
+from tests.support.faulty_handler import FAIL_AS_ASKED, FAILURES
 from tests.support.kafkas import own_names
 from tests.support.orders_as_bytes import LOCAL, ORDER
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, unique
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.without_topic_ids import tell_no_topic_ids
 
 PARTITIONS = 6
 ANSWER_S = 10
@@ -35,11 +37,19 @@ def make_topics(bootstrap_servers: str, topics: list[str], partitions: int = PAR
     wait_for("the topics", lambda: set(topics) <= admin.list_topics(timeout=ANSWER_S).topics.keys())
 
 
-def write(bootstrap_servers: str, topic: str, count: int, value: Callable[[int], bytes] = lambda n: b"%d" % n) -> None:
-    """Writes records to all partitions of a topic in turn."""
+def write(
+    bootstrap_servers: str,
+    topic: str,
+    count: int,
+    value: Callable[[int], bytes] = lambda n: b"%d" % n,
+    headers: Sequence[tuple[str, bytes]] = (),
+    partitions: Sequence[int] = range(PARTITIONS),
+) -> None:
+    """Writes records to these partitions of a topic in turn."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, **LINGER})
     for number in range(count):
-        producer.produce(topic, value(number), b"k%d" % number, number % PARTITIONS)
+        partition = partitions[number % len(partitions)]
+        producer.produce(topic, value(number), b"k%d" % number, partition, headers=list(headers))
         producer.poll(0)
     assert producer.flush(30) == 0
 
@@ -130,6 +140,56 @@ def test_partitions_without_a_leader_keep_nobody_from_reading_the_others(
     for role in ("processor", "collector"):
         wait_for("no complaint", lambda role=role: pipeline.role(role).figures.get("unreadable") == {}, 30)
     assert leaders_of(address, orders) == leads
+
+
+def test_where_no_topic_ids_are_told_the_partitions_that_have_a_leader_say_which_topic_it_is(
+    three_brokers: KafkaCluster, pipeline_with: Callable[..., RunningPipeline]
+) -> None:
+    names = own_names()
+    orders, theirs = names["orders_topic"], unique("theirs")
+    address = three_brokers.bootstrap_servers
+    make_topics(address, [orders, theirs])
+    make_topics(address, [f"{orders}-dlq"], replicas=3)
+    pipeline = pipeline_with(
+        **names
+        | {"bootstrap_servers": address, "dlq_topics": f"{orders}-dlq,{theirs}", "roles": "processor,collector"}
+        | {"handler": FAIL_AS_ASKED, "retry_max": 100, "retry_cap_ms": 500}
+    )
+    tell_no_topic_ids(pipeline)
+    pipeline.up()
+    # One order of each partition is parked for some seconds, and its processor ends meanwhile.
+    write(address, orders, PARTITIONS, an_order, ((FAILURES, b"12"),))
+    write(address, theirs, 600)
+    with pipeline.reader() as reader:
+        wait_for("the letters", lambda: collected(pipeline) == 600)
+        wait_for("parked orders", lambda: reader.parked_count() == PARTITIONS)
+    process = pipeline.started("up")
+    process.terminate()
+    assert process.wait(20) == 0
+    assert read_orders(pipeline) < PARTITIONS
+
+    three_brokers.stop_broker(2)
+    try:
+        wait_for("the leaders' end", lambda: -1 in leaders_of(address, orders) and -1 in leaders_of(address, theirs))
+        led = [n for n, leader in enumerate(leaders_of(address, orders)) if leader >= 0]
+        led_letters = [n for n, leader in enumerate(leaders_of(address, theirs)) if leader >= 0]
+        write(address, orders, 100, an_order, partitions=led)
+        write(address, theirs, 100, partitions=led_letters)
+        pipeline.start("up")
+        wait_for("the letters that can be read", lambda: collected(pipeline) == 700, 60)
+        wait_for("the orders that can be read, and all that was parked", lambda: read_orders(pipeline) == 106, 60)
+    finally:
+        three_brokers.restart(2)
+    write(address, orders, 60, an_order)
+    write(address, theirs, 60)
+    wait_for("the rest", lambda: (read_orders(pipeline), collected(pipeline)) == (166, 760), 60)
+    with pipeline.reader() as reader:
+        assert not any("recreated" in message for message in reader.events().column("message"))
+    assert pipeline.command("check").returncode == 0
+
+
+def an_order(number: int) -> bytes:
+    return LOCAL.encode(replace(ORDER, order_id=f"O-{steady_clock_ms()}-{number}"))
 
 
 def leaders_of(bootstrap_servers: str, topic: str) -> list[int]:
