@@ -31,8 +31,8 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import NO_LEADER, Asked
 from pipeline.kafka.messages import Fetched, PartitionKey, headers_of, partition_of, to_record
-from pipeline.kafka.readable import ReadableEnds
 from pipeline.kafka.rejoins import Rejoins
+from pipeline.kafka.statistics import PartitionStatistics
 from pipeline.kafka.topics import ClusterView
 from pipeline.kafka.unreadable import UnreadablePartitions, in_one_line
 from pipeline.kafka.watermarks import LowHigh, ask_watermarks, look_up_leaders
@@ -113,7 +113,7 @@ class Reader:
         self._client_failed: KafkaUnavailableError | None = None
         self._known_watermarks: dict[PartitionKey, LowHigh] = {}
         self._asked_highs: dict[PartitionKey, int] = {}
-        self._readable_ends = ReadableEnds()
+        self._statistics = PartitionStatistics()
         self._paused = False
         self.at_end: set[PartitionKey] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
@@ -122,7 +122,7 @@ class Reader:
 
     def _on_stats(self, statistics: str) -> None:
         self._trouble.on_stats(statistics)
-        self._readable_ends.on_stats(statistics)
+        self._statistics.on_stats(statistics)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
         """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
@@ -287,9 +287,8 @@ class Reader:
     @property
     def unreadable(self) -> dict[str, str]:
         """Partitions that are not read just now, as `topic[partition]`, and why each is not."""
-        return dict.fromkeys((f"{topic}[{partition}]" for topic, partition in self._trouble.leaderless), NO_LEADER) | (
-            self._unreadable.reasons()
-        )
+        leaderless = (f"{topic}[{partition}]" for topic, partition in self._statistics.leaderless)
+        return dict.fromkeys(leaderless, NO_LEADER) | self._unreadable.reasons()
 
     def seek(self, topic: str, partition: int, next_offset: int) -> None:
         """Goes on at another offset."""
@@ -320,7 +319,7 @@ class Reader:
         """The offset after the newest record that can be read, as of the last fetch or question; None before one."""
         key = topic, partition
         low_high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
-        fetched_high = self._readable_ends.up_to(key, low_high[1] if low_high else -1)
+        fetched_high = self._statistics.readable_up_to(key, low_high[1] if low_high else -1)
         high = max(fetched_high, self._asked_highs.get(key, -1))
         return high if high >= 0 else None
 
@@ -481,7 +480,7 @@ class GroupReader(Reader):
         exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
         others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
         if others:
-            log.warning("the group dealt out %s, but %s has %d partitions", ", ".join(others), self._topic, count)
+            log.warning("the group dealt out %s, which topic %s does not have", ", ".join(others), self._topic)
             self._rejoins.want()
         return exist
 

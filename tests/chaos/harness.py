@@ -130,7 +130,8 @@ class Chaos:
             around = Faults(self._around, writer, self._draw, lambda: self._settle(writer.account), self._say)
             for number, kind in enumerate(self._schedule(_chosen(around.kinds, kinds), faults), 1):
                 self._say(f"{number}: {kind}")
-                around.play(kind)
+                with self._noting_last_words(writer.account):
+                    around.play(kind)
                 played[kind] += 1
                 self._replay_some()
                 around.wait(self._draw.uniform(0.1, 1.0))
@@ -145,10 +146,11 @@ class Chaos:
         return [*first, *self._draw.choices(kinds, weights, k=max(0, faults - len(first)))][:faults]
 
     def _replay_some(self) -> None:
-        """Asks for a replay of dead letters that will fail again."""
+        """Asks for a replay of dead letters that will fail again, on the topic that is read now."""
         settings = self._pipeline.settings
+        which = DeadLetterFilter(statuses=("open",), source_topics=(settings.orders_topic,))
         with self._pipeline.reader() as reader:
-            letters = reader.dead_letters(DeadLetterFilter(statuses=("open",)), limit=REPLAYED_AT_ONCE)
+            letters = reader.dead_letters(which, limit=REPLAYED_AT_ONCE)
         if letters:
             which = DeadLetterFilter(ids=tuple(letter.id for letter in letters))
             with open_buffer(settings.database_file) as buffer:
@@ -158,14 +160,19 @@ class Chaos:
     def _settle(self, account: Account) -> None:
         """Waits until all that was written and replayed has come to its end."""
         wanted = account.records + self._replays
+        with self._noting_last_words(account), self._pipeline.reader() as reader:
+            wait_for(f"all {wanted} records", lambda: self._pipeline.settled() >= wanted, SETTLE_S)
+            wait_for("an empty outbox", lambda: reader.outbox_count() == reader.parked_count() == 0)
+            wait_for("the end of the replays", lambda: reader.unfinished_job() is None)
+
+    @contextmanager
+    def _noting_last_words(self, account: Account) -> Iterator[None]:
         try:
-            with self._pipeline.reader() as reader:
-                wait_for(f"all {wanted} records", lambda: self._pipeline.settled() >= wanted, SETTLE_S)
-                wait_for("an empty outbox", lambda: reader.outbox_count() == reader.parked_count() == 0)
-                wait_for("the end of the replays", lambda: reader.unfinished_job() is None)
-        except AssertionError as error:
+            yield
+        except TimeoutError as error:
             # Now: with the writer's next records nobody could tell what is missing.
-            error.add_note(f"{account}\n{self._last_words()}")
+            if not hasattr(error, "__notes__"):
+                error.add_note(f"{account}\n{self._last_words()}")
             raise
 
     def _hold_against(self, account: Account) -> None:
