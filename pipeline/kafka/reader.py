@@ -41,6 +41,7 @@ from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
+READ_UNDECIDED = {"isolation.level": "read_uncommitted"}
 STATISTICS_MS = 2000
 OURS = "orderpulse"
 """The metadata of each offset that we commit: one without it was committed by something else."""
@@ -106,6 +107,7 @@ class Reader:
         self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
+        self._undecided = (settings.kafka_config | dict(member or {})).get("isolation.level") == "read_uncommitted"
         self._admin: AdminClient | None = None
         self._unreadable = UnreadablePartitions(steady_clock)
         self._not_begun: dict[PartitionKey, BeginAt] = {}
@@ -263,8 +265,7 @@ class Reader:
             self._admin = new_client(AdminClient, self._settings, config)
         elif any(key in self._unreadable for key in asked):
             look_up_leaders(self._admin)
-        undecided = self._settings.kafka_config.get("isolation.level") == "read_uncommitted"
-        return ask_watermarks(self._admin, self._trouble, asked, undecided)
+        return ask_watermarks(self._admin, self._trouble, asked, self._undecided)
 
     def known_watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, LowHigh]:
         """As `watermarks`, of many partitions at once. Raises KafkaUnavailableError when those of one are not known."""
@@ -530,21 +531,35 @@ def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> d
         return {partition: high for partition, (_, high) in found.items()}
 
 
-def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int]) -> Iterator[Record]:
-    """All records from the given offsets, or the oldest there are, up to where the partitions end.
+def records_since(
+    settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int], undecided: bool = False
+) -> Iterator[Record]:
+    """All records from the given offsets, or the oldest there are, up to where the partitions end, or a little more.
 
-    Raises KafkaUnavailableError when the broker is silent for 5 s before that.
+    They end before records of an undecided transaction, unless `undecided` ones are wanted; then those of aborted
+    transactions come too. Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look", note_ends=True) as reader:
-        for partition, (low, _) in reader.known_watermarks(topic, offsets).items():
+    group = f"{settings.group_id}-look"
+    member = READ_UNDECIDED if undecided else None
+    with PartitionReader(settings, cluster, group, member=member, note_ends=True) as reader:
+        watermarks = reader.known_watermarks(topic, offsets)
+        for partition, (low, _) in watermarks.items():
             reader.assign(topic, partition, max(low, offsets[partition]))
-        while len(reader.at_end) < len(offsets):
-            known_ends = len(reader.at_end)
+        left = {partition for partition, (low, high) in watermarks.items() if max(low, offsets[partition]) < high}
+        while left:
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
             if reader.unreadable:
                 raise KafkaUnavailableError(in_one_line(reader.unreadable))
             for gap in gaps:
                 reader.seek(topic, gap.partition, gap.low)
-            if not records and not gaps and len(reader.at_end) == known_ends:
+            # Where records never stop coming, the library never says that a partition is at its end.
+            at_end = {
+                partition
+                for partition in left
+                if (topic, partition) in reader.at_end
+                or (reader.position(topic, partition) or 0) >= watermarks[partition][1]
+            }
+            left -= at_end
+            if not records and not gaps and not at_end:
                 raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")
