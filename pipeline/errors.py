@@ -8,6 +8,7 @@ OrderPulseError
 │   │   ├── UndecodableError     its bytes are no order
 │   │   └── RuleBrokenError      it breaks a rule of the rules file
 │   └── TransientError       may work later: parked and tried again
+│       └── SchemaPendingError   its schema id is not known yet, and may be in a moment
 ├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── RulesFileError           the rules file cannot be used; the old rules stay
 ├── UnavailableError         something outside is away: wait, say so, go on
@@ -74,6 +75,17 @@ class TransientError(RecordError):
 
     def __init__(self, reason: str, rule: str = "handler") -> None:
         super().__init__(reason, rule)
+
+
+class SchemaPendingError(TransientError):
+    """The registry does not know the record's schema id, and was asked for it a moment ago for the first time.
+
+    A registry's replicas may get to know an id after records that carry it. `wait_ms`: when to ask again.
+    """
+
+    def __init__(self, reason: str, rule: str = "avro", wait_ms: int = 0) -> None:
+        super().__init__(reason, rule)
+        self.wait_ms = wait_ms
 
 
 class SchemaRefusedError(OrderPulseError):

@@ -302,7 +302,8 @@ class FlowStore(Protocol):
         """How many records of these partitions are on their way to the dead-letter topic."""
 
     def outbox(self, refs: Sequence[int], limit: int, without: Collection[str] = ()) -> list[OutboxRow]:
-        """The oldest records of these partitions that are still on their way to the dead-letter topic.
+        """The oldest records of these partitions that are still on their way to the dead-letter topic, fewer than
+        `limit` when they are large.
 
         `without` are the dead-letter ids of those that are not asked for.
         """

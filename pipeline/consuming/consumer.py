@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 from pipeline.buffer import Advance
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, Interval
-from pipeline.kafka import Gap, Reader
+from pipeline.kafka import Gap, Reader, in_one_line
 from pipeline.records import LastRead, TopicIdentity
-from pipeline.running.statusboard import StatusWriter
+from pipeline.running.statusboard import RoleState, StatusWriter
 from pipeline.running.throughput import Throughput
 from pipeline.settings import Settings
 
@@ -115,10 +115,23 @@ class Consumer(ABC, Generic[AnyReader]):
         partition.next_offset = partition.stored_offset = gap.low
         reader.seek(gap.topic, gap.partition, gap.low)
 
+    def _held_up(self, reader: AnyReader, partition: ConsumedPartition, gap: Gap) -> bool:
+        """Whether nothing is gone that was not read; then it goes on, or waits for records that Kafka has lost."""
+        if gap.low > partition.next_offset:
+            return False
+        if gap.high >= partition.next_offset:
+            reader.seek(gap.topic, gap.partition, partition.next_offset)
+        else:
+            reader.wait_with(gap, lost_its_end(partition, gap.high, partition.next_offset))
+        return True
+
     def _report(self, reader: AnyReader) -> None:
         """Tells the status board and Kafka how far this is, whenever one of them is due."""
         if self._status_interval.is_over():
-            self._status.report("running", self._detail(reader), self._figures(reader))
+            # Without a partition that can be read it still tries what is parked, and sends dead letters.
+            state: RoleState = "running" if reader.readable else "waiting"
+            detail = "; ".join(filter(None, (in_one_line(reader.unreadable), self._detail(reader))))
+            self._status.report(state, detail, self._figures(reader) | {"unreadable": reader.unreadable})
         if self._commit_interval.is_over():
             self._commit_offsets(reader)
 
@@ -135,3 +148,11 @@ class Consumer(ABC, Generic[AnyReader]):
             # All that was read is stored. What the reader has passed behind it are no records.
             reached = max(reached, reader.position(*partition.key) or 0)
         return max(0, high - reached)
+
+
+def lost_its_end(partition: object, high: int, next_offset: int) -> str:
+    """What is wrong with a partition that ends before the offset that it was read up to."""
+    return (
+        f"{partition} ends at offset {high}, but was read up to {next_offset}: Kafka has lost its newest records; "
+        "delete and recreate the topic, or wait until it is restored"
+    )

@@ -7,7 +7,7 @@ topics as before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -56,10 +56,16 @@ def recreated(told: TopicIdentity, before: TopicGeneration) -> TopicIdentity:
     return told if told.topic_id else replace(told, topic_id=f"{RECREATED}{before.topic_ref}")
 
 
-def compare(topic: str, read: Mapping[int, ReadUpTo], found: Mapping[int, Found]) -> Comparison:
-    """Whether these partitions hold what was read of them. `found` has those of them that there are."""
-    proven, was_read = False, False
-    for partition, read_up_to in read.items():
+def compare(
+    topic: str, read: Mapping[int, ReadUpTo], found: Mapping[int, Found], unanswered: Collection[int] = ()
+) -> Comparison:
+    """Whether these partitions hold what was read of them.
+
+    `found` has those of them that there are. `unanswered` ones prove nothing, either way.
+    """
+    proven, was_read = False, bool(unanswered)
+    for partition in read.keys() - set(unanswered):
+        read_up_to = read[partition]
         reason = _contradiction(read_up_to, found.get(partition))
         if reason:
             return Comparison("another", f"{topic}[{partition}] {reason}")

@@ -12,6 +12,7 @@ from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.topic_guard import TopicGuard
+from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView, IdentityWatch, find_cluster
 from pipeline.settings import Settings
 
@@ -73,10 +74,11 @@ def consumer_session(
         topics = topics_of(view)
         told = view.identities(list(topics))
         with (
-            closing(IdentityWatch(settings, view, told)) as watch,
-            closing(TopicGuard(settings, role, writer, view, watch, told, stop.wait, clock)) as guard,
+            closing(IdentityWatch(settings, view, {})) as watch,
+            closing(TopicGuard(settings, role, writer, view, watch, stop.wait, clock)) as guard,
         ):
-            guard.find_generations()
+            for why in guard.expect(told).values():
+                raise KafkaUnavailableError(why)
             yield ConsumerSession(writer, view, topics, guard, watch, clients)
             writer.finish()
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.buffer import TopicGeneration
+from pipeline.buffer import ReadUpTo, TopicGeneration
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, Wait
-from pipeline.consuming.generations import compare, is_certain, known_generation, recreated
-from pipeline.errors import TopicChangedError
-from pipeline.kafka import ClusterView, ContentView, Found, IdentityWatch
+from pipeline.consuming.generations import Comparison, compare, is_certain, known_generation, recreated
+from pipeline.errors import KafkaUnavailableError, TopicChangedError
+from pipeline.kafka import ClusterView, ContentView, IdentityWatch
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
@@ -29,7 +29,7 @@ class InPartition(Protocol):
 class TopicGuard:
     """Knows for each topic of a session which generation is read, and whether it still is that one.
 
-    `told` is what the cluster says of each topic, `generations` what the buffer knows them as.
+    `generations` are what the buffer knows the topics as. Each topic is expected before anything of it is read.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class TopicGuard:
         writer: BatchWriter,
         view: ClusterView,
         watch: IdentityWatch,
-        told: Mapping[str, TopicIdentity],
         wait: Wait,
         clock: Clock,
     ) -> None:
@@ -48,15 +47,31 @@ class TopicGuard:
         self._writer = writer
         self._view = view
         self._watch = watch
-        self._told = told
+        self._told: dict[str, TopicIdentity] = {}
         self._wait = wait
         self._clock = clock
         self._content: ContentView | None = None
         self.generations: dict[str, TopicIdentity] = {}
 
-    def find_generations(self) -> None:
-        """Fills `generations`, before anything is read. Raises KafkaUnavailableError."""
-        self.generations = {topic: self._generation_of(identity) for topic, identity in self._told.items()}
+    def expect(self, told: Mapping[str, TopicIdentity]) -> dict[str, str]:
+        """Looks after these topics too, of which the cluster tells this; returns why not, of those where it cannot."""
+        unknown = {}
+        for topic, identity in told.items():
+            try:
+                self.generations[topic] = self._generation_of(identity)
+            except KafkaUnavailableError as error:
+                unknown[topic] = str(error)  # that keeps nobody from reading the others
+            else:
+                self._told[topic] = identity
+                self._watch.expect({topic: identity})
+        return unknown
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Looks after these no more: nothing of them is read now."""
+        for topic in topics:
+            self._watch.forget([topic])
+            self._told.pop(topic, None)
+            self.generations.pop(topic, None)
 
     def confirm(self, read: Mapping[str, Collection[InPartition]]) -> None:
         """Confirms that what was read, by topic, is of the generation that it is taken for.
@@ -83,7 +98,8 @@ class TopicGuard:
         if generation is None or is_certain(told, generation):
             return told
         before = next(each for each in known if each.identity == generation)
-        found = compare(told.topic, before.read, self._look(before, before.read, self._view.partitions()))
+        counts = self._view.partitions()
+        found = self._compare(before, [each for each in before.read if each < counts.get(told.topic, 0)], before.read)
         if found.verdict == "another":
             self._note(f"topic {told.topic} was recreated: {found.reason}; all of it is read")
             return recreated(told, before)
@@ -101,19 +117,27 @@ class TopicGuard:
         # One of which nothing is known proves nothing: then the others have to.
         known = {each: read for each, read in newest.read.items() if read.last}
         asked = {each: known[each] for each in partitions} if partitions <= known.keys() else newest.read
-        found = compare(topic, asked, self._look(newest, asked))
+        found = self._compare(newest, asked, asked)
         if found.verdict == "another":
             raise TopicChangedError(f"topic {topic} was recreated: {found.reason}")
 
-    def _look(
-        self, generation: TopicGeneration, partitions: Collection[int], counts: Mapping[str, int] | None = None
-    ) -> Mapping[int, Found]:
-        topic = generation.identity.topic
-        there = [each for each in partitions if counts is None or each < counts.get(topic, 0)]
+    def _compare(self, generation: TopicGeneration, there: Iterable[int], read: Mapping[int, ReadUpTo]) -> Comparison:
+        """Holds what was `read` against the partitions that are `there`.
+
+        Raises KafkaUnavailableError when that says nothing and would with an answer of them all.
+        """
         if self._content is None:
             self._content = ContentView(self._settings, self._view.cluster, self._wait)
+        topic = generation.identity.topic
         lasts = {partition: generation.read[partition].last for partition in there}
-        return self._content.look(topic, {partition: last and last.offset for partition, last in lasts.items()})
+        found, unanswered = self._content.look(
+            topic, {partition: last and last.offset for partition, last in lasts.items()}
+        )
+        comparison = compare(topic, read, found, unanswered)
+        if comparison.verdict == "not known" and unanswered:
+            partition, why = next(iter(unanswered.items()))
+            raise KafkaUnavailableError(f"looking at {topic}[{partition}]: {why}")
+        return comparison
 
     def _known(self, told: TopicIdentity) -> Sequence[TopicGeneration]:
         return self._writer.flow.topic_generations(self._role, told.cluster_id, told.topic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,10 @@ from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
-from pipeline.errors import UndecodableError
+from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
 from pipeline.kafka import ClusterView, Gap, PartitionReader
 from pipeline.orders.serde import OrderCodec
-from pipeline.records import LastRead, Order, Position, Record, TopicIdentity
+from pipeline.records import LastRead, Order, Position, Record
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
@@ -32,27 +32,22 @@ def run_collector(
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
-    def topics(view: ClusterView) -> dict[str, int]:
-        if settings.sends_orders:
-            # Without a processor nobody here writes dead letters: the topics are for their writers to make.
-            view.ensure_topic(settings.own_dlq_topic)
-        return matching_topics(settings, view.partitions())
+    def no_topics(_: ClusterView) -> list[str]:
+        return []  # they join a session that has begun, whenever they are found
 
     def session() -> None:
         codec.recheck_registry()
-        with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
+        with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, no_topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
             collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.guard, clock, status)
-            collection.take_on(opened.topics, opened.guard.generations)
             while not stop.is_set():
                 opened.check()
-                if opened.topics:
+                collection.look_for_topics()
+                if collection.has_topics:
                     collection.round()
                 else:
                     collection.wait(stop)
-                if collection.found_topics():
-                    break  # the next session reads them too
 
     keep_going(session, status, clock, stop)
 
@@ -91,30 +86,78 @@ class _Collection(Consumer[PartitionReader]):
         self._partitions: dict[tuple[str, int], ConsumedPartition] = {}
         self._topics: dict[str, int] = {}
         self._committed: dict[tuple[str, int], int] = {}
-        self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, clock, clock())
+        self._not_looked_up: dict[str, str] = {}
+        self._not_made = ""
+        self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, clock)
 
-    def take_on(self, topics: dict[str, int], identities: dict[str, TopicIdentity]) -> None:
-        """Reads all partitions of these topics from where the buffer stands."""
-        self._topics = topics
-        partitions = [(identities[topic], partition) for topic, count in topics.items() for partition in range(count)]
-        # All are asked for before the first is read: a broker answers no question while it waits for records to come.
-        found = [self._reader.watermarks(identity.topic, partition) for identity, partition in partitions]
-        for (identity, partition), (low, high) in zip(partitions, found, strict=True):
-            self._take_on_partition(identity, partition, low, high)
+    # -- topics come and go
 
-    def _take_on_partition(self, identity: TopicIdentity, partition: int, low: int, high: int) -> None:
+    @property
+    def has_topics(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self._topics)
+
+    def look_for_topics(self) -> None:
+        """Looks every five seconds for topics and partitions that match; they join, and those that are gone leave."""
+        if not self._topics_interval.is_over():
+            return
+        partitions = self._view.partitions()
+        # Without a processor nobody here writes dead letters: the topics are for their writers to make.
+        if self._settings.sends_orders and self._settings.own_dlq_topic not in partitions:
+            self._make_own_topic()
+        found = matching_topics(self._settings, partitions)
+        if found != self._topics:
+            self._change_to(found)
+
+    def _make_own_topic(self) -> None:
+        try:
+            self._view.ensure_topic(self._settings.own_dlq_topic)
+        except KafkaUnavailableError as error:
+            self._not_made = str(error)  # that keeps nobody from collecting from the others
+        else:
+            self._not_made = ""
+            self._topics_interval = Interval(LOOK_FOR_TOPICS_EVERY_MS, self._clock)  # it is there in a moment
+
+    def _change_to(self, found: Mapping[str, int]) -> None:
+        # One that has more or fewer partitions than before may be another one of the same name.
+        self._leave({topic for topic, count in self._topics.items() if found.get(topic) != count})
+        told, self._not_looked_up = self._view.look_up([topic for topic in found if topic not in self._topics])
+        self._not_looked_up |= self._guard.expect(told)
+        self.take_on({topic: found[topic] for topic in told if topic not in self._not_looked_up})
+
+    def _leave(self, topics: Collection[str]) -> None:
+        if not topics:
+            return
+        self._conclude()  # should one join again, it goes on from where the buffer stands
+        self._guard.forget(topics)
+        self._reader.drop((topic, partition) for topic in topics for partition in range(self._topics[topic]))
+        self._partitions = {key: partition for key, partition in self._partitions.items() if key[0] not in topics}
+        self._topics = {topic: count for topic, count in self._topics.items() if topic not in topics}
+
+    def take_on(self, topics: Mapping[str, int]) -> None:
+        """Reads all partitions of these topics too, so many each, from where the buffer stands."""
+        self._topics |= topics
+        self._reader.take_on(
+            [(topic, partition) for topic, count in topics.items() for partition in range(count)], self._begin_at
+        )
+
+    def _begin_at(self, topic: str, partition: int) -> int:
+        low, high = self._reader.watermarks(topic, partition)
+        identity = self._guard.generations[topic]
         reached("collector: before a partition is taken over")
         assignment = self._writer.flow.assign("collector", identity, partition, low, self._clock(), high)
         reached("collector: partition taken over")
         next_offset = assignment.next_offset
         taken_on = ConsumedPartition(assignment.ref, identity, partition, next_offset, next_offset)
         self._partitions[taken_on.key] = taken_on
-        self._reader.assign(identity.topic, partition, next_offset)
+        return next_offset
+
+    # -- one round
 
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
         # 1. Read what has come.
-        records, gaps = self._reader.read(self._writer.records_at_once, 0 if self._writer.busy else IDLE_WAIT_S)
+        records, gaps = self._read()
         # 2. Understand it, whatever dialect it speaks. The round before may still be on its way into the buffer.
         now_ms = self._clock()
         rows = self._rows(records)
@@ -140,6 +183,15 @@ class _Collection(Consumer[PartitionReader]):
         self._throughput.add(len(records))
         self._report(self._reader)
 
+    def _read(self) -> tuple[list[Record], list[Gap]]:
+        """What has come of partitions that are ours; a topic that is gone may have left some behind."""
+        records, gaps = self._reader.read(self._writer.records_at_once, 0 if self._writer.busy else IDLE_WAIT_S)
+        ours = self._partitions.keys()
+        return (
+            [record for record in records if (record.position.topic, record.position.partition) in ours],
+            [gap for gap in gaps if (gap.topic, gap.partition) in ours],
+        )
+
     def wait(self, stop: StopSignal) -> None:
         """Instead of a round while there is no topic to read: reading would only be refused, for the group's sake."""
         stop.wait(IDLE_WAIT_S)
@@ -150,12 +202,6 @@ class _Collection(Consumer[PartitionReader]):
         self._finish_writing(self._reader, self._written)
         self._written = []
 
-    def found_topics(self) -> bool:
-        """Whether topics or partitions have come that match; looks every five seconds."""
-        if not self._topics_interval.is_over():
-            return False
-        return matching_topics(self._settings, self._view.partitions()) != self._topics
-
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
         for record, order in zip(records, orders_in(records, self._codec), strict=True):
@@ -165,8 +211,7 @@ class _Collection(Consumer[PartitionReader]):
 
     def _skip(self, gap: Gap) -> None:
         partition = self._partitions[gap.topic, gap.partition]
-        if gap.low <= partition.next_offset:
-            self._status.report("waiting", f"{partition} ends before offset {partition.next_offset}")
+        if self._held_up(self._reader, partition, gap):
             return
         reached("collector: before a gap is skipped")
         self._pass_over(self._reader, partition, gap, ", uncollected")
@@ -193,9 +238,10 @@ class _Collection(Consumer[PartitionReader]):
         return reader.trouble or self._writer.trouble or self._missing()
 
     def _missing(self) -> str:
-        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
+        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys() - self._not_looked_up.keys())
         names = ", ".join(topic for topic in missing if not topic.startswith("^"))
-        return f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
+        hidden = f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
+        return "; ".join(filter(None, (self._not_made, *self._not_looked_up.values(), hidden)))
 
     def _figures(self, reader: PartitionReader) -> dict[str, Any]:
         return {
@@ -244,5 +290,5 @@ def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None
 def _order_in(record: Record, codec: OrderCodec) -> Order | None:
     try:
         return codec.decode(record.value)
-    except UndecodableError:
+    except (UndecodableError, SchemaPendingError):
         return None

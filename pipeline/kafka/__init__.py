@@ -9,10 +9,11 @@ from pipeline.kafka.config_check import check_kafka_config
 from pipeline.kafka.content import ContentView, Found
 from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
 from pipeline.kafka.identity_watch import IdentityWatch
-from pipeline.kafka.messages import Fetched
+from pipeline.kafka.messages import Fetched, PartitionKey
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
 from pipeline.kafka.topics import ClusterView
+from pipeline.kafka.unreadable import in_one_line
 
 __all__ = [
     "BROKER_FILE",
@@ -28,11 +29,13 @@ __all__ = [
     "Gap",
     "GroupReader",
     "IdentityWatch",
+    "PartitionKey",
     "PartitionReader",
     "Reader",
     "Sender",
     "check_kafka_config",
     "ends",
     "find_cluster",
+    "in_one_line",
     "records_since",
 ]

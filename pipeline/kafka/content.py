@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
-from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import ANSWER_S
 from pipeline.kafka.reader import PartitionReader
@@ -37,37 +36,37 @@ class ContentView:
         self._reader = PartitionReader(small, cluster, f"{settings.group_id}-look", wait, note_ends=True)
         self._clock = steady_clock
 
-    def look(self, topic: str, offsets: Mapping[int, int | None]) -> dict[int, Found]:
+    def look(self, topic: str, offsets: Mapping[int, int | None]) -> tuple[dict[int, Found], dict[int, str]]:
         """Each of these partitions, with the record at its offset; None asks for none.
 
-        Raises KafkaUnavailableError, also where a partition gives no answer within 4 s.
+        Of those that give no answer, also within 4 s of being read, why they do not. Raises KafkaUnavailableError.
         """
-        found = {partition: Found(*self._reader.watermarks(topic, partition), None) for partition in offsets}
+        answers, missing = self._reader.all_watermarks((topic, partition) for partition in offsets)
+        found = {partition: Found(*low_high, None) for (_, partition), low_high in answers.items()}
         wanted = {
             partition: offset
-            for partition, offset in offsets.items()
-            if offset is not None and found[partition].low <= offset < found[partition].high
+            for partition, there in found.items()
+            if (offset := offsets[partition]) is not None and there.low <= offset < there.high
         }
-        for partition, record in self._read(topic, wanted).items():
+        records, unread = self._read(topic, wanted)
+        for partition, record in records.items():
             found[partition] = found[partition]._replace(record=record)
-        return found
+        unanswered = {partition: why for (_, partition), why in missing.items()} | unread
+        return {partition: there for partition, there in found.items() if partition not in unread}, unanswered
 
-    def _read(self, topic: str, wanted: Mapping[int, int]) -> dict[int, LastRead]:
+    def _read(self, topic: str, wanted: Mapping[int, int]) -> tuple[dict[int, LastRead], dict[int, str]]:
         self._reader.at_end.clear()
         for partition, offset in wanted.items():
             self._reader.assign(topic, partition, offset)
         try:
             return self._first_of_each(topic, wanted)
         finally:
-            for partition in wanted:
-                self._reader.unassign(topic, partition)
+            self._reader.drop((topic, partition) for partition in wanted)
 
-    def _first_of_each(self, topic: str, wanted: Mapping[int, int]) -> dict[int, LastRead]:
+    def _first_of_each(self, topic: str, wanted: Mapping[int, int]) -> tuple[dict[int, LastRead], dict[int, str]]:
         records: dict[int, LastRead] = {}
         waiting, until_ms = set(wanted), self._clock() + int(ANSWER_S * 1000)
-        while waiting:
-            if self._clock() > until_ms:
-                raise KafkaUnavailableError(f"reading {topic}: {self._reader.trouble or 'no answer'}")
+        while waiting and self._clock() <= until_ms:
             read, gaps = self._reader.read(1000, POLL_S)
             for record in read:
                 partition, offset = record.position.partition, record.position.offset
@@ -76,7 +75,9 @@ class ContentView:
                     records[partition] = LastRead.of(offset, record.timestamp_ms, record.key, record.value)
                 waiting.discard(partition)
             waiting -= {gap.partition for gap in gaps} | {partition for _, partition in self._reader.at_end}
-        return records
+        unread = self._reader.unreadable
+        reason = self._reader.trouble or "no answer"
+        return records, {each: f"reading: {unread.get(f'{topic}[{each}]', reason)}" for each in waiting}
 
     def close(self) -> None:
         """Leaves Kafka."""

@@ -35,7 +35,7 @@ class IdentityWatch:
             raise TopicChangedError(self._changed)
 
     def confirm(self, topics: Iterable[str]) -> None:
-        """Asks, 0.4 ms each, whether these still are the same: all that was read before this call is theirs then.
+        """Asks, once for all, whether these still are the same: all that was read before this call is theirs then.
 
         Of a topic that was recreated the client library reads on as if nothing had been, so between two looks records
         of the new one would be taken for the old one's. Raises TopicChangedError, or KafkaUnavailableError when there
@@ -43,9 +43,24 @@ class IdentityWatch:
         """
         if self._view.cluster.demo_id:
             return  # it recreates no topic
-        for topic in topics:
-            if self._view.topic_id(topic) != self._expected[topic].topic_id:
+        asked = sorted(set(topics))
+        if not asked:
+            return
+        ids, missing = self._view.topic_ids(asked)
+        for topic, topic_id in ids.items():
+            if topic_id != self._expected[topic].topic_id:
                 raise TopicChangedError(f"topic {topic} was recreated")
+        for why in missing.values():
+            raise KafkaUnavailableError(why)
+
+    def expect(self, identities: Mapping[str, TopicIdentity]) -> None:
+        """Looks after these topics too."""
+        self._expected = {**self._expected, **identities}
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Looks after these no more."""
+        forgotten = set(topics)
+        self._expected = {topic: identity for topic, identity in self._expected.items() if topic not in forgotten}
 
     def close(self) -> None:
         """Ends the thread, without waiting for an answer that may never come."""
@@ -57,7 +72,8 @@ class IdentityWatch:
                 if find_cluster(self._settings) != self._view.cluster:
                     self._changed = "the demo cluster is another one"
                 elif not self._view.cluster.demo_id:
-                    self._compare(self._view.identities(list(self._expected)))
+                    # One that is gone or hidden keeps nobody from noticing what became of the others.
+                    self._compare(self._view.look_up(list(self._expected))[0])
             except KafkaUnavailableError as error:
                 log.debug("identity not known: %s", error)  # the readers and senders report what is away
 

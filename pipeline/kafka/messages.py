@@ -16,6 +16,9 @@ _UNREADABLE_HEADERS = (SystemError, UnicodeDecodeError)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+PartitionKey = tuple[str, int]
+"""Topic and partition."""
+
 
 class Fetched:
     """Records of one partition in offset order, as the client library holds them.
@@ -90,7 +93,7 @@ class Fetched:
         return fresh
 
 
-def partition_of(message: Message) -> tuple[str, int]:
+def partition_of(message: Message) -> PartitionKey:
     """Topic and partition of a message."""
     return message.topic() or "", message.partition() or 0
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-PartitionKey = tuple[str, int]
-"""Topic and partition."""
+from pipeline.kafka.messages import PartitionKey
 
 
 class ReadableEnds:

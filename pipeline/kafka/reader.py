@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from pipeline.clock import Wait, pause
+from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
@@ -28,11 +29,13 @@ from pipeline.kafka.connection.client import (
     retry_until_known,
 )
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
-from pipeline.kafka.connection.refusals import Asked
-from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
+from pipeline.kafka.connection.refusals import NO_LEADER, Asked
+from pipeline.kafka.messages import Fetched, PartitionKey, headers_of, partition_of, to_record
 from pipeline.kafka.readable import ReadableEnds
 from pipeline.kafka.rejoins import Rejoins
 from pipeline.kafka.topics import ClusterView
+from pipeline.kafka.unreadable import UnreadablePartitions, in_one_line
+from pipeline.kafka.watermarks import LowHigh, ask_watermarks, look_up_leaders
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -42,6 +45,10 @@ STATISTICS_MS = 2000
 OURS = "orderpulse"
 """The metadata of each offset that we commit: one without it was committed by something else."""
 QUEUE_FULL_MS = 20
+
+
+BeginAt = Callable[[str, int], int]
+"""Says where to begin with a partition. What KafkaUnavailableError it raises keeps only that partition from reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ def reader_config(
 class Reader:
     """Reads records from given offsets; offsets are ours to keep, Kafka's committed ones are for lag tools only.
 
+    A partition that cannot be read is taken out, and tried again after a wait of its own; all others go on.
     `wait` pauses until a topic that was just made is known. `member` are the properties of a member of the group;
     None: a reader outside of it. With `note_ends` the partitions that were read to their end are in `at_end`.
     """
@@ -91,13 +99,23 @@ class Reader:
         wait: Wait = pause,
         member: Mapping[str, Any] | None = None,
         note_ends: bool = False,
+        steady_clock: Clock = steady_clock_ms,
     ) -> None:
+        self._settings = settings
+        self._cluster = cluster
         self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
-        self._asked_highs: dict[tuple[str, int], int] = {}
+        self._admin: AdminClient | None = None
+        self._unreadable = UnreadablePartitions(steady_clock)
+        self._not_begun: dict[PartitionKey, BeginAt] = {}
+        self._lost: set[PartitionKey] = set()
+        self._client_failed: KafkaUnavailableError | None = None
+        self._known_watermarks: dict[PartitionKey, LowHigh] = {}
+        self._asked_highs: dict[PartitionKey, int] = {}
         self._readable_ends = ReadableEnds()
-        self.at_end: set[tuple[str, int]] = set()
+        self._paused = False
+        self.at_end: set[PartitionKey] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
         config |= {"enable.partition.eof": note_ends, "stats_cb": self._on_stats}
         self._consumer = new_client(Consumer, settings, config)
@@ -115,41 +133,179 @@ class Reader:
         return list(map(to_record, messages, headers_of(messages))), gaps
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
-        first = answered("reading", self._consumer.poll, timeout_s)
+        if self._client_failed is not None:
+            failed, self._client_failed = self._client_failed, None
+            raise failed
+        gaps = self._try_again() if len(self._unreadable) else []
+        first = answered("reading", self._consumer.poll, 0.0 if gaps else timeout_s)
         if first is None:
             if self._trouble.refusal:
                 raise KafkaUnavailableError(f"reading: {self._trouble.refusal}")
-            return [], []
+            return [], gaps
         messages = [first, *answered("reading", self._consumer.consume, max_records - 1, 0)]
-        if not any(map(Message.error, messages)):
-            return messages, []
-        return self._without_errors(messages)
+        if any(map(Message.error, messages)):
+            messages = self._without_errors(messages)
+            gaps += self._gaps()
+        if messages and len(self._unreadable):
+            self._unreadable.forget(set(map(partition_of, messages)) - self._unreadable.waiting())
+        return messages, gaps
 
-    def _without_errors(self, messages: list[Message]) -> tuple[list[Message], list[Gap]]:
-        records, gaps = [], []
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        """The records. What else the messages say of a partition is noted for that one alone."""
+        records = []
         for message in messages:
             error = message.error()
             if error is None:
                 records.append(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                gaps.append(Gap(*partition_of(message), *self.watermarks(*partition_of(message))))
+                self._lost.add(partition_of(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.at_end.add(partition_of(message))
             else:
-                asked = Asked("Read", message.topic() or "", self._group_id)
-                raise KafkaUnavailableError(self._trouble.explain("reading", KafkaException(error), asked))
+                self._note_error(message, error)
         if records:
             self._trouble.clear()
-        return records, gaps
+        return records
+
+    def _note_error(self, message: Message, error: KafkaError) -> None:
+        topic, partition = message.topic(), message.partition()
+        asked = Asked("Read", topic or "", self._group_id)
+        why = self._trouble.explain("reading", KafkaException(error), asked)
+        if not topic or partition is None or partition < 0:
+            # It is about the client as a whole. What came with it is read before that is raised.
+            self._client_failed = self._client_failed or KafkaUnavailableError(why)
+        else:
+            self._take_out((topic, partition), why)
+
+    def _gaps(self) -> list[Gap]:
+        """Where partitions whose records are gone begin and end now; those that wait are asked about later."""
+        found, missing = self.all_watermarks(self._lost - self._unreadable.waiting())
+        for key, why in missing.items():
+            self._take_out(key, why)
+        self._lost -= found.keys()
+        return [Gap(*key, *low_high) for key, low_high in found.items()]
+
+    def wait_with(self, gap: Gap, why: str) -> None:
+        """Reads this partition no more for a while, for this reason; then its gap is reported again, if it is one."""
+        self._lost.add((gap.topic, gap.partition))
+        self._take_out((gap.topic, gap.partition), why)
+
+    def _take_out(self, key: PartitionKey, why: str) -> None:
+        self._note_unreadable(key, why)
+        if key not in self._not_begun:
+            self._consumer.pause([TopicPartition(*key)])
+
+    def _note_unreadable(self, key: PartitionKey, why: str) -> None:
+        if why not in self._unreadable.reasons().values():
+            log.warning("%s[%d] is not read for now: %s", *key, why)
+        self._unreadable.failed(key, why)
+
+    def _try_again(self) -> list[Gap]:
+        """Goes back to partitions whose wait is over; returns those that turn out to have lost records."""
+        due = self._unreadable.pop_due()
+        not_begun = {key: self._not_begun[key] for key in due if key in self._not_begun}
+        if not_begun:
+            self._begin_late(not_begun)
+        self._fetch_again([TopicPartition(*key) for key in due if key not in not_begun])
+        return self._gaps() if self._lost.intersection(due) else []
+
+    def _begin_late(self, partitions: Mapping[PartitionKey, BeginAt]) -> None:
+        """Reads partitions whose offsets were not known before; of a group they are assigned already, and paused."""
+        assigned = self._assigned_keys()
+        begun = self._begin(partitions)
+        again = [each for each in begun if (each.topic, each.partition) in assigned]
+        self._consumer.incremental_unassign(again)
+        self._consumer.incremental_assign(begun)
+        self._fetch_again(begun)
+
+    def _fetch_again(self, partitions: list[TopicPartition]) -> None:
+        """Fetches these, unless nothing is to be fetched now."""
+        if self._paused:
+            self._consumer.pause(partitions)
+        else:
+            self._consumer.resume(partitions)
+
+    def _begin(self, partitions: Mapping[PartitionKey, BeginAt]) -> list[TopicPartition]:
+        """Where to begin with each partition, of those that can be asked about; the others are asked about again."""
+        found, missing = self.all_watermarks(partitions)
+        begun = []
+        for key, low_high in found.items():
+            self._known_watermarks[key] = low_high
+            try:
+                next_offset = partitions[key](*key)
+            except KafkaUnavailableError as error:
+                missing[key] = str(error)
+            else:
+                begun.append(TopicPartition(*key, next_offset))
+        self._known_watermarks.clear()
+        for key, why in missing.items():
+            self._not_begun[key] = partitions[key]
+            self._note_unreadable(key, why)
+        # From here on they are assigned, and not on trial: whether they can be read is seen when they are.
+        self._forget((each.topic, each.partition) for each in begun)
+        return begun
+
+    def _forget(self, keys: Iterable[PartitionKey]) -> None:
+        for key in keys:
+            self._not_begun.pop(key, None)
+            self._lost.discard(key)
+            self._unreadable.forget([key])
+
+    def all_watermarks(
+        self, keys: Iterable[PartitionKey]
+    ) -> tuple[dict[PartitionKey, LowHigh], dict[PartitionKey, str]]:
+        """As `watermarks`, of many at once: those that were answered, and why the others were not."""
+        asked = list(keys)
+        if not asked:
+            return {}, {}
+        if self._admin is None:
+            config = client_config(self._settings, self._cluster, "admin", self._trouble)
+            self._admin = new_client(AdminClient, self._settings, config)
+        elif any(key in self._unreadable for key in asked):
+            look_up_leaders(self._admin)
+        undecided = self._settings.kafka_config.get("isolation.level") == "read_uncommitted"
+        return ask_watermarks(self._admin, self._trouble, asked, undecided)
+
+    def known_watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, LowHigh]:
+        """As `watermarks`, of many partitions at once. Raises KafkaUnavailableError when those of one are not known."""
+        keys = [(topic, partition) for partition in partitions]
+        found, _ = self.all_watermarks(keys)
+        # A topic that was just made is known a moment later, and what else keeps an answer away is said there.
+        return {key[1]: found[key] if key in found else self.watermarks(*key) for key in keys}
+
+    @property
+    def readable(self) -> bool:
+        """Whether any partition can be read, or there is none."""
+        keys = self._assigned_keys() | self._not_begun.keys() if len(self._unreadable) else set()
+        return not keys or any(key not in self._unreadable for key in keys)
+
+    @property
+    def not_begun(self) -> set[PartitionKey]:
+        """Partitions that are to be read, but cannot be yet: it is not known where to begin with them."""
+        return set(self._not_begun)
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Partitions that are not read just now, as `topic[partition]`, and why each is not."""
+        return dict.fromkeys((f"{topic}[{partition}]" for topic, partition in self._trouble.leaderless), NO_LEADER) | (
+            self._unreadable.reasons()
+        )
 
     def seek(self, topic: str, partition: int, next_offset: int) -> None:
         """Goes on at another offset."""
         # A partition without a valid offset cannot be sought in, only assigned again.
         self._consumer.incremental_unassign([TopicPartition(topic, partition)])
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
+        if self._paused or (topic, partition) in self._unreadable.waiting():
+            self._consumer.pause([TopicPartition(topic, partition)])
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        """The oldest offset there is and the one after the newest, as the broker says now."""
+        """The oldest offset there is and the one after the newest, as the broker says now.
+
+        While it is decided where to begin, they are known: all partitions are asked about together.
+        """
+        if (topic, partition) in self._known_watermarks:
+            return self._known_watermarks[topic, partition]
         doing = f"asking for the offsets of {topic}[{partition}]"
         which = TopicPartition(topic, partition)
         asked = Asked("Describe", topic)
@@ -187,6 +343,9 @@ class Reader:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
             except KafkaException as error:
                 log.debug("offsets not committed for lag tools: %s", error)
+
+    def _assigned_keys(self) -> set[PartitionKey]:
+        return {(each.topic, each.partition) for each in self._consumer.assignment()}
 
     @property
     def trouble(self) -> str:
@@ -237,10 +396,9 @@ class GroupReader(Reader):
         self._revoked = revoked
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
-        self._paused = False
         self.foreign_offsets: dict[int, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
-        self._read: set[int] = set()
+        self._ours: set[PartitionKey] = set()
         self._rejoins = Rejoins()
         self._subscribe()
 
@@ -274,35 +432,39 @@ class GroupReader(Reader):
         return found
 
     def pause(self) -> None:
-        """Stops fetching, of partitions that come later too; the group membership goes on."""
+        """Stops fetching, of partitions that come later or can be read again too; the group membership goes on."""
         self._paused = True
         self._consumer.pause(self._consumer.assignment())
 
     def query_ends(self) -> None:
         """Asks where the partitions end, which no fetch reports while they are paused; `known_high` knows it then."""
-        for each in self._consumer.assignment():
-            self._asked_highs[each.topic, each.partition] = self.watermarks(each.topic, each.partition)[1]
+        found, _ = self.all_watermarks((each.topic, each.partition) for each in self._consumer.assignment())
+        self._asked_highs |= {key: high for key, (_, high) in found.items()}
 
     def resume(self) -> None:
-        """Fetches again."""
+        """Fetches again, but what cannot be read."""
         self._paused = False
-        self._consumer.resume(self._consumer.assignment())
+        out = self._unreadable.waiting() | self._not_begun.keys()
+        self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             exist = self._that_exist(partitions)
             self.foreign_offsets = self._look_for_foreign_offsets(consumer, exist)
-            offsets = [
-                TopicPartition(each.topic, each.partition, self._assigned(self, each.partition)) for each in exist
-            ]
+            keys = [(each.topic, each.partition) for each in exist]
+            begun = self._begin(dict.fromkeys(keys, self._begin_at))
         except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
             self._failed = error
             return
-        self._read.update(each.partition for each in offsets)
+        self._ours.update(keys)
+        # What is dealt out must be assigned. A partition that nobody can say the offsets of is not fetched, though.
+        waiting = [TopicPartition(*key, 0) for key in keys if key in self._not_begun]
         # Also when there is none: else the library would assign by itself what it was dealt out.
-        consumer.incremental_assign(offsets)
-        if self._paused:
-            consumer.pause(partitions)
+        consumer.incremental_assign(begun + waiting)
+        consumer.pause(begun + waiting if self._paused else waiting)
+
+    def _begin_at(self, topic: str, partition: int) -> int:
+        return self._assigned(self, partition)
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
         try:
@@ -333,10 +495,12 @@ class GroupReader(Reader):
         return count
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        held = [each for each in partitions if each.topic == self._topic and each.partition in self._read]
+        held = [each for each in partitions if (each.topic, each.partition) in self._ours]
         for each in held:
-            self._read.discard(each.partition)
             self._revoked(each.partition)
+        keys = [(each.topic, each.partition) for each in held]
+        self._forget(keys)
+        self._ours.difference_update(keys)
         consumer.incremental_unassign(held)
 
 
@@ -347,15 +511,24 @@ class PartitionReader(Reader):
         """Reads one partition more."""
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
 
-    def unassign(self, topic: str, partition: int) -> None:
-        """Reads it no more."""
-        self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+    def take_on(self, keys: Iterable[PartitionKey], begin_at: BeginAt) -> None:
+        """Reads more partitions, from where `begin_at` says. It is called here and, for those that nobody can say the
+        offsets of now, inside `read`.
+        """
+        self._begin_late(dict.fromkeys(keys, begin_at))
+
+    def drop(self, keys: Iterable[PartitionKey]) -> None:
+        """Reads these no more."""
+        dropped = set(keys)
+        self._forget(dropped)
+        self._consumer.incremental_unassign([TopicPartition(*key) for key in dropped & self._assigned_keys()])
 
 
 def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> dict[int, int]:
-    """The offset after the newest record of each partition."""
+    """The offset after the newest record of each partition. Raises KafkaUnavailableError when one is not known."""
     with PartitionReader(settings, cluster, f"{settings.group_id}-look") as reader:
-        return {partition: reader.watermarks(topic, partition)[1] for partition in range(partitions)}
+        found = reader.known_watermarks(topic, range(partitions))
+        return {partition: high for partition, (_, high) in found.items()}
 
 
 def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int]) -> Iterator[Record]:
@@ -364,13 +537,14 @@ def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Map
     Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
     with PartitionReader(settings, cluster, f"{settings.group_id}-look", note_ends=True) as reader:
-        for partition, offset in offsets.items():
-            low, _ = reader.watermarks(topic, partition)
-            reader.assign(topic, partition, max(low, offset))
+        for partition, (low, _) in reader.known_watermarks(topic, offsets).items():
+            reader.assign(topic, partition, max(low, offsets[partition]))
         while len(reader.at_end) < len(offsets):
             known_ends = len(reader.at_end)
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
+            if reader.unreadable:
+                raise KafkaUnavailableError(in_one_line(reader.unreadable))
             for gap in gaps:
                 reader.seek(topic, gap.partition, gap.low)
             if not records and not gaps and len(reader.at_end) == known_ends:

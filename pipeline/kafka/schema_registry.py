@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import httpx2
@@ -16,7 +17,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, Schema
 from confluent_kafka.schema_registry.error import OAuthTokenError
 
 from pipeline.clock import Clock
-from pipeline.errors import RegistryUnavailableError, SchemaRefusedError, SettingsError
+from pipeline.errors import RegistryUnavailableError, SchemaPendingError, SchemaRefusedError, SettingsError
 from pipeline.settings import Settings, masked, variable_of
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,12 @@ ANSWER_S = 3
 
 UNKNOWN_FOR_MS = 1000
 """So long an unknown id is not asked for again. Short: it may be registered at any time."""
+
+PENDING_FOR_MS = 8000
+"""So long after it was first asked for an unknown id may still come: replicas of a registry follow in seconds."""
+
+MOST_PENDING = 100
+"""So many unknown ids may be waited for at a time. Garbage that looks like Avro has another one in every record."""
 
 UNKNOWN_KEPT = 10_000
 HIGHEST_ID = 2**31 - 1
@@ -63,22 +70,28 @@ class RegistryClient:
         self._clock = clock
         self._client: SchemaRegistryClient | None = None
         self._unknown_since_ms: dict[int, int] = {}
+        self._pending_since_ms: dict[int, int] = {}
+        self._was_pending: dict[int, None] = {}
         self._unanswered_id: int | None = None
         _check(self._config)
 
     def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
         """The schema's JSON text, after the texts of those it refers to; None when there is none.
 
-        Raises RegistryUnavailableError.
+        Raises RegistryUnavailableError, and SchemaPendingError while there is none so far.
         """
-        if schema_id > HIGHEST_ID or self._known_to_be_unknown(schema_id):
+        if schema_id > HIGHEST_ID:
             return None
-        self._unanswered_id = schema_id
-        texts = self._ask(f"schema id {schema_id}", lambda client: _schema_texts(client, schema_id))
-        self._unanswered_id = None
-        if texts is None:
+        if not self._known_to_be_unknown(schema_id):
+            self._unanswered_id = schema_id
+            texts = self._ask(f"schema id {schema_id}", lambda client: _schema_texts(client, schema_id))
+            self._unanswered_id = None
+            if texts is not None:
+                self._pending_since_ms.pop(schema_id, None)
+                return texts
             self._note_unknown(schema_id)
-        return texts
+        self._raise_while_pending(schema_id)
+        return None
 
     def register(self, subject: str, text: str) -> int:
         """The id of our schema under this subject, registering it where need be.
@@ -96,7 +109,8 @@ class RegistryClient:
     def recheck(self) -> None:
         """Asks again for what was not answered last, if anything. Raises RegistryUnavailableError."""
         if self._unanswered_id is not None:
-            self.get_by_id(self._unanswered_id)
+            with suppress(SchemaPendingError):  # that is an answer
+                self.get_by_id(self._unanswered_id)
 
     def _ask(self, what: str, call: Callable[[SchemaRegistryClient], Answer]) -> Answer | None:
         """The answer; None when what was asked for is not there."""
@@ -124,6 +138,37 @@ class RegistryClient:
     def _known_to_be_unknown(self, schema_id: int) -> bool:
         since_ms = self._unknown_since_ms.get(schema_id)
         return since_ms is not None and 0 <= self._clock() - since_ms < UNKNOWN_FOR_MS
+
+    def _raise_while_pending(self, schema_id: int) -> None:
+        """Raises SchemaPendingError while an unknown id may still come; each waits twice as long as the time before."""
+        if schema_id not in self._pending_since_ms:
+            if schema_id in self._was_pending or not self._may_wait():
+                return
+            self._pending_since_ms[schema_id] = self._clock()
+        waited_ms = self._waited_ms(schema_id)
+        if waited_ms < PENDING_FOR_MS:
+            wait_ms = max(UNKNOWN_FOR_MS, waited_ms)
+            raise SchemaPendingError(f"unknown schema id {schema_id}, so far", wait_ms=wait_ms)
+        self._give_up(schema_id)
+
+    def _waited_ms(self, schema_id: int) -> int:
+        now_ms = self._clock()
+        # A clock that was set back begins again.
+        since_ms = self._pending_since_ms[schema_id] = min(now_ms, self._pending_since_ms[schema_id])
+        return now_ms - since_ms
+
+    def _may_wait(self) -> bool:
+        if len(self._pending_since_ms) >= MOST_PENDING:
+            for schema_id in list(self._pending_since_ms):
+                if self._waited_ms(schema_id) >= PENDING_FOR_MS:
+                    self._give_up(schema_id)
+        return len(self._pending_since_ms) < MOST_PENDING
+
+    def _give_up(self, schema_id: int) -> None:
+        del self._pending_since_ms[schema_id]
+        if len(self._was_pending) >= UNKNOWN_KEPT:
+            self._was_pending.clear()
+        self._was_pending[schema_id] = None
 
     def _note_unknown(self, schema_id: int) -> None:
         if len(self._unknown_since_ms) >= UNKNOWN_KEPT:

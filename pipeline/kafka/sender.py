@@ -22,6 +22,34 @@ WAIT_S = 0.1
 """How long one poll lasts where a record cannot be queued."""
 DEAD_LETTER_TIMEOUT_MS = 30_000
 """So long a dead letter may be on its way; without a confirmation it stays in the outbox."""
+REFUSES_A_RECORD = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.INVALID_RECORD,
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    }
+)
+"""What a broker says of a record that it will not take however often it comes."""
+_OF_A_BATCH = REFUSES_A_RECORD | {KafkaError.INVALID_MSG, KafkaError.POLICY_VIOLATION}
+"""What a broker says of a whole batch because of one of its records, or because the batch is too large."""
+_OF_A_PARTITION = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    }
+)
+"""What may be wrong with one partition while others take records."""
+
+_What = tuple[str, bytes | None, bytes | None, int]
+"""Topic, value, key and partition."""
+_WhenAndMore = tuple[int, list[Any]]
+"""Timestamp and headers."""
+_Report = Callable[[KafkaError | None, Message | None], None]
 
 
 def sender_config(settings: Settings, cluster: Cluster, trouble: Trouble, message_timeout_ms: int) -> dict[str, Any]:
@@ -38,7 +66,9 @@ def sender_config(settings: Settings, cluster: Cluster, trouble: Trouble, messag
 class Delivery(NamedTuple):
     """What became of one record that was sent. `error` empty: confirmed by all in-sync replicas at `offset`.
 
-    `send_id` is what `send` was given. A tuple, which is made in a third of a frozen dataclass's time.
+    `send_id` is what `send` was given. An error is about `partition`, or about more than that where it is -1.
+    `refused`: the record was judged alone, and no repetition will change the answer. A tuple, which is made in a third
+    of a frozen dataclass's time.
     """
 
     send_id: str
@@ -46,12 +76,14 @@ class Delivery(NamedTuple):
     partition: int
     offset: int
     error: str
+    refused: bool = False
 
 
 class Sender:
     """Sends records, idempotently, and reports each one's confirmation from inside `poll` and `flush`.
 
-    Connects with the first record, unless asked to before. `message_timeout_ms` 0 keeps trying for ever. Raises
+    Connects with the first record, unless asked to before. `message_timeout_ms` 0 keeps trying for ever. A broker
+    refuses a batch as a whole: its records are sent again, each alone, before one of them is called refused. Raises
     KafkaUnavailableError when the brokers turn us away as a whole; what is not confirmed then may be in Kafka or not.
     """
 
@@ -60,6 +92,7 @@ class Sender:
         self._trouble = Trouble(cluster)
         self._config = sender_config(settings, cluster, self._trouble, message_timeout_ms)
         self._producer: Producer | None = None
+        self._one_by_one: Producer | None = None
         self._may_not_write = False
 
     def connect(self) -> None:
@@ -83,20 +116,14 @@ class Sender:
         `send_id` comes back in the Delivery, so that one `done` can serve many records.
         """
         anywhere = -1  # the library's sign that the key decides
+        # By position, and in the library's order: it takes names at twice the price.
+        what = (topic, value, key, anywhere if partition is None else partition)
+        when_and_more: _WhenAndMore = (max(timestamp_ms, 0), list(headers))
+        report = partial(self._report, what, when_and_more, send_id, done)
         while True:
             producer = self._connected()
             try:
-                # By position: the library takes names at twice the price.
-                producer.produce(
-                    topic,
-                    value,
-                    key,
-                    anywhere if partition is None else partition,
-                    partial(self._report, topic, send_id, done),
-                    None,
-                    max(timestamp_ms, 0),
-                    list(headers),
-                )
+                producer.produce(*what, report, None, *when_and_more)
             except BufferError:
                 self.poll(WAIT_S)
             except KafkaException as error:
@@ -104,25 +131,29 @@ class Sender:
                     # Its producer id was refused before this record came: poll learns why, and gives it up.
                     self.poll(WAIT_S)
                     continue
-                done(Delivery(send_id, topic, -1, -1, self._error_of(topic, error.args[0])))
+                done(self._not_taken(topic, send_id, -1, error.args[0]))
                 return
             else:
                 return
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Hands out the confirmations that have come."""
-        if self._producer is None:
-            return
+        one_by_one = self._one_by_one is not None and len(self._one_by_one) > 0
         try:
-            self._producer.poll(timeout_s)
+            if self._producer is not None:
+                self._producer.poll(0.0 if one_by_one else timeout_s)
+            if self._one_by_one is not None:
+                self._one_by_one.poll(timeout_s if one_by_one else 0.0)
         except KafkaException as error:
-            self._give_up(self._producer, error)
+            self._give_up(error)
         if self._trouble.refusal:
             raise KafkaUnavailableError(f"sending: {self._trouble.refusal}")
 
     def flush(self, timeout_s: float) -> int:
         """Waits for confirmations; returns how many records still have none."""
-        return 0 if self._producer is None else int(self._producer.flush(timeout_s))
+        left = 0 if self._producer is None else int(self._producer.flush(timeout_s))
+        # Only now is it known what has to be sent again.
+        return left + (0 if self._one_by_one is None else int(self._one_by_one.flush(timeout_s)))
 
     @property
     def trouble(self) -> str:
@@ -131,8 +162,9 @@ class Sender:
 
     def close(self) -> None:
         """Gives up what is not confirmed."""
-        if self._producer is not None:
-            _end(self._producer)
+        for producer in (self._producer, self._one_by_one):
+            if producer is not None:
+                _end(producer)
 
     def _connected(self) -> Producer:
         if self._producer is None:
@@ -140,26 +172,67 @@ class Sender:
             self._may_not_write = False
         return self._producer
 
-    def _give_up(self, producer: Producer, error: KafkaException) -> None:
-        """Ends a producer that has failed for good; the next record makes another one."""
-        self._producer = None
+    def _give_up(self, error: KafkaException) -> None:
+        """Ends producers of which one has failed for good; the next record makes another one."""
         self._may_not_write = error.args[0].code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED
+        if self._may_not_write:
+            # It got no producer id, so nothing was sent: each record is reported with that.
+            self._trouble.clear()
+        self.close()
+        self._producer = self._one_by_one = None
         if not self._may_not_write:
-            _end(producer)
             raise KafkaUnavailableError(f"sending: {words_of(error.args[0])}") from error
-        # It got no producer id, so nothing was sent: each record is reported as refused.
-        self._trouble.clear()
-        _end(producer)
 
     def _report(
-        self, topic: str, send_id: str, done: Callable[[Delivery], None], error: KafkaError | None, message: Message
+        self,
+        what: _What,
+        when_and_more: _WhenAndMore,
+        send_id: str,
+        done: Callable[[Delivery], None],
+        error: KafkaError | None,
+        message: Message,
     ) -> None:
-        if error is not None:
-            done(Delivery(send_id, topic, message.partition() or 0, -1, self._error_of(topic, error)))
-            return
-        if self._trouble.last:
-            self._trouble.clear()
-        done(Delivery(send_id, topic, message.partition() or 0, message.offset() or 0, ""))
+        if error is None:
+            if self._trouble.last:
+                self._trouble.clear()
+            done(Delivery(send_id, what[0], message.partition() or 0, message.offset() or 0, ""))
+        elif error.code() in _OF_A_BATCH:
+            self._send_alone(what, when_and_more, partial(self._report_alone, what[0], send_id, done))
+        else:
+            done(self._not_taken(what[0], send_id, message.partition(), error))
+
+    def _send_alone(self, what: _What, when_and_more: _WhenAndMore, report: _Report) -> None:
+        if self._one_by_one is None:
+            alone = {"batch.num.messages": 1, "linger.ms": 0}
+            self._one_by_one = new_client(Producer, self._settings, self._config | alone)
+        while True:
+            try:
+                self._one_by_one.produce(*what, report, None, *when_and_more)
+            except BufferError:
+                self._one_by_one.poll(WAIT_S)
+            except KafkaException as error:
+                report(error.args[0], None)
+                return
+            else:
+                return
+
+    def _report_alone(
+        self,
+        topic: str,
+        send_id: str,
+        done: Callable[[Delivery], None],
+        error: KafkaError | None,
+        message: Message | None,
+    ) -> None:
+        partition = None if message is None else message.partition()
+        if error is None and message is not None:
+            done(Delivery(send_id, topic, partition or 0, message.offset() or 0, ""))
+        elif error is not None:
+            done(self._not_taken(topic, send_id, partition, error))
+
+    def _not_taken(self, topic: str, send_id: str, partition: int | None, error: KafkaError) -> Delivery:
+        about = partition if partition is not None and error.code() in _OF_A_PARTITION else -1
+        return Delivery(send_id, topic, about, -1, self._error_of(topic, error), error.code() in REFUSES_A_RECORD)
 
     def _error_of(self, topic: str, error: KafkaError) -> str:
         asked = Asked("Write", topic)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
@@ -16,7 +15,15 @@ from pipeline.clock import Wait, pause
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.certificates import why_not_trusted
-from pipeline.kafka.connection.client import ANSWER_S, TRIES_S, Trouble, client_config, new_client, retry_until_known
+from pipeline.kafka.connection.client import (
+    ANSWER_S,
+    SPREADING_S,
+    TRIES_S,
+    Trouble,
+    client_config,
+    is_not_known_yet,
+    new_client,
+)
 from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, session_ms
 from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
 from pipeline.kafka.connection.tokens import endpoint_trouble
@@ -64,21 +71,62 @@ class ClusterView:
 
     def identities(self, topics: Sequence[str]) -> dict[str, TopicIdentity]:
         """Cluster and topic ids. The demo cluster knows no topic ids. Raises KafkaUnavailableError."""
-        if self.cluster.demo_id:
-            return {topic: TopicIdentity(self.cluster.demo_id, topic) for topic in topics}
-        if not topics:
-            return {}
-        cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
-        return {topic: TopicIdentity(cluster_id, topic, self.topic_id(topic)) for topic in topics}
+        found, missing = self.look_up(topics)
+        for why in missing.values():
+            raise KafkaUnavailableError(why)
+        return found
 
-    def topic_id(self, topic: str) -> str:
-        """Kafka's own id of a topic; empty where the broker tells none.
+    def look_up(self, topics: Sequence[str]) -> tuple[dict[str, TopicIdentity], dict[str, str]]:
+        """The same, of those topics that the cluster describes, and why it does not describe the others.
 
-        Raises KafkaUnavailableError, also when there is no such topic.
+        Raises KafkaUnavailableError when there is no answer at all.
         """
-        describe = partial(self._admin.describe_topics, TopicCollection([topic]), request_timeout=ANSWER_S)
-        told = str(self._ask(Asked("Describe", topic), lambda: describe()[topic]).topic_id)
-        return "" if told == _NO_TOPIC_ID else told
+        if self.cluster.demo_id:
+            return {topic: TopicIdentity(self.cluster.demo_id, topic) for topic in topics}, {}
+        if not topics:
+            return {}, {}
+        cluster_id = self._metadata(f"looking up {', '.join(topics)}").cluster_id or ""
+        ids, missing = self.topic_ids(topics)
+        return {topic: TopicIdentity(cluster_id, topic, topic_id) for topic, topic_id in ids.items()}, missing
+
+    def topic_ids(self, topics: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Kafka's own ids of topics, with one question, and why it tells none of the others.
+
+        An id is empty where the broker tells none at all.
+        """
+        self._trouble.clear()
+        ids: dict[str, str] = {}
+        missing: dict[str, str] = {}
+        for topic, described in self._described(topics).items():
+            if isinstance(described, Exception):
+                asked = Asked("Describe", topic)
+                missing[topic] = self._trouble.explain(f"looking up {topic}", described, asked)
+            else:
+                told = str(described.topic_id)
+                ids[topic] = "" if told == _NO_TOPIC_ID else told
+        return ids, missing
+
+    def _described(self, topics: Sequence[str]) -> dict[str, Any]:
+        """What the cluster says of each topic, or the error that it has instead."""
+        answers: dict[str, Any] = {}
+        for wait_s in (*SPREADING_S, None):
+            asked = [topic for topic in topics if topic not in answers or is_not_known_yet(answers[topic])]
+            answers |= self._describe(asked)
+            if not any(map(is_not_known_yet, answers.values())) or wait_s is None or self._wait(wait_s):
+                break
+        return answers
+
+    def _describe(self, topics: Sequence[str]) -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        self._admin.poll(0)  # calls the token callback, where a new token is due
+        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_S)
+        for topic, future in futures.items():
+            try:
+                answers[topic] = future.result(ANSWER_S * 2)
+            except (KafkaException, TimeoutError) as error:
+                answers[topic] = error
+        self._admin.poll(0)  # hands the library's complaints to _trouble
+        return answers
 
     def session_ms(self) -> int:
         """How long Kafka waits for a silent member of the processors' group before it deals out its partitions.
@@ -138,15 +186,6 @@ class ClusterView:
             return text
         reason = why_not_trusted(self._trouble.refused_by, self._settings.kafka_config)
         return text.replace(UNTRUSTED, f"{UNTRUSTED}: {reason}") if reason else text
-
-    def _ask(self, asked: Asked, ask: Callable[[], Any]) -> Any:
-        self._trouble.clear()
-        self._admin.poll(0)
-        try:
-            return retry_until_known(lambda: ask().result(ANSWER_S * 2), self._wait)
-        except (KafkaException, TimeoutError) as error:
-            self._admin.poll(0)
-            raise KafkaUnavailableError(self._trouble.explain(f"looking up {asked.topic}", error, asked)) from error
 
 
 def _new_topic(settings: Settings, topic: str) -> NewTopic:

@@ -6,7 +6,14 @@ import traceback
 from collections.abc import Sequence
 
 from pipeline.clock import Clock
-from pipeline.errors import PermanentError, RecordError, TransientError, UndecodableError
+from pipeline.errors import (
+    PermanentError,
+    RecordError,
+    RegistryUnavailableError,
+    SchemaPendingError,
+    TransientError,
+    UndecodableError,
+)
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, headers_needed
 from pipeline.orders.rules_file import RulesFile
@@ -44,9 +51,18 @@ class Judge:
                 )
             order = self._codec.decode(record.value)
             self._rules_file.rules.check(order, self._clock())
+        except SchemaPendingError as error:
+            return error
         except PermanentError as error:
             return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
         return self._handle(order, record, attempt)
+
+    def order_in(self, value: bytes | None) -> Order | None:
+        """The order in these bytes, whatever rule it breaks; None where they are none, or nobody can say just now."""
+        try:
+            return self._codec.decode(value)
+        except (UndecodableError, SchemaPendingError, RegistryUnavailableError):
+            return None
 
     def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags]:
         """Orders as far as they can be read at a glance, and which of them are valid; ask `judge` about all others.

@@ -18,7 +18,7 @@ import numpy as np
 from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
-from pipeline.errors import SettingsError, UndecodableError
+from pipeline.errors import SchemaPendingError, SettingsError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH, Names, OrderPlan, Schema, UnresolvableError, decimal_bytes, plan_order
 from pipeline.orders.columns import OrderColumns, Values, joined, read_columns, write_columns
 from pipeline.orders.fields import ORDER_FIELDS
@@ -45,7 +45,10 @@ class SchemaRegistry(Protocol):
     """
 
     def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-        """The schema's JSON text, after the texts of those it refers to; None when there is none."""
+        """The schema's JSON text, after the texts of those it refers to; None when there is none.
+
+        Raises SchemaPendingError while there is none so far.
+        """
 
     def register(self, subject: str, text: str) -> int:
         """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""
@@ -221,8 +224,8 @@ class OrderCodec:
     def decode(self, value: bytes | None) -> Order:
         """The order in a record's value, in either framing.
 
-        Raises UndecodableError saying what is wrong with the bytes, and RegistryUnavailableError when they cannot be
-        judged just now; nothing else, whatever the bytes.
+        Raises UndecodableError saying what is wrong with the bytes, SchemaPendingError while it may turn out that
+        nothing is, and RegistryUnavailableError when nobody can be asked just now; nothing else, whatever the bytes.
         """
         if value is None:
             raise UndecodableError("value is null (a tombstone)")
@@ -257,7 +260,7 @@ class OrderCodec:
     def _plan_or_none(self, value: bytes) -> OrderPlan | None:
         try:
             return self._plan_of(value)[0]
-        except UndecodableError:
+        except (UndecodableError, SchemaPendingError):
             return None  # decode says of each record what is wrong with it
 
     def _plan_of(self, value: bytes) -> tuple[OrderPlan, int]:

@@ -27,7 +27,7 @@ from pipeline.buffer import (
 from pipeline.buffer.batch_writer import BIG_RECORDS, BatchWriter
 from pipeline.clock import is_due
 from pipeline.consuming.consumer import ConsumedPartition
-from pipeline.errors import RecordError, StaleWriterError, TopicChangedError
+from pipeline.errors import RecordError, SchemaPendingError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
 from pipeline.kafka import Fetched
@@ -251,7 +251,7 @@ class Attempts:
             del verdict
 
     def _note_failure(self, batch: Batch, tried: _TriedRecord, error: RecordError) -> Parked | None:
-        delay_ms = self._backoff.delay_ms(tried.attempt) if is_transient(error) else None
+        delay_ms = self._delay_ms(error, tried.attempt)
         if delay_ms is None:
             batch.outbox.append(_dead_letter(self._settings, tried, error, batch.now_ms))
             _note_outcome(batch, tried.record, recovered=False)
@@ -260,6 +260,12 @@ class Attempts:
         parked = _parked(tried, error, batch.now_ms + delay_ms)
         batch.parked.append(parked)
         return parked
+
+    def _delay_ms(self, error: RecordError, attempt: int) -> int | None:
+        """How long to wait before the next attempt; None: there is none."""
+        if isinstance(error, SchemaPendingError):
+            return error.wait_ms  # the registry's client knows when it has waited for long enough
+        return self._backoff.delay_ms(attempt) if is_transient(error) else None
 
 
 def _only_replayed(records: Fetched, indexes: Iterable[int], names: frozenset[str]) -> dict[int, str]:

@@ -16,7 +16,7 @@ import threading
 from pipeline.clock import Clock
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView
-from pipeline.running.statusboard import read_roles
+from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,19 @@ class OwnersWatch:
         """The partitions of each processor that runs and reads this topic, by its instance."""
         now_ms, topic = self._clock(), self._settings.orders_topic
         return {
-            role.instance: {int(name.rpartition("[")[2][:-1]) for name in role.figures.get("partitions", {})}
+            role.instance: {int(name.rpartition("[")[2][:-1]) for name in _owned_by(role)}
             for role in read_roles(self._settings.data_dir)
             if role.role == "processor"
-            and role.state == "running"
+            and is_member(role)
             and not role.silent(now_ms)
             and role.figures.get("topic", topic) == topic
         }
+
+
+def is_member(role: RoleStatus) -> bool:
+    """Whether a processor reads; one that waits since none of its partitions can be read still has them."""
+    return role.state == "running" or (role.state == "waiting" and bool(_owned_by(role)))
+
+
+def _owned_by(role: RoleStatus) -> set[str]:
+    return {*role.figures.get("partitions", {}), *role.figures.get("unreadable", {})}

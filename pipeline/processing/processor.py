@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
-from pipeline.buffer import Advance, Batch, Buffer, Generation
+from pipeline.buffer import Advance, Batch, Buffer, Generation, OutboxRow
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
-from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer
+from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
 from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
+from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
@@ -94,7 +95,8 @@ def run_processor(
                 while not stop.is_set():
                     opened.check()
                     if adoption.is_due() and owners.partition_count is not None:
-                        flow.adopt(partial(adoption.mine, partition_count=owners.partition_count))
+                        count, not_begun = owners.partition_count, reader.not_begun
+                        flow.adopt(partial(adoption.mine, partition_count=count, not_begun=not_begun))
                     if unowned := owners.pop_unowned():
                         log.warning("partitions %s have no owner: joining the group again", unowned)
                         reader.rejoin()
@@ -124,7 +126,8 @@ class _Flow(Consumer[GroupReader]):
         self._backoff = backoff
         self._identity = identity
         self._confirm = confirm
-        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, clock)
+        self._judge = judge
+        self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, self._keep_undeliverable, clock)
         self._attempts = Attempts(settings, judge, backoff, writer, identity)
         self._partitions = self._attempts.partitions
         self._brake = Brake(settings, writer, identity.topic, clock)
@@ -196,7 +199,11 @@ class _Flow(Consumer[GroupReader]):
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
         reached("processor: partition taken over")
         if assignment.next_offset > high:
-            raise _lost_its_end(assignment.topic, partition_id, high, assignment.next_offset)
+            # Where the cluster tells no topic ids, that says that it is another one.
+            self._confirm({self._identity.topic: [Gap(self._identity.topic, partition_id, low, high)]})
+            # It alone is not read then; it is looked at again after a while.
+            where = f"{assignment.topic}[{partition_id}]"
+            raise KafkaUnavailableError(lost_its_end(where, high, assignment.next_offset))
         generations = flow.generations("processor", self._identity.topic, partition_id)
         partition = Partition(
             assignment.ref,
@@ -229,6 +236,7 @@ class _Flow(Consumer[GroupReader]):
         # The next owner goes on from where the buffer stands then.
         self._writer.wait()
         self._partitions.pop(partition_id, None)
+        self._attempts.adopted.pop((self._identity.topic, partition_id), None)
         self._outbox.recount()
 
     def adopt(self, choose: Callable[[list[Generation]], list[Generation]]) -> None:
@@ -245,7 +253,7 @@ class _Flow(Consumer[GroupReader]):
             key = (mine[ref].identity.topic, mine[ref].partition)
             adopted.setdefault(key, Adopted()).generations[ref] = mine[ref]
             self._load_parked(adopted[key], [ref])
-            log.warning("adopting what waits of %s[%d]: nobody reads it any more", *key)
+            log.warning("adopting what waits of %s[%d]: nobody reads it", *key)
         if new or self._adopted != keys:
             self._adopted = keys
             self._outbox.recount()
@@ -264,10 +272,14 @@ class _Flow(Consumer[GroupReader]):
     def _refs(self) -> list[int]:
         return [ref for each in self._looked_after for ref in each.generations]
 
+    def _keep_undeliverable(self, refused: Sequence[tuple[OutboxRow, str]]) -> None:
+        rows = [undeliverable_row(row, why, self._judge.order_in(row.value)) for row, why in refused]
+        self._writer.flow.undeliverable(rows, self._clock())
+
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
         partition = self._partitions[gap.partition]
-        if gap.low <= partition.next_offset:
-            raise _lost_its_end(gap.topic, gap.partition, gap.high, partition.next_offset)
+        if self._held_up(reader, partition, gap):
+            return
         reached("processor: before a gap is skipped")
         self._pass_over(reader, partition, gap, ": Kafka removed them before they were read")
         reached("processor: gap skipped")
@@ -315,7 +327,7 @@ class _Flow(Consumer[GroupReader]):
             return f"reading is paused: {self._parked} records are parked, {self._outbox.waiting} wait in the outbox"
         if self._outbox.error:
             return f"dead letters wait in the outbox: {self._outbox.error}"
-        if not self._partitions:
+        if not self._partitions and reader.readable:
             return reader.trouble or "joining the consumer group"
         return reader.trouble or self._writer.trouble
 
@@ -340,10 +352,3 @@ class _Flow(Consumer[GroupReader]):
 
 def _commit(batch: Batch, buffer: Buffer) -> None:
     buffer.flow.commit(batch)
-
-
-def _lost_its_end(topic: str, partition: int, high: int, next_offset: int) -> KafkaUnavailableError:
-    return KafkaUnavailableError(
-        f"{topic}[{partition}] ends at offset {high}, but was read up to {next_offset}: Kafka has lost its newest "
-        "records; delete and recreate the topic, or wait until it is restored"
-    )

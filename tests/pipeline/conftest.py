@@ -12,7 +12,7 @@ from tests.support.kafkas import PARTITIONS, own_names
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, TlsKafka
 
-NAMES = "late roles workbench reader guest stranger onlooker lagging changing"
+NAMES = "late roles workbench reader guest stranger onlooker lagging changing parts"
 USERS = {name: f"{name}-S3cret" for name in NAMES.split()}
 """One user a test, so that no test depends on the ACLs or the password that another one leaves."""
 

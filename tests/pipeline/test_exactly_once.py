@@ -175,7 +175,7 @@ def test_what_comes_onto_a_topic_as_soon_as_it_is_recreated_is_there_once(pipeli
 
 def read_of_newest(pipeline: RunningPipeline, topic: str) -> int:
     """How many records of the topic that has this name now were read."""
-    newest = ClusterView(pipeline.settings, pipeline.cluster).topic_id(topic)
+    newest = ClusterView(pipeline.settings, pipeline.cluster).topic_ids([topic])[0][topic]
     with pipeline.reader() as reader:
         return sum(row[3] for row in reader.partitions().rows if (row[1], row[5]) == (topic, newest))
 

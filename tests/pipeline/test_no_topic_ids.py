@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,21 +10,17 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.settings import PROJECT_DIR
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
 from tests.support.kafkas import PARTITIONS, recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline
-
-FOLDER = Path(__file__).parents[1] / "support" / "no_topic_ids"
+from tests.support.without_topic_ids import tell_no_topic_ids
 
 
 @pytest.fixture
-def pipeline(
-    pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaCluster, tmp_path: Path
-) -> RunningPipeline:
-    """One that runs, and is told no topic ids as long as its file `no-ids` is there."""
+def pipeline(pipeline_with: Callable[..., RunningPipeline], apache_kafka: KafkaCluster) -> RunningPipeline:
+    """One that runs, and is told no topic ids."""
     name = f"no-ids-{time.time_ns()}"
     made = pipeline_with(
         bootstrap_servers=apache_kafka.bootstrap_servers,
@@ -34,15 +29,9 @@ def pipeline(
         group_id=name,
         topic_partitions=PARTITIONS,
     )
-    no_ids(made).touch()
-    made.environment["NO_TOPIC_IDS_FILE"] = str(no_ids(made))
-    made.environment["PYTHONPATH"] = os.pathsep.join((str(FOLDER), str(PROJECT_DIR)))
+    tell_no_topic_ids(made)
     made.up()
     return made
-
-
-def no_ids(pipeline: RunningPipeline) -> Path:
-    return pipeline.data_dir / "no-ids"
 
 
 def write(pipeline: RunningPipeline, orders: int, invalid: int = 0) -> None:
@@ -120,7 +109,8 @@ def test_a_recreated_dead_letter_topic_is_collected_whole(pipeline):
 def test_a_cluster_that_begins_to_tell_ids_has_the_same_topics(pipeline):
     write(pipeline, 100, invalid=5)
     assert_stored(pipeline, 100, 5)
-    no_ids(pipeline).unlink()
+    no_ids = Path(pipeline.environment["NO_TOPIC_IDS_FILE"])
+    no_ids.unlink()
     write(pipeline, 10)
     assert_stored(pipeline, 110, 5)
     stop(pipeline)
@@ -134,7 +124,7 @@ def test_a_cluster_that_begins_to_tell_ids_has_the_same_topics(pipeline):
     assert_stored(pipeline, 270, 5)
 
     # And one that tells none any more.
-    no_ids(pipeline).touch()
+    no_ids.touch()
     stop(pipeline)
     write(pipeline, 10)
     pipeline.up()

@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 
-from pipeline.errors import RegistryUnavailableError, SchemaRefusedError
-from pipeline.kafka.schema_registry import HIGHEST_ID, UNKNOWN_FOR_MS, UNKNOWN_KEPT, RegistryClient
+from pipeline.errors import RegistryUnavailableError, SchemaPendingError, SchemaRefusedError
+from pipeline.kafka.schema_registry import (
+    HIGHEST_ID,
+    MOST_PENDING,
+    PENDING_FOR_MS,
+    UNKNOWN_FOR_MS,
+    UNKNOWN_KEPT,
+    RegistryClient,
+)
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
 from pipeline.settings import PROJECT_DIR, load_settings
@@ -64,6 +71,12 @@ def through(proxy: RegistryProxy, authority: CertificateAuthority, **config: Any
     """A client that knows the password and trusts the certificate, unless told otherwise."""
     known = {"basic.auth.user.info": USER_INFO, "ssl.ca.location": str(authority.ca_file)}
     return client_of(proxy.url, **known | config)
+
+
+def assert_pending(client: RegistryClient, schema_id: int) -> None:
+    """The registry answers that it does not know the id, and that is not believed yet."""
+    with pytest.raises(SchemaPendingError, match=f"unknown schema id {schema_id}, so far"):
+        client.get_by_id(schema_id)
 
 
 def complaint(client: RegistryClient, schema_id: int = NEVER) -> str:
@@ -166,10 +179,11 @@ def test_an_unknown_id_is_asked_for_once_a_second_and_found_when_it_is_registere
     config = {"basic.auth.user.info": USER_INFO, "ssl.ca.location": str(authority.ca_file)}
     client = client_of(proxy.url, clock, **config)
     coming = theirs.register_schema(f"{topic}-before", Schema('{"type": "fixed", "name": "A", "size": 1}', "AVRO")) + 1
-    assert [client.get_by_id(coming) for _ in range(1000)] == [None] * 1000
+    for _ in range(1000):
+        assert_pending(client, coming)
     assert len(proxy.asked) == 1
     clock.now_ms += UNKNOWN_FOR_MS
-    assert client.get_by_id(coming) is None
+    assert_pending(client, coming)
     assert len(proxy.asked) == 2
     schema = '{"type": "fixed", "name": "B", "size": 2}'
     assert theirs.register_schema(f"{topic}-value", Schema(schema, "AVRO")) == coming
@@ -182,10 +196,37 @@ def test_a_clock_that_is_set_back_does_not_keep_an_id_unknown(
 ) -> None:
     config = {"basic.auth.user.info": USER_INFO, "ssl.ca.location": str(authority.ca_file)}
     client = client_of(proxy.url, clock, **config)
-    client.get_by_id(NEVER)
+    assert_pending(client, NEVER)
     clock.now_ms -= 3_600_000
-    client.get_by_id(NEVER)
+    assert_pending(client, NEVER)
     assert len(proxy.asked) == 2
+
+
+def test_an_id_that_stays_unknown_is_waited_for_a_few_times_and_then_never_again(
+    registry: ApicurioRegistry, clock: Clock
+) -> None:
+    client = client_of(registry.url, clock)
+    waits = []
+    for _ in range(10):
+        try:
+            assert client.get_by_id(NEVER) is None
+            break
+        except SchemaPendingError as error:
+            waits.append(error.wait_ms)
+            clock.now_ms += error.wait_ms
+    assert waits == [1000, 1000, 2000, 4000]
+    assert client.get_by_id(NEVER) is None
+    clock.now_ms += 3_600_000
+    assert client.get_by_id(NEVER) is None
+
+
+def test_ids_without_end_are_not_all_waited_for(registry: ApicurioRegistry, clock: Clock) -> None:
+    client = client_of(registry.url, clock)
+    for number in range(MOST_PENDING):
+        assert_pending(client, NEVER - number)
+    assert client.get_by_id(NEVER - MOST_PENDING) is None
+    clock.now_ms += PENDING_FOR_MS
+    assert_pending(client, NEVER - MOST_PENDING)
 
 
 def test_an_id_that_is_higher_than_ids_are_is_unknown_without_asking() -> None:
@@ -195,7 +236,7 @@ def test_an_id_that_is_higher_than_ids_are_is_unknown_without_asking() -> None:
 def test_unknown_ids_without_end_take_no_memory_without_end(registry: ApicurioRegistry) -> None:
     client = client_of(registry.url)
     client._unknown_since_ms = dict.fromkeys(range(NEVER, NEVER + UNKNOWN_KEPT), 0)
-    client.get_by_id(NEVER - 1)
+    assert_pending(client, NEVER - 1)
     assert len(client._unknown_since_ms) == 1
 
 
@@ -232,7 +273,7 @@ def test_a_registry_that_is_out_of_order(proxy: RegistryProxy, authority: Certif
     assert f"answers {status} to schema id {NEVER}; check how it does" in complaint(client)
     assert len(proxy.asked) == 1  # waiting is for the role, which says so
     proxy.answer_with = None
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_registry_that_takes_its_time(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
@@ -240,7 +281,7 @@ def test_a_registry_that_takes_its_time(proxy: RegistryProxy, authority: Certifi
     client = through(proxy, authority, timeout=0.2)
     assert "does not answer in time" in complaint(client)
     proxy.may_answer.set()
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_wrong_password(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
@@ -250,7 +291,7 @@ def test_a_wrong_password(proxy: RegistryProxy, authority: CertificateAuthority)
         complaint(client)
     )
     proxy.user_info = USER_INFO
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_password_in_the_url_is_used_and_not_shown(
@@ -258,7 +299,7 @@ def test_a_password_in_the_url_is_used_and_not_shown(
 ) -> None:
     caplog.set_level("DEBUG")
     client = client_of(proxy.url.replace("://", f"://{USER_INFO}@"), **{"ssl.ca.location": str(authority.ca_file)})
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
     proxy.answer_with = 403
     assert "********@127.0.0.1" in complaint(client, NEVER + 1)
     assert PASSWORD not in caplog.text
@@ -269,7 +310,7 @@ def test_an_account_without_the_right(proxy: RegistryProxy, authority: Certifica
     client = through(proxy, authority)
     assert f"does not let us at schema id {NEVER} (403); check the account's rights" in complaint(client)
     proxy.answer_with = None
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_registry_that_comes_to_its_path_later(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
@@ -277,7 +318,7 @@ def test_a_registry_that_comes_to_its_path_later(proxy: RegistryProxy, authority
     client = through(proxy, authority)
     assert f"does not answer as one (404 to schema id {NEVER})" in complaint(client)
     proxy.answer_with = None
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_certificate_of_an_unknown_authority(proxy: RegistryProxy, authority: CertificateAuthority) -> None:
@@ -297,7 +338,7 @@ def test_a_certificate_that_is_replaced_by_one_that_is_trusted(
     proxy.stop()
     proxy.certificate = trusted
     proxy.start()
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_certificate_authority_that_is_put_in_its_place_later(
@@ -311,7 +352,7 @@ def test_a_certificate_authority_that_is_put_in_its_place_later(
     file.write_text(CertificateAuthority(file.parent / "others").ca_file.read_text())
     assert "not trusted" in complaint(client)
     file.write_text(authority.ca_file.read_text())
-    assert client.get_by_id(NEVER) is None
+    assert_pending(client, NEVER)
 
 
 def test_a_registry_that_demands_a_certificate_of_ours(
@@ -320,7 +361,7 @@ def test_a_registry_that_demands_a_certificate_of_ours(
     ours = authority.client("orderpulse")
     given = {"ssl.certificate.location": str(ours.certificate_file), "ssl.key.location": str(ours.key_file)}
     with RegistryProxy(registry.url, authority.server(), USER_INFO, authority.ca_file) as proxy:
-        assert through(proxy, authority, **given).get_by_id(NEVER) is None
+        assert_pending(through(proxy, authority, **given), NEVER)
         assert "ssl.*" in complaint(through(proxy, authority))
 
 

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +22,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
-from pipeline.records import Record
+from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.records import Order, Record
 from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR
 from scripts.local.certificates import CertificateAuthority
@@ -32,6 +33,8 @@ from tests.registry.conftest import USER_INFO
 from tests.support.registry_proxy import RegistryProxy
 from tests.support.running_pipeline import RunningPipeline
 
+CODEC = OrderCodec(SchemaStore(PROJECT_DIR / "schemas"))
+ORDER = Order("O-1", "C-1", "Cup", 1299, 1_700_000_000_000, "north")
 V1, V2 = (json.loads((PROJECT_DIR / "schemas" / f"order.v{version}.avsc").read_text()) for version in (1, 2))
 PASSWORD = USER_INFO.partition(":")[2]
 _numbers = itertools.count(1)
@@ -48,6 +51,16 @@ class Stage:
 
     def write(self, schema: dict[str, Any], topic: str = "orders", **fields: Any) -> str:
         """Sends an order as another program does; returns its id."""
+        [order_id] = self.write_many([schema], topic, **fields)
+        return order_id
+
+    def write_many(self, schemas: Iterable[dict[str, Any]], topic: str = "orders", **fields: Any) -> list[str]:
+        """Sends an order of each schema, all at once; returns their ids."""
+        made = [self._made(schema, topic, **fields) for schema in schemas]
+        self.pipeline.send(*((order_id.encode(), value, ()) for order_id, value in made), topic=topic)
+        return [order_id for order_id, _ in made]
+
+    def _made(self, schema: dict[str, Any], topic: str, **fields: Any) -> tuple[str, bytes | None]:
         order_id = f"THEIRS-{next(_numbers)}"
         order = {
             "order_id": order_id,
@@ -60,8 +73,7 @@ class Stage:
         conf = {"subject.name.strategy": record_subject_name_strategy}
         serialize = AvroSerializer(self.theirs, json.dumps(schema), conf=conf)
         value = serialize(order | fields, SerializationContext(topic, MessageField.VALUE))
-        self.pipeline.send((order_id.encode(), value, ()), topic=topic)
-        return order_id
+        return order_id, value
 
     def orders(self) -> dict[str, dict[str, Any]]:
         """All orders in the buffer by their id."""
@@ -194,6 +206,34 @@ def test_what_others_write_with_schemas_of_their_own_is_read(stage: Stage) -> No
         usual = {"order_id": order_id, "customer_id": f"C-{order_id}", "product": "Cup", "price_cents": 1299}
         usual |= {"created_at_ms": 1_767_323_045_678, "region": "north"}
         assert orders[order_id] == usual | expected, what
+
+
+def test_an_id_that_the_registry_gets_to_know_a_moment_later_is_waited_for_beside_all_others(stage: Stage) -> None:
+    known, late = own_subject(V2), own_subject(V2)
+    stage.write(known)
+    before = len(stage.dead_letters())
+    late_id = stage.theirs.register_schema(f"{late['namespace']}.Order", Schema(json.dumps(late), "AVRO"))
+    stage.proxy.lagging_behind.add(late_id)
+    try:
+        sent = stage.write_many([late] * 60)
+        beside = stage.write_many([known] * 20)
+        wait_for("those with a known schema", lambda: set(beside) <= stage.orders().keys())
+        assert not set(sent) & stage.orders().keys()
+        wait_for("a second look", lambda: len([each for each in stage.proxy.asked if f"/ids/{late_id}" in each]) > 1)
+    finally:
+        stage.proxy.lagging_behind.clear()
+    wait_for("the late ones", lambda: set(sent) <= stage.orders().keys())
+    assert len(stage.dead_letters()) == before
+
+
+def test_an_id_that_never_comes_is_a_dead_letter_after_some_seconds(stage: Stage) -> None:
+    never = CODEC.encode_confluent(ORDER, 999_999)
+    before = len(stage.dead_letters())
+    stage.pipeline.send(*((b"k", never, ()) for _ in range(3)))
+    wait_for("the dead letters", lambda: len(stage.dead_letters()) == before + 3)
+    found = [each for each in stage.dead_letters() if each.value == never]
+    assert {each.row.reason.partition(": ")[2] for each in found} == {"unknown schema id 999999 (rule avro)"}
+    assert {each.row.error_class for each in found} == {"pipeline.errors.UndecodableError"}
 
 
 def test_the_sender_in_the_docs_works_as_it_stands_there(stage: Stage, registry: ApicurioRegistry) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Buffer
@@ -11,7 +11,7 @@ from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.dead_letters import collector
 from pipeline.dead_letters.collector import _Collection
 from pipeline.headers import failure_headers
-from pipeline.kafka import Gap
+from pipeline.kafka import Gap, PartitionKey
 from pipeline.records import Headers, Position, Record, TopicIdentity
 from pipeline.settings import Settings
 from tests.support.buffer_rows import DEAD, NOW_MS
@@ -45,6 +45,8 @@ class LettersByHand:
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     sought: list[tuple[str, int, int]] = field(default_factory=list)
     trouble: str = ""
+    readable: bool = True
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def give(
         self, key: bytes | None, value: bytes | None, headers: Headers, partition: int = 0, topic: str = DEAD.topic
@@ -74,13 +76,13 @@ class LettersByHand:
         """All that was given, once it was read."""
         return None if self.waiting else self.ends[topic, partition]
 
-    def assign(self, topic: str, partition: int, next_offset: int) -> None:
-        """Reading goes on at this offset."""
+    def take_on(self, keys: Iterable[PartitionKey], begin_at: Callable[[str, int], int]) -> None:
+        """Reading goes on where the buffer stands."""
+        begins = {key: begin_at(*key) for key in keys}
         self.waiting = [
             each
             for each in self.waiting
-            if (each.position.topic, each.position.partition) != (topic, partition)
-            or each.position.offset >= next_offset
+            if each.position.offset >= begins.get((each.position.topic, each.position.partition), 0)
         ]
 
     def seek(self, topic: str, partition: int, next_offset: int) -> None:
@@ -98,6 +100,9 @@ class _Silent:
 
 
 class _Unchanged:
+    def __init__(self, *topics: TopicIdentity) -> None:
+        self.generations = {each.topic: each for each in topics}
+
     def confirm(self, _: object) -> None:
         """The topics are the same ones."""
 
@@ -117,11 +122,11 @@ class CollectionInProcess:
             CODEC,
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics
-            _Unchanged(),  # type: ignore[arg-type] # only what a collection asks of it
+            _Unchanged(identity),  # type: ignore[arg-type] # only what a collection asks of it
             lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type] # only what a collection asks of it
         )
-        self.collection.take_on({identity.topic: partitions}, {identity.topic: identity})
+        self.collection.take_on({identity.topic: partitions})
 
     def run_dry(self) -> None:
         """Rounds until all that was given is in the buffer and committed to Kafka."""

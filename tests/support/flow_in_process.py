@@ -46,6 +46,8 @@ class ReaderByHand:
     trouble: str = ""
     foreign_offsets: dict[int, int] = field(default_factory=dict)
     paused: bool = False
+    readable: bool = True
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def give(self, records: Iterable[Incoming]) -> None:
         """What is to be read next."""

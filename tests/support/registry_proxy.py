@@ -33,6 +33,8 @@ class RegistryProxy:
         self.user_info = user_info
         self.answer_with: int | None = None
         """A status that it answers to everything, instead of asking the registry."""
+        self.lagging_behind: set[int] = set()
+        """Schema ids that it says it does not know, as a replica that has not got them yet."""
         self.asked: list[str] = []
         """Method and path of each request that came, answered or not."""
         self.may_answer = threading.Event()
@@ -109,6 +111,8 @@ class RegistryProxy:
             self._answer(request, self.answer_with, b"<html>not today</html>", "text/html")
         elif self.user_info and request.headers.get("Authorization") != f"Basic {_base64(self.user_info)}":
             self._answer(request, 401, b'{"error_code": 40101, "message": "wrong user"}', "application/json")
+        elif any(urlsplit(request.path).path.endswith(f"/schemas/ids/{each}") for each in self.lagging_behind):
+            self._answer(request, 404, b'{"error_code": 40403, "message": "Schema not found"}', "application/json")
         else:
             self._answer(request, *self._forwarded(request, body))
 

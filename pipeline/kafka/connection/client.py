@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, libversion
@@ -69,6 +69,8 @@ class Trouble:
         """Where the client's tokens come from; empty if it has none."""
         self.settings: Settings | None = None
         """Those of the client, once it has some: what they hold of secrets is kept out of texts."""
+        self.leaderless: set[tuple[str, int]] = set()
+        """Partitions, of those that are read, that no broker leads; known of while something is wrong."""
 
     def __call__(self, error: KafkaError) -> None:
         log.debug("librdkafka: %s", error.str())
@@ -87,9 +89,13 @@ class Trouble:
 
     def on_stats(self, statistics: str) -> None:
         """Takes the library's word for it that every broker is connected again."""
+        self.leaderless = set()
         if self.last and not self.refusal:
-            brokers = [broker for broker in json.loads(statistics)["brokers"].values() if broker["nodeid"] >= 0]
-            if brokers and all(broker["state"] in _AT_WORK for broker in brokers):
+            found = json.loads(statistics)
+            at_work = [broker["state"] in _AT_WORK for broker in found["brokers"].values() if broker["nodeid"] >= 0]
+            # Of a cluster that is away as a whole nothing is known.
+            self.leaderless = _leaderless(found["topics"]) if any(at_work) else set()
+            if at_work and all(at_work):
                 self.clear()
 
     def no_token(self, why: str) -> None:
@@ -106,6 +112,15 @@ class Trouble:
         text = words_of(error.args[0], asked) if isinstance(error, KafkaException) else "no answer"
         known = self.refusal or (self.last if not isinstance(error, KafkaException) or _vague(error.args[0]) else "")
         return f"{doing}: {known or text}"
+
+
+def _leaderless(topics: Mapping[str, Any]) -> set[tuple[str, int]]:
+    return {
+        (name, each["partition"])
+        for name, topic in topics.items()
+        for each in topic["partitions"].values()
+        if each["desired"] and each["leader"] < 0
+    }
 
 
 def words_of(error: KafkaError, asked: Asked = NOTHING_SPECIAL) -> str:
@@ -177,8 +192,13 @@ def retry_until_known(ask: Callable[[], _Answer], wait: Wait) -> _Answer:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _NOT_KNOWN_YET:
+            if not is_not_known_yet(error):
                 raise
         if wait(wait_s):
             break
     return ask()
+
+
+def is_not_known_yet(answer: object) -> bool:
+    """Whether this is an error about a topic that may be over in a moment."""
+    return isinstance(answer, KafkaException) and answer.args[0].code() in _NOT_KNOWN_YET

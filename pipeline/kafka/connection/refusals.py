@@ -21,6 +21,7 @@ CALLBACK_RAISED = "OAuth callback raised exception"
 CALLBACK_REFUSED = "OAuth token not set"
 """What confluent-kafka says when it is given a token that librdkafka does not take."""
 _AUTHENTICATION = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
+NO_LEADER = "no broker leads it just now"
 _NOBODY = frozenset({"_TRANSPORT", "_RESOLVE", "_ALL_BROKERS_DOWN", "_TIMED_OUT"})
 
 
@@ -65,6 +66,10 @@ def in_words(name: str, text: str, asked: Asked = NOTHING_SPECIAL, token_source:
         return f"{refusal} ({_BROKER.sub('', UNTRUSTED if UNTRUSTED in text else theirs).lstrip(': ')})"
     if (wrong := _group_setting(name, text)) is not None:
         return f"{wrong} ({theirs})"
+    if name == "LEADER_NOT_AVAILABLE" or "No leaders found" in text:
+        return NO_LEADER  # it has two wordings for it
+    if name == "MSG_SIZE_TOO_LARGE" and asked.topic:
+        return f"it is larger than topic {asked.topic} takes, see its max.message.bytes ({theirs})"
     if name in _NOBODY:
         return (
             f"Kafka does not answer: {theirs}; check {variable_of('bootstrap_servers')} and security.protocol in "

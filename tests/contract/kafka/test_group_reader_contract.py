@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import (
+    Gap,
     GroupReader,
     PartitionReader,
 )
@@ -96,6 +97,32 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
     assert len(member.records) == 18
     member.reader.resume()
     until("the record", lambda: len(member.records) == 19, member)
+
+
+@on_kafka()
+def test_a_paused_member_fetches_nothing_of_a_partition_that_can_be_read_again(kafka, join):
+    member = join("a")
+    until("its partitions", lambda: len(member.owned) == PARTITIONS, member)
+    member.reader.pause()
+    kafka.send(Sent(b"while paused", partition=0))
+    member.reader.wait_with(Gap(kafka.topic, 0, 0, 0), "it has lost its end")
+    assert member.reader.unreadable == {f"{kafka.topic}[0]": "it has lost its end"}
+    records, gaps = [], []
+
+    def read_on() -> list[Gap]:
+        found = member.reader.read(100, 0.05)
+        records.extend(found[0])
+        gaps.extend(found[1])
+        return gaps
+
+    assert wait_for("another look at it", read_on) == [Gap(kafka.topic, 0, 0, 1)]
+    member.reader.seek(kafka.topic, 0, 0)
+    for _ in range(10):
+        read_on()
+    assert (records, len(gaps)) == ([], 1)
+    member.reader.resume()
+    wait_for("the record", lambda: read_on() and records)
+    assert values(records) == [b"while paused"]
 
 
 @on_group_protocols()

@@ -104,6 +104,32 @@ def test_who_adopts(buffer, tmp_path, instance, topic, count, others, adopts):
     assert adoption.mine([generation], count) == ([generation] if adopts else [])
 
 
+def test_what_was_dealt_out_and_cannot_be_read_yet_is_looked_after_by_whom_it_was_dealt_out_to(parked, tmp_path):
+    StatusWriter(tmp_path, "processor", 0, lambda: NOW_MS).report("running", "", {"topic": GONE})
+    adoption = Adoption(Settings(data_dir=tmp_path, orders_topic=GONE), 1, lambda: NOW_MS)
+    with open_buffer(parked.path) as buffer, closing(FlowInProcess(buffer, partitions=())) as flow:
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4))
+        assert flow.flow._parked == 0
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4, {(GONE, 0)}))
+        assert flow.flow._parked == 4
+        flow.flow.revoked(0)
+        assert flow.flow._parked == 0
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4, {(GONE, 0)}))
+        flow.run_dry()
+        assert len(flow.sender.sent) == 1
+    assert len(parked.table("orders")) == 4
+
+
+@pytest.mark.parametrize(("figures", "reads"), [({}, False), ({"unreadable": {f"{GONE}[0]": "no leader"}}, True)])
+def test_a_processor_that_waits_for_partitions_of_its_own_is_still_one(buffer, tmp_path, figures, reads):
+    partition = processor(buffer, 3)
+    accept(buffer, partition, 0, 1)
+    [generation] = buffer.flow.generations("processor", GONE, 3)
+    StatusWriter(tmp_path, "processor", 0, lambda: NOW_MS).report("waiting", "", {"topic": GONE} | figures)
+    adoption = Adoption(Settings(data_dir=tmp_path, orders_topic="renamed"), 1, lambda: NOW_MS)
+    assert adoption.mine([generation], 4) == ([] if reads else [generation])
+
+
 def test_a_processor_that_is_silent_adopts_nothing(buffer, tmp_path):
     partition = processor(buffer, 3)
     accept(buffer, partition, 0, 1)

@@ -4,17 +4,18 @@ Brokers before 2.8 do so, and others that only speak Kafka's protocol. All else 
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 if "NO_TOPIC_IDS_FILE" in os.environ:
     from pipeline.kafka.topics import ClusterView
 
-    true_topic_id = ClusterView.topic_id
+    true_topic_ids = ClusterView.topic_ids
     file = Path(os.environ["NO_TOPIC_IDS_FILE"])
 
-    def topic_id(self: ClusterView, topic: str) -> str:
-        """The topic's id; none while the file is there."""
-        told = true_topic_id(self, topic)
-        return "" if file.exists() else told
+    def topic_ids(self: ClusterView, topics: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The topics' ids; none while the file is there."""
+        told, missing = true_topic_ids(self, topics)
+        return dict.fromkeys(told, "") if file.exists() else told, missing
 
-    ClusterView.topic_id = topic_id  # type: ignore[method-assign]
+    ClusterView.topic_ids = topic_ids  # type: ignore[method-assign]

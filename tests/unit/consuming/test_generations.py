@@ -80,6 +80,21 @@ def test_what_the_records_say(read, found, verdict):
     assert compare("orders", read, found).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        pytest.param({0: Found(0, 20, LAST)}, "same", id="another partition proves it"),
+        pytest.param({0: Found(0, 9, None)}, "another", id="another partition disproves it"),
+        pytest.param({0: Found(10, 20, None)}, "not known", id="no other partition says anything"),
+        pytest.param({}, "another", id="another partition is not there"),
+    ],
+)
+def test_a_partition_that_gives_no_answer_proves_nothing(found, verdict):
+    read = {0: ReadUpTo(10, LAST), 1: ReadUpTo(10, LAST)}
+    assert compare("orders", read, found, {1}).verdict == verdict
+    assert compare("orders", {1: read[1]}, {}, {1}).verdict == "not known"
+
+
 def test_records_that_differ_anywhere_are_different():
     same = LastRead.of(9, 1000, b"key", b"value")
     assert same == LAST

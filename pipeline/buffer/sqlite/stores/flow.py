@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from pipeline.buffer.contract import (
     Advance,
@@ -32,6 +33,8 @@ from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
 from pipeline.records import LastRead, TopicIdentity
 
+OUTBOX_BYTES = 16_000_000
+"""Of larger rows, fewer are read at once."""
 _IDENTITY = RowsOf(TopicIdentity)
 _PARKED = RowsOf(Parked)
 _PARKED_ENTRY = RowsOf(ParkedEntry)
@@ -198,8 +201,8 @@ class SqliteFlowStore:
                 f"WHERE record_id >> {OFFSET_BITS} IN (SELECT value FROM json_each(?)) "
                 "AND dead_letter_id NOT IN (SELECT value FROM json_each(?)) ORDER BY record_id LIMIT ?",
                 (json.dumps(list(refs)), json.dumps(list(without)), limit),
-            ).fetchall()
-        return _OUTBOX_ROW.read_all(rows)
+            )
+            return _OUTBOX_ROW.read_all(_of_bytes(rows, OUTBOX_BYTES))
 
     def delivered(self, dead_letter_ids: Sequence[str]) -> None:
         """See FlowStore."""
@@ -220,7 +223,19 @@ class SqliteFlowStore:
                 (asked,),
             ).fetchall()
             names = {name for (name,) in gone}
-            return add_dead_letters(connection, [row for row in rows if row.dead_letter_id in names], now_ms)
+            kept = add_dead_letters(connection, [row for row in rows if row.dead_letter_id in names], now_ms)
+            reached("processor: undeliverable dead letters not committed")
+        return kept
+
+
+def _of_bytes(rows: Iterable[Sequence[Any]], limit_bytes: int) -> Iterator[Sequence[Any]]:
+    """The first rows, up to the one with which they have so many bytes in all."""
+    size = 0
+    for row in rows:
+        yield row
+        size += sum([len(cell) for cell in row if isinstance(cell, (str, bytes))])
+        if size >= limit_bytes:
+            return
 
 
 def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
