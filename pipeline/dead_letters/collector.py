@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,13 @@ from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
 from pipeline.consuming.session import consumer_session
 from pipeline.crash_points import reached
 from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.topics_file import NOTHING, NOTHING_SAID, DeadLetterTopics, DeadLetterTopicsFile
 from pipeline.errors import UndecodableError
 from pipeline.headers import dead_letter_id_of, read_failure, reason_of, source_timestamp_ms_of
 from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.kafka import ClusterView, Gap, IdentityWatch, PartitionReader
 from pipeline.orders.serde import OrderCodec
-from pipeline.records import Failure, Order, Record, TopicIdentity
+from pipeline.records import Failure, Order, Position, Record, TopicIdentity
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
@@ -30,7 +31,13 @@ LOOK_FOR_TOPICS_EVERY_MS = 5000
 
 
 def run_collector(
-    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+    settings: Settings,
+    codec: OrderCodec,
+    topics_file: DeadLetterTopicsFile,
+    clock: Clock,
+    steady_clock: Clock,
+    stop: StopSignal,
+    status: StatusWriter,
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
@@ -45,7 +52,9 @@ def run_collector(
         with consumer_session(settings, BATCH_RECORDS, steady_clock, stop, topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
-            collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.watch, clock, status)
+            collection = _Collection(
+                settings, opened.writer, codec, topics_file, reader, opened.view, opened.watch, clock, status
+            )
             collection.take_on(opened.topics, opened.identities)
             while not stop.is_set():
                 opened.check()
@@ -78,6 +87,7 @@ class _Collection(Consumer[PartitionReader]):
         settings: Settings,
         writer: BatchWriter,
         codec: OrderCodec,
+        topics_file: DeadLetterTopicsFile,
         reader: PartitionReader,
         view: ClusterView,
         watch: IdentityWatch,
@@ -86,6 +96,7 @@ class _Collection(Consumer[PartitionReader]):
     ) -> None:
         super().__init__(settings, writer, clock, status)
         self._codec = codec
+        self._topics_file = topics_file
         self._reader = reader
         self._view = view
         self._watch = watch
@@ -156,9 +167,10 @@ class _Collection(Consumer[PartitionReader]):
 
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
+        said = self._topics_file.content
         for record, order in zip(records, orders_in(records, self._codec), strict=True):
             partition = self._partitions[record.position.topic, record.position.partition]
-            rows.append(dead_letter_row(record, partition.ref, partition.identity, order))
+            rows.append(dead_letter_row(record, partition.ref, partition.identity, order, said, self._topics))
         return rows
 
     def _skip(self, gap: Gap) -> None:
@@ -183,7 +195,7 @@ class _Collection(Consumer[PartitionReader]):
         return self._partitions.values()
 
     def _detail(self, reader: PartitionReader) -> str:
-        return reader.trouble or self._writer.trouble or self._missing()
+        return reader.trouble or self._writer.trouble or self._topics_file.error or self._missing()
 
     def _missing(self) -> str:
         missing = sorted(set(self._settings.dlq_topics) - self._topics.keys())
@@ -228,12 +240,22 @@ def _order_in(record: Record, codec: OrderCodec) -> Order | None:
         return None
 
 
-def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
+def dead_letter_row(
+    record: Record,
+    ref: int,
+    identity: TopicIdentity,
+    order: Order | None,
+    topics: DeadLetterTopics = NOTHING,
+    collected: Container[str] = (),
+) -> DeadLetterRow:
     """A dead letter as its headers and value describe it. A record without any known header is one too.
 
-    Without an order, the order's columns are NULL.
+    What they do not tell is taken from what is said of its topic. Without an order, the order's columns are NULL.
+    `collected` are the dead-letter topics.
     """
-    failure = read_failure(record.headers)
+    told = read_failure(record.headers)
+    said = topics.of(record.position.topic)
+    failure = told if said is NOTHING_SAID else said.completed(told, record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
     group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
     timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
@@ -251,7 +273,8 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Or
         fingerprint=group,
         title=title,
         failed_at_ms=failure.failed_at_ms if failure.failed_at_ms is not None else timestamp_ms,
-        dead_letter_id=identity_of_failure(record, failure, identity),
+        # By its headers alone: a copy that comes after the file was changed is still the same failure.
+        dead_letter_id=identity_of_failure(record, told, identity),
         source_topic=failure.source_topic,
         source_partition=failure.source_partition,
         source_offset=failure.source_offset,
@@ -266,7 +289,13 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Or
         first_failed_at_ms=failure.first_failed_at_ms,
         replay_of=failure.replay_of,
         replay_id=failure.replay_id,
+        failed_in=_newest_position(told) if told.newest_topic in collected else None,
     )
+
+
+def _newest_position(failure: Failure) -> Position | None:
+    topic, partition, offset = failure.newest_topic, failure.newest_partition, failure.newest_offset
+    return None if topic is None or partition is None or offset is None else Position(topic, partition, offset)
 
 
 def identity_of_failure(record: Record, failure: Failure, identity: TopicIdentity) -> str:

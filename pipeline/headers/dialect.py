@@ -41,7 +41,16 @@ class Dialect:
     keeps_timestamp: bool = False
     """Whether the dead letter has the timestamp of the record that failed."""
     not_replayed: frozenset[str] = frozenset()
-    """Headers that a replay leaves out, as they hold the failure that it is to undo; in `header_names` or not."""
+    """Headers that a replay leaves out, in `header_names` or not: they hold the failure that it is to undo, or count
+    attempts, so that the record would go to the dead-letter topic at its first hiccup. Where they alone tell the origin,
+    a replay names it in headers of ours."""
+    may_lack_body: bool = False
+    """Whether it writes dead letters without the key and value of the record, so that neither being there means that
+    they are elsewhere."""
+    refuses_value: Callable[[bytes | None], bool] | None = None
+    """Header values that the program cannot take: a replay to it leaves out headers of all dialects that have one."""
+    older: tuple[Dialect, ...] = ()
+    """The same program's headers before they got other names."""
     borrows_from: Dialect | None = None
     """The dialect whose headers it writes too, beside its own: both then name the same position."""
     not_borrowed: frozenset[str] = frozenset()

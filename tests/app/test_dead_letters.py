@@ -58,7 +58,7 @@ def fail_again(
     """Replays a dead letter, as far as its outcome."""
     job_id = replay(database_file, (identifier,), request_id)
     with open_buffer(database_file) as buffer:
-        (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
+        (item,) = buffer.jobs.planned_items(job_id, 10)
         buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
         buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
         buffer.jobs.finish(job_id, "done", NOW_MS)

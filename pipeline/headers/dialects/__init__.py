@@ -29,3 +29,6 @@ DIALECTS: tuple[Dialect, ...] = (
     nservicebus.DIALECT,
 )
 """In the order of the table in docs/dead-letters.md."""
+
+EVERY_DIALECT: tuple[Dialect, ...] = tuple(each for dialect in DIALECTS for each in (dialect, *dialect.older))
+"""With the older headers of each."""

@@ -49,7 +49,7 @@ def a_replay_on_its_way(folder: Path):
         job = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "r", NOW_MS)
         buffer.jobs.next_job(NOW_MS)
         buffer.jobs.open_send_window(
-            job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, "orders", 9)]
+            job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, 9)]
         )
     yield reader
 

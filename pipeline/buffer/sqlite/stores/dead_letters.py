@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from pipeline.buffer.contract import Advance, DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic
+from pipeline.buffer.sqlite.stores.chains import settle_passed_on
 from pipeline.buffer.sqlite.stores.flow import advance, count_seconds_and_minutes, set_outcomes
 from pipeline.crash_points import reached
 from pipeline.headers.codec import headers_to_json
@@ -86,6 +87,9 @@ class SqliteDeadLetterStore:
             failed = [(lives[row.replay_of].id, row.replay_id) for row in new if row.replay_of in lives]
             if failed:
                 _note_failed_replays(connection, failed, now_ms)
+            # 5. Which earlier ones went on to a further dead-letter topic.
+            if new:
+                settle_passed_on(connection, new, now_ms)
             reached("collector: dead letters not committed")
         return len(new)
 
