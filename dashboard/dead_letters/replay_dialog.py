@@ -8,8 +8,8 @@ from itertools import islice
 import streamlit as st
 
 from dashboard.dead_letters.table import show_newest
-from dashboard.shared.asking import requested_by, tell
 from dashboard.dead_letters.topics import dead_letter_topics
+from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, shown_errors, writer
 from dashboard.shared.formats import plain

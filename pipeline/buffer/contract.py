@@ -225,13 +225,15 @@ class LeftOut:
     """Where the records of the first of them stand."""
     without_target: dict[str, int] = field(default_factory=dict)
     """They name no source topic, and nobody has named one for their dead-letter topic, by which they are counted."""
+    never_written: int = 0
+    """They could not be written to their source topic, and hold their record in another form."""
     beyond_limit: int = 0
     """They were replayed as often as is allowed: a forced replay takes them."""
 
     @property
     def impossible(self) -> int:
         """How many no replay takes, forced or not."""
-        return self.without_body + sum(self.without_target.values())
+        return self.without_body + self.never_written + sum(self.without_target.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,9 +337,7 @@ class JobStore(Protocol):
     ) -> Iterator[ReplayPreview]:
         """What `queue_replay` would take just now."""
 
-    def count_left_out(
-        self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named
-    ) -> LeftOut:
+    def count_left_out(self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named) -> LeftOut:
         """What of the matching dead letters, that could be taken by their status, `queue_replay` would leave out."""
 
     def get(self, job_id: int) -> Job | None:

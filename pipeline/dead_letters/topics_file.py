@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import DeadLettersFileError
-from pipeline.headers.values import HeadersByName, as_text, as_timestamp_int64, as_timestamp_ms
+from pipeline.headers.values import HeadersByName, as_iso_timestamp_ms, as_text, as_timestamp_int64, as_timestamp_ms
 from pipeline.orders.toml_file import Problem, WatchedFile, parse, problem_of
 from pipeline.records import Failure, Headers
 from pipeline.settings import Settings
@@ -194,9 +193,4 @@ def _as_time_ms(value: bytes | None) -> int | None:
     number = as_timestamp_ms(value)
     if number is not None:
         return number if number >= _FIRST_TIMESTAMP_MS else None
-    try:
-        moment = datetime.fromisoformat(as_text(value) or "")
-    except ValueError:
-        return None
-    # Without a zone it could be any of them.
-    return None if moment.tzinfo is None else as_timestamp_ms(str(int(moment.timestamp() * 1000)).encode())
+    return as_iso_timestamp_ms(value)

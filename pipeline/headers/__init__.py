@@ -7,6 +7,7 @@ from pipeline.headers.dialects import DIALECTS, EVERY_DIALECT
 from pipeline.headers.dialects.smallrye import original_key_and_value
 from pipeline.headers.failures import (
     MAY_LACK_BODY,
+    NEVER_WRITTEN,
     NO_DIALECT,
     binary_number_of,
     newest_position,
@@ -22,6 +23,7 @@ __all__ = [
     "DIALECTS",
     "EVERY_DIALECT",
     "MAY_LACK_BODY",
+    "NEVER_WRITTEN",
     "NO_DIALECT",
     "binary_number_of",
     "dead_letter_id_of",

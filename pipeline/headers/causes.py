@@ -7,8 +7,11 @@ from collections.abc import Collection
 
 from pipeline.records import Failure
 
-_CAUSE = re.compile(r"^Caused by: (?P<error_class>[\w.$]+)(?:: (?P<message>.*(?:\n(?!\s+at |\s+\.\.\. |Caused by: ).*)*))?", re.MULTILINE)
-# Some stack traces stand in a JSON text or were cut: a cause that is not at the beginning of a line is none.
+# A message goes on until the first frame of the stack.
+_CAUSE = re.compile(
+    r"^Caused by: (?P<error_class>[\w.$]+)(?:: (?P<message>.*(?:\n(?!\s+at |\s+\.\.\. |Caused by: ).*)*))?",
+    re.MULTILINE,
+)
 
 
 def innermost_cause(stacktrace: str) -> tuple[str, str | None] | None:
@@ -16,13 +19,11 @@ def innermost_cause(stacktrace: str) -> tuple[str, str | None] | None:
 
     Causes of suppressed exceptions are indented and do not count.
     """
-    found = None
-    for found in _CAUSE.finditer(stacktrace):
-        pass
-    if found is None:
+    causes = list(_CAUSE.finditer(stacktrace))
+    if not causes:
         return None
-    message = (found["message"] or "").strip()
-    return found["error_class"], message or None
+    message = (causes[-1]["message"] or "").strip()
+    return causes[-1]["error_class"], message or None
 
 
 def with_innermost_cause(failure: Failure, wrappers: Collection[str]) -> Failure:

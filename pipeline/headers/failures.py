@@ -57,9 +57,7 @@ class FailureReader:
 
 def _replayed(failure: Failure, headers: HeadersByName) -> Failure:
     """The failure with which replay it is of, and the origin that we gave along."""
-    failure = failure._replace(
-        replay_id=as_text(headers.last(REPLAY_ID)), replay_of=as_text(headers.last(REPLAY_OF))
-    )
+    failure = failure._replace(replay_id=as_text(headers.last(REPLAY_ID)), replay_of=as_text(headers.last(REPLAY_OF)))
     if headers.names.isdisjoint(_ORIGIN):
         return failure
     return failure._replace(
@@ -100,6 +98,8 @@ read_failure = FailureReader(DIALECTS).read
 
 MAY_LACK_BODY = frozenset(dialect.name for dialect in DIALECTS if dialect.may_lack_body)
 """Dialects whose dead letters have been parted from their records when they have neither key nor value."""
+NEVER_WRITTEN = frozenset((dialect.name, stage) for dialect in DIALECTS for stage in dialect.never_written)
+"""Dialects and stages of dead letters whose records never were in the source topic."""
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
 _BINARY_NUMBERS = {name: read for dialect in EVERY_DIALECT for name, read in dialect.binary_numbers.items()}
 
@@ -130,10 +130,10 @@ def reason_of(failure: Failure, value: bytes | None) -> str:
 
 def why_not_replayed(headers: Headers, key: bytes | None, value: bytes | None) -> str:
     """Why a replay of this dead letter would send something else than what failed; empty when it can be sent."""
-    if key is not None or value is not None:
-        return ""
     failure = read_failure(headers)
-    if failure.dialect not in MAY_LACK_BODY:
+    if (failure.dialect, failure.stage) in NEVER_WRITTEN:
+        return "the record could not be written, and the dead letter does not hold the bytes that it would have had"
+    if key is not None or value is not None or failure.dialect not in MAY_LACK_BODY:
         return ""
     position = newest_position(failure)
     elsewhere = f"the record itself is at {position}, as long as Kafka keeps it" if position else "and names no record"

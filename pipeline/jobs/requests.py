@@ -73,6 +73,8 @@ def why_left_out(settings: Settings, left_out: LeftOut) -> list[tuple[int, str]]
     ]
     if left_out.without_body:
         told.append((left_out.without_body, f"without key and value{_where_bodies_are(left_out)}"))
+    if left_out.never_written:
+        told.append((left_out.never_written, "that could not be written to their topic, and hold other bytes"))
     if left_out.beyond_limit:
         told.append((left_out.beyond_limit, f"replayed {settings.replay_limit} times or more"))
     return told

@@ -48,8 +48,8 @@ def test_what_names_no_source_and_what_has_no_body_is_in_no_list_and_no_count(mi
 
 
 def test_what_is_left_out_is_counted_by_reason(mixed):
-    assert mixed.jobs.count_left_out(ALL, 3) == LeftOut(1, ("orders[3] offset 417",), {"orders-dlq": 1}, 0)
-    assert mixed.jobs.count_left_out(ALL, 3, named) == LeftOut(1, ("orders[3] offset 417",), {}, 0)
+    assert mixed.jobs.count_left_out(ALL, 3) == LeftOut(1, ("orders[3] offset 417",), {"orders-dlq": 1})
+    assert mixed.jobs.count_left_out(ALL, 3, named) == LeftOut(1, ("orders[3] offset 417",))
     assert mixed.jobs.count_left_out(DeadLetterFilter(ids=(1,)), 3) == LeftOut()
 
 

@@ -48,9 +48,7 @@ def a_replay_on_its_way(folder: Path):
     with open_buffer(SqliteStore(folder).path) as buffer:
         job = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "r", NOW_MS)
         buffer.jobs.next_job(NOW_MS)
-        buffer.jobs.open_send_window(
-            job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, 9)]
-        )
+        buffer.jobs.open_send_window(job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, 9)])
     yield reader
 
 

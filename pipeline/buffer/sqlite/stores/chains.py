@@ -1,4 +1,4 @@
-"""Chains of dead-letter topics: a record that failed in the reader of one is a dead letter of the next, and goes on there.
+"""Chains of dead-letter topics: a record that failed in the reader of one goes on as a dead letter of the next.
 
 The earlier dead letter is then dead again, with the later one as its next life. The two may be collected in any order.
 """
@@ -39,7 +39,7 @@ def settle_passed_on(connection: sqlite3.Connection, new: Sequence[DeadLetterRow
 
 
 def _collected_after(connection: sqlite3.Connection, new: Sequence[DeadLetterRow]) -> dict[int, int]:
-    """New ones whose record was seen in a further topic before: their record id, and the id of the later dead letter."""
+    """New ones whose record went on before: their record id, and the id of the later dead letter."""
     found = connection.execute(
         "DELETE FROM passed_on WHERE record_id IN (SELECT value FROM json_each(?)) RETURNING record_id, dead_letter_id",
         (json.dumps([row.record_id for row in new]),),
@@ -70,7 +70,7 @@ def _collected_before(connection: sqlite3.Connection, new: Sequence[DeadLetterRo
 
 
 def _record_ids(connection: sqlite3.Connection, positions: set[Position]) -> dict[Position, int]:
-    """Where these positions of dead-letter topics are in the newest generation of their topic, as far as one was met."""
+    """The record ids of positions in dead-letter topics, of the newest generation, where the buffer knows one."""
     partitions = json.dumps(sorted({(position.topic, position.partition) for position in positions}))
     refs = {
         (topic, partition): ref

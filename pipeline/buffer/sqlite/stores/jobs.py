@@ -98,9 +98,7 @@ class SqliteJobStore:
             for row in rows:
                 yield _PREVIEW.read(row)
 
-    def count_left_out(
-        self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named
-    ) -> LeftOut:
+    def count_left_out(self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named) -> LeftOut:
         """See JobStore."""
         with reading(self._connection):
             return left_out(self._connection, which, limit, source_of)

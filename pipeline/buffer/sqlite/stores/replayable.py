@@ -9,13 +9,14 @@ from dataclasses import replace
 from pipeline.buffer.contract import LeftOut, SourceOf
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
-from pipeline.headers import MAY_LACK_BODY, newest_position, read_failure
+from pipeline.headers import MAY_LACK_BODY, NEVER_WRITTEN, newest_position, read_failure
 from pipeline.headers.codec import headers_from_json
 
 TARGET = "coalesce(source_topic, (SELECT value FROM json_each(:targets) WHERE key = dead_letters.topic))"
 """The topic that a replay of a row of `dead_letters` goes to; NULL where nobody has named one."""
 
 _WITHOUT_BODY = "(key IS NULL AND value IS NULL AND dialect IN (SELECT value FROM json_each(:may_lack_body)))"
+_NEVER_WRITTEN = "((dialect, coalesce(stage, '')) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:never_written)))"
 _PLACES_NAMED = 3
 
 
@@ -24,7 +25,7 @@ def replayable(
 ) -> tuple[str, Arguments]:
     """The condition for what a replay may take, with arguments for it and for TARGET."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
-    where += f" AND NOT {_WITHOUT_BODY} AND {TARGET} IS NOT NULL"
+    where += f" AND NOT {_WITHOUT_BODY} AND NOT {_NEVER_WRITTEN} AND {TARGET} IS NOT NULL"
     if limit is not None:
         where += " AND replays < :replay_limit"
     return where, arguments
@@ -35,22 +36,24 @@ def left_out(
 ) -> LeftOut:
     """What a replay leaves out though its status would do."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
-    without_body, beyond_limit = 0, 0
+    without_body, never_written, beyond_limit = 0, 0, 0
     without_target: dict[str, int] = {}
     counts = connection.execute(
-        f"SELECT {_WITHOUT_BODY}, {TARGET} IS NULL, coalesce(topic, ''), "
-        f"coalesce(replays >= :replay_limit, 0), count(*) FROM dead_letters WHERE {where} GROUP BY 1, 2, 3, 4",
+        f"SELECT {_WITHOUT_BODY}, {_NEVER_WRITTEN}, {TARGET} IS NULL, coalesce(topic, ''), "
+        f"coalesce(replays >= :replay_limit, 0), count(*) FROM dead_letters WHERE {where} GROUP BY 1, 2, 3, 4, 5",
         arguments,
     ).fetchall()
-    for has_no_body, has_no_target, topic, is_beyond_limit, count in counts:
+    for has_no_body, was_never_written, has_no_target, topic, is_beyond_limit, count in counts:
         if has_no_body:
             without_body += count
+        elif was_never_written:
+            never_written += count
         elif has_no_target:
             without_target[topic] = without_target.get(topic, 0) + count
         elif is_beyond_limit:
             beyond_limit += count
     bodies_at = _where_bodies_are(connection, where, arguments) if without_body else ()
-    return LeftOut(without_body, bodies_at, without_target, beyond_limit)
+    return LeftOut(without_body, bodies_at, without_target, never_written, beyond_limit)
 
 
 def _where_bodies_are(connection: sqlite3.Connection, where: str, arguments: Arguments) -> tuple[str, ...]:
@@ -76,6 +79,7 @@ def _replayable_by_status(
     return where, arguments | {
         "targets": json.dumps(_targets(connection, source_of)),
         "may_lack_body": json.dumps(sorted(MAY_LACK_BODY)),
+        "never_written": json.dumps(sorted(NEVER_WRITTEN)),
         "replay_limit": limit,
     }
 
