@@ -324,6 +324,27 @@ def test_a_recovered_one_is_sent_again_only_when_forced(open_page: OpenPage, dat
     assert statuses(database_file) == {1: "replaying"}
 
 
+def test_what_names_no_source_topic_is_in_no_list_and_the_dialog_says_why(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1)
+    add_letters(database_file, 2, source_topic=None, headers=())
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    assert "Left out: 2 without a source topic, as nobody has named one for orders-dlq" in said(app)
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "open", 3: "open"}
+
+
+def test_the_card_of_one_without_a_source_topic_says_that_it_is_in_no_replay(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1, source_topic=None, headers=())
+    app = select(open_page(PAGE), 0)
+    assert any("It is in no replay: it names no source topic" in each.value for each in app.info)
+
+
 def test_lists_two_hundred_and_says_how_many_more(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 230)
     app = open_page(PAGE)

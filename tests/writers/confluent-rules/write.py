@@ -1,4 +1,4 @@
-"""Lets the rule action DLQ of confluent-kafka 2.16.1 write dead letters: `python write.py FILE`, in the project's .venv.
+"""Lets the rule action DLQ of confluent-kafka 2.16.1 write dead letters: `python write.py FILE`.
 
 No broker and no registry are needed: both are stand-ins of the client's own, and the producer writes down what it is to
 send. The rule is one of ours, as the library's need further packages; the action does not look at it.

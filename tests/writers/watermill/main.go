@@ -106,13 +106,14 @@ func header(name, value string) *sarama.RecordHeader {
 
 func main() {
 	noStock := errors.New("no stock")
-	trace := header("trace", "t-1")
-	lines := line("poisoned", deadLetter("orders", []*sarama.RecordHeader{trace},
+	// As another program of Watermill's has sent it.
+	trace, id := header("trace", "t-1"), header(kafka.UUIDHeaderKey, "0199a7c2")
+	lines := line("poisoned", deadLetter("orders", []*sarama.RecordHeader{id, trace},
 		func(*message.Message) error { return fmt.Errorf("charging: %w", noStock) })) + "\n"
 	lines += line("repeated-headers", deadLetter("orders",
-		[]*sarama.RecordHeader{header("tag", "first"), trace, header("tag", "last"), header("priority", "7")},
+		[]*sarama.RecordHeader{id, header("tag", "first"), trace, header("tag", "last"), header("priority", "7")},
 		func(*message.Message) error { return noStock })) + "\n"
-	first := deadLetter("orders", []*sarama.RecordHeader{trace}, func(*message.Message) error { return noStock })
+	first := deadLetter("orders", []*sarama.RecordHeader{id, trace}, func(*message.Message) error { return noStock })
 	again := make([]*sarama.RecordHeader, len(first.Headers))
 	for index := range first.Headers {
 		again[index] = &first.Headers[index]
