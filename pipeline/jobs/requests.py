@@ -72,7 +72,7 @@ def why_left_out(settings: Settings, left_out: LeftOut) -> list[tuple[int, str]]
         for topic, count in sorted(left_out.without_target.items())
     ]
     if left_out.without_body:
-        told.append((left_out.without_body, f"without key and value{_where_bodies_are(left_out)}"))
+        told.append((left_out.without_body, _without_body(left_out)))
     if left_out.never_written:
         told.append((left_out.never_written, "that could not be written to their topic, and hold other bytes"))
     if left_out.beyond_limit:
@@ -80,11 +80,16 @@ def why_left_out(settings: Settings, left_out: LeftOut) -> list[tuple[int, str]]
     return told
 
 
-def _where_bodies_are(left_out: LeftOut) -> str:
-    if not left_out.bodies_at:
-        return ""
+def _without_body(left_out: LeftOut) -> str:
+    where = ", ".join(left_out.bodies_at)
+    if left_out.without_body == 1:
+        return "as it has no body" + (
+            f"; the record itself is at {where}, as long as Kafka keeps it" if where else ", and names no record"
+        )
+    if not where:
+        return "as they have no body, and name no record"
     more = " and elsewhere" if left_out.without_body > len(left_out.bodies_at) else ""
-    return f", as their records stand at {', '.join(left_out.bodies_at)}{more}, as long as Kafka keeps them"
+    return f"as they have no body; the records themselves are at {where}{more}, as long as Kafka keeps them"
 
 
 def cancel(settings: Settings, buffer: Buffer, clock: Clock, job_id: int) -> None:
@@ -113,7 +118,10 @@ def _refuse_when_read_only(settings: Settings) -> None:
 
 
 def _why_nothing(settings: Settings, left_out: LeftOut) -> str:
-    told = [f"{count} dead letters were left out, {why}" for count, why in why_left_out(settings, left_out)]
+    told = [
+        f"{count} dead letter{'' if count == 1 else 's'} left out, {why}"
+        for count, why in why_left_out(settings, left_out)
+    ]
     if left_out.beyond_limit:
         told.append("force the replay to go on with those that were replayed as often as is allowed")
     return f"nothing was sent: {'; '.join(told)}" if told else "nothing to replay: no dead letter that matches is open"

@@ -54,7 +54,7 @@ def test_all_takes_what_can_be_sent_and_says_what_is_left_out_and_why(settings, 
     assert targets(settings) == ["orders"]
     told = capsys.readouterr().err
     assert "left out: 2 without a source topic, as nobody has named one for orders-dlq in letters.toml" in told
-    assert "left out: 1 without key and value, as their records stand at orders[3]" in told
+    assert "left out: 1 as it has no body; the record itself is at orders[3], as long as" in told
 
 
 def test_all_is_content_when_nothing_that_is_open_can_be_sent(settings, capsys):
@@ -66,7 +66,7 @@ def test_all_is_content_when_nothing_that_is_open_can_be_sent(settings, capsys):
 
 def test_what_was_asked_for_by_id_and_cannot_be_sent_is_an_error_that_says_why(settings):
     fill(settings, "", "no target", "no body")
-    with pytest.raises(NothingToReplayError, match=r"1 dead letters were left out, without a source topic"):
+    with pytest.raises(NothingToReplayError, match=r"nothing was sent: 1 dead letter left out, without a source topic"):
         replay(settings, Options(ids=[1]))
     with pytest.raises(NothingToReplayError, match=r"orders\[3\]"):
         replay(settings, Options(ids=[2], force=True))
@@ -77,6 +77,6 @@ def test_a_dry_run_lists_what_the_job_would_hold(settings, capsys):
     assert replay(settings, Options(all=True, dry_run=True)) == 0
     listed = capsys.readouterr()
     assert [line.split("\t")[:2] for line in listed.out.splitlines()] == [["1", "orders"], ["2", "payments"]]
-    assert "2 dead letters would be sent\nleft out: 1 without key and value" in listed.err
+    assert "2 dead letters would be sent\nleft out: 1 as it has no body" in listed.err
     assert replay(settings, Options(all=True)) == 0
     assert targets(settings) == ["orders", "payments"]
