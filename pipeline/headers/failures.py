@@ -100,6 +100,9 @@ MAY_LACK_BODY = frozenset(dialect.name for dialect in DIALECTS if dialect.may_la
 """Dialects whose dead letters have been parted from their records when they have neither key nor value."""
 NEVER_WRITTEN = frozenset((dialect.name, stage) for dialect in DIALECTS for stage in dialect.never_written)
 """Dialects and stages of dead letters whose records never were in the source topic."""
+_MAY_BE_NEVER_WRITTEN = frozenset(
+    name for dialect in DIALECTS if dialect.never_written for name in dialect.header_names
+)
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
 _BINARY_NUMBERS = {name: read for dialect in EVERY_DIALECT for name, read in dialect.binary_numbers.items()}
 
@@ -130,10 +133,14 @@ def reason_of(failure: Failure, value: bytes | None) -> str:
 
 def why_not_replayed(headers: Headers, key: bytes | None, value: bytes | None) -> str:
     """Why a replay of this dead letter would send something else than what failed; empty when it can be sent."""
+    has_body = key is not None or value is not None
+    # Reading the headers of the others, which are nearly all, would say nothing.
+    if has_body and _MAY_BE_NEVER_WRITTEN.isdisjoint(dict(headers)):
+        return ""
     failure = read_failure(headers)
     if (failure.dialect, failure.stage) in NEVER_WRITTEN:
         return "the record could not be written, and the dead letter does not hold the bytes that it would have had"
-    if key is not None or value is not None or failure.dialect not in MAY_LACK_BODY:
+    if has_body or failure.dialect not in MAY_LACK_BODY:
         return ""
     position = newest_position(failure)
     elsewhere = f"the record itself is at {position}, as long as Kafka keeps it" if position else "and names no record"

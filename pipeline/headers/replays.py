@@ -40,7 +40,7 @@ def replay_headers(headers: Headers, replay_id: str, replay_of: str) -> Headers:
 
 def _kept(headers: Headers) -> Sequence[Header]:
     kept = [header for header in headers if header[0] not in _NOT_REPLAYED]
-    names = {name for name, _ in headers}
+    names = dict(headers).keys()
     for its_names, refuses in _REFUSING:
         if its_names <= names:
             kept = [header for header in kept if header[0] not in _FRAMEWORKS_OWN or not refuses(header[1])]
