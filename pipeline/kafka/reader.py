@@ -32,6 +32,7 @@ from pipeline.kafka.connection.refusals import Asked
 from pipeline.kafka.messages import Fetched, headers_of, partition_of, to_record
 from pipeline.kafka.readable import ReadableEnds
 from pipeline.kafka.rejoins import Rejoins
+from pipeline.kafka.topics import ClusterView
 from pipeline.records import Record
 from pipeline.settings import Settings
 
@@ -211,9 +212,9 @@ class Reader:
 class GroupReader(Reader):
     """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
 
-    `assigned(reader, partition)` returns the offset to begin at; `revoked(partition)` is called for those that go. Both
-    are called inside `read` and `read_partitions`, so never in the middle of a batch, and what `assigned` raises is
-    raised there.
+    `view` tells which partitions there are. `assigned(reader, partition)` returns the offset to begin at;
+    `revoked(partition)` is called for those that go. Both are called inside `read` and `read_partitions`, so never in
+    the middle of a batch, and what `assigned` raises is raised there.
 
     Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
     held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
@@ -223,13 +224,15 @@ class GroupReader(Reader):
     def __init__(
         self,
         settings: Settings,
-        cluster: Cluster,
+        view: ClusterView,
         instance_id: str,
         assigned: Callable[[GroupReader, int], int],
         revoked: Callable[[int], None],
         wait: Wait = pause,
     ) -> None:
-        super().__init__(settings, cluster, settings.group_id, wait, membership(settings, cluster, instance_id))
+        member = membership(settings, view.cluster, instance_id)
+        super().__init__(settings, view.cluster, settings.group_id, wait, member)
+        self._view = view
         self._assigned = assigned
         self._revoked = revoked
         self._topic = settings.orders_topic
@@ -322,15 +325,12 @@ class GroupReader(Reader):
 
     def _partition_count(self, highest: int) -> int:
         """How many partitions the topic has. Brokers hear of those that were added one after the other."""
+        # Never by this consumer: a `list_topics` inside of its callback has the next callback abort the process.
         for wait_s in (*SPREADING_S, 0.0):
-            found = answered(f"asking for the partitions of {self._topic}", self._topic_metadata)
-            count = len(found.partitions)
+            count = self._view.partitions().get(self._topic, 0)
             if count > highest or self._wait(wait_s):
                 break
         return count
-
-    def _topic_metadata(self) -> Any:
-        return self._consumer.list_topics(self._topic, ANSWER_S).topics[self._topic]
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         held = [each for each in partitions if each.topic == self._topic and each.partition in self._read]

@@ -86,7 +86,7 @@ def run_processor(
                 clock,
                 status,
             )
-            reader = opened.keep(GroupReader(settings, cluster, member, flow.assigned, flow.revoked, stop.wait))
+            reader = opened.keep(GroupReader(settings, opened.view, member, flow.assigned, flow.revoked, stop.wait))
             flow.hold_back(reader)  # before it has its first partition
             owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
             adoption = Adoption(settings, instance, clock)

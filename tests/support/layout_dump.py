@@ -50,12 +50,15 @@ def load(text: str, path: Path) -> None:
 def _add_what_is_rare(path: Path) -> None:
     """A dead letter that its topic never took, two with one stack trace, and a copy."""
     with open_buffer(path) as buffer:
-        assignment = collector(buffer)
+        assignment = collector(buffer, partition=1)
         stack = "java.lang.IllegalStateException: no stock" + "\n\tat com.example.Listener.on(Listener.java:42)" * 5
         fields = {"stacktrace": stack, "headers": (("kafka_dlt-exception-stacktrace", stack.encode()), ("trace", None))}
-        rows = [dead_letter(assignment.ref, offset, f"with a stack {offset // 2}", **fields) for offset in range(3)]
+        rows = [
+            dead_letter(assignment.ref, offset, f"with a stack {offset // 2}", partition=1, **fields)
+            for offset in range(3)
+        ]
         collect(buffer, assignment, 0, *rows)
-        source = processor(buffer)
+        source = processor(buffer, partition=1)
         step = batch(source.ref, 0, 1)
         step.outbox = [outbox_row(source.ref, 0, "too large")]
         buffer.flow.commit(step)

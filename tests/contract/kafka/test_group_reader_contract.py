@@ -35,7 +35,7 @@ class Member:
         self.revoked: list[int] = []
         self.records: list[Record] = []
         self._begin_at = begin_at
-        self.reader = GroupReader(kafka.with_settings(**settings), kafka.cluster, name, self._assigned, self._revoked)
+        self.reader = GroupReader(kafka.with_settings(**settings), kafka.view(), name, self._assigned, self._revoked)
 
     def step(self) -> None:
         records, gaps = self.reader.read(1000, 0.05)

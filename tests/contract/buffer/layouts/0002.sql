@@ -106,8 +106,8 @@ INSERT INTO "dead_letter_rows" VALUES(9,'orders-dlq',0,8,'invoices',0,1008,NULL,
 	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','17a9ad7ccfe1a923',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(10,'orders-dlq',0,9,NULL,NULL,NULL,NULL,X'4330303039',X'FF00FE','[["orderpulse.reason", "=1+109 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+109 looks like a formula','None: =1+109 looks like a formula
 	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','1e13e8199c0402ae',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL);
-INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',0,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1);
-INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',0,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1);
+INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',1,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1);
+INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',1,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1);
 INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL);
 CREATE TABLE events (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -339,8 +339,8 @@ CREATE TABLE partitions (
 );
 INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL);
 INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL);
-INSERT INTO "partitions" VALUES(3,'collector',3,0,3,0,0,NULL,NULL);
-INSERT INTO "partitions" VALUES(4,'processor',4,0,1,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(4,'processor',4,1,1,0,0,NULL,NULL);
 CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
