@@ -169,10 +169,9 @@ def test_no_order_of_an_older_buffer_is_lost_or_changed(tmp_path: Path, layout: 
 def test_an_older_buffer_takes_new_orders(path: Path, layout: int) -> None:
     made_of(path, layout)
     with open_buffer(path) as buffer:
-        assignment = processor(buffer)
-        ref, first = assignment.ref, assignment.next_offset
-        rows = [OrderRow(record_id(ref, offset), order, 1) for offset, order in enumerate(ORDERS, first)]
-        buffer.flow.commit(Batch(NOW_MS, [Advance(ref, first, first + len(rows))], rows))
+        ref = processor(buffer).ref
+        rows = [OrderRow(record_id(ref, offset), order, 1) for offset, order in enumerate(ORDERS)]
+        buffer.flow.commit(Batch(NOW_MS, [Advance(ref, 0, len(rows))], rows))
     with Reader(path) as reader:
         found = reader.orders(OrderFilter(text=ORDERS[3].order_id))
         assert fields_in([dict(zip(found.columns, row, strict=True)) for row in found.rows]) == [ORDERS[3]]
