@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.buffer import Buffer
 from pipeline.buffer.batch_writer import BIG_RECORDS
-from pipeline.clock import StopSignal, steady_clock_ms
+from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.session import ConsumerSession, consumer_session
 from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, TopicChangedError
 from pipeline.kafka import ClusterView, DemoBroker
@@ -40,7 +40,7 @@ def orders(view: ClusterView) -> list[str]:
 
 
 def opened(settings: Settings):
-    return consumer_session(settings, 1000, steady_clock_ms, StopSignal(), orders)
+    return consumer_session(settings, "processor", 1000, wall_clock_ms, steady_clock_ms, StopSignal(), orders)
 
 
 def write_slowly(session: ConsumerSession[list[str]], happened: list[str], go_on: threading.Event) -> None:
