@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 from pipeline.buffer import (
     OPEN_STATUSES,
     DeadLetterFilter,
+    LeftOut,
     Reader,
+    SourceOf,
     StoppedTopic,
     back_up,
     open_buffer,
@@ -25,7 +27,14 @@ from pipeline.buffer import (
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
-from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
+from pipeline.dead_letters.topics_file import load_dead_letter_topics
+from pipeline.errors import (
+    AlreadyRunningError,
+    BufferUnavailableError,
+    KafkaUnavailableError,
+    NothingToReplayError,
+    UsageError,
+)
 from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.kafka import check_kafka_config, find_cluster
@@ -73,24 +82,50 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
         statuses=(options.status,) if options.status else (),
     )
     check_kafka_config(settings)
+    source_of = load_dead_letter_topics(settings).source_of
     if options.dry_run:
-        return _list_what_would_be_sent(settings, which, options.force)
+        return _list_what_would_be_sent(settings, which, options.force, source_of)
+    limit = None if options.force else settings.replay_limit
     with open_buffer(settings.database_file, "FULL") as buffer:
-        job_id = requests.request_replay(
-            settings, buffer, wall_clock_ms, which, "command line", rate=options.rate, force=options.force
-        )
+        left_out = buffer.jobs.count_left_out(which, limit, source_of)
+        try:
+            job_id = requests.request_replay(
+                settings,
+                buffer,
+                wall_clock_ms,
+                which,
+                "command line",
+                rate=options.rate,
+                force=options.force,
+                source_of=source_of,
+            )
+        except NothingToReplayError:
+            if not (options.all and left_out.impossible):
+                raise
+            # All were asked for that can be sent, and none can.
+            print("0 dead letters to send", file=sys.stderr)
+            _tell_left_out(settings, left_out)
+            return 0
+    _tell_left_out(settings, left_out)
     return _follow(settings, job_id, options.no_wait)
 
 
-def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool) -> int:
+def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool, source_of: SourceOf) -> int:
     limit = None if force else settings.replay_limit
     count = 0
     with open_buffer(settings.database_file) as buffer:
-        for item in buffer.jobs.preview_replay(which, limit, settings.orders_topic):
+        for item in buffer.jobs.preview_replay(which, limit, source_of):
             print(f"{item.dead_letter_id}\t{item.topic}\t{item.order_id or '-'}\t{item.reason}")
             count += 1
+        left_out = buffer.jobs.count_left_out(which, limit, source_of)
     print(f"{count} dead letters would be sent", file=sys.stderr)
+    _tell_left_out(settings, left_out)
     return 0
+
+
+def _tell_left_out(settings: Settings, left_out: LeftOut) -> None:
+    for count, why in requests.why_left_out(settings, left_out):
+        print(f"left out: {count} {why}", file=sys.stderr)
 
 
 def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
