@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,9 +72,17 @@ class DeadLetterTopics:
     named: Mapping[str, SaidOfTopic]
     patterns: Sequence[tuple[re.Pattern[str], SaidOfTopic]] = ()
     """In the order of the file."""
+    _found: dict[str, SaidOfTopic] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """By topic that was asked for: a pattern is tried once, not for each of a million dead letters."""
 
     def of(self, topic: str) -> SaidOfTopic:
         """What is said of a dead-letter topic: under its name, else under the first pattern that fits."""
+        said = self._found.get(topic)
+        if said is None:
+            said = self._found[topic] = self._look_up(topic)
+        return said
+
+    def _look_up(self, topic: str) -> SaidOfTopic:
         said = self.named.get(topic)
         if said is not None:
             return said
