@@ -44,7 +44,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
-from pipeline.watching.kafka_check import compare_with_kafka
+from pipeline.watching.kafka_check import Comparison, compare_with_kafka
 
 log = logging.getLogger(__name__)
 
@@ -328,7 +328,7 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Prints each difference between figures, rows and Kafka; exit 1 when there is one, 3 when Kafka was not there.
+    """Prints each difference between figures, rows and Kafka; exit 1 if there is one, 3 if a topic was not compared.
 
     With `--repair` the figures are made true first, and every change is printed. With `--accept-lost` it no longer says
     what Kafka had removed before it was read.
@@ -345,18 +345,19 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     else:
         left = recount(settings.database_file)
     differences = [*_losses(settings), *(str(difference) for difference in left)]
-    compared = True
     try:
-        differences += compare_with_kafka(settings)
+        comparison = compare_with_kafka(settings)
     except KafkaUnavailableError as error:
-        compared = False
-        print(f"not compared with Kafka: {error}", file=sys.stderr)
+        comparison = Comparison([], [str(error)])
+    differences += comparison.differences
+    for why in comparison.not_compared:
+        print(f"not compared with Kafka: {why}", file=sys.stderr)
     for line in differences:
         print(line)
     if not left:
         _print_what_waits(settings)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
-    return 1 if differences else 0 if compared else NOT_COMPARED
+    return 1 if differences else NOT_COMPARED if comparison.not_compared else 0
 
 
 def _print_what_waits(settings: Settings) -> None:
