@@ -118,7 +118,7 @@ def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "replay", help="sends dead letters again", description="Sends dead letters to where they came from."
     )
     which = command.add_mutually_exclusive_group(required=True)
-    which.add_argument("--all", action="store_true", help="all that are open")
+    which.add_argument("--all", action="store_true", help="all that are open and can be sent; says what is left out")
     which.add_argument("--id", type=int, nargs="+", metavar="ID", dest="ids", help="these")
     which.add_argument("--group", type=_utf8, metavar="FINGERPRINT", help="the open ones of a group")
     which.add_argument("--status", choices=REPLAYABLE, help="those with this status")

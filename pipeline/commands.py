@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 from pipeline.buffer import (
     OPEN_STATUSES,
     DeadLetterFilter,
+    LeftOut,
     Reader,
+    SourceOf,
     StoppedTopic,
     back_up,
     open_buffer,
@@ -25,7 +27,14 @@ from pipeline.buffer import (
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
-from pipeline.errors import AlreadyRunningError, BufferUnavailableError, KafkaUnavailableError, UsageError
+from pipeline.dead_letters.topics_file import load_dead_letter_topics
+from pipeline.errors import (
+    AlreadyRunningError,
+    BufferUnavailableError,
+    KafkaUnavailableError,
+    NothingToReplayError,
+    UsageError,
+)
 from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.kafka import check_kafka_config, find_cluster
@@ -35,7 +44,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
-from pipeline.watching.kafka_check import compare_with_kafka
+from pipeline.watching.kafka_check import Comparison, compare_with_kafka
 
 log = logging.getLogger(__name__)
 
@@ -73,24 +82,50 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
         statuses=(options.status,) if options.status else (),
     )
     check_kafka_config(settings)
+    source_of = load_dead_letter_topics(settings).source_of
     if options.dry_run:
-        return _list_what_would_be_sent(settings, which, options.force)
+        return _list_what_would_be_sent(settings, which, options.force, source_of)
+    limit = None if options.force else settings.replay_limit
     with open_buffer(settings.database_file, "FULL") as buffer:
-        job_id = requests.request_replay(
-            settings, buffer, wall_clock_ms, which, "command line", rate=options.rate, force=options.force
-        )
+        left_out = buffer.jobs.count_left_out(which, limit, source_of)
+        try:
+            job_id = requests.request_replay(
+                settings,
+                buffer,
+                wall_clock_ms,
+                which,
+                "command line",
+                rate=options.rate,
+                force=options.force,
+                source_of=source_of,
+            )
+        except NothingToReplayError:
+            if not (options.all and left_out.impossible):
+                raise
+            # All were asked for that can be sent, and none can.
+            print("0 dead letters to send", file=sys.stderr)
+            _tell_left_out(settings, left_out)
+            return 0
+    _tell_left_out(settings, left_out)
     return _follow(settings, job_id, options.no_wait)
 
 
-def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool) -> int:
+def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool, source_of: SourceOf) -> int:
     limit = None if force else settings.replay_limit
     count = 0
     with open_buffer(settings.database_file) as buffer:
-        for item in buffer.jobs.preview_replay(which, limit, settings.orders_topic):
+        for item in buffer.jobs.preview_replay(which, limit, source_of):
             print(f"{item.dead_letter_id}\t{item.topic}\t{item.order_id or '-'}\t{item.reason}")
             count += 1
+        left_out = buffer.jobs.count_left_out(which, limit, source_of)
     print(f"{count} dead letters would be sent", file=sys.stderr)
+    _tell_left_out(settings, left_out)
     return 0
+
+
+def _tell_left_out(settings: Settings, left_out: LeftOut) -> None:
+    for count, why in requests.why_left_out(settings, left_out):
+        print(f"left out: {count} {why}", file=sys.stderr)
 
 
 def _follow(settings: Settings, job_id: int, no_wait: bool) -> int:
@@ -293,7 +328,7 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Prints each difference between figures, rows and Kafka; exit 1 when there is one, 3 when Kafka was not there.
+    """Prints each difference between figures, rows and Kafka; exit 1 if there is one, 3 if a topic was not compared.
 
     With `--repair` the figures are made true first, and every change is printed. With `--accept-lost` it no longer says
     what Kafka had removed before it was read.
@@ -310,18 +345,19 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     else:
         left = recount(settings.database_file)
     differences = [*_losses(settings), *(str(difference) for difference in left)]
-    compared = True
     try:
-        differences += compare_with_kafka(settings)
+        comparison = compare_with_kafka(settings)
     except KafkaUnavailableError as error:
-        compared = False
-        print(f"not compared with Kafka: {error}", file=sys.stderr)
+        comparison = Comparison([], [str(error)])
+    differences += comparison.differences
+    for why in comparison.not_compared:
+        print(f"not compared with Kafka: {why}", file=sys.stderr)
     for line in differences:
         print(line)
     if not left:
         _print_what_waits(settings)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
-    return 1 if differences else 0 if compared else NOT_COMPARED
+    return 1 if differences else NOT_COMPARED if comparison.not_compared else 0
 
 
 def _print_what_waits(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 OrderPulseError
 ├── SettingsError            a setting is wrong: names it and says what is allowed
 ├── UsageError               a command or request asks for something that cannot be
+│   └── NothingToReplayError     no dead letter that was asked for can be sent
 ├── RecordError              one record cannot be taken as it is
 │   ├── PermanentError       never will be: goes to the dead-letter topic at once
 │   │   ├── UndecodableError     its bytes are no order
@@ -10,7 +11,9 @@ OrderPulseError
 │   └── TransientError       may work later: parked and tried again
 │       └── SchemaPendingError   its schema id is not known yet, and may be in a moment
 ├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
-├── RulesFileError           the rules file cannot be used; the old rules stay
+├── TomlFileError            a file that people edit cannot be used; what it said before stays in force
+│   ├── RulesFileError           the rules file
+│   └── DeadLettersFileError     the file of the dead-letter topics
 ├── UnavailableError         something outside is away: wait, say so, go on
 │   ├── KafkaUnavailableError
 │   ├── RegistryUnavailableError
@@ -36,6 +39,10 @@ class SettingsError(OrderPulseError):
 
 class UsageError(OrderPulseError):
     """A command or a request asks for something that cannot be done."""
+
+
+class NothingToReplayError(UsageError):
+    """None of the dead letters that a replay was asked for can be sent."""
 
 
 class RecordError(OrderPulseError):
@@ -92,8 +99,16 @@ class SchemaRefusedError(OrderPulseError):
     """The registry does not take a schema of ours: it is not compatible with what its subject holds."""
 
 
-class RulesFileError(OrderPulseError):
+class TomlFileError(OrderPulseError):
+    """A file that people edit is missing, unreadable or says something that it cannot say."""
+
+
+class RulesFileError(TomlFileError):
     """The rules file is missing, unreadable or says something that is no rule."""
+
+
+class DeadLettersFileError(TomlFileError):
+    """The file of the dead-letter topics is unreadable or says something that cannot be of them."""
 
 
 class UnavailableError(OrderPulseError):

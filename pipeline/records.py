@@ -9,7 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
-Headers = tuple[tuple[str, bytes | None], ...]
+Header = tuple[str, bytes | None]
+Headers = tuple[Header, ...]
 """Kafka headers as they came: in order, with repeats, bytes untouched, None for a null value."""
 
 

@@ -116,9 +116,12 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.dead_letters.collector import run_collector
+    from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
 
     _share_the_interpreter()
-    run_collector(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
+    codec = _codec(settings)
+    with DeadLetterTopicsFile(settings) as topics_file:
+        run_collector(settings, codec, topics_file, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:

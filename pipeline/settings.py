@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         description="Dead-letter topics to collect, with commas between or a JSON array; one that begins with `^` is a "
         "pattern. The first plain name is where our own dead letters go.",
     )
+    dead_letters_file: Path = Field(
+        PROJECT_DIR / "dead-letters.toml",
+        description="What is said of dead-letter topics: where their records came from, which header is the reason. It "
+        "need not be there; read again when it changes.",
+    )
     topic_partitions: int = Field(
         0, ge=0, le=100_000, description="Partitions of a topic that we make; 0: the broker's default."
     )
@@ -318,7 +323,7 @@ class Settings(BaseSettings):
         check_properties(value)
         return value
 
-    @field_validator("data_dir", "rules_file", "schemas_dir")
+    @field_validator("data_dir", "rules_file", "schemas_dir", "dead_letters_file")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         try:

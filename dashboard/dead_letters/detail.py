@@ -6,6 +6,8 @@ import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
+from dashboard.dead_letters.topics import dead_letter_topics
+from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
 from dashboard.shared.formats import moment, money, number, plain, size
@@ -36,6 +38,12 @@ def draw_detail(identifier: int) -> None:
         draw_facts(_order_facts(detail))
         if note := why_not_replayed(detail.headers, detail.key, detail.value):
             st.info(f"It cannot be replayed: {plain(note)}.", icon=":material/info:")
+        elif row.source_topic is None and row.topic and dead_letter_topics().source_of(row.topic) is None:
+            st.info(
+                f"It is in no replay: it names no source topic, and nobody has named one for {plain(row.topic)} in "
+                f"{plain(settings().dead_letters_file.name)}.",
+                icon=":material/info:",
+            )
         elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
             st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
         value, key = st.columns([2, 1], gap="medium")

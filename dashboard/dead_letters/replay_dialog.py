@@ -8,6 +8,7 @@ from itertools import islice
 import streamlit as st
 
 from dashboard.dead_letters.table import show_newest
+from dashboard.dead_letters.topics import dead_letter_topics
 from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, shown_errors, writer
@@ -16,7 +17,7 @@ from dashboard.shared.session import StateKey
 from dashboard.shared.tables import draw_table, number_column, text_column
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
 from pipeline.errors import OrderPulseError
-from pipeline.jobs.requests import new_request_id, request_replay
+from pipeline.jobs.requests import new_request_id, request_replay, why_left_out
 from pipeline.orders.samples import MAX_RATE
 
 LISTED = 200
@@ -139,6 +140,7 @@ def _confirm() -> None:
                 request_id=proposal.request_id,
                 rate=rate,
                 force=force,
+                source_of=dead_letter_topics().source_of,
             )
     except OrderPulseError as error:
         _ERROR.set(str(error))
@@ -182,20 +184,20 @@ def _plan(proposal: Proposal, force: bool) -> Plan:
 def _make_plan(which: DeadLetterFilter, force: bool) -> Plan:
     limit = None if force else settings().replay_limit
     taken = _taken_statuses(which, force)
+    source_of = dead_letter_topics().source_of
     with writer() as buffer:
-        preview = buffer.jobs.preview_replay(which, limit, settings().orders_topic)
+        preview = buffer.jobs.preview_replay(which, limit, source_of)
         first = tuple(islice(preview, LISTED))
         total = len(first) + sum(1 for _ in preview)
-        beyond = buffer.jobs.count_beyond_limit(replace(which, statuses=taken), limit) if limit is not None else 0
+        cannot = buffer.jobs.count_left_out(replace(which, statuses=taken), limit, source_of)
     counts = {status: _count(which, status) for status in which.statuses or _WHY_LEFT_OUT}
     left_out = [(counts[status], why) for status, why in _WHY_LEFT_OUT.items() if _leaves(status, taken, counts)]
-    if beyond:
-        left_out.append((beyond, f"replayed {limit} times or more"))
+    left_out += why_left_out(settings(), cannot)
     # Ids that somebody picked are taken whatever became of them; a filter only means what is open.
     picked = bool(which.ids) and any(
         counts.get(status) for status in _WHY_LEFT_OUT if status not in ("open", "replaying")
     )
-    return Plan(total, first, tuple(left_out), not force and bool(beyond or picked))
+    return Plan(total, first, tuple(left_out), not force and bool(cannot.beyond_limit or picked))
 
 
 def _taken_statuses(which: DeadLetterFilter, force: bool) -> tuple[str, ...]:

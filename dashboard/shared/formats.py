@@ -90,4 +90,4 @@ def plain(text: str) -> str:
 
 def position_text(topic: str | None, partition: int | None, offset: int | None) -> str | None:
     """Where a record was sent to; None when it was not."""
-    return None if topic is None else f"{topic}[{partition}] offset {offset}"
+    return None if offset is None else f"{topic}[{partition}] offset {offset}"

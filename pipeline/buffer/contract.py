@@ -6,14 +6,14 @@ Every method may raise BufferUnavailableError (wait and try again) and BufferCor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.orders.columns import OrderColumns
-from pipeline.records import Headers, LastRead, Order, TopicIdentity
+from pipeline.records import Headers, LastRead, Order, Position, TopicIdentity
 
 Role = Literal["processor", "collector"]
 TriageStatus = Literal["open", "discarded", "recovered"]
@@ -204,6 +204,8 @@ class DeadLetterRow(NamedTuple):
     replay_id: str | None = None
     """Which of its replays."""
     identity: FailureIdentity = "carried"
+    failed_in: Position | None = None
+    """Where its record stood when it failed, if that is a dead-letter topic that is collected too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ReplayItem:
-    """One dead letter of a replay job with what must be sent; `topic` and `partition` are where it came from.
+    """One dead letter of a replay job with what must be sent; `topic` and `partition` are where it goes.
 
     `public_id` is the `dead_letter_id` that headers carry. `partition` None: its key decides.
     """
@@ -231,11 +233,41 @@ class ReplayItem:
     dead_letter_id: int
     replay_id: str
     public_id: str
-    topic: str
+    topic: str | None
     partition: int | None
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+SourceOf = Callable[[str], str | None]
+"""The source topic that people have named for a dead-letter topic; None where nobody has."""
+
+
+def nobody_named(_topic: str) -> str | None:
+    """A SourceOf for those who have named no topic."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Matching dead letters that a replay cannot take, each counted once, by what is in the way."""
+
+    without_body: int = 0
+    """Their headers tell where the record is, and they have neither its key nor its value."""
+    bodies_at: tuple[str, ...] = ()
+    """Where the records of the first of them stand."""
+    without_target: dict[str, int] = field(default_factory=dict)
+    """They name no source topic, and nobody has named one for their dead-letter topic, by which they are counted."""
+    never_written: int = 0
+    """They could not be written to their source topic, and hold their record in another form."""
+    beyond_limit: int = 0
+    """They were replayed as often as is allowed: a forced replay takes them."""
+
+    @property
+    def impossible(self) -> int:
+        """How many no replay takes, forced or not."""
+        return self.without_body + self.never_written + sum(self.without_target.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +362,8 @@ class DeadLetterStore(Protocol):
         identity is inferred are copies only close to the first, and while that is neither settled nor replayed. With
         other contents it is a second failure: a row with an id of its own. A row with a known `replay_of` turns the
         dead letter it names to `dead_again`; so does another failure of one that was replayed, unless it carries its
-        identity. Raises StaleWriterError.
+        identity, and so does one with `failed_in` the open dead letter that stands there, as a row or a copy, or will
+        when it is collected. Raises StaleWriterError.
         """
 
     def triage(self, ids: Sequence[int], status: TriageStatus, now_ms: int) -> int:
@@ -348,19 +381,31 @@ class JobStore(Protocol):
         """Queues a produce job; a known `request_id` returns the job it made."""
 
     def queue_replay(
-        self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
+        self,
+        params: str,
+        which: DeadLetterFilter,
+        limit: int | None,
+        by: str,
+        request_id: str,
+        now_ms: int,
+        source_of: SourceOf = nobody_named,
     ) -> int | None:
         """Queues a replay of the matching dead letters that are not on their way; None when there is none.
 
         Without statuses in the filter, open ones are meant. `limit`: leave out what was replayed so often; None takes
         all, and what is named by id whatever its status. A known `request_id` returns the job it made.
+
+        Each goes to its source topic, or to that of `source_of`; the ledger keeps which. What has neither, or has lost
+        key and value, is left out.
         """
 
-    def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
+    def preview_replay(
+        self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named
+    ) -> Iterator[ReplayPreview]:
         """What `queue_replay` would take just now."""
 
-    def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
-        """How many matching dead letters only a forced replay would take."""
+    def count_left_out(self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named) -> LeftOut:
+        """What of the matching dead letters, that could be taken by their status, `queue_replay` would leave out."""
 
     def get(self, job_id: int) -> Job | None:
         """The job as it stands."""
@@ -382,13 +427,10 @@ class JobStore(Protocol):
         `done` and `failed` are added to a produce job's counts; those of a replay job are always what its ledger says.
         """
 
-    def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
-        """The next planned replays, fewer than `limit` when they are large.
+    def planned_items(self, job_id: int, limit: int) -> list[ReplayItem]:
+        """The next planned replays, fewer than `limit` when they are large."""
 
-        Dead letters without a source topic go to `default_topic`.
-        """
-
-    def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
+    def sending_items(self, job_id: int) -> list[ReplayItem]:
         """Replays of a window that was never closed: sent or not, only the topic knows."""
 
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:

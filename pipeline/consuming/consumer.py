@@ -140,13 +140,14 @@ class Consumer(ABC, Generic[AnyReader]):
 
     def _lag(self, reader: AnyReader, partition: ConsumedPartition) -> int:
         """Records that Kafka has and the buffer has not; 0 before anything is known."""
-        high = reader.known_high(*partition.key)
+        key = partition.key
+        high = reader.known_high(*key)
         if high is None:
             return 0
         reached = partition.stored_offset
         if reached == partition.next_offset:
             # All that was read is stored. What the reader has passed behind it are no records.
-            reached = max(reached, reader.position(*partition.key) or 0)
+            reached = max(reached, reader.position(*key) or 0)
         return max(0, high - reached)
 
 

@@ -15,6 +15,7 @@ from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
+from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
 from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
 from pipeline.kafka import ClusterView, Gap, PartitionReader
 from pipeline.orders.serde import OrderCodec
@@ -28,7 +29,13 @@ LOOK_FOR_TOPICS_EVERY_MS = 5000
 
 
 def run_collector(
-    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+    settings: Settings,
+    codec: OrderCodec,
+    topics_file: DeadLetterTopicsFile,
+    clock: Clock,
+    steady_clock: Clock,
+    stop: StopSignal,
+    status: StatusWriter,
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
@@ -40,7 +47,9 @@ def run_collector(
         with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, no_topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
-            collection = _Collection(settings, opened.writer, codec, reader, opened.view, opened.guard, clock, status)
+            collection = _Collection(
+                settings, opened.writer, codec, topics_file, reader, opened.view, opened.guard, clock, status
+            )
             while not stop.is_set():
                 opened.check()
                 collection.look_for_topics()
@@ -71,6 +80,7 @@ class _Collection(Consumer[PartitionReader]):
         settings: Settings,
         writer: BatchWriter,
         codec: OrderCodec,
+        topics_file: DeadLetterTopicsFile,
         reader: PartitionReader,
         view: ClusterView,
         guard: TopicGuard,
@@ -79,6 +89,7 @@ class _Collection(Consumer[PartitionReader]):
     ) -> None:
         super().__init__(settings, writer, clock, status)
         self._codec = codec
+        self._topics_file = topics_file
         self._reader = reader
         self._view = view
         self._guard = guard
@@ -204,9 +215,10 @@ class _Collection(Consumer[PartitionReader]):
 
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
+        said = self._topics_file.content
         for record, order in zip(records, orders_in(records, self._codec), strict=True):
             partition = self._partitions[record.position.topic, record.position.partition]
-            rows.append(dead_letter_row(record, partition.ref, partition.identity, order))
+            rows.append(dead_letter_row(record, partition.ref, partition.identity, order, said, self._topics))
         return rows
 
     def _skip(self, gap: Gap) -> None:
@@ -235,7 +247,7 @@ class _Collection(Consumer[PartitionReader]):
         return self._partitions.values()
 
     def _detail(self, reader: PartitionReader) -> str:
-        return reader.trouble or self._writer.trouble or self._missing()
+        return reader.trouble or self._writer.trouble or self._topics_file.error or self._missing()
 
     def _missing(self) -> str:
         missing = sorted(set(self._settings.dlq_topics) - self._topics.keys() - self._not_looked_up.keys())

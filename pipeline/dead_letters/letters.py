@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 
 from pipeline.buffer import DeadLetterRow, OutboxRow, record_id
 from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.topics_file import NOTHING, NOTHING_SAID, DeadLetterTopics
 from pipeline.headers import (
     dead_letter_id_of,
     failed_at_ms_of,
@@ -18,12 +20,22 @@ from pipeline.headers.values import LAST_TIMESTAMP_MS
 from pipeline.records import Failure, Order, Position, Record, TopicIdentity
 
 
-def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Order | None) -> DeadLetterRow:
+def dead_letter_row(
+    record: Record,
+    ref: int,
+    identity: TopicIdentity,
+    order: Order | None,
+    topics: DeadLetterTopics = NOTHING,
+    collected: Container[str] = (),
+) -> DeadLetterRow:
     """What is stored of a record of a dead-letter topic. A record without any known header is a dead letter, too.
 
-    `ref` and `identity` are those of its partition. Without an order, the order's columns are NULL.
+    `ref` and `identity` are those of its partition. Without an order, the order's columns are NULL. What its headers do
+    not tell is taken from what `topics` says of its topic. `collected` are the dead-letter topics.
     """
-    failure = read_failure(record.headers)
+    told = read_failure(record.headers)
+    said = topics.of(record.position.topic)
+    failure = told if said is NOTHING_SAID else said.completed(told, record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
     group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
     timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
@@ -42,7 +54,8 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Or
         group,
         title,
         failed_at_ms_of(failure, timestamp_ms, record.append_time),
-        identity_of_failure(record, failure, identity),
+        # By its headers alone: a copy that comes after the file was changed is still the same failure.
+        identity_of_failure(record, told, identity),
         failure.source_topic,
         failure.source_partition,
         failure.source_offset,
@@ -58,7 +71,13 @@ def dead_letter_row(record: Record, ref: int, identity: TopicIdentity, order: Or
         failure.replay_of,
         failure.replay_id,
         "carried" if failure.dead_letter_id else "inferred" if failure.failed_at_ms is None else "timed",
+        _newest_position(told) if told.newest_topic in collected else None,
     )
+
+
+def _newest_position(failure: Failure) -> Position | None:
+    topic, partition, offset = failure.newest_topic, failure.newest_partition, failure.newest_offset
+    return None if topic is None or partition is None or offset is None else Position(topic, partition, offset)
 
 
 def undeliverable_row(row: OutboxRow, why: str, order: Order | None) -> DeadLetterRow:

@@ -43,7 +43,20 @@ class Dialect:
     writer: tuple[str, ...] = ()
     """Headers that together name who failed it, where that is no consumer group."""
     not_replayed: frozenset[str] = frozenset()
-    """Headers that a replay leaves out, as they hold the failure that it is to undo; in `header_names` or not."""
+    """Headers that a replay leaves out, in `header_names` or not: they hold the failure that it is to undo, or count
+    attempts, so that the record would go to the dead-letter topic at its first hiccup. Where only they tell the origin,
+    the replay names it in headers of ours.
+    """
+    may_lack_body: bool = False
+    """Whether it writes dead letters without the record's key and value: where neither is there, they are elsewhere."""
+    never_written: frozenset[str] = frozenset()
+    """Values of `stage` of records that could not be written: the source topic has never had them, and the dead letter
+    holds them in another form.
+    """
+    refuses_value: Callable[[bytes | None], bool] | None = None
+    """Header values that the program cannot take: a replay to it leaves out headers of all dialects that have one."""
+    older: tuple[Dialect, ...] = ()
+    """The same program's headers before they got other names."""
     borrows_from: Dialect | None = None
     """The dialect whose headers it writes too, beside its own: both then name the same position."""
     not_borrowed: frozenset[str] = frozenset()

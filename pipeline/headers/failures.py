@@ -5,23 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.headers.dialect import Dialect
-from pipeline.headers.dialects import DIALECTS, share_group
+from pipeline.headers.dialects import DIALECTS, EVERY_DIALECT
 from pipeline.headers.failure_order import oldest_first, oldest_first_by_content
-from pipeline.headers.own import REPLAY_ID, REPLAY_OF
-from pipeline.headers.values import FIRST_TIMESTAMP_MS, LAST_TIMESTAMP_MS, HeadersByName, as_text, last
+from pipeline.headers.own import (
+    REPLAY_ID,
+    REPLAY_OF,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TIMESTAMP_MS,
+    SOURCE_TOPIC,
+)
+from pipeline.headers.values import (
+    FIRST_TIMESTAMP_MS,
+    LAST_TIMESTAMP_MS,
+    HeadersByName,
+    as_number,
+    as_partition,
+    as_text,
+    as_timestamp_ms,
+    last,
+)
 from pipeline.records import Failure, Headers
 
 NO_DIALECT = "none"
 _OF_REPLAYS = (REPLAY_ID, REPLAY_OF)
+_ORIGIN = (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIMESTAMP_MS)
 
 
 class FailureReader:
     """Reads the headers of these dialects. In the product there is one for all of them, `read_failure`."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
-        self._dialects = tuple(dialects)
-        self._dialect_of_header = {name: dialect for dialect in dialects for name in dialect.header_names}
-        self._unordered = frozenset(dialect for dialect in dialects if dialect.header_order == "unordered")
+        self._dialects = tuple(each for dialect in dialects for each in (dialect, *dialect.older))
+        self._dialect_of_header = {name: dialect for dialect in self._dialects for name in dialect.header_names}
+        self._unordered = frozenset(dialect for dialect in self._dialects if dialect.header_order == "unordered")
 
     def read(self, headers: Headers) -> Failure:
         """What the headers tell about the failure. Never raises; what they do not tell is None.
@@ -43,9 +60,21 @@ class FailureReader:
             carried = oldest_first(carried, last_index, by_name)
         failure = _newest_with_origin(carried, by_name) if carried else Failure(NO_DIALECT)
         if not by_name.names.isdisjoint(_OF_REPLAYS):
-            replay_id, replay_of = as_text(by_name.last(REPLAY_ID)), as_text(by_name.last(REPLAY_OF))
-            return failure._replace(replay_id=replay_id, replay_of=replay_of)
+            return _replayed(failure, by_name)
         return failure
+
+
+def _replayed(failure: Failure, headers: HeadersByName) -> Failure:
+    """The failure with which replay it is of, and the origin that we gave along."""
+    failure = failure._replace(replay_id=as_text(headers.last(REPLAY_ID)), replay_of=as_text(headers.last(REPLAY_OF)))
+    if headers.names.isdisjoint(_ORIGIN):
+        return failure
+    return failure._replace(
+        source_topic=as_text(headers.first(SOURCE_TOPIC)),
+        source_partition=as_partition(headers.first(SOURCE_PARTITION)),
+        source_offset=as_number(headers.first(SOURCE_OFFSET)),
+        source_timestamp_ms=as_timestamp_ms(headers.first(SOURCE_TIMESTAMP_MS)),
+    )
 
 
 def _newest_with_origin(oldest_first: list[Dialect], headers: HeadersByName) -> Failure:
@@ -76,10 +105,19 @@ def _origin(oldest_first: list[Dialect], newest: Failure, headers: HeadersByName
 
 read_failure = FailureReader(DIALECTS).read
 
+MAY_LACK_BODY = frozenset(dialect.name for dialect in DIALECTS if dialect.may_lack_body)
+"""Dialects whose dead letters have been parted from their records when they have neither key nor value."""
+NEVER_WRITTEN = frozenset((dialect.name, stage) for dialect in DIALECTS for stage in dialect.never_written)
+"""Dialects and stages of dead letters whose records never were in the source topic."""
+_MAY_BE_NEVER_WRITTEN = frozenset(
+    name for dialect in DIALECTS if dialect.never_written for name in dialect.header_names
+)
 _KEEP_TIMESTAMP = frozenset(dialect.name for dialect in DIALECTS if dialect.keeps_timestamp)
 _STAMP_AT_FAILURE = frozenset(dialect.name for dialect in DIALECTS if not dialect.keeps_timestamp)
+HEADERS_IN_ANY_ORDER = frozenset(dialect.name for dialect in DIALECTS if dialect.header_order == "unordered")
+"""Dialects that write the same headers in another order each time."""
 _WRITERS = {dialect.name: dialect.writer for dialect in DIALECTS if dialect.writer}
-_BINARY_NUMBERS = {name: read for dialect in DIALECTS for name, read in dialect.binary_numbers.items()}
+_BINARY_NUMBERS = {name: read for dialect in EVERY_DIALECT for name, read in dialect.binary_numbers.items()}
 
 
 def source_timestamp_ms_of(failure: Failure, timestamp_ms: int, append_time: bool = False) -> int | None:
@@ -131,15 +169,27 @@ def reason_of(failure: Failure, value: bytes | None) -> str:
 
 def why_not_replayed(headers: Headers, key: bytes | None, value: bytes | None) -> str:
     """Why a replay of this dead letter would send something else than what failed; empty when it can be sent."""
-    if key is not None or value is not None:
+    has_body = key is not None or value is not None
+    # Reading the headers of the others, which are nearly all, would say nothing.
+    if has_body and _MAY_BE_NEVER_WRITTEN.isdisjoint(dict(headers)):
         return ""
     failure = read_failure(headers)
-    if failure.dialect != share_group.DIALECT.name:
+    if (failure.dialect, failure.stage) in NEVER_WRITTEN:
+        return "the record could not be written, and the dead letter does not hold the bytes that it would have had"
+    if has_body or failure.dialect not in MAY_LACK_BODY:
         return ""
-    position = (
-        f"{failure.newest_topic or 'an unknown topic'}[{failure.newest_partition}] offset {failure.newest_offset}"
-    )
-    return f"the share group's dead letter has no body; the record itself is at {position}, as long as Kafka keeps it"
+    position = newest_position(failure)
+    elsewhere = f"the record itself is at {position}, as long as Kafka keeps it" if position else "and names no record"
+    return f"the dead letter of {failure.dialect} has no body; {elsewhere}"
+
+
+def newest_position(failure: Failure) -> str:
+    """Where the record stood when it failed last, as far as it is known; empty when not even the topic is."""
+    if failure.newest_topic is None:
+        return ""
+    partition = "" if failure.newest_partition is None else f"[{failure.newest_partition}]"
+    offset = "" if failure.newest_offset is None else f" offset {failure.newest_offset}"
+    return f"{failure.newest_topic}{partition}{offset}"
 
 
 def binary_number_of(name: str, value: bytes | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, KeysView, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
@@ -105,6 +106,15 @@ def as_partition(value: bytes | None) -> int | None:
 def as_timestamp_ms(value: bytes | None) -> int | None:
     """Epoch milliseconds as decimal text."""
     return as_number(value, LAST_TIMESTAMP_MS)
+
+
+def as_iso_timestamp_ms(value: bytes | None) -> int | None:
+    """A moment as ISO 8601 text. Without a zone it could be any of many, and is None."""
+    try:
+        moment = datetime.fromisoformat(as_text(value) or "")
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else _within(int(moment.timestamp() * 1000), LAST_TIMESTAMP_MS)
 
 
 def as_big_endian(value: bytes | None, *sizes: int) -> int | None:

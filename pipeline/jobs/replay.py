@@ -16,6 +16,8 @@ from pipeline.jobs.sending import WindowSender
 from pipeline.records import Outgoing
 
 WINDOW_RECORDS = 5000
+NO_TARGET = "the dead letter names no source topic, and nobody has named one for its dead-letter topic"
+"""Of an item that an older version has queued: now none gets into the ledger."""
 
 
 class ReplayRun(JobRun):
@@ -29,29 +31,29 @@ class ReplayRun(JobRun):
         buffer: Buffer,
         window_sender: WindowSender,
         pace: Pace,
-        default_topic: str,
+        orders_topic: str,
         clock: Clock,
         steady_clock: Clock,
     ) -> None:
         super().__init__(job, buffer, window_sender, clock, steady_clock, json.loads(job.params)["rate"])
         self._pace = pace
-        self._default_topic = default_topic
+        self._orders_topic = orders_topic
 
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""
         if self._pace.limited:
-            self._window_sender.describe([self._default_topic])
-        ends = self._window_sender.end_of(self._default_topic)
+            self._window_sender.describe([self._orders_topic])
+        ends = self._window_sender.end_of(self._orders_topic)
         return min(WINDOW_RECORDS, self._pace.orders(ends, self._window_sender.under_way))
 
     def next_send_window(self, limit: int) -> SendWindow:
         """The next planned items of the ledger."""
-        items = self._buffer.jobs.planned_items(self.job.id, self._default_topic, limit)
+        items = self._buffer.jobs.planned_items(self.job.id, limit)
         return SendWindow(self._outgoing(items), {})
 
     def records_of_window(self, described: Mapping[str, Any]) -> list[Outgoing]:
         """The items that the ledger says were being sent."""
-        return self._outgoing(self._buffer.jobs.sending_items(self.job.id, self._default_topic))
+        return self._outgoing(self._buffer.jobs.sending_items(self.job.id))
 
     def _outgoing(self, items: list[ReplayItem]) -> list[Outgoing]:
         return [_outgoing(item) for item in items]
@@ -59,12 +61,13 @@ class ReplayRun(JobRun):
 
 def _outgoing(item: ReplayItem) -> Outgoing:
     key, value = original_key_and_value(item.headers, item.key, item.value)
+    refused = why_not_replayed(item.headers, key, value) or ("" if item.topic else NO_TARGET)
     return Outgoing(
         item.replay_id,
-        item.topic,
+        item.topic or "",
         key,
         value,
         replay_headers(item.headers, item.replay_id, item.public_id),
         item.partition,
-        why_not_replayed(item.headers, key, value),
+        refused,
     )

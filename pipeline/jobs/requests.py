@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pipeline.buffer import Buffer, DeadLetterFilter, TriageStatus
+from pipeline.buffer import Buffer, DeadLetterFilter, LeftOut, SourceOf, TriageStatus
 from pipeline.clock import Clock
-from pipeline.errors import UsageError
+from pipeline.dead_letters.topics_file import load_dead_letter_topics
+from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.orders.samples import MAX_RATE, ProduceRequest
 from pipeline.settings import Settings, variable_of
 
@@ -42,21 +43,52 @@ def request_replay(
     request_id: str | None = None,
     rate: float = 0.0,
     force: bool = False,
+    source_of: SourceOf | None = None,
 ) -> int:
     """Puts the dead letters that match and can be replayed into the ledger, and returns the replay job's id.
 
-    What is already on its way is left out. Records replayed REPLAY_LIMIT times are left out too, unless `force`.
-    Rates are records a second; 0 is as fast as possible. Raises UsageError when nothing is left to send.
+    What is already on its way is left out. Records replayed REPLAY_LIMIT times are left out too, unless `force`, and
+    what `left_out` counts. Rates are records a second; 0 is as fast as possible. `source_of` names the source of a
+    dead-letter topic; without it, the file of the settings does.
+    Raises NothingToReplayError when nothing is left to send, and UsageError.
     """
     _refuse_when_read_only(settings)
     if not 0 <= rate <= MAX_RATE:
         raise UsageError(f"rate must be from 0 to {MAX_RATE:,.0f} records a second, not {rate}")
     limit = None if force else settings.replay_limit
+    source_of = source_of or load_dead_letter_topics(settings).source_of
     params = json.dumps({"rate": rate, "force": force})
-    job_id = buffer.jobs.queue_replay(params, which, limit, by, request_id or new_request_id(), clock())
+    job_id = buffer.jobs.queue_replay(params, which, limit, by, request_id or new_request_id(), clock(), source_of)
     if job_id is None:
-        raise UsageError(_why_nothing(buffer, which, limit))
+        raise NothingToReplayError(_why_nothing(settings, buffer.jobs.count_left_out(which, limit, source_of)))
     return job_id
+
+
+def why_left_out(settings: Settings, left_out: LeftOut) -> list[tuple[int, str]]:
+    """What a replay leaves out, in words: how many, and why."""
+    told = [
+        (count, f"without a source topic, as nobody has named one for {topic} in {settings.dead_letters_file.name}")
+        for topic, count in sorted(left_out.without_target.items())
+    ]
+    if left_out.without_body:
+        told.append((left_out.without_body, _without_body(left_out)))
+    if left_out.never_written:
+        told.append((left_out.never_written, "that could not be written to their topic, and hold other bytes"))
+    if left_out.beyond_limit:
+        told.append((left_out.beyond_limit, f"replayed {settings.replay_limit} times or more"))
+    return told
+
+
+def _without_body(left_out: LeftOut) -> str:
+    where = ", ".join(left_out.bodies_at)
+    if left_out.without_body == 1:
+        return "as it has no body" + (
+            f"; the record itself is at {where}, as long as Kafka keeps it" if where else ", and names no record"
+        )
+    if not where:
+        return "as they have no body, and name no record"
+    more = " and elsewhere" if left_out.without_body > len(left_out.bodies_at) else ""
+    return f"as they have no body; the records themselves are at {where}{more}, as long as Kafka keeps them"
 
 
 def cancel(settings: Settings, buffer: Buffer, clock: Clock, job_id: int) -> None:
@@ -100,8 +132,11 @@ def _refuse_when_read_only(settings: Settings) -> None:
         raise UsageError(f"this OrderPulse is read-only ({variable_of('read_only')})")
 
 
-def _why_nothing(buffer: Buffer, which: DeadLetterFilter, limit: int | None) -> str:
-    beyond = buffer.jobs.count_beyond_limit(which, limit) if limit is not None else 0
-    if beyond:
-        return f"nothing was sent: {beyond} dead letters were replayed {limit} times or more; force the replay to go on"
-    return "nothing to replay: no dead letter that matches is open"
+def _why_nothing(settings: Settings, left_out: LeftOut) -> str:
+    told = [
+        f"{count} dead letter{'' if count == 1 else 's'} left out, {why}"
+        for count, why in why_left_out(settings, left_out)
+    ]
+    if left_out.beyond_limit:
+        told.append("force the replay to go on with those that were replayed as often as is allowed")
+    return f"nothing was sent: {'; '.join(told)}" if told else "nothing to replay: no dead letter that matches is open"

@@ -75,6 +75,8 @@ class UnreadablePartitions:
 
 def in_one_line(reasons: dict[str, str]) -> str:
     """`reasons` in one line, partitions of the same reason together; empty when there are none."""
+    if not reasons:
+        return ""
     partitions_of: dict[str, list[str]] = {}
     for partition, reason in reasons.items():
         partitions_of.setdefault(reason, []).append(partition)

@@ -24,13 +24,17 @@ class Brake:
 
     def count(self, written: Batch) -> None:
         """Counts a batch that is in the buffer; looks whether reading is stopped. No batch may be on its way."""
-        failed = len(written.outbox)
-        accepted = len(written.orders) + sum(len(block.record_ids) for block in written.blocks)
-        counted = bool(self._limit.share and (accepted or failed))
-        if counted:
-            self._writer.watch.count_judged(self._topic, accepted, failed, self._limit, self._clock())
+        counted = bool(self._limit.share) and self._count(written)
         if counted or self._interval.is_over():
             self.look()
+
+    def _count(self, written: Batch) -> bool:
+        """Whether there was anything to count."""
+        failed = len(written.outbox)
+        accepted = len(written.orders) + sum(len(block.record_ids) for block in written.blocks)
+        if accepted or failed:
+            self._writer.watch.count_judged(self._topic, accepted, failed, self._limit, self._clock())
+        return bool(accepted or failed)
 
     def look(self) -> None:
         """Asks the buffer: another processor may have stopped reading, and a person may let it go on."""

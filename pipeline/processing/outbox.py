@@ -142,7 +142,8 @@ class OutboxDrain:
 
     @property
     def _set_aside(self) -> int:
-        return sum(len(wait.rows) for wait in self._waits_of_partitions.values())
+        waits = self._waits_of_partitions
+        return sum(len(wait.rows) for wait in waits.values()) if waits else 0
 
     def _end_waits(self) -> None:
         """Has rows of partitions whose wait is over sent again, the oldest first."""

@@ -176,7 +176,8 @@ class _Flow(Consumer[GroupReader]):
         self._finish_writing(reader, self._written.advances)
         written, self._written = self._written, Batch(0)
         # Failed records go to the dead-letter topic and leave the outbox when they are confirmed there.
-        self._outbox.added(written.outbox)
+        if written.outbox:
+            self._outbox.added(written.outbox)
         self._outbox.pump()
         # Read no more than can be parked, nothing while the brake is on, and report.
         self._brake.count(written)

@@ -11,6 +11,7 @@ from pipeline.buffer.contract import Role
 from pipeline.buffer.views import Rows
 from pipeline.consuming.generations import known_generation
 from pipeline.dead_letters.collector import matching_topics
+from pipeline.errors import KafkaUnavailableError
 from pipeline.headers import dead_letter_id_of, last_text, replay_id_of
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.kafka import Cluster, ClusterView, find_cluster, records_since
@@ -20,36 +21,51 @@ from pipeline.settings import Settings
 CHUNK = 5000
 
 
-def compare_with_kafka(settings: Settings) -> list[str]:
-    """A line for each record of the topics that was read and is nowhere in the buffer, or is not there as it was.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A line for each difference, and one for each topic that could not be compared, with the reason."""
+
+    differences: list[str]
+    not_compared: list[str]
+
+
+def compare_with_kafka(settings: Settings) -> Comparison:
+    """Finds each record of the topics that was read and is nowhere in the buffer, or is not there as it was.
 
     What is parked, on its way or a dead letter must have the topic's bytes, and a replay that was read its outcome in
     the ledger. Offsets below those that were pruned are not looked at, and what compaction took is not missed.
-    Raises KafkaUnavailableError, BufferUnavailableError.
+    Raises KafkaUnavailableError when there is no answer at all, BufferUnavailableError.
     """
     cluster = find_cluster(settings)
     view = ClusterView(settings, cluster)
     partitions = view.partitions()
     topics = matching_topics(settings, partitions)
-    told = view.identities([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
+    told, missing = view.look_up([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
     compacted = view.may_be_compacted(list(told))
     with Reader(settings.database_file) as reader:
         stored = reader.partitions()
     identities = _generations(stored, told)
     read_up_to = _read_up_to(stored, identities)
     on_the_way: set[str] = set()
-    differences: list[str] = []
+    found, unread = Comparison([], list(missing.values())), set(missing)
     # The dead-letter topics first: what is in them and not collected yet is accounted for.
-    for topic in topics:
-        known = read_up_to.get(("collector", topic), {})
+    for topic in (*topics, settings.orders_topic):
+        if topic not in identities:
+            continue
+        role: Role = "processor" if topic == settings.orders_topic else "collector"
+        known = read_up_to.get((role, topic), {})
         compared = _Compared(settings, cluster, identities[topic], known, topic in compacted)
-        differences += _compare_dead_letters(compared, on_the_way)
-    topic = settings.orders_topic
-    if topic in identities:
-        known = read_up_to.get(("processor", topic), {})
-        compared = _Compared(settings, cluster, identities[topic], known, topic in compacted)
-        differences += _compare_orders(compared, on_the_way)
-    return differences
+        compare = _compare_orders if role == "processor" else _compare_dead_letters
+        if role == "processor" and settings.own_dlq_topic in unread:
+            # What is on its way there would be missed here.
+            found.not_compared.append(f"{topic}: {settings.own_dlq_topic} could not be read")
+            continue
+        try:
+            found.differences.extend(compare(compared, on_the_way))
+        except KafkaUnavailableError as error:
+            unread.add(topic)
+            found.not_compared.append(str(error))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

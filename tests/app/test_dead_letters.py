@@ -57,7 +57,7 @@ def fail_again(
     """Replays a dead letter, as far as its outcome."""
     job_id = replay(database_file, (identifier,), request_id)
     with open_buffer(database_file) as buffer:
-        (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
+        (item,) = buffer.jobs.planned_items(job_id, 10)
         buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
         buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
         buffer.jobs.finish(job_id, "done", NOW_MS)
@@ -321,6 +321,27 @@ def test_a_recovered_one_is_sent_again_only_when_forced(open_page: OpenPage, dat
     app.checkbox(key="replay_force").check().run()
     app.button(key="replay_confirm").click().run()
     assert statuses(database_file) == {1: "replaying"}
+
+
+def test_what_names_no_source_topic_is_in_no_list_and_the_dialog_says_why(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1)
+    add_letters(database_file, 2, source_topic=None, headers=())
+    app = open_page(PAGE)
+    app.button(key="letters_replay_all").click().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    assert "Left out: 2 without a source topic, as nobody has named one for orders-dlq" in said(app)
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "open", 3: "open"}
+
+
+def test_the_card_of_one_without_a_source_topic_says_that_it_is_in_no_replay(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1, source_topic=None, headers=())
+    app = select(open_page(PAGE), 0)
+    assert any("It is in no replay: it names no source topic" in each.value for each in app.info)
 
 
 def test_lists_two_hundred_and_says_how_many_more(open_page: OpenPage, database_file: Path) -> None:

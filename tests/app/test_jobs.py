@@ -65,7 +65,7 @@ def test_shows_the_ledger_of_the_job_that_is_chosen(open_page: OpenPage, databas
     add_letters(database_file, 3)
     job_id = replay(database_file, (1, 3), "replay")
     with open_buffer(database_file) as buffer:
-        items = buffer.jobs.planned_items(job_id, "orders", 10)
+        items = buffer.jobs.planned_items(job_id, 10)
         buffer.jobs.open_send_window(job_id, "{}", [item.replay_id for item in items])
         buffer.jobs.close_send_window(
             job_id, 1, 1, [Sent(items[0].replay_id, "orders", 0, 77)], {items[1].replay_id: "too large"}, NOW_MS

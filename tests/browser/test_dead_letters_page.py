@@ -85,7 +85,7 @@ def test_the_table_follows_by_itself_while_nothing_is_selected(page: Page, app: 
     job_id = replay(running.database_file, (1,), "elsewhere")
     expect(table(page)).to_contain_text("Replaying")
     with open_buffer(running.database_file) as buffer:
-        (item,) = buffer.jobs.planned_items(job_id, "orders", 1)
+        (item,) = buffer.jobs.planned_items(job_id, 1)
         buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
         buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 9)], {}, NOW_MS)
         buffer.flow.commit(Batch(NOW_MS, outcomes=[ReplayOutcome(item.replay_id, "recovered")]))

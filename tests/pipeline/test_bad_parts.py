@@ -92,6 +92,12 @@ def test_a_forbidden_topic_among_nine_costs_the_others_nothing(
     assert len(pipeline.role("collector").figures["unreadable"]) == PARTITIONS
     assert pipeline.log("collector").count("is not read for now") == 1
 
+    # The others are compared all the same.
+    checked = pipeline.command("check")
+    assert checked.returncode == 3, checked.stdout
+    [why] = [line for line in checked.stderr.splitlines() if "not compared with Kafka" in line]
+    assert f"Read on topic {forbidden}" in why
+
     # It joins as soon as it may.
     secured_kafka.allow("parts", forbidden, "", "Read")
     wait_for("the rest", lambda: collected(pipeline) == letters // 8 * 9, 60)

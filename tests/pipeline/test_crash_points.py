@@ -192,6 +192,7 @@ def kept(
         replay_limit=1000,
         kafka_config=QUICK_FETCHES,
         alert_urls=people.url,
+        alert_hold_s=0,
         handler=FAIL_AS_ASKED,
         **own_names(),
     )

@@ -64,7 +64,9 @@ class Checked:
         self.buffer.dead_letters.collect(advance, rows, NOW_MS)
 
     def differences(self):
-        return compare_with_kafka(self.settings)
+        found = compare_with_kafka(self.settings)
+        assert found.not_compared == []
+        return found.differences
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pipeline.buffer import Buffer
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.dead_letters import collector
 from pipeline.dead_letters.collector import _Collection
+from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
 from pipeline.headers import failure_headers
 from pipeline.kafka import Gap, PartitionKey
 from pipeline.records import Headers, Position, Record, TopicIdentity
@@ -120,6 +121,7 @@ class CollectionInProcess:
             Settings(),
             self._writer,
             CODEC,
+            DeadLetterTopicsFile(Settings()),
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics
             _Unchanged(identity),  # type: ignore[arg-type] # only what a collection asks of it

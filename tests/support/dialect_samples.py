@@ -199,5 +199,156 @@ SAMPLES: dict[str, Sample] = {
             stacktrace="at Sales",
         ),
     ),
+    "watermill": Sample(
+        # All headers in random order, as Go's maps have them.
+        (
+            ("handler_poisoned", b"charge"),
+            CAME_WITH[1],
+            ("reason_poisoned", b"card declined"),
+            ("_watermill_message_uuid", b"6b0b3d5e"),
+            CAME_WITH[0],
+            ("topic_poisoned", b"payments"),
+            CAME_WITH[2],
+            ("subscriber_poisoned", b"kafka.Subscriber"),
+        ),
+        Failure("watermill", "payments", newest_topic="payments", message="card declined", stage="charge"),
+    ),
+    "dapr": Sample(
+        # In random order too.
+        (
+            ("__offset", b"31"),
+            CAME_WITH[2],
+            ("__topic", b"payments"),
+            ("__key", b"C-1"),
+            CAME_WITH[0],
+            ("__timestamp", b"1700000000000"),
+            ("pubsubName", b"shop"),
+            CAME_WITH[1],
+            ("__partition", b"2"),
+        ),
+        Failure("dapr", **_at("payments", 2, 31), source_timestamp_ms=SOURCE_MS),
+    ),
+    "wolverine": Sample(
+        CAME_WITH
+        + (
+            ("wolverine-kafka-retry-source", b"payments"),
+            ("wolverine-kafka-retry-tier", b"1"),
+            ("wolverine-kafka-retry-attempt", b"3"),
+            ("wolverine-kafka-retry-first-failed", b"638355968000000000"),
+            ("wolverine-kafka-retry-exception-type", b"System.TimeoutException"),
+            ("wolverine-kafka-retry-exception-message", b"too slow"),
+            ("exception-type", b"System.IO.IOException"),
+            ("exception-message", b"no route"),
+            ("exception-stack", b"at Payments"),
+            ("failed-at", b"1700000000000"),
+            ("original-destination", b"kafka://topic/payments"),
+            ("original-partition", b"2"),
+            ("original-offset", b"31"),
+        ),
+        Failure(
+            "wolverine",
+            **_at("payments", 2, 31),
+            error_class="System.IO.IOException",
+            message="no route",
+            stacktrace="at Payments",
+            attempts=3,
+            failed_at_ms=SOURCE_MS,
+        ),
+    ),
+    "silverback": Sample(
+        CAME_WITH
+        + (
+            ("x-failed-attempts", b"3"),
+            ("x-failure-reason", b"System.TimeoutException in Shop.Payments"),
+            ("x-source-consumer-group-id", b"billing"),
+            ("x-source-topic", b"payments"),
+            ("x-source-partition", b"2"),
+            ("x-source-offset", b"31"),
+            ("x-source-timestamp", b"2023-11-14T22:13:20.0000000Z"),
+        ),
+        Failure(
+            "silverback",
+            **_at("payments", 2, 31),
+            source_timestamp_ms=SOURCE_MS,
+            error_class="System.TimeoutException",
+            message="System.TimeoutException in Shop.Payments",
+            attempts=3,
+            consumer_group="billing",
+        ),
+    ),
+    "brighter": Sample(
+        CAME_WITH
+        + (
+            ("OriginalTopic", b"payments"),
+            ("RejectionTimestamp", b"2023-11-14T22:13:20.0000000+00:00"),
+            ("OriginalType", b"MT_COMMAND"),
+            ("RejectionReason", b"DeliveryError"),
+            ("RejectionMessage", b"card declined"),
+        ),
+        Failure(
+            "brighter",
+            "payments",
+            newest_topic="payments",
+            error_class="DeliveryError",
+            message="card declined",
+            failed_at_ms=SOURCE_MS,
+        ),
+    ),
+    "masstransit": Sample(
+        CAME_WITH
+        + (
+            ("MT-Reason", b"fault"),
+            ("MT-Fault-ExceptionType", b"System.TimeoutException"),
+            ("MT-Fault-Message", b"too slow"),
+            ("MT-Fault-Timestamp", b"2023-11-14T22:13:20.0000000Z"),
+            ("MT-Fault-StackTrace", b"at Payments"),
+            ("MT-Fault-InputAddress", b"loopback://localhost/kafka/payments/billing"),
+            ("MT-Fault-ConsumerType", b"Shop.Charge"),
+            ("MT-Fault-RetryCount", b"2"),
+        ),
+        Failure(
+            "masstransit",
+            "payments",
+            newest_topic="payments",
+            error_class="System.TimeoutException",
+            message="too slow",
+            stacktrace="at Payments",
+            attempts=2,
+            consumer_group="billing",
+            stage="Shop.Charge",
+            failed_at_ms=SOURCE_MS,
+        ),
+    ),
+    "kafkajs-async-retry": Sample(
+        CAME_WITH + (("asyncRetry", b'{"ttl":0,"top":"payments","att":3}'),),
+        Failure("kafkajs-async-retry", "payments", newest_topic="payments", attempts=3),
+    ),
+    "laravel-kafka": Sample(
+        CAME_WITH
+        + (
+            ("kafka_throwable_message", b"card declined"),
+            ("kafka_throwable_code", b"402"),
+            ("kafka_throwable_class_name", b"App\\Exceptions\\CardDeclined"),
+        ),
+        Failure("laravel-kafka", error_class="App\\Exceptions\\CardDeclined", message="card declined"),
+    ),
+    "confluent-rules": Sample(
+        CAME_WITH
+        + (
+            ("__rule.name", b"amountIsPositive"),
+            ("__rule.mode", b"READ"),
+            ("__rule.subject", b"payments-value"),
+            ("__rule.topic", b"payments"),
+            ("__rule.exception", b"Rule expr failed: message.amount > 0"),
+        ),
+        Failure(
+            "confluent-rules",
+            "payments",
+            newest_topic="payments",
+            message="Rule expr failed: message.amount > 0",
+            stage="READ",
+            rule="amountIsPositive",
+        ),
+    ),
 }
 """By the name of the dialect, in the order of DIALECTS."""

@@ -17,7 +17,7 @@ def add_letters(
     database_file: Path,
     count: int,
     reason: str = "price must be positive",
-    source_topic: str = "orders",
+    source_topic: str | None = "orders",
     value: bytes | None = b"\x00\x00\x00\x00\x01\xff",
     key: bytes | None = b"",
     replay_of: str | None = None,

@@ -413,3 +413,12 @@ CREATE TABLE brakes (
     resumed_by     TEXT
 );
 CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
+
+-- Records that went on to a further dead-letter topic before their dead letter of this position was collected.
+CREATE TABLE passed_on (
+    record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
+    dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
+);
+CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
+    DELETE FROM passed_on WHERE dead_letter_id = old.id;
+END;

@@ -5,15 +5,24 @@ from __future__ import annotations
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.dialects import (
     arroyo,
+    brighter,
+    confluent_rules,
+    dapr,
     kafka_connect,
     kafka_streams,
+    kafkajs_async_retry,
     karafka,
+    laravel_kafka,
+    masstransit,
     nservicebus,
     orderpulse,
     share_group,
+    silverback,
     smallrye,
     spring_cloud_stream,
     spring_kafka,
+    watermill,
+    wolverine,
 )
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -27,5 +36,17 @@ DIALECTS: tuple[Dialect, ...] = (
     karafka.DIALECT,
     arroyo.DIALECT,
     nservicebus.DIALECT,
+    watermill.DIALECT,
+    dapr.DIALECT,
+    wolverine.DIALECT,
+    silverback.DIALECT,
+    brighter.DIALECT,
+    masstransit.DIALECT,
+    kafkajs_async_retry.DIALECT,
+    laravel_kafka.DIALECT,
+    confluent_rules.DIALECT,
 )
 """In the order of the table in docs/dead-letters.md."""
+
+EVERY_DIALECT: tuple[Dialect, ...] = tuple(each for dialect in DIALECTS for each in (dialect, *dialect.older))
+"""With the older headers of each."""

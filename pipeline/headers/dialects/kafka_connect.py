@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.headers.causes import with_innermost_cause
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.values import HeadersByName, as_text, text_positions
 from pipeline.records import Failure
@@ -23,9 +24,10 @@ EXCEPTION_STACKTRACE = "__connect.errors.exception.stacktrace"
 def read(headers: HeadersByName, dialect: str = "kafka-connect", **more: Any) -> Failure:
     """The first position is the origin, the last of everything else is the newest failure.
 
-    A `dialect` that borrows these headers passes what its own say as `more`.
+    A `dialect` that borrows these headers passes what its own say as `more`. Of a converter's message that ends in a
+    colon, the cause says what is wrong.
     """
-    return Failure(
+    failure = Failure(
         dialect=dialect,
         **text_positions(headers, TOPIC, PARTITION, OFFSET),
         error_class=as_text(headers.last(EXCEPTION_CLASS)),
@@ -34,6 +36,7 @@ def read(headers: HeadersByName, dialect: str = "kafka-connect", **more: Any) ->
         stage=as_text(headers.last(STAGE)),
         **more,
     )
+    return with_innermost_cause(failure, ())
 
 
 DIALECT = Dialect(

@@ -1,4 +1,7 @@
-"""Kafka Streams' own dead-letter queue (KIP-1034): all text."""
+"""Kafka Streams' own dead-letter queue (KIP-1034): all text.
+
+A send that fails later, as of a record that is too large, and a punctuation have neither key nor value.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +34,5 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     keeps_timestamp=True,
+    may_lack_body=True,
 )

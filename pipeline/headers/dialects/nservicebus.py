@@ -26,9 +26,15 @@ def read(headers: HeadersByName) -> Failure:
     )
 
 
+# By these it knows how many of its retries a record has had.
+_COUNTERS = frozenset(
+    {"NServiceBus.Retries", "NServiceBus.Retries.Timestamp", "NServiceBus.FLRetries"}
+    | {"NServiceBus.DelayedRetries", "NServiceBus.DelayedRetries.Timestamp"}
+)
 DIALECT = Dialect(
     name="nservicebus",
     header_names=frozenset({FAILED_QUEUE, EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}),
     read=read,
     header_order="appended",
+    not_replayed=frozenset({EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}) | _COUNTERS,
 )

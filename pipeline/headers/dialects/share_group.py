@@ -30,4 +30,5 @@ DIALECT = Dialect(
     header_names=frozenset({TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE}),
     read=read,
     header_order="appended",
+    may_lack_body=True,
 )

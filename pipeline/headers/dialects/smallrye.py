@@ -89,4 +89,11 @@ DIALECT = Dialect(
     ),
     read=read,
     header_order="prepended",
+    # It counts retries, and the time since the first, in those of its retry topics.
+    not_replayed=frozenset(
+        {RETRY_COUNT, RETRY_ORIGINAL_TIMESTAMP, RETRY_FIRST_PROCESSING_TIMESTAMP, TOPIC[1], PARTITION[1], OFFSET[1]}
+        | {*EXCEPTION, *CAUSE_CLASS, *REASON, *CAUSE}
+        | {DESERIALIZATION_REASON, DESERIALIZATION_CAUSE, DESERIALIZATION_TOPIC, DESERIALIZATION_KEY}
+        | {DESERIALIZER, DESERIALIZATION_DATA, KEY_DATA, VALUE_DATA}
+    ),
 )

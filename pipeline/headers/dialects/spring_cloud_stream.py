@@ -32,5 +32,6 @@ DIALECT = Dialect(
     header_names=frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, EXCEPTION, MESSAGE, STACKTRACE}),
     read=read,
     header_order="appended",
+    not_replayed=frozenset({EXCEPTION, MESSAGE, STACKTRACE}),
     binary_numbers={PARTITION: as_int32, OFFSET: as_int64, TIMESTAMP: as_int64},
 )

@@ -6,6 +6,7 @@ Spring appends the original position again at every failure and replaces the exc
 
 from __future__ import annotations
 
+from pipeline.headers.causes import with_innermost_cause
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.values import (
     HeadersByName,
@@ -27,6 +28,13 @@ _WRAPPERS = frozenset(
     {
         "org.springframework.kafka.listener.ListenerExecutionFailedException",
         "org.springframework.kafka.listener.TimestampedException",
+    }
+)
+# What it names as the cause of those, and is a wrapper itself.
+_WRAPPED_WRAPPERS = frozenset(
+    {
+        "org.springframework.kafka.listener.BatchListenerFailedException",
+        "org.springframework.kafka.support.serializer.DeserializationException",
     }
 )
 
@@ -71,6 +79,7 @@ def read(headers: HeadersByName) -> Failure:
         # The time of the failure plus the delay before the next attempt; a dead-letter topic has no delay.
         failed_at_ms=as_timestamp_big_integer(headers.last(BACKOFF_TIMESTAMP)),
     )
+    failure = with_innermost_cause(failure, _WRAPPERS | _WRAPPED_WRAPPERS)
     if failure.source_timestamp_ms is None:
         return failure._replace(source_timestamp_ms=as_timestamp_big_integer(headers.first(FIRST_TIMESTAMP)))
     return failure
@@ -91,7 +100,10 @@ DIALECT = Dialect(
     ),
     read=read,
     header_order="appended",
-    not_replayed=RETAINED_EXCEPTIONS,
+    # Spring counts attempts in these and writes the two times again at each hop.
+    not_replayed=RETAINED_EXCEPTIONS
+    | {ATTEMPTS, FIRST_TIMESTAMP, BACKOFF_TIMESTAMP}
+    | {*EXCEPTION, *CAUSE, *MESSAGE, *STACKTRACE, *KEY_EXCEPTION, *KEY_MESSAGE, *KEY_STACKTRACE},
     binary_numbers={
         **dict.fromkeys(PARTITION, as_int32),
         **dict.fromkeys((*OFFSET, *TIMESTAMP), as_int64),

@@ -297,7 +297,7 @@ class BufferMachine(RuleBasedStateMachine):
     def open_a_window(self, limit: int) -> None:
         number, job = self.model.running()  # type: ignore[misc]
         planned = [name for name, item in job.items.items() if item.state == "planned"]
-        sending = [item.replay_id for item in self.buffer.jobs.planned_items(number, "orders", limit)]
+        sending = [item.replay_id for item in self.buffer.jobs.planned_items(number, limit)]
         assert sending == planned[:limit]
         opened = bool(sending) and self.buffer.jobs.open_send_window(number, "{}", sending)
         if opened:
@@ -317,7 +317,7 @@ class BufferMachine(RuleBasedStateMachine):
         names = job.window or []
         if resumed:
             # Somebody who died does not know of those whose outcome came before.
-            names = [item.replay_id for item in self.buffer.jobs.sending_items(number, "orders")]
+            names = [item.replay_id for item in self.buffer.jobs.sending_items(number)]
             assert names == [name for name in job.window or [] if job.items[name].state == "sending"]
         errors = {name: "too large" for index, name in enumerate(names) if seed >> index & 1}
         sent = [Sent(name, "orders", 0, index) for index, name in enumerate(names) if name not in errors]

@@ -52,7 +52,7 @@ def replay(buffer, identifier, request_id="click"):
     which = DeadLetterFilter(ids=(identifier,))
     job_id = buffer.jobs.queue_replay("{}", which, None, "me", request_id, NOW_MS)
     assert buffer.jobs.next_job(NOW_MS).id == job_id
-    (item,) = buffer.jobs.planned_items(job_id, "orders", 10)
+    (item,) = buffer.jobs.planned_items(job_id, 10)
     send(buffer, job_id, item.replay_id)
     buffer.jobs.finish(job_id, "done", NOW_MS)
     return item.replay_id
@@ -143,7 +143,7 @@ def test_a_dead_letter_keeps_its_bytes(buffer, store, key, value):
         detail = reader.dead_letter(1)
     assert (detail.key, detail.value, detail.headers) == (key, value, headers)
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
-    (item,) = buffer.jobs.planned_items(job_id, "orders", 1)
+    (item,) = buffer.jobs.planned_items(job_id, 1)
     assert (item.key, item.value, item.headers) == (key, value, headers)
 
 

@@ -22,7 +22,7 @@ def start(buffer, which=ALL, limit=3, request_id="click"):
     """Queues a replay and lets a worker take it; returns the job's id and the replay ids in order."""
     job_id = queue(buffer, which, limit, request_id)
     assert buffer.jobs.next_job(NOW_MS).id == job_id
-    return job_id, [item.replay_id for item in buffer.jobs.planned_items(job_id, "orders", 1000)]
+    return job_id, [item.replay_id for item in buffer.jobs.planned_items(job_id, 1000)]
 
 
 def close(buffer, job_id, *replay_ids, errors=None):
@@ -115,10 +115,10 @@ def test_a_replay_takes_what_its_filter_says_and_the_preview_shows_just_that(buf
     assignment = collector(buffer)
     names = ["even", "odd", "even", "odd"]
     collect(buffer, assignment, 0, *(dead_letter(assignment.ref, n, fingerprint=name) for n, name in enumerate(names)))
-    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(which, 3, "orders")] == taken
+    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(which, 3)] == taken
     queue(buffer, which)
     assert sorted(row["dead_letter_id"] for row in store.table("job_items")) == taken
-    assert list(buffer.jobs.preview_replay(which, 3, "orders")) == []
+    assert list(buffer.jobs.preview_replay(which, 3)) == []
 
 
 def test_what_was_replayed_as_often_as_allowed_needs_force(buffer, store):
@@ -131,9 +131,9 @@ def test_what_was_replayed_as_often_as_allowed_needs_force(buffer, store):
         settle(buffer, replay_id, "dead_again")
         buffer.jobs.finish(job_id, "done", NOW_MS)
     assert replays(store) == [2, 0]
-    assert buffer.jobs.count_beyond_limit(AGAIN, 2) == 1
-    assert buffer.jobs.count_beyond_limit(AGAIN, 3) == 0
-    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(AGAIN, 2, "orders")] == [2]
+    assert buffer.jobs.count_left_out(AGAIN, 2).beyond_limit == 1
+    assert buffer.jobs.count_left_out(AGAIN, 3).beyond_limit == 0
+    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(AGAIN, 2)] == [2]
     assert buffer.jobs.get(queue(buffer, AGAIN, 2, "limited")).total == 1
     assert buffer.jobs.get(queue(buffer, AGAIN, None, "forced")).total == 1
     assert replays(store) == [3, 1]
@@ -148,7 +148,7 @@ def test_a_replay_of_all_that_is_open_takes_a_record_that_failed_again_once(buff
     close(buffer, job_id, replay_id)
     buffer.jobs.finish(job_id, "done", NOW_MS)
     collect(buffer, assignment, 1, dead_letter(assignment.ref, 1, "second", replay_of="first"))
-    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(ALL, 3, "orders")] == [2]
+    assert [each.dead_letter_id for each in buffer.jobs.preview_replay(ALL, 3)] == [2]
 
 
 def test_of_no_ids_nothing_is_replayed(buffer):
@@ -196,10 +196,10 @@ def test_items_tell_what_to_send_and_where(buffer):
     unknown = dead_letter(assignment.ref, 2, source_topic=None, source_partition=9)
     collect(buffer, assignment, 0, known, vague, unknown)
     job_id = queue(buffer)
-    found = buffer.jobs.planned_items(job_id, "orders", 10)
-    assert [(item.topic, item.partition) for item in found] == [("shop", 4), ("shop", None), ("orders", None)]
-    assert [item.public_id for item in found] == ["dl-0", "dl-1", "dl-2"]
-    assert [item.dead_letter_id for item in buffer.jobs.planned_items(job_id, "orders", 2)] == [1, 2]
+    found = buffer.jobs.planned_items(job_id, 10)
+    assert [(item.topic, item.partition) for item in found] == [("shop", 4), ("shop", None)]
+    assert [item.public_id for item in found] == ["dl-0", "dl-1"]
+    assert [item.dead_letter_id for item in buffer.jobs.planned_items(job_id, 2)] == [1, 2]
 
 
 def test_large_records_come_in_smaller_windows(buffer, monkeypatch):
@@ -209,8 +209,8 @@ def test_large_records_come_in_smaller_windows(buffer, monkeypatch):
     job_id, first = start(buffer)
     assert len(first) == 3, "the one that makes it too large is the last one"
     buffer.jobs.open_send_window(job_id, "{}", first)
-    assert len(buffer.jobs.planned_items(job_id, "orders", 1000)) == 2
-    assert [item.replay_id for item in buffer.jobs.sending_items(job_id, "orders")] == first
+    assert len(buffer.jobs.planned_items(job_id, 1000)) == 2
+    assert [item.replay_id for item in buffer.jobs.sending_items(job_id)] == first
 
 
 def test_of_two_outcomes_of_a_dead_letter_in_one_batch_the_later_counts(buffer, store):
@@ -234,7 +234,7 @@ def test_a_window_is_written_down_before_and_after_it_is_sent(buffer, store):
     assert buffer.jobs.open_send_window(job_id, '{"topics": {}}', [first, second])
     assert buffer.jobs.get(job_id).send_window == '{"topics": {}}'
     assert items(store, job_id) == ["sending", "sending", "planned"]
-    assert [item.replay_id for item in buffer.jobs.planned_items(job_id, "orders", 10)] == [third]
+    assert [item.replay_id for item in buffer.jobs.planned_items(job_id, 10)] == [third]
     close(buffer, job_id, first, errors={second: "too large"})
     job = buffer.jobs.get(job_id)
     assert (job.done, job.failed, job.send_window) == (1, 1, None)
@@ -266,10 +266,10 @@ def test_after_a_crash_the_open_window_and_what_was_in_it_are_still_there(buffer
     with store.open() as reopened:
         job = reopened.jobs.next_job(NOW_MS)
         assert (job.id, job.state, job.send_window) == (job_id, "running", '{"from": 7}')
-        assert [item.replay_id for item in reopened.jobs.sending_items(job_id, "orders")] == [first, second]
-        assert len(reopened.jobs.planned_items(job_id, "orders", 10)) == 1
+        assert [item.replay_id for item in reopened.jobs.sending_items(job_id)] == [first, second]
+        assert len(reopened.jobs.planned_items(job_id, 10)) == 1
         close(reopened, job_id, first, second)
-        assert reopened.jobs.sending_items(job_id, "orders") == []
+        assert reopened.jobs.sending_items(job_id) == []
 
 
 def test_what_has_its_outcome_before_the_crash_is_not_sent_again_and_still_counts(buffer):
@@ -277,7 +277,7 @@ def test_what_has_its_outcome_before_the_crash_is_not_sent_again_and_still_count
     job_id, (first, second) = start(buffer)
     buffer.jobs.open_send_window(job_id, "{}", [first, second])
     settle(buffer, first, "recovered")
-    assert [item.replay_id for item in buffer.jobs.sending_items(job_id, "orders")] == [second]
+    assert [item.replay_id for item in buffer.jobs.sending_items(job_id)] == [second]
     close(buffer, job_id, second)
     assert buffer.jobs.get(job_id).done == 2
 
@@ -438,12 +438,12 @@ def test_a_record_that_several_dead_letters_hold_is_sent_once_for_all_of_them(bu
     three_of_one_record(buffer)
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
     buffer.jobs.next_job(NOW_MS)
-    sent = buffer.jobs.planned_items(job_id, "orders", 10)
+    sent = buffer.jobs.planned_items(job_id, 10)
     assert [item.dead_letter_id for item in sent] == [2, 3, 4]
     names = [item.replay_id for item in sent]
     assert buffer.jobs.open_send_window(job_id, "{}", names)
     assert statuses(store) == ["replaying"] * 4
-    assert len(buffer.jobs.sending_items(job_id, "orders")) == 3
+    assert len(buffer.jobs.sending_items(job_id)) == 3
     positions = [Sent(name, "orders", 0, 100 + index) for index, name in enumerate(names)]
     buffer.jobs.close_send_window(job_id, 3, 0, positions, {}, NOW_MS)
     assert (statuses(store), items(store, job_id)) == (["replayed"] * 4, ["sent"] * 4)
@@ -462,7 +462,7 @@ def test_one_record_that_fails_again_is_dead_again_in_all_its_dead_letters(buffe
     three_of_one_record(buffer)
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
     buffer.jobs.next_job(NOW_MS)
-    [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+    [item] = buffer.jobs.planned_items(job_id, 10)
     buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
     assignment = collector(buffer)
     again = dead_letter(
@@ -486,7 +486,7 @@ def test_one_record_that_was_not_sent_leaves_all_its_dead_letters_as_they_were(b
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
     if end == "error":
         buffer.jobs.next_job(NOW_MS)
-        [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+        [item] = buffer.jobs.planned_items(job_id, 10)
         buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
         buffer.jobs.close_send_window(job_id, 0, 1, [], {item.replay_id: "too large"}, NOW_MS)
         assert items(store, job_id) == ["failed", "failed"]
@@ -502,7 +502,7 @@ def test_one_record_that_people_take_for_recovered_is_so_in_all_its_dead_letters
     three_of_one_record(buffer)
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
     buffer.jobs.next_job(NOW_MS)
-    [item] = buffer.jobs.planned_items(job_id, "orders", 10)
+    [item] = buffer.jobs.planned_items(job_id, 10)
     buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
     buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
     buffer.jobs.finish(job_id, "done", NOW_MS)

@@ -49,9 +49,7 @@ def a_replay_on_its_way(folder: Path):
     with open_buffer(SqliteStore(folder).path) as buffer:
         job = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "r", NOW_MS)
         buffer.jobs.next_job(NOW_MS)
-        buffer.jobs.open_send_window(
-            job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, "orders", 9)]
-        )
+        buffer.jobs.open_send_window(job, "{}", [item.replay_id for item in buffer.jobs.planned_items(job, 9)])
     yield reader
 
 
@@ -169,7 +167,7 @@ def replayed(folder: Path) -> tuple[str, str]:
     with open_buffer(SqliteStore(folder).path) as buffer:
         job = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1,)), None, "me", "r", NOW_MS)
         buffer.jobs.next_job(NOW_MS)
-        [item] = buffer.jobs.planned_items(job, "orders", 9)
+        [item] = buffer.jobs.planned_items(job, 9)
         buffer.jobs.open_send_window(job, "{}", [item.replay_id])
         buffer.jobs.close_send_window(job, 1, 0, [Sent(item.replay_id, "payments", 0, 950)], {}, NOW_MS)
         buffer.jobs.finish(job, "done", NOW_MS)
@@ -190,7 +188,32 @@ def test_two_exceptions_of_one_failure_are_two_dead_letters_and_one_replay(tmp_p
     with open_buffer(SqliteStore(tmp_path).path) as buffer:
         job = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "r", NOW_MS)
         assert buffer.jobs.get(job).total == 2
-        assert len(buffer.jobs.planned_items(job, "orders", 9)) == 1
+        assert len(buffer.jobs.planned_items(job, 9)) == 1
+
+
+def test_a_copy_whose_writer_puts_its_headers_in_another_order_each_time_is_a_copy(tmp_path):
+    dapr = (
+        ("__topic", b"payments"),
+        ("__partition", b"0"),
+        ("__offset", b"5"),
+        ("pubsubName", b"shop"),
+        ("trace", b"1"),
+    )
+    assert collected(tmp_path, dapr, dapr[::-1], dapr[2:] + dapr[:2]) == [("open", None)]
+    another = tuple((name, b"stock" if name == "pubsubName" else value) for name, value in dapr)
+    assert collected(tmp_path, another, (*dapr, ("trace", b"2"))) == [("open", None)] * 3
+
+
+def test_what_is_said_of_a_topic_afterwards_does_not_make_a_second_failure_of_a_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    collected(tmp_path, SPRING)
+    file = tmp_path / "said.toml"
+    file.write_text(f'["{DEAD.topic}"]\nreason_header = "why"\nerror_class_header = "kind"\n')
+    monkeypatch.setenv("ORDERPULSE_DEAD_LETTERS_FILE", str(file))
+    said_later = (*SPRING, ("why", b"no stock"), ("kind", b"StockError"))
+    assert collected(tmp_path, SPRING) == [("open", None)]
+    assert collected(tmp_path, said_later, said_later) == [("open", None)] * 2
+    assert [row["reason"] for row in SqliteStore(tmp_path).table("dead_letters")][1] == "no stock"
 
 
 def test_a_record_that_fails_again_after_it_was_discarded_is_open_again(tmp_path):

@@ -108,7 +108,7 @@ def test_every_replayed_record_has_its_outcome_however_it_is_judged(batches, big
         with open_buffer(store.path) as buffer:
             collect_many(buffer, many)
             job_id = buffer.jobs.queue_replay('{"rate": 0}', DeadLetterFilter(), 3, "me", "click", NOW_MS)
-            replay_ids = [item.replay_id for item in buffer.jobs.planned_items(job_id, "orders", many)]
+            replay_ids = [item.replay_id for item in buffer.jobs.planned_items(job_id, many)]
             buffer.jobs.next_job(NOW_MS)
             buffer.jobs.open_send_window(job_id, "{}", replay_ids)
         with processing(Path(folder)) as processor:

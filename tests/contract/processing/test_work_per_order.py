@@ -210,7 +210,7 @@ def test_replays_and_their_outcomes_take_few_statements_a_window_and_few_calls_e
         collect_many(buffer, count)
         job_id = buffer.jobs.queue_replay('{"rate": 0}', DeadLetterFilter(), 3, "me", "request", NOW_MS)
         job = buffer.jobs.next_job(NOW_MS)
-        names = [item.replay_id for item in buffer.jobs.planned_items(job_id, TOPIC.topic, count)]
+        names = [item.replay_id for item in buffer.jobs.planned_items(job_id, count)]
         sending = window_sender(tmp_path, monkeypatch)
         steady = pace.Pace(load_settings(data_dir=tmp_path, bootstrap_servers="nowhere:1"), lambda: NOW_MS)
         found, statements = counted_job(

@@ -14,7 +14,7 @@ SECTION = TEXT.split("\n## Add a dialect of dead-letter headers\n")[1].split("\n
 LISTED = re.findall(r"^\d\. `([^`]+)`", SECTION, re.MULTILINE)
 COUNTED_ONLY = {"README.md", "CHANGELOG.md"}
 """Files that do not name each dialect."""
-LIKE_ANY_OTHER = ("spring-cloud-stream", "kafka-streams", "karafka", "arroyo", "nservicebus")
+LIKE_ANY_OTHER = ("spring-cloud-stream", "kafka-streams", "karafka", "nservicebus", "wolverine", "brighter")
 """Dialects that nothing but their headers sets apart; others have reasons of their own to be named elsewhere."""
 SEARCHED = [
     *(PROJECT_DIR / name for name in ("README.md", "CHANGELOG.md", "streamlit_app.py")),

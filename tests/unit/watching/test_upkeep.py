@@ -101,7 +101,7 @@ def test_a_replay_without_an_outcome_is_settled_after_the_time_that_is_set_and_g
     collect_many(buffer, 1)
     job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
     buffer.jobs.next_job(NOW_MS)
-    [item] = buffer.jobs.planned_items(job_id, "orders", 1)
+    [item] = buffer.jobs.planned_items(job_id, 1)
     buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
     buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 1)], {}, NOW_MS)
     buffer.jobs.finish(job_id, "done", NOW_MS)

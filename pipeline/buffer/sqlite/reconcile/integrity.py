@@ -39,8 +39,10 @@ _SENTENCES = (
     """
     SELECT 'dead letter ' || id || ' is ' || status || ', but no replay of it is ' || wanted
     FROM (SELECT id, status, iif(status = 'replayed', 'sent', status) AS wanted FROM dead_letters
-          WHERE status IN ('replayed', 'recovered', 'dead_again'))
+          WHERE status IN ('replayed', 'recovered', 'dead_again')) AS settled
     WHERE NOT EXISTS (SELECT 1 FROM job_items WHERE dead_letter_id = id AND state = wanted)
+      -- What went on to a further dead-letter topic was not replayed.
+      AND NOT (status = 'dead_again' AND EXISTS (SELECT 1 FROM dead_letters AS next WHERE next.replay_of = settled.id))
     """,
     """
     SELECT 'dead letter ' || id || ' is ' || status || ', but job ' || job_id || ' says it is ' || state

@@ -10,22 +10,24 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Literal
 
-from pipeline.buffer.contract import Job, ReplayItem, ReplayPreview, Sent
-from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
-from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
+from pipeline.buffer.contract import Job, LeftOut, ReplayItem, ReplayPreview, Sent, SourceOf, nobody_named
+from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.sqlite.conditions import Arguments
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
+from pipeline.buffer.sqlite.stores.replayable import TARGET, left_out, replayable
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
 _JOB = RowsOf(Job)
-_PREVIEW = RowsOf(ReplayPreview, dead_letter_id="id", topic="coalesce(source_topic, :default_topic)")
+_PREVIEW = RowsOf(ReplayPreview, dead_letter_id="id", topic=TARGET)
 _ITEM = RowsOf(
     ReplayItem,
     dead_letter_id="id",
     public_id="dead_letters.dead_letter_id",
-    topic="coalesce(source_topic, :default_topic)",
-    partition="iif(source_topic IS NULL, NULL, source_partition)",
+    # An item of an older version has no topic until it was sent.
+    topic="coalesce(job_items.topic, source_topic)",
+    partition="source_partition",
 )
 _parts_of_a_record = itemgetter(*map(_ITEM.names.index, ("key", "value", "headers")))
 _SENT = json_cells(Sent)
@@ -50,20 +52,27 @@ class SqliteJobStore:
             )
 
     def queue_replay(
-        self, params: str, which: DeadLetterFilter, limit: int | None, by: str, request_id: str, now_ms: int
+        self,
+        params: str,
+        which: DeadLetterFilter,
+        limit: int | None,
+        by: str,
+        request_id: str,
+        now_ms: int,
+        source_of: SourceOf = nobody_named,
     ) -> int | None:
         """See JobStore."""
-        where, arguments = _replayable(which, limit)
         with atomic(self._connection) as connection:
             # 1. The same request again is the same job.
             known = _job_of(connection, request_id)
             if known is not None:
                 return known
-            # 2. The ledger takes what matches at this moment, with the status to go back to.
+            # 2. The ledger takes what matches at this moment, where it goes, and the status to go back to.
+            where, arguments = replayable(connection, which, limit, source_of)
             job_id = _new_job(connection, "replay", params, 0, by, request_id, now_ms)
             total = connection.execute(
-                "INSERT INTO job_items (job_id, dead_letter_id, replay_id, status_before) "
-                f"SELECT :job_id, id, :request_id || '-' || id, status FROM dead_letters WHERE {where}",
+                "INSERT INTO job_items (job_id, dead_letter_id, topic, replay_id, status_before) "
+                f"SELECT :job_id, id, {TARGET}, :request_id || '-' || id, status FROM dead_letters WHERE {where}",
                 arguments | {"job_id": job_id, "request_id": request_id},
             ).rowcount
             if total == 0:
@@ -80,25 +89,22 @@ class SqliteJobStore:
             )
             return job_id
 
-    def preview_replay(self, which: DeadLetterFilter, limit: int | None, default_topic: str) -> Iterator[ReplayPreview]:
+    def preview_replay(
+        self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named
+    ) -> Iterator[ReplayPreview]:
         """See JobStore."""
-        where, arguments = _replayable(which, limit)
         with reading(self._connection):
+            where, arguments = replayable(self._connection, which, limit, source_of)
             rows = self._connection.execute(
-                f"SELECT {_PREVIEW.sql} FROM dead_letters WHERE {where} ORDER BY id",
-                arguments | {"default_topic": default_topic},
+                f"SELECT {_PREVIEW.sql} FROM dead_letters WHERE {where} ORDER BY id", arguments
             )
             for row in rows:
                 yield _PREVIEW.read(row)
 
-    def count_beyond_limit(self, which: DeadLetterFilter, limit: int) -> int:
+    def count_left_out(self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named) -> LeftOut:
         """See JobStore."""
-        where, arguments = _replayable(which, None)
         with reading(self._connection):
-            (count,) = self._connection.execute(
-                f"SELECT count(*) FROM dead_letters WHERE {where} AND replays >= :limit", arguments | {"limit": limit}
-            ).fetchone()
-        return int(count)
+            return left_out(self._connection, which, limit, source_of)
 
     def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:
         """See JobStore."""
@@ -173,13 +179,13 @@ class SqliteJobStore:
                 )
             reached("worker: closing not committed")
 
-    def planned_items(self, job_id: int, default_topic: str, limit: int) -> list[ReplayItem]:
+    def planned_items(self, job_id: int, limit: int) -> list[ReplayItem]:
         """See JobStore."""
-        return self._items(job_id, "planned", default_topic, limit, WINDOW_BYTES)
+        return self._items(job_id, "planned", limit, WINDOW_BYTES)
 
-    def sending_items(self, job_id: int, default_topic: str) -> list[ReplayItem]:
+    def sending_items(self, job_id: int) -> list[ReplayItem]:
         """See JobStore."""
-        return self._items(job_id, "sending", default_topic, -1, math.inf)
+        return self._items(job_id, "sending", -1, math.inf)
 
     def finish(self, job_id: int, state: Literal["done", "failed", "cancelled"], now_ms: int, error: str = "") -> None:
         """See JobStore."""
@@ -189,7 +195,7 @@ class SqliteJobStore:
             reached("worker: end not committed")
         reached("worker: job ended")
 
-    def _items(self, job_id: int, state: str, default_topic: str, limit: int, max_bytes: float) -> list[ReplayItem]:
+    def _items(self, job_id: int, state: str, limit: int, max_bytes: float) -> list[ReplayItem]:
         items: list[ReplayItem] = []
         with reading(self._connection):
             rows = self._connection.execute(
@@ -197,7 +203,7 @@ class SqliteJobStore:
                 # By the ledger's own order: by that of the dead letters, SQLite would read all that are left each time.
                 "WHERE job_id = :job_id AND state = :state AND sent_with IS NULL "
                 "ORDER BY job_items.dead_letter_id LIMIT :limit",
-                {"default_topic": default_topic, "job_id": job_id, "state": state, "limit": limit},
+                {"job_id": job_id, "state": state, "limit": limit},
             )
             for row in rows:
                 items.append(_ITEM.read(row))
@@ -221,21 +227,6 @@ def _new_job(
         (kind, params, by, now_ms, total, request_id),
     ).fetchone()
     return int(job_id)
-
-
-def _replayable(which: DeadLetterFilter, limit: int | None) -> tuple[str, Arguments]:
-    """The dead letters that a replay may take: open ones unless asked otherwise, never those on their way."""
-    if not which.statuses and not (which.ids and limit is None):
-        which = replace(which, statuses=OPEN_STATUSES)
-    where, arguments = dead_letter_condition(which)
-    where += (
-        " AND status <> 'replaying' AND NOT EXISTS (SELECT 1 FROM job_items AS other "
-        "WHERE other.dead_letter_id = dead_letters.id AND other.state IN ('planned', 'sending'))"
-    )
-    if limit is not None:
-        where += " AND replays < :replay_limit"
-        arguments = arguments | {"replay_limit": limit}
-    return where, arguments
 
 
 _ITEMS = "SELECT {columns} FROM job_items WHERE replay_id IN (SELECT {id} FROM json_each(:which)) AND state = 'sending'"
@@ -300,7 +291,7 @@ def _note_errors(connection: sqlite3.Connection, job_id: int, errors: dict[str, 
     items = _SENDING.format(columns="dead_letter_id AS item_of, status_before", id="key")
     _go_back(connection, items, {"which": error_of, "job_id": job_id, "now_ms": now_ms})
     connection.execute(
-        "UPDATE job_items SET state = 'failed', error = value FROM json_each(?) "
+        "UPDATE job_items SET state = 'failed', error = value, topic = NULL FROM json_each(?) "
         "WHERE replay_id = key AND state = 'sending'",
         (error_of,),
     )
@@ -323,7 +314,9 @@ def _finish(connection: sqlite3.Connection, job_id: int, state: str, now_ms: int
         "SELECT dead_letter_id AS item_of, status_before FROM job_items WHERE job_id = :job_id AND state = 'planned'"
     )
     _go_back(connection, planned, {"job_id": job_id, "now_ms": now_ms})
-    connection.execute("UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'planned'", (job_id,))
+    connection.execute(
+        "UPDATE job_items SET state = 'cancelled', topic = NULL WHERE job_id = ? AND state = 'planned'", (job_id,)
+    )
     connection.execute(
         "UPDATE jobs SET state = ?, finished_at_ms = ?, error = ?, send_window = NULL WHERE id = ?",
         (state, now_ms, error or None, job_id),

@@ -17,12 +17,15 @@ from typing import NamedTuple
 from pipeline.buffer.contract import DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import offset_of, ref_of
+from pipeline.buffer.sqlite.stores.chains import settle_passed_on
 from pipeline.buffer.sqlite.stores.failures import count_failures
 from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
 from pipeline.buffer.sqlite.stores.outcomes import note_failed_replays
 from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
-from pipeline.headers.codec import headers_to_json
+from pipeline.headers import HEADERS_IN_ANY_ORDER
+from pipeline.headers.codec import headers_from_json, headers_to_json
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
+from pipeline.records import Headers
 
 COPY_WITHIN_MS = 900_000
 COPY_WITHIN_OFFSETS = 10_000
@@ -141,6 +144,8 @@ def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRo
     # 3. What it says of replays.
     if found.failed_replays:
         note_failed_replays(connection, found.failed_replays, now_ms)
+    # 4. Which earlier ones went on to a further dead-letter topic.
+    settle_passed_on(connection, found.rows, found.copies, now_ms)
     return len(found.rows)
 
 
@@ -225,14 +230,22 @@ def _original(connection: sqlite3.Connection, row: DeadLetterRow, earlier: Seque
 def _compared(connection: sqlite3.Connection, row: DeadLetterRow, life: _Life) -> tuple[bool, int, int | None]:
     """Whether both say the same; the other's timestamp and position."""
     if life.row is not None:
-        key, value, headers = life.row.key, life.row.value, headers_to_json(life.row.headers)
+        key, value, headers = life.row.key, life.row.value, life.row.headers
         timestamp_ms, record_id = life.row.timestamp_ms, life.row.record_id
     else:
-        key, value, headers, timestamp_ms, record_id = connection.execute(
+        key, value, its_headers, timestamp_ms, record_id = connection.execute(
             "SELECT key, value, headers, timestamp_ms, record_id FROM dead_letters WHERE id = ?", (life.id,)
         ).fetchone()
-    same = (key, value, headers) == (row.key, row.value, headers_to_json(row.headers))
+        headers = headers_from_json(its_headers)
+    same = (key, value) == (row.key, row.value) and _are_the_same(headers, row.headers, row.dialect)
     return same, timestamp_ms, record_id
+
+
+def _are_the_same(headers: Headers, others: Headers, dialect: str) -> bool:
+    """Whether a writer of this dialect, doing the same again, makes the one of the other."""
+    if dialect in HEADERS_IN_ANY_ORDER:
+        return sorted(headers, key=itemgetter(0)) == sorted(others, key=itemgetter(0))
+    return headers == others
 
 
 def _is_close(row: DeadLetterRow, timestamp_ms: int, record_id: int | None) -> bool:

@@ -341,6 +341,10 @@ INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL);
 INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL);
 INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL);
 INSERT INTO "partitions" VALUES(4,'processor',4,1,1,0,0,NULL,NULL);
+CREATE TABLE passed_on (
+    record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
+    dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
+);
 CREATE TABLE product_totals (
     product_ref   INTEGER PRIMARY KEY,
     orders        INTEGER NOT NULL DEFAULT 0,
@@ -530,6 +534,9 @@ CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.stat
 END;
 CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
 CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
+CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
+    DELETE FROM passed_on WHERE dead_letter_id = old.id;
+END;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
