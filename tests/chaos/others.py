@@ -6,6 +6,7 @@ import itertools
 import random
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 
 from confluent_kafka.admin import AclOperation
@@ -13,6 +14,7 @@ from confluent_kafka.admin import AclOperation
 from pipeline.buffer import DeadLetterFilter, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.jobs.requests import request_replay
+from pipeline.kafka import Delivery, Sender
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
 from pipeline.running.statusboard import read_roles
@@ -123,13 +125,34 @@ class OthersFaults:
         small = [(b"one key", b"no order %d" % number + bytes(SMALL_BYTES), ()) for number in range(SMALL_ONES)]
         large = [(b"large", b"no order %d" % number + bytes(LARGE_BYTES), ()) for number in range(LARGE_ONES)]
         before = self._undeliverable()
-        with self._admin.topic_config(OWN_DEAD_LETTERS, MAX_BYTES, str(NARROW_BYTES)):
+        with self._narrow(OWN_DEAD_LETTERS):
             self._pipeline.send(*small, *large)
             self._writer.add(Account(dead_letters=len(small) + len(large)))
             wait_for("the large ones", lambda: len(self._undeliverable()) >= len(before) + LARGE_ONES)
         ids = sorted(set(self._undeliverable()) - set(before))[:LARGE_ONES]
-        with self._admin.topic_config(self._pipeline.settings.orders_topic, MAX_BYTES, str(NARROW_BYTES)):
+        with self._narrow(self._pipeline.settings.orders_topic):
             self._replay_in_vain(ids)
+
+    @contextmanager
+    def _narrow(self, topic: str) -> Iterator[None]:
+        """A topic takes none of the large ones."""
+        sender = Sender(self._pipeline.settings, self._pipeline.cluster)
+        with closing(sender), self._admin.topic_config(topic, MAX_BYTES, str(NARROW_BYTES)):
+            # Each broker hears of it by itself, and takes some until then.
+            for partition in self._admin.ends(topic):
+                wait_for(
+                    f"{topic}[{partition}] to refuse a large one",
+                    lambda partition=partition: self._is_refused(sender, topic, partition),
+                )
+            yield
+
+    def _is_refused(self, sender: Sender, topic: str, partition: int) -> bool:
+        answers: list[Delivery] = []
+        sender.send(topic, b"large", bytes(LARGE_BYTES), (), answers.append, partition)
+        assert sender.flush(GOES_ON_S) == 0
+        if not answers[0].error:
+            self._writer.add(Account(dead_letters=1))
+        return answers[0].refused
 
     def _undeliverable(self) -> list[int]:
         """Dead letters that are on no topic."""
