@@ -52,8 +52,9 @@ bench: setup-test $(VENV)-bench/installed ## measures beside the bare loop and o
 
 FAULTS ?= 300
 SEED ?= 1
-chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=
-	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
+KINDS ?=
+chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=, KINDS=a,b
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED) --kinds "$(KINDS)"
 
 docs: $(VENV)/installed-dev ## writes the tables of settings and rooms into the docs
 	@$(BIN)/python -m scripts.settings_table --write

@@ -132,7 +132,8 @@ class WindowSender:
                 errors |= dict.fromkeys(send_ids, CLUSTER_REPLACED)
                 continue
             offsets = {int(partition): int(offset) for partition, offset in before["ends"].items()}
-            for record in records_since(self._settings, self._cluster, topic, offsets):
+            # Ours are there, also behind those of somebody's transaction that nobody may read yet.
+            for record in records_since(self._settings, self._cluster, topic, offsets, undecided=True):
                 send_id = last_text(record.headers, header)
                 if send_id in send_ids:
                     position = record.position

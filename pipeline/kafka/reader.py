@@ -31,8 +31,8 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
 from pipeline.kafka.connection.refusals import NO_LEADER, Asked
 from pipeline.kafka.messages import Fetched, PartitionKey, headers_of, partition_of, to_record
-from pipeline.kafka.readable import ReadableEnds
 from pipeline.kafka.rejoins import Rejoins
+from pipeline.kafka.statistics import PartitionStatistics
 from pipeline.kafka.topics import ClusterView
 from pipeline.kafka.unreadable import UnreadablePartitions, in_one_line
 from pipeline.kafka.watermarks import LowHigh, ask_watermarks, look_up_leaders
@@ -41,6 +41,7 @@ from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
+READ_UNDECIDED = {"isolation.level": "read_uncommitted"}
 STATISTICS_MS = 2000
 OURS = "orderpulse"
 """The metadata of each offset that we commit: one without it was committed by something else."""
@@ -106,6 +107,7 @@ class Reader:
         self._wait = wait
         self._trouble = Trouble(cluster)
         self._group_id = group_id
+        self._undecided = (settings.kafka_config | dict(member or {})).get("isolation.level") == "read_uncommitted"
         self._admin: AdminClient | None = None
         self._unreadable = UnreadablePartitions(steady_clock)
         self._not_begun: dict[PartitionKey, BeginAt] = {}
@@ -113,7 +115,7 @@ class Reader:
         self._client_failed: KafkaUnavailableError | None = None
         self._known_watermarks: dict[PartitionKey, LowHigh] = {}
         self._asked_highs: dict[PartitionKey, int] = {}
-        self._readable_ends = ReadableEnds()
+        self._statistics = PartitionStatistics()
         self._paused = False
         self.at_end: set[PartitionKey] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
@@ -122,7 +124,7 @@ class Reader:
 
     def _on_stats(self, statistics: str) -> None:
         self._trouble.on_stats(statistics)
-        self._readable_ends.on_stats(statistics)
+        self._statistics.on_stats(statistics)
 
     def read(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[Gap]]:
         """Waits up to `timeout_s` for a record, then returns what is there, in offset order per partition.
@@ -263,8 +265,7 @@ class Reader:
             self._admin = new_client(AdminClient, self._settings, config)
         elif any(key in self._unreadable for key in asked):
             look_up_leaders(self._admin)
-        undecided = self._settings.kafka_config.get("isolation.level") == "read_uncommitted"
-        return ask_watermarks(self._admin, self._trouble, asked, undecided)
+        return ask_watermarks(self._admin, self._trouble, asked, self._undecided)
 
     def known_watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, LowHigh]:
         """As `watermarks`, of many partitions at once. Raises KafkaUnavailableError when those of one are not known."""
@@ -287,9 +288,8 @@ class Reader:
     @property
     def unreadable(self) -> dict[str, str]:
         """Partitions that are not read just now, as `topic[partition]`, and why each is not."""
-        return dict.fromkeys((f"{topic}[{partition}]" for topic, partition in self._trouble.leaderless), NO_LEADER) | (
-            self._unreadable.reasons()
-        )
+        leaderless = (f"{topic}[{partition}]" for topic, partition in self._statistics.leaderless)
+        return dict.fromkeys(leaderless, NO_LEADER) | self._unreadable.reasons()
 
     def seek(self, topic: str, partition: int, next_offset: int) -> None:
         """Goes on at another offset."""
@@ -320,7 +320,7 @@ class Reader:
         """The offset after the newest record that can be read, as of the last fetch or question; None before one."""
         key = topic, partition
         low_high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
-        fetched_high = self._readable_ends.up_to(key, low_high[1] if low_high else -1)
+        fetched_high = self._statistics.readable_up_to(key, low_high[1] if low_high else -1)
         high = max(fetched_high, self._asked_highs.get(key, -1))
         return high if high >= 0 else None
 
@@ -481,7 +481,7 @@ class GroupReader(Reader):
         exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
         others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
         if others:
-            log.warning("the group dealt out %s, but %s has %d partitions", ", ".join(others), self._topic, count)
+            log.warning("the group dealt out %s, which topic %s does not have", ", ".join(others), self._topic)
             self._rejoins.want()
         return exist
 
@@ -531,21 +531,35 @@ def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> d
         return {partition: high for partition, (_, high) in found.items()}
 
 
-def records_since(settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int]) -> Iterator[Record]:
-    """All records from the given offsets, or the oldest there are, up to where the partitions end.
+def records_since(
+    settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int], undecided: bool = False
+) -> Iterator[Record]:
+    """All records from the given offsets, or the oldest there are, up to where the partitions end, or a little more.
 
-    Raises KafkaUnavailableError when the broker is silent for 5 s before that.
+    They end before records of an undecided transaction, unless `undecided` ones are wanted; then those of aborted
+    transactions come too. Raises KafkaUnavailableError when the broker is silent for 5 s before that.
     """
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look", note_ends=True) as reader:
-        for partition, (low, _) in reader.known_watermarks(topic, offsets).items():
+    group = f"{settings.group_id}-look"
+    member = READ_UNDECIDED if undecided else None
+    with PartitionReader(settings, cluster, group, member=member, note_ends=True) as reader:
+        watermarks = reader.known_watermarks(topic, offsets)
+        for partition, (low, _) in watermarks.items():
             reader.assign(topic, partition, max(low, offsets[partition]))
-        while len(reader.at_end) < len(offsets):
-            known_ends = len(reader.at_end)
+        left = {partition for partition, (low, high) in watermarks.items() if max(low, offsets[partition]) < high}
+        while left:
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
             if reader.unreadable:
                 raise KafkaUnavailableError(in_one_line(reader.unreadable))
             for gap in gaps:
                 reader.seek(topic, gap.partition, gap.low)
-            if not records and not gaps and len(reader.at_end) == known_ends:
+            # Where records never stop coming, the library never says that a partition is at its end.
+            at_end = {
+                partition
+                for partition in left
+                if (topic, partition) in reader.at_end
+                or (reader.position(topic, partition) or 0) >= watermarks[partition][1]
+            }
+            left -= at_end
+            if not records and not gaps and not at_end:
                 raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")

@@ -1,11 +1,11 @@
-"""Apache Kafka on this machine: KRaft brokers that are controllers too, on free ports, in a folder of their own."""
+"""Apache Kafka on this machine: KRaft brokers, controllers among them, on free ports, in a folder of their own."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from scripts.local.fetch import kafka_jars
 from scripts.local.process import JavaProcess, LocalService, LocalServiceError, free_ports, run_java
 from scripts.local.server_properties import (
+    CLIENTS,
     PLAINTEXT,
     BrokerPorts,
     Security,
@@ -35,8 +36,11 @@ _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 class KafkaCluster(LocalService):
     """Brokers 1 to `brokers`; `with KafkaCluster(folder) as kafka` starts them and stops them.
 
-    `properties` override those of server.properties, for every broker. Data, settings and logs are in `folder`, and
-    stay there. Start it from a thread that outlives it: the brokers end with the thread that started them.
+    `properties` override those of server.properties, for every broker. The first `controllers` brokers are controllers
+    too, all of them unless a number is given: without most of those no partition gets another leader. With
+    `advertised`, `host:port` for each broker, each has a listener CLIENTS, which sends clients there. Data, settings
+    and logs are in `folder`, and stay there. Start it from a thread that outlives it: the brokers end with the thread
+    that started them.
     """
 
     def __init__(
@@ -45,12 +49,15 @@ class KafkaCluster(LocalService):
         brokers: int = 1,
         properties: Mapping[str, str] | None = None,
         security: Security | None = None,
+        controllers: int = 0,
+        advertised: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.security = security or Security()
         self._properties = dict(properties or {})
+        self._controllers = controllers or brokers
         self._heap_mb = HEAP_MB.get(brokers, HEAP_OF_MANY_MB)
-        self._ports = _ports(brokers, listener_names(self.security))
+        self._ports = _ports(brokers, listener_names(self.security), advertised)
         self._processes: dict[int, JavaProcess] = {}
 
     @property
@@ -110,6 +117,10 @@ class KafkaCluster(LocalService):
         """Every broker's id, whether it runs or not."""
         return range(1, len(self._ports) + 1)
 
+    def port(self, broker: int, listener: str = PLAINTEXT) -> int:
+        """Where a broker listens, whatever it advertises."""
+        return self._ports[broker - 1].by_listener[listener]
+
     def pid(self, broker: int) -> int:
         """The process id of a broker that runs."""
         return self._processes[broker].pid
@@ -153,7 +164,9 @@ class KafkaCluster(LocalService):
         for broker in self.brokers:
             folder = self._broker_folder(broker)
             folder.mkdir(parents=True)
-            properties = server_properties(broker, self._ports, folder, self.security, self._properties)
+            properties = server_properties(
+                broker, self._ports, folder, self.security, self._properties, self._controllers
+            )
             (folder / "server.properties").write_text(as_text(properties))
             tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id)
             config = ("--config", str(folder / "server.properties"))
@@ -189,8 +202,11 @@ def _classpath() -> tuple[str, str]:
     return "-cp", f"{kafka_jars()}/*"
 
 
-def _ports(brokers: int, listeners: tuple[str, ...]) -> list[BrokerPorts]:
+def _ports(brokers: int, listeners: tuple[str, ...], advertised: Sequence[str]) -> list[BrokerPorts]:
     if brokers < 1:
         raise LocalServiceError("a cluster has at least one broker")
+    if advertised:
+        listeners = (*listeners, CLIENTS)
     free = iter(free_ports(brokers * len(listeners)))
-    return [BrokerPorts({listener: next(free) for listener in listeners}) for _ in range(brokers)]
+    told = advertised or [""] * brokers
+    return [BrokerPorts({listener: next(free) for listener in listeners}, each) for each in told]

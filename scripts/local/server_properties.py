@@ -10,6 +10,8 @@ from scripts.local.certificates import CertificateAuthority
 
 PLAINTEXT = "PLAINTEXT"
 CONTROLLER = "CONTROLLER"
+CLIENTS = "CLIENTS"
+"""A plaintext listener that brokers do not use among themselves, for clients that come by another address."""
 MECHANISMS = ("SCRAM-SHA-512", "PLAIN", "OAUTHBEARER")
 
 
@@ -34,9 +36,10 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class BrokerPorts:
-    """The ports of one broker, by listener name."""
+    """The ports of one broker, by listener name, and where it tells the clients of CLIENTS to go, `host:port`."""
 
     by_listener: Mapping[str, int]
+    advertised: str = ""
 
     def address(self, listener: str) -> str:
         """`host:port`."""
@@ -44,16 +47,24 @@ class BrokerPorts:
 
 
 def listener_names(security: Security) -> tuple[str, ...]:
-    """All listeners that a broker has."""
+    """The listeners that every broker has which is a controller, too."""
     return (PLAINTEXT, *security.listeners, CONTROLLER)
 
 
 def server_properties(
-    node_id: int, ports: Sequence[BrokerPorts], folder: Path, security: Security, overrides: Mapping[str, str]
+    node_id: int,
+    ports: Sequence[BrokerPorts],
+    folder: Path,
+    security: Security,
+    overrides: Mapping[str, str],
+    controllers: int,
 ) -> dict[str, str]:
-    """The properties of one broker, its id counted from 1; `ports` are those of all brokers."""
+    """The properties of one broker, its id counted from 1; `ports` are those of all brokers.
+
+    The first `controllers` brokers are controllers, too.
+    """
     return {
-        **_identity(node_id, ports, folder, security),
+        **_identity(node_id, ports, folder, security, controllers),
         **_sizes(len(ports)),
         **_tls(folder, security),
         **_sasl(security),
@@ -71,17 +82,23 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def _identity(node_id: int, ports: Sequence[BrokerPorts], folder: Path, security: Security) -> dict[str, str]:
+def _identity(
+    node_id: int, ports: Sequence[BrokerPorts], folder: Path, security: Security, controllers: int
+) -> dict[str, str]:
     own = ports[node_id - 1]
-    public = (PLAINTEXT, *security.listeners)
-    protocols = [f"{name}:{name}" for name in public] + [f"{CONTROLLER}:{PLAINTEXT}"]
-    voters = [f"{number}@{each.address(CONTROLLER)}" for number, each in enumerate(ports, 1)]
+    public = (PLAINTEXT, *security.listeners, *([CLIENTS] if own.advertised else []))
+    controls = node_id <= controllers
+    listeners = (*public, CONTROLLER) if controls else public
+    told = {CLIENTS: own.advertised}
+    plain = (CONTROLLER, CLIENTS)
+    protocols = [f"{name}:{PLAINTEXT if name in plain else name}" for name in (*public, CONTROLLER)]
+    voters = [f"{number}@{each.address(CONTROLLER)}" for number, each in enumerate(ports[:controllers], 1)]
     return {
-        "process.roles": "broker,controller",
+        "process.roles": "broker,controller" if controls else "broker",
         "node.id": str(node_id),
         "controller.quorum.voters": ",".join(voters),
-        "listeners": ",".join(f"{name}://{own.address(name)}" for name in listener_names(security)),
-        "advertised.listeners": ",".join(f"{name}://{own.address(name)}" for name in public),
+        "listeners": ",".join(f"{name}://{own.address(name)}" for name in listeners),
+        "advertised.listeners": ",".join(f"{name}://{told.get(name) or own.address(name)}" for name in public),
         "listener.security.protocol.map": ",".join(protocols),
         "inter.broker.listener.name": PLAINTEXT,
         "controller.listener.names": CONTROLLER,

@@ -17,13 +17,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default="", help="only faults of these kinds, separated by commas (all)")
     parser.add_argument("--rate", type=int, default=2000, help="records a second (2000)")
     asked = parser.parse_args(arguments)
+    kinds = [kind.strip() for kind in asked.kinds.split(",") if kind.strip()]
     with (
         tempfile.TemporaryDirectory(prefix="orderpulse-chaos-") as folder,
         surroundings(Path(folder), DISK_MB) as around,
     ):
-        result = Chaos(around, asked.seed, lambda text: print(text, flush=True)).run(asked.faults, asked.rate)
+        chaos = Chaos(around, asked.seed, lambda text: print(text, flush=True))
+        result = chaos.run(asked.faults, asked.rate, kinds)
     for kind, count in result.faults.items():
         print(f"{count:5}  {kind}")
     account = result.account

@@ -10,19 +10,17 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
-from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
+from tests.chaos.others import OthersFaults
+from tests.chaos.surroundings import Surroundings
 from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
-from tests.support.running_pipeline import RunningPipeline, alive
-from tests.support.small_disk import SmallDisk
+from tests.support.running_pipeline import alive
 from tests.support.tcp_proxy import TcpProxy
-from tests.support.wall_clock import WallClock
 
 ROLES = (("processor", 0), ("processor", 1), ("collector", 0), ("worker", 0))
 SESSION_MS = 6000
@@ -35,19 +33,6 @@ DELAYED_S = 4.0
 FULL_S = 3.0
 BEHIND_S, AHEAD_S = 540, 21_600
 """How far the clock is moved; orders that are further ahead of it than 600 s break a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a pipeline under test depends on, where it can be hurt."""
-
-    pipeline: RunningPipeline
-    kafka: KafkaCluster
-    proxy: TcpProxy
-    disk: SmallDisk
-    rules: Path
-    schemas: Path
-    clock: WallClock
 
 
 class Faults:
@@ -85,6 +70,8 @@ class Faults:
             "recreate the orders topic": self._recreate_the_topic,
             "wipe the broker": self._wipe_the_broker,
         }
+        others = OthersFaults(around, writer, draw, settle, self.wait, self._restart, say)
+        self.kinds |= others.kinds
 
     def play(self, kind: str) -> None:
         """Has it happen."""
@@ -108,9 +95,14 @@ class Faults:
             self._signal(pid, signal.SIGCONT)
 
     def _kill_the_supervisor(self) -> None:
-        pids = [self._pid_of(*role) for role in ROLES]
-        self._signal(self._pid_of("up", 0), signal.SIGKILL)
-        wait_for("the end of its roles", lambda: not any(alive(pid) for pid in pids))
+        self._restart(signal.SIGKILL)
+
+    def _restart(self, number: signal.Signals) -> None:
+        """Has the supervisor end by this signal, its roles with it, and starts another one."""
+        supervisor = self._pid_of("up", 0)
+        pids = [supervisor, *(self._pid_of(*role) for role in ROLES)]
+        self._signal(supervisor, number)
+        wait_for("the end of all roles", lambda: not any(alive(pid) for pid in pids))
         self._pipeline.start("up")
         wait_for("its successor", lambda: not set(pids) & {self._pid_of(*role) for role in ROLES})
 
@@ -162,22 +154,27 @@ class Faults:
     # -- connections
 
     def _cut_the_connections(self) -> None:
-        self._around.proxy.cut()
+        self._to_the_proxies(TcpProxy.cut)
         self.wait(LINE_DOWN_S)
-        self._around.proxy.mend()
+        self._to_the_proxies(TcpProxy.mend)
 
     def _hold_the_connections(self) -> None:
-        self._around.proxy.hold()
+        self._to_the_proxies(TcpProxy.hold)
         self.wait(LINE_DOWN_S)
-        self._around.proxy.mend()
+        self._to_the_proxies(TcpProxy.mend)
 
     def _delay_the_connections(self) -> None:
-        self._around.proxy.delay_s = DELAY_S
+        for proxy in self._around.proxies:
+            proxy.delay_s = DELAY_S
         self.wait(DELAYED_S)
-        self._around.proxy.mend()
+        self._to_the_proxies(TcpProxy.mend)
 
     def _leave_half_open(self) -> None:
-        self._around.proxy.half_open()
+        self._to_the_proxies(TcpProxy.half_open)
+
+    def _to_the_proxies(self, do: Callable[[TcpProxy], None]) -> None:
+        for proxy in self._around.proxies:
+            do(proxy)
 
     # -- the broker; what it forgets must have been read before, or nobody could say what was lost
 

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.cluster import KafkaCluster
-from scripts.local.server_properties import Security
+from scripts.local.server_properties import CLIENTS, Security
+from scripts.waiting import wait_for
+from tests.support.kafka_admin import KafkaAdmin
 from tests.support.kafkas import Kafka, Sent
 from tests.support.running_pipeline import alive
+from tests.support.tcp_proxy import TcpProxy
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +82,36 @@ def test_three_brokers_go_on_without_one_of_them(tmp_path):
         cluster.kill(1)
         assert kafka.send(Sent(b"after"))[0].error == ""
         assert len(kafka.read_all(2)) == 2
+
+
+def test_a_broker_that_is_no_controller_takes_its_partitions_with_it(tmp_path):
+    one_replica = {"num.partitions": "4", "default.replication.factor": "1"}
+    with KafkaCluster(tmp_path / "kafka", 2, one_replica, controllers=1) as cluster:
+        kafka = Kafka("apache", tmp_path, cluster.bootstrap_servers)
+        topic, admin = kafka.make_topic(), KafkaAdmin(cluster.bootstrap_servers)
+        assert len(admin.ends(topic)) == 4
+        cluster.stop_broker(2)
+        wait_for("two partitions without a leader", lambda: len(admin.ends(topic)) == 2)
+        for partition in admin.ends(topic):
+            assert kafka.send(Sent(b"x", partition=partition))[0].error == ""
+        cluster.restart(2)
+        wait_for("all four", lambda: len(admin.ends(topic)) == 4)
+
+
+def test_a_client_goes_where_a_broker_sends_it_and_the_brokers_go_to_each_other(tmp_path):
+    with TcpProxy() as first, TcpProxy() as second:
+        proxies = first, second
+        cluster = KafkaCluster(tmp_path / "kafka", 2, advertised=[proxy.address for proxy in proxies])
+        with cluster as running:
+            for broker, proxy in enumerate(proxies, 1):
+                proxy.target_port = running.port(broker, CLIENTS)
+            kafka = Kafka("apache", tmp_path, first.address)
+            kafka.make_topic()
+            assert kafka.send(Sent(b"by the proxies"))[0].error == ""
+            first.cut()
+            # Each topic has two replicas, and both must confirm.
+            directly = Kafka("apache", tmp_path, running.bootstrap_servers)
+            directly.make_topic()
+            assert directly.send(*(Sent(b"x", partition=number) for number in range(2)))[0].error == ""
+            found = AdminClient({"bootstrap.servers": second.address}).list_topics(timeout=10).brokers
+            assert {broker: each.port for broker, each in found.items()} == {1: first.port, 2: second.port}

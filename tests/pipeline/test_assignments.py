@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
+from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import RunningPipeline
 
@@ -94,7 +93,7 @@ def test_a_topic_recreated_with_fewer_partitions_is_read(on_topic):
     with OrderWriter(pipeline, 0) as writer:
         writer.write(60)
         wait_for("60 orders", lambda: pipeline.settled() == 60)
-    recreate_with(pipeline, FEWER)
+    recreate_topic(pipeline.cluster, pipeline.settings.orders_topic, FEWER)
     with OrderWriter(pipeline, 0) as writer:
         writer.write(40)
         wait_for("40 orders more", lambda: pipeline.settled() == 100)
@@ -107,12 +106,3 @@ def partitions_read(pipeline: RunningPipeline) -> int:
     """How many partitions the processor says it has."""
     role = pipeline.role("processor")
     return len(role.figures.get("partitions", {})) if role else 0
-
-
-def recreate_with(pipeline: RunningPipeline, partitions: int) -> None:
-    """Deletes the orders topic and makes one of its name with so many partitions."""
-    topic = pipeline.settings.orders_topic
-    client = AdminClient({"bootstrap.servers": pipeline.settings.bootstrap_servers})
-    client.delete_topics([topic])[topic].result(10)
-    wait_for("the topic's end", lambda: topic not in client.list_topics(timeout=10).topics)
-    client.create_topics([NewTopic(topic, partitions)])[topic].result(10)

@@ -13,10 +13,13 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.clock import steady_clock_ms
+from pipeline.kafka import PartitionReader
+from pipeline.kafka.connection.refusals import NO_LEADER
 from scripts.local.cluster import KafkaCluster
+from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
 from tests.support.faulty_handler import FAIL_AS_ASKED, FAILURES
-from tests.support.kafkas import own_names
+from tests.support.kafkas import Kafka, Sent, own_names, read
 from tests.support.orders_as_bytes import LOCAL, ORDER
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.secured_kafka import SecuredKafka, unique
@@ -197,6 +200,31 @@ def an_order(number: int) -> bytes:
     return LOCAL.encode(replace(ORDER, order_id=f"O-{steady_clock_ms()}-{number}"))
 
 
+def test_a_partition_that_loses_its_leader_while_it_is_read_is_named_for_as_long_as_that_lasts(tmp_path: Path) -> None:
+    # By proxies, which take a client's connection and end it: nothing is refused that the client would complain of.
+    with TcpProxy() as first, TcpProxy() as second:
+        addresses = [first.address, second.address]
+        one_replica = {"default.replication.factor": "1", "num.partitions": str(PARTITIONS)}
+        with KafkaCluster(tmp_path / "kafka", 2, one_replica, controllers=1, advertised=addresses) as cluster:
+            first.target_port, second.target_port = cluster.port(1, CLIENTS), cluster.port(2, CLIENTS)
+            kafka = Kafka("apache", tmp_path, ",".join(addresses))
+            topic = kafka.make_topic()
+            with PartitionReader(kafka.settings, kafka.cluster, "reads") as reader:
+                for partition in range(PARTITIONS):
+                    reader.assign(topic, partition, 0)
+                kafka.send(*(Sent(b"x", partition=partition) for partition in range(PARTITIONS)))
+                read(reader, PARTITIONS)
+                assert reader.unreadable == {}
+                cluster.stop_broker(2)
+                leaders = leaders_of(addresses[0], topic)
+                lost = {f"{topic}[{partition}]" for partition, leader in enumerate(leaders) if leader < 0}
+                assert 0 < len(lost) < PARTITIONS
+                wait_for("their names", lambda: reader.read(10, 0.1) and reader.unreadable.keys() == lost, 20)
+                assert set(reader.unreadable.values()) == {NO_LEADER}
+                cluster.restart(2)
+                wait_for("no complaint", lambda: reader.read(10, 0.1) and reader.unreadable == {}, 20)
+
+
 def leaders_of(bootstrap_servers: str, topic: str) -> list[int]:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
@@ -211,11 +239,9 @@ def read_orders(pipeline: RunningPipeline) -> int:
 @pytest.fixture
 def distant_kafka(tmp_path: Path) -> Iterator[tuple[KafkaCluster, TcpProxy]]:
     """A broker behind a line that takes 80 ms there and back."""
-    with TcpProxy() as proxy:
-        properties = {"advertised.listeners": f"PLAINTEXT://{proxy.address}"}
-        with KafkaCluster(tmp_path / "kafka", properties=properties) as kafka:
-            proxy.target_port = int(kafka.bootstrap_servers.rpartition(":")[2])
-            yield kafka, proxy
+    with TcpProxy() as proxy, KafkaCluster(tmp_path / "kafka", advertised=[proxy.address]) as kafka:
+        proxy.target_port = kafka.port(1, CLIENTS)
+        yield kafka, proxy
 
 
 def test_sixty_distant_topics_are_read_within_seconds_and_a_new_one_joins_them(

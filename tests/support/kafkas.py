@@ -167,9 +167,9 @@ class Kafka:
             return sorted(read(reader, count), key=lambda record: (record.position.partition, record.position.offset))
 
 
-def recreate_topic(cluster: Cluster, topic: str) -> None:
+def recreate_topic(cluster: Cluster, topic: str, partitions: int = PARTITIONS) -> None:
     """Deletes a topic and makes another one of its name."""
     client = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
     client.delete_topics([topic])[topic].result(10)
     wait_for("the topic's end", lambda: topic not in client.list_topics(timeout=10).topics)
-    client.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(10)
+    client.create_topics([NewTopic(topic, partitions)])[topic].result(10)

@@ -40,6 +40,12 @@ class Account:
         """All of them."""
         return self.orders + self.dead_letters
 
+    def add(self, other: Account) -> None:
+        """Counts what is in another one as well."""
+        self.orders += other.orders
+        self.revenue_cents += other.revenue_cents
+        self.dead_letters += other.dead_letters
+
 
 class OrderWriter:
     """Writes `rate_per_s` records a second from a thread of its own, until it is closed; 0: only what `write` writes.
@@ -53,7 +59,7 @@ class OrderWriter:
         self._codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
         self._pipeline = pipeline
         self._sender = Sender(pipeline.settings, pipeline.cluster)
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._rate_per_s = rate_per_s
         self._faults = faults or {}
         self._numbers = itertools.count(1)
@@ -78,6 +84,11 @@ class OrderWriter:
         for number in itertools.islice(self._numbers, count):
             self._send(number, kind or self._kind_of(number))
         self._confirm()
+
+    def add(self, account: Account) -> None:
+        """Counts what others have written."""
+        with self._writing:
+            self.account.add(account)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,14 +8,21 @@ from collections.abc import Sequence
 from confluent_kafka import Producer
 
 ANSWER_S = 30.0
+ANY_PARTITION = -1
+"""The library's sign that it may choose."""
+TIMEOUT_MS = 60_000
 
 
 class TransactionalWriter:
-    """Writes to one partition; each transaction ends as the test says, or not yet."""
+    """Each transaction ends as the test says, or not yet; after `timeout_ms` the broker aborts it.
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    Writes to one partition, or to any with ANY_PARTITION.
+    """
+
+    def __init__(self, bootstrap_servers: str, timeout_ms: int = TIMEOUT_MS) -> None:
         name = f"writer-{uuid.uuid4().hex[:8]}"
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": name, "log_level": 2})
+        own = {"transactional.id": name, "transaction.timeout.ms": timeout_ms}
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "log_level": 2, **own})
         self._producer.init_transactions(ANSWER_S)
 
     def begin(self, topic: str, values: Sequence[bytes], partition: int = 0) -> None:

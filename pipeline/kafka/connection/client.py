@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, libversion
@@ -40,7 +40,7 @@ _NOT_KNOWN_YET = frozenset(
 SPREADING_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 """How long to wait, look by look, until a new topic is known to the brokers; after that its use shows what is wrong."""
 LEAVE_S = 2.0
-_AT_WORK = frozenset({"UP", "UPDATE", "INIT"})
+AT_WORK = frozenset({"UP", "UPDATE", "INIT"})
 """A broker's states in librdkafka's statistics when all is well with it, or when it was not needed yet."""
 MAX_MESSAGE_BYTES = 64_000_000
 """Larger than any broker's default, so that it is the broker who says no."""
@@ -69,8 +69,6 @@ class Trouble:
         """Where the client's tokens come from; empty if it has none."""
         self.settings: Settings | None = None
         """Those of the client, once it has some: what they hold of secrets is kept out of texts."""
-        self.leaderless: set[tuple[str, int]] = set()
-        """Partitions, of those that are read, that no broker leads; known of while something is wrong."""
 
     def __call__(self, error: KafkaError) -> None:
         log.debug("librdkafka: %s", error.str())
@@ -89,12 +87,9 @@ class Trouble:
 
     def on_stats(self, statistics: str) -> None:
         """Takes the library's word for it that every broker is connected again."""
-        self.leaderless = set()
         if self.last and not self.refusal:
-            found = json.loads(statistics)
-            at_work = [broker["state"] in _AT_WORK for broker in found["brokers"].values() if broker["nodeid"] >= 0]
-            # Of a cluster that is away as a whole nothing is known.
-            self.leaderless = _leaderless(found["topics"]) if any(at_work) else set()
+            brokers = json.loads(statistics)["brokers"].values()
+            at_work = [broker["state"] in AT_WORK for broker in brokers if broker["nodeid"] >= 0]
             if at_work and all(at_work):
                 self.clear()
 
@@ -112,15 +107,6 @@ class Trouble:
         text = words_of(error.args[0], asked) if isinstance(error, KafkaException) else "no answer"
         known = self.refusal or (self.last if not isinstance(error, KafkaException) or _vague(error.args[0]) else "")
         return f"{doing}: {known or text}"
-
-
-def _leaderless(topics: Mapping[str, Any]) -> set[tuple[str, int]]:
-    return {
-        (name, each["partition"])
-        for name, topic in topics.items()
-        for each in topic["partitions"].values()
-        if each["desired"] and each["leader"] < 0
-    }
 
 
 def words_of(error: KafkaError, asked: Asked = NOTHING_SPECIAL) -> str:

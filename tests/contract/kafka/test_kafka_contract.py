@@ -5,6 +5,7 @@ A test that needs what the demo cluster cannot do names it, from DEMO_LIMITS: `o
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -286,6 +287,35 @@ def test_records_since_ends_where_the_partitions_end(kafka):
     assert sorted(record.position.offset for record in found if record.position.partition == 0) == [*range(1000, 1500)]
     assert len(found) == 2000
     assert list(records_since(kafka.settings, kafka.cluster, kafka.topic, {})) == []
+
+
+@on_kafka()
+def test_records_since_ends_where_the_partition_ended_though_records_never_stop_coming(kafka):
+    # An empty fetch, which the library takes for a partition's end, never comes then.
+    kafka.make_topic()
+    kafka.send(*(Sent(b"before", partition=0) for _ in range(10)))
+    stop = threading.Event()
+
+    def write() -> None:
+        sender = Sender(kafka.settings, kafka.cluster)
+        while not stop.wait(0.001):
+            sender.send(kafka.topic, None, b"meanwhile", (), lambda _: None, 0)
+            sender.poll()
+        sender.flush(10)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_for("the flow", lambda: ends(kafka.settings, kafka.cluster, kafka.topic, 1)[0] > 20)
+        until_s = time.monotonic() + 10
+        found = []
+        for record in records_since(kafka.settings, kafka.cluster, kafka.topic, {0: 5}):
+            assert time.monotonic() < until_s, "it does not end"
+            found.append(record)
+    finally:
+        stop.set()
+        writer.join()
+    assert values(found)[:6] == [b"before"] * 5 + [b"meanwhile"]
 
 
 @on_kafka("topic_changes")
