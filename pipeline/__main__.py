@@ -145,6 +145,24 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     text = "lets topics be read again that the brake has stopped"
     subparsers.add_parser("resume", help=text, description=f"{text.capitalize()}.")
 
+    text = "reads a topic again from a place on"
+    reread = subparsers.add_parser(
+        "reread",
+        help=text,
+        description=f"{text.capitalize()}: takes its orders from there on out of rows and figures, and reads them as a "
+        "new generation. Also the answer where reading is stopped since another cluster may hold copies.",
+    )
+    reread.add_argument("--topic", required=True, type=_utf8, metavar="T", help="the orders topic, or one that is held")
+    reread.add_argument(
+        "--from",
+        required=True,
+        type=_utf8,
+        dest="start",
+        metavar="PLACE",
+        help="`earliest`, `latest`, or a time: 2026-03-01T12:00:00Z, or milliseconds since 1970",
+    )
+    reread.add_argument("--yes", action="store_true", help="do not ask: for scripts")
+
     status = subparsers.add_parser("status", help="roles, lag, rates, totals", description="Tells how all goes.")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(needs_folder=False)

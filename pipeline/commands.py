@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.buffer import (
+    HOW_TO_GO_ON,
     OPEN_STATUSES,
+    Buffer,
     DeadLetterFilter,
+    HeldTopic,
     LeftOut,
     Reader,
     SourceOf,
@@ -37,14 +40,18 @@ from pipeline.errors import (
 )
 from pipeline.exports import export_all
 from pipeline.jobs import requests
+from pipeline.jobs.reread import Rereads, plan_reread
+from pipeline.jobs.starts import start_of
 from pipeline.kafka import check_kafka_config, find_cluster
 from pipeline.orders.samples import ProduceRequest
+from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+from pipeline.watching.upkeep import PAUSE_S
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +190,69 @@ def resume(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def reread(settings: Settings, options: argparse.Namespace) -> int:
+    """Reads a topic again from a place on, after saying what that changes and, without `--yes`, asking."""
+    start = start_of(options.start)
+    check_kafka_config(settings)
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        rereads = Rereads(settings, buffer, wall_clock_ms)
+        for each in buffer.rereads.unfinished():
+            if (each.topic, each.start) == (options.topic, start):
+                print(f"{each}; that goes on", file=sys.stderr)
+                return _follow_reread(rereads, buffer, each.id)
+        change = plan_reread(settings, buffer, options.topic, start)
+        print("\n".join(change.lines()), file=sys.stderr)
+        _refuse_what_nobody_ends(settings, buffer, change.plan.identity)
+        if not options.yes and not _confirmed():
+            print("nothing was changed", file=sys.stderr)
+            return 1
+        number = requests.request_reread(settings, buffer, wall_clock_ms, change.plan, "command line")
+        return _follow_reread(rereads, buffer, number)
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here: say --yes")
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _refuse_what_nobody_ends(settings: Settings, buffer: Buffer, identity: TopicIdentity) -> None:
+    """What waits has to come to its end first, which processors do."""
+    waiting = buffer.rereads.waiting(identity.cluster_id, identity.topic)
+    now_ms = wall_clock_ms()
+    runs = any(
+        role.role == "processor" and role.state != "stopped" and not role.silent(now_ms)
+        for role in read_roles(settings.data_dir)
+    )
+    if any(waiting) and not runs:
+        raise UsageError(
+            f"of {identity.topic} {waiting.parked:,} records are parked and {waiting.outbox:,} wait in the outbox: "
+            "start the processors, which bring them to their end first"
+        )
+
+
+def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
+    said = ""
+    while True:
+        while rereads.step():
+            pause(PAUSE_S)
+        under_way = next((each for each in buffer.rereads.unfinished() if each.id == number), None)
+        if under_way is None:
+            print("done: the processors read on from there", file=sys.stderr)
+            return 0
+        waiting = buffer.rereads.waiting(under_way.cluster_id, under_way.topic)
+        line = (
+            f"waiting for {waiting.parked:,} parked records and {waiting.outbox:,} in the outbox"
+            if any(waiting)
+            else rereads.trouble
+        )
+        if line != said:
+            print(line, file=sys.stderr)
+            said = line
+        pause(PROGRESS_EVERY_S)
+
+
 # -- reports
 
 
@@ -217,6 +287,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "of_gone_partitions": None,
         "lost_offsets": None,
         "stopped": None,
+        "held": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -234,10 +305,16 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
+            report["held"] = [_held(each) for each in reader.held()]
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
     return report
+
+
+def _held(each: HeldTopic) -> dict[str, Any]:
+    shown = {name: value for name, value in asdict(each).items() if not name.endswith("_json")}
+    return shown | {"message": str(each)}
 
 
 def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, Any]]:
@@ -291,6 +368,11 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     return [
         *lines,
         *(f"stopped       {StoppedTopic(**each)}; `resume` lets it go on" for each in report["stopped"]),
+        *(
+            f"stopped       {each['message']}"
+            + (f"; {HOW_TO_GO_ON.format(each['topic'])}" if each["state"] == "held" else "")
+            for each in report["held"]
+        ),
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
@@ -416,6 +498,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "produce": produce,
     "replay": replay,
     "resume": resume,
+    "reread": reread,
     "status": status,
     "export": export,
     "health": health,

@@ -64,8 +64,18 @@ POINTS = (
     "worker: old seconds gone",
     "worker: before old rows go",
     "worker: old rows gone",
+    "reread: before a topic is closed",
+    "reread: closing not committed",
+    "reread: topic closed",
+    "reread: before orders are taken out",
+    "reread: orders not taken out",
+    "reread: orders taken out",
+    "reread: end not committed",
 )
-"""Every point, `role: moment`; a test compares them with the calls of `reached`."""
+"""Every point, `role: moment`; a test compares them with the calls of `reached`.
+
+A reread is done by the worker and by the command of that name.
+"""
 
 _FOLDER = os.environ.get(FOLDER_VARIABLE)
 

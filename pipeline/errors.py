@@ -22,6 +22,7 @@ OrderPulseError
 ├── BufferTooNewError        the buffer file was written by a newer OrderPulse
 ├── StaleWriterError         somebody else advanced the offset: nothing was written
 ├── TopicChangedError        the topic is another one than the session began with
+│   └── TopicHeldError           it is not to be read any more, or is to be read again
 ├── AlreadyRunningError      another pipeline owns this data folder
 └── UnhealthyError           a role that was asked for does not run, is silent or fails
 """
@@ -141,6 +142,10 @@ class StaleWriterError(OrderPulseError):
 
 class TopicChangedError(OrderPulseError):
     """The topic was recreated, or the cluster is another one; sessions start over."""
+
+
+class TopicHeldError(TopicChangedError):
+    """Reading of the topic was stopped, or goes on from somewhere else; sessions start over."""
 
 
 class AlreadyRunningError(OrderPulseError):

@@ -30,12 +30,14 @@ class Position:
 class TopicIdentity:
     """Which topic this is, beyond its name: a recreated topic or a wiped broker is another one.
 
-    `topic_id` is Kafka's own (empty where the broker does not tell it).
+    `topic_id` is Kafka's own (empty where the broker does not tell it). A topic that people have had read again is
+    another one for the buffer: `reading` counts how often that was; a cluster never tells it.
     """
 
     cluster_id: str
     topic: str
     topic_id: str = ""
+    reading: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.pipeline.held import draw_held
 from dashboard.shared.asking import refusal, requested_by, show_notice, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, shown_errors, writer
 from dashboard.shared.formats import ago, number, per_second, plain, size
 from dashboard.shared.snapshots import snapshots
 from dashboard.shared.tables import draw_table, number_column, positions, text_column, time_column
-from pipeline.buffer import Reader, StoppedTopic
+from pipeline.buffer import HeldTopic, Reader, StoppedTopic
 from pipeline.buffer.views import Rows
 from pipeline.errors import KafkaUnavailableError, OrderPulseError
 from pipeline.jobs.requests import resume_reading
@@ -99,6 +100,7 @@ class Waiting:
     events: Rows
     file_bytes: int
     stopped: list[StoppedTopic]
+    held: list[HeldTopic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def draw_state(containers: Containers) -> None:
         with shown_errors():
             waiting = snapshots().get("pipeline", _ask)
         if waiting is not None:
+            draw_held(waiting.held, now)
             _draw_stopped(waiting.stopped, now)
         _draw_figures(roles, waiting)
         _draw_roles(roles, now)
@@ -167,6 +170,7 @@ def _ask(source: Reader) -> Waiting:
         source.events(ROWS_SHOWN),
         source.file_bytes(),
         source.stopped(),
+        source.held(),
     )
 
 
@@ -396,7 +400,7 @@ def _draw_partitions(waiting: Waiting, now: int) -> None:
             "Generation",
             _generations(_identities(rows)),
             "small",
-            "A wiped cluster or a recreated topic begins another one.",
+            "A wiped cluster, a recreated topic or one that is read again begins another one.",
         ),
         number_column("next_offset", "Next offset", rows.column("next_offset"), number_format="localized"),
         time_column("first_seen", "First seen", rows.column("first_seen_ms")),
@@ -414,6 +418,7 @@ class _Identity(NamedTuple):
     first_seen_ms: int
     cluster_id: str
     topic_id: str
+    reading: int
 
 
 def _identities(rows: Rows) -> list[_Identity]:

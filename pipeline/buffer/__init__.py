@@ -37,6 +37,19 @@ from pipeline.buffer.contract import (
     WatchStore,
 )
 from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
+from pipeline.buffer.reread_contract import (
+    HOW_TO_GO_ON,
+    Cut,
+    HeldRecord,
+    HeldTopic,
+    PriorReading,
+    RereadPlan,
+    RereadStore,
+    Span,
+    TakenOrders,
+    WaitingRows,
+    time_text,
+)
 from pipeline.buffer.sqlite.backup import back_up, restore
 from pipeline.buffer.sqlite.buffer import open_buffer
 from pipeline.buffer.sqlite.connection import offset_of, record_id, ref_of
@@ -46,6 +59,17 @@ from pipeline.buffer.sqlite.reconcile.topics import replays_without_outcome, sto
 from pipeline.buffer.sqlite.streams import columns_of, stream
 
 __all__ = [
+    "HOW_TO_GO_ON",
+    "Cut",
+    "HeldRecord",
+    "HeldTopic",
+    "PriorReading",
+    "RereadPlan",
+    "RereadStore",
+    "Span",
+    "TakenOrders",
+    "WaitingRows",
+    "time_text",
     "OPEN_STATUSES",
     "Advance",
     "AlertWindow",

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import get_ident
 
 from pipeline.buffer.contract import Buffer, DeadLetterStore, FlowStore, WatchStore
+from pipeline.buffer.reread_contract import RereadStore
 from pipeline.clock import Clock
 
 BIG_RECORDS = 500
@@ -64,6 +65,12 @@ class BatchWriter:
         """Alerts and events, once no batch is being written. To be used at once, not to be kept."""
         self.wait()
         return self._buffer.watch
+
+    @property
+    def rereads(self) -> RereadStore:
+        """Which topics are not to be read, once no batch is being written. To be used at once, not to be kept."""
+        self.wait()
+        return self._buffer.rereads
 
     def check_file(self) -> None:
         """See Buffer."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.reread_contract import RereadStore
 from pipeline.orders.columns import OrderColumns
 from pipeline.records import Headers, LastRead, Order, Position, TopicIdentity
 
@@ -64,6 +65,8 @@ class Advance:
     next_offset: int
     last: LastRead | None = None
     """The last record before `next_offset`; None leaves the one that is known."""
+    newest_ms: int = -1
+    """The latest timestamp of the records read; -1: none has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -612,6 +615,8 @@ class Buffer(Protocol):
     def jobs(self) -> JobStore: ...
     @property
     def watch(self) -> WatchStore: ...
+    @property
+    def rereads(self) -> RereadStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

@@ -46,9 +46,12 @@ class ConsumedPartition:
     def __str__(self) -> str:
         return f"{self.identity.topic}[{self.partition_id}]"
 
-    def advance_to(self, next_offset: int, last: LastRead | None = None) -> Advance:
-        """Goes on to this offset, after the `last` record read; returns the move, which a batch has to write."""
-        move = Advance(self.ref, self.next_offset, next_offset, last)
+    def advance_to(self, next_offset: int, last: LastRead | None = None, newest_ms: int = -1) -> Advance:
+        """Goes on to this offset, after the `last` record read; returns the move, which a batch has to write.
+
+        `newest_ms` is the latest timestamp of what was read.
+        """
+        move = Advance(self.ref, self.next_offset, next_offset, last, newest_ms)
         self.next_offset = next_offset
         return move
 

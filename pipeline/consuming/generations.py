@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Literal
 
 from pipeline.buffer import ReadUpTo, TopicGeneration
@@ -36,8 +37,9 @@ def known_generation(told: TopicIdentity, known: Sequence[TopicIdentity]) -> Top
 
     `known` are oldest first. Unless `is_certain`, only its content can tell whether it is still the same.
     """
-    if told.topic_id and told in known:
-        return told
+    readings = [each for each in known if told.topic_id and replace(each, reading=0) == told]
+    if readings:
+        return max(readings, key=attrgetter("reading"))
     newest = next(
         (each for each in reversed(known) if (each.cluster_id, each.topic) == (told.cluster_id, told.topic)), None
     )
@@ -48,7 +50,7 @@ def known_generation(told: TopicIdentity, known: Sequence[TopicIdentity]) -> Top
 
 def is_certain(told: TopicIdentity, generation: TopicIdentity) -> bool:
     """Whether the ids alone say that this is the generation."""
-    return bool(told.topic_id) and told == generation
+    return bool(told.topic_id) and told == replace(generation, reading=0)
 
 
 def recreated(told: TopicIdentity, before: TopicGeneration) -> TopicIdentity:

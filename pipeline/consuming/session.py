@@ -7,10 +7,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from pipeline.buffer import open_buffer
+from pipeline.buffer import Reader, open_buffer
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, StopSignal
+from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView, IdentityWatch, find_cluster
@@ -30,13 +31,14 @@ _KeptClient = TypeVar("_KeptClient", bound=_Client)
 class ConsumerSession(Generic[Topics]):
     """One session: the buffer, by its writer, and the topics that are read from the cluster.
 
-    `guard` knows which generation of each topic that is.
+    `guard` knows which generation of each topic that is, `holds` which are not to be read.
     """
 
     writer: BatchWriter
     view: ClusterView
     topics: Topics
     guard: TopicGuard
+    holds: TopicHolds
     watch: IdentityWatch
     _clients: ExitStack
 
@@ -45,9 +47,13 @@ class ConsumerSession(Generic[Topics]):
         return self._clients.enter_context(closing(client))
 
     def check(self) -> None:
-        """Raises TopicChangedError or BufferUnavailableError when topic or buffer is not the one that was opened."""
+        """Raises TopicChangedError or BufferUnavailableError when topic or buffer is not the one that was opened.
+
+        TopicHeldError when one is not to be read any more, or from elsewhere.
+        """
         self.watch.check()
         self.writer.check_file()
+        self.holds.check()
 
 
 @contextmanager
@@ -76,10 +82,13 @@ def consumer_session(
         with (
             closing(IdentityWatch(settings, view, {})) as watch,
             closing(TopicGuard(settings, role, writer, view, watch, stop.wait, clock)) as guard,
+            Reader(settings.database_file) as reader,
         ):
+            holds = TopicHolds(role, writer, reader, clock)
+            holds.expect(told)
             for why in guard.expect(told).values():
                 raise KafkaUnavailableError(why)
-            yield ConsumerSession(writer, view, topics, guard, watch, clients)
+            yield ConsumerSession(writer, view, topics, guard, holds, watch, clients)
             writer.finish()
 
 

@@ -11,6 +11,7 @@ from pipeline.buffer import Advance, Buffer, DeadLetterRow
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, Interval, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
+from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
@@ -48,7 +49,16 @@ def run_collector(
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
             collection = _Collection(
-                settings, opened.writer, codec, topics_file, reader, opened.view, opened.guard, clock, status
+                settings,
+                opened.writer,
+                codec,
+                topics_file,
+                reader,
+                opened.view,
+                opened.guard,
+                opened.holds,
+                clock,
+                status,
             )
             while not stop.is_set():
                 opened.check()
@@ -84,6 +94,7 @@ class _Collection(Consumer[PartitionReader]):
         reader: PartitionReader,
         view: ClusterView,
         guard: TopicGuard,
+        holds: TopicHolds,
         clock: Clock,
         status: StatusWriter,
     ) -> None:
@@ -93,6 +104,7 @@ class _Collection(Consumer[PartitionReader]):
         self._reader = reader
         self._view = view
         self._guard = guard
+        self._holds = holds
         self._written: list[Advance] = []
         self._partitions: dict[tuple[str, int], ConsumedPartition] = {}
         self._topics: dict[str, int] = {}
@@ -133,6 +145,9 @@ class _Collection(Consumer[PartitionReader]):
         # One that has more or fewer partitions than before may be another one of the same name.
         self._leave({topic for topic, count in self._topics.items() if found.get(topic) != count})
         told, self._not_looked_up = self._view.look_up([topic for topic in found if topic not in self._topics])
+        # What is held joins once somebody has said from where on: a session begins again then.
+        self._holds.expect(told)
+        told = {topic: identity for topic, identity in told.items() if topic not in self._holds.held}
         self._not_looked_up |= self._guard.expect(told)
         self.take_on({topic: found[topic] for topic in told if topic not in self._not_looked_up})
 
@@ -167,8 +182,9 @@ class _Collection(Consumer[PartitionReader]):
 
     def round(self) -> None:
         """One round: dead letters and the offsets after them in one transaction."""
-        # 1. Read what has come.
-        records, gaps = self._read()
+        # 1. Read what has come, up to before records that may be copies.
+        came, gaps = self._read()
+        records = self._holds.records_before_copies(came)
         # 2. Understand it, whatever dialect it speaks. The round before may still be on its way into the buffer.
         now_ms = self._clock()
         rows = self._rows(records)
@@ -178,8 +194,10 @@ class _Collection(Consumer[PartitionReader]):
         self._guard.confirm(_by_topic(records, gaps))
         # 5. Rows, groups, figures and offsets, guarded; a failure that is known already is left out there.
         if records:
+            newest_ms = _newest_ms(records)
             self._written = [
-                self._partitions[key].advance_to(last.offset + 1, last) for key, last in _last_read(records).items()
+                self._partitions[key].advance_to(last.offset + 1, last, newest_ms[key])
+                for key, last in _last_read(records).items()
             ]
             self._writer.write(partial(_collect, self._written, rows, now_ms), len(records))
         # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
@@ -188,6 +206,7 @@ class _Collection(Consumer[PartitionReader]):
         # 7. Pass over what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
+        self._holds.check_met()
         # 8. Pass markers of transactions and what else is no record.
         self._follow(self._reader)
         # 9. Report.
@@ -250,7 +269,8 @@ class _Collection(Consumer[PartitionReader]):
         return reader.trouble or self._writer.trouble or self._topics_file.error or self._missing()
 
     def _missing(self) -> str:
-        missing = sorted(set(self._settings.dlq_topics) - self._topics.keys() - self._not_looked_up.keys())
+        known = self._topics.keys() | self._not_looked_up.keys() | self._holds.held.keys()
+        missing = sorted(set(self._settings.dlq_topics) - known)
         names = ", ".join(topic for topic in missing if not topic.startswith("^"))
         hidden = f"not there yet, or hidden from this account (no ACL allows Describe on it): {names}" if names else ""
         return "; ".join(filter(None, (self._not_made, *self._not_looked_up.values(), hidden)))
@@ -260,6 +280,7 @@ class _Collection(Consumer[PartitionReader]):
             "lag": sum(self._lag(reader, partition) for partition in self._consumed),
             "rate_per_s": self._throughput.per_s(),
             "topics": sorted(self._topics),
+            "stopped": "; ".join(map(str, self._holds.held.values())),
         }
 
 
@@ -286,6 +307,15 @@ def _last_read(records: Sequence[Record]) -> dict[tuple[str, int], LastRead]:
         key: LastRead.of(record.position.offset, record.timestamp_ms, record.key, record.value)
         for key, record in last.items()
     }
+
+
+def _newest_ms(records: Sequence[Record]) -> dict[tuple[str, int], int]:
+    """The latest timestamp in each partition."""
+    newest: dict[tuple[str, int], int] = {}
+    for record in records:
+        key = record.position.topic, record.position.partition
+        newest[key] = max(newest.get(key, -1), record.timestamp_ms)
+    return newest
 
 
 def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None]:

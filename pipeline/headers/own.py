@@ -92,5 +92,9 @@ def _cut(text: str, limit: int) -> str:
 def dead_letter_id_of(identity: TopicIdentity, partition: int, offset: int) -> str:
     """An id for the failure of one record, the same whoever computes it again: 32 hexadecimal digits."""
     # As JSON no two different positions read the same: a plain join would mix "a" + "b-1" with "a-b" + "1".
-    position = json.dumps([identity.cluster_id, identity.topic, identity.topic_id, partition, offset])
+    parts: list[object] = [identity.cluster_id, identity.topic, identity.topic_id, partition, offset]
+    if identity.reading:
+        # Whoever fails when it is read again has failed a second time.
+        parts.append(identity.reading)
+    position = json.dumps(parts)
     return hashlib.blake2b(position.encode(), digest_size=16).hexdigest()

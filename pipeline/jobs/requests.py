@@ -11,10 +11,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pipeline.buffer import Buffer, DeadLetterFilter, LeftOut, SourceOf, TriageStatus
+from pipeline.buffer import Buffer, DeadLetterFilter, LeftOut, RereadPlan, SourceOf, TriageStatus
 from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
+from pipeline.jobs.starts import start_of
 from pipeline.orders.samples import MAX_RATE, ProduceRequest
 from pipeline.settings import Settings, variable_of
 
@@ -120,6 +121,24 @@ def resume_reading(settings: Settings, buffer: Buffer, clock: Clock, by: str) ->
     if not resumed:
         raise UsageError("no topic's reading is stopped")
     return resumed
+
+
+def read_on(settings: Settings, buffer: Buffer, clock: Clock, held_id: int, start: str, by: str) -> None:
+    """Says from where on a topic is read that is held, since it may hold copies: see `reread.start_of`.
+
+    The worker does the rest. Raises UsageError.
+    """
+    _refuse_when_read_only(settings)
+    held = next((each for each in buffer.rereads.unfinished() if each.id == held_id and each.state == "held"), None)
+    if held is None:
+        raise UsageError("somebody has said already how reading goes on")
+    buffer.rereads.ask(held.role, held.topic, held.cluster_id, start_of(start), by, clock())
+
+
+def request_reread(settings: Settings, buffer: Buffer, clock: Clock, plan: RereadPlan, by: str) -> int:
+    """Begins a reread that `reread.plan_reread` has looked up; returns its number. Raises UsageError."""
+    _refuse_when_read_only(settings)
+    return buffer.rereads.begin(plan, by, clock())
 
 
 def new_request_id() -> str:

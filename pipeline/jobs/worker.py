@@ -13,6 +13,7 @@ from pipeline.errors import BufferUnavailableError, SchemaRefusedError
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun
+from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
@@ -21,7 +22,7 @@ from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
 from pipeline.watching.alerts import AlertWatch
-from pipeline.watching.upkeep import Upkeep
+from pipeline.watching.upkeep import PAUSE_S, Upkeep
 
 LOOK_FOR_JOBS_EVERY_S = 0.2
 STEP_S = 0.05
@@ -78,8 +79,9 @@ class _Worker:
         self._steady_clock = steady_clock
         self._stop = stop
         self._status = status
-        self._alerts = AlertWatch(settings, buffer.watch)
+        self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
+        self._rereads = Rereads(settings, buffer, clock)
         self._upkeep_at_ms = 0
 
     def run(self) -> None:
@@ -87,8 +89,8 @@ class _Worker:
         while not self._stop.is_set():
             job = self._buffer.jobs.next_job(self._clock())
             if job is None:
-                self._upkeep(None)
-                self._stop.wait(LOOK_FOR_JOBS_EVERY_S)
+                self._upkeep(None, self._rereads.trouble)
+                self._stop.wait(PAUSE_S if self._rereads.step() else LOOK_FOR_JOBS_EVERY_S)
             else:
                 self._run(job)
 
@@ -107,6 +109,7 @@ class _Worker:
             run = self._job_run(job, cluster, view, sender)
             while not run.step(STEP_S):
                 watch.check()
+                self._rereads.step()
                 self._upkeep(job, run.detail or sender.trouble)
                 if self._stop.is_set():
                     return  # an open window is looked for at the next start

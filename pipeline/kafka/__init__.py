@@ -4,7 +4,7 @@ Every call that reaches a broker raises KafkaUnavailableError when there is none
 session, wait and begin again.
 """
 
-from pipeline.kafka.cluster import BROKER_FILE, Cluster, find_cluster
+from pipeline.kafka.cluster import BROKER_FILE, DEMO_IDS, Cluster, find_cluster
 from pipeline.kafka.config_check import check_kafka_config
 from pipeline.kafka.content import ContentView, Found
 from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
@@ -12,12 +12,14 @@ from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched, PartitionKey
 from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
+from pipeline.kafka.times import offsets_since, watermarks_of
 from pipeline.kafka.topics import ClusterView
 from pipeline.kafka.unreadable import in_one_line
 
 __all__ = [
     "BROKER_FILE",
     "DEAD_LETTER_TIMEOUT_MS",
+    "DEMO_IDS",
     "DEMO_LIMITS",
     "Cluster",
     "ClusterView",
@@ -37,5 +39,7 @@ __all__ = [
     "ends",
     "find_cluster",
     "in_one_line",
+    "offsets_since",
     "records_since",
+    "watermarks_of",
 ]

@@ -9,6 +9,8 @@ from pipeline.errors import KafkaUnavailableError
 from pipeline.settings import Settings
 
 BROKER_FILE = "broker.json"
+DEMO_IDS = "demo-"
+"""How the names of demo clusters begin; no id of a real cluster does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class Attempts:
         if records is not prevalidated.records:
             prevalidated = self.prevalidate(records)
         offsets = records.offsets()
-        batch.advances.append(partition.advance_to(offsets[-1] + 1, records.last_read()))
+        batch.advances.append(partition.advance_to(offsets[-1] + 1, *records.last_read()))
         accepted = prevalidated.fast_path
         if partition.parked.held_keys or not accepted.all():
             accepted = self._judge_some(batch, partition, prevalidated)

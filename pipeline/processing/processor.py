@@ -17,6 +17,7 @@ from pipeline.buffer import Advance, Batch, Buffer, Generation, OutboxRow
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
+from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
@@ -84,6 +85,7 @@ def run_processor(
                 sender,
                 opened.guard.generations[settings.orders_topic],
                 opened.guard.confirm,
+                opened.holds,
                 clock,
                 status,
             )
@@ -118,6 +120,7 @@ class _Flow(Consumer[GroupReader]):
         sender: Sender,
         identity: TopicIdentity,
         confirm: Callable[[Mapping[str, Collection[InPartition]]], None],
+        holds: TopicHolds,
         clock: Clock,
         status: StatusWriter,
     ) -> None:
@@ -126,6 +129,7 @@ class _Flow(Consumer[GroupReader]):
         self._backoff = backoff
         self._identity = identity
         self._confirm = confirm
+        self._holds = holds
         self._judge = judge
         self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, self._keep_undeliverable, clock)
         self._attempts = Attempts(settings, judge, backoff, writer, identity)
@@ -139,8 +143,10 @@ class _Flow(Consumer[GroupReader]):
 
     def round(self, reader: GroupReader) -> None:
         """One round: everything the records caused is written at once, or not at all."""
-        # 1. Read what has come; partitions are dealt out and taken away in here, between two transactions.
+        # 1. Read what has come, up to before a record that may be a copy; partitions are dealt out and taken away in
+        # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
+        fetched = self._holds.before_copies(fetched)
         # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Pass over what Kafka no longer has, from where the buffer stands.
@@ -168,6 +174,7 @@ class _Flow(Consumer[GroupReader]):
         # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
         if not self._writer.busy:
             self._conclude(reader)
+        self._holds.check_met()
         # 9. Pass markers of transactions and what else is no record.
         self._follow(reader)
 
@@ -179,7 +186,7 @@ class _Flow(Consumer[GroupReader]):
         if written.outbox:
             self._outbox.added(written.outbox)
         self._outbox.pump()
-        # Read no more than can be parked, nothing while the brake is on, and report.
+        # Read no more than can be parked, nothing while the brake is on or the topic is held, and report.
         self._brake.count(written)
         self._hold_back(reader)
         self._report(reader)
@@ -299,13 +306,13 @@ class _Flow(Consumer[GroupReader]):
         return min(longest_s, max(0, min(due) - self._clock()) / 1000) if due else longest_s
 
     def hold_back(self, reader: GroupReader) -> None:
-        """Reads nothing from the beginning on where the brake is on."""
+        """Reads nothing from the beginning on where the brake is on or the topic is held."""
         self._brake.look()
         self._hold_back(reader)
 
     def _hold_back(self, reader: GroupReader) -> None:
         self._full = self._parked + self._outbox.waiting >= self._settings.max_parked
-        held_back = self._full or self._brake.stopped is not None
+        held_back = self._full or self._brake.stopped is not None or self._identity.topic in self._holds.held
         if held_back:
             reader.pause()  # again and again: a partition that was sought in meanwhile is fetched again
         elif self._paused:
@@ -343,7 +350,7 @@ class _Flow(Consumer[GroupReader]):
             "parked": self._parked,
             "outbox": self._outbox.waiting,
             "topic": self._identity.topic,
-            "stopped": str(self._brake.stopped or ""),
+            "stopped": str(self._holds.held.get(self._identity.topic) or self._brake.stopped or ""),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
             "rules_version": self._rules_file.version,

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import attrgetter
 
-from pipeline.buffer import WatchStore
+from pipeline.buffer import HOW_TO_GO_ON, RereadStore, WatchStore
 from pipeline.buffer.contract import FiringAlert
 from pipeline.clock import is_due
 from pipeline.crash_points import reached
@@ -23,7 +23,8 @@ DEAD_LETTER_RATE = "dead-letter-rate"
 DISK = "disk-full"
 LOST = "lost-offsets"
 BRAKE = "brake of "
-"""A topic's own rule: this and its name."""
+HELD = "copies of "
+"""A topic's own rules: these and its name."""
 TROUBLE = "trouble of "
 """A role's own rule: this and its name."""
 
@@ -45,9 +46,10 @@ class _Finding:
 class AlertWatch:
     """Every rule, against its threshold."""
 
-    def __init__(self, settings: Settings, watch: WatchStore) -> None:
+    def __init__(self, settings: Settings, watch: WatchStore, rereads: RereadStore) -> None:
         self._settings = settings
         self._watch = watch
+        self._rereads = rereads
         self._in_trouble_since_ms: dict[str, int] = {}
         self._well_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
@@ -62,6 +64,7 @@ class AlertWatch:
             *self._dead_letter_rate(now_ms),
             *self._lost(),
             *self._brakes(),
+            *self._held(),
             *self._disk(),
             *self._roles(now_ms),
         ]
@@ -108,6 +111,12 @@ class AlertWatch:
             share = each.failed / (each.accepted + each.failed)
             message = f"{each}; the Pipeline page or `python -m pipeline resume` lets it go on"
             yield _Finding(BRAKE + each.topic, share, self._settings.brake_share, message)
+
+    def _held(self) -> Iterator[_Finding]:
+        for each in self._rereads.unfinished():
+            if each.state == "held":
+                message = f"{each}; the Pipeline page or {HOW_TO_GO_ON.format(each.topic)}"
+                yield _Finding(HELD + each.topic, 1, 1, message)
 
     def _disk(self) -> Iterator[_Finding]:
         share, free_bytes = disk_used(self._settings)

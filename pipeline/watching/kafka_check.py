@@ -94,7 +94,7 @@ class _Compared:
 
 def _generations(rows: Rows, told: dict[str, TopicIdentity]) -> dict[str, TopicIdentity]:
     """What the buffer knows these topics as."""
-    columns = (rows.column(name) for name in ("partition_ref", "cluster_id", "topic", "topic_id"))
+    columns = (rows.column(name) for name in ("partition_ref", "cluster_id", "topic", "topic_id", "reading"))
     known = [TopicIdentity(*identity) for _, *identity in sorted(zip(*columns, strict=True))]
     return {topic: known_generation(identity, known) or identity for topic, identity in told.items()}
 
@@ -104,7 +104,7 @@ def _read_up_to(rows: Rows, identities: dict[str, TopicIdentity]) -> dict[tuple[
     for cells in rows.rows:
         row = dict(zip(rows.columns, cells, strict=True))
         topic = row["topic"]
-        if identities.get(topic) == TopicIdentity(row["cluster_id"], topic, row["topic_id"]):
+        if identities.get(topic) == TopicIdentity(row["cluster_id"], topic, row["topic_id"], row["reading"]):
             stored = _StoredPartition(row["partition_ref"], row["next_offset"], row["pruned_below"])
             found.setdefault((row["role"], topic), {})[row["partition"]] = stored
     return found

@@ -122,9 +122,10 @@ class PipelineMetrics(Collector):
             lost.add_metric([role, topic], offsets)
         yield lost
         stopped = GaugeMetricFamily(
-            "orderpulse_reading_stopped", "1 for a topic that the brake has stopped.", labels=["topic"]
+            "orderpulse_reading_stopped", "1 for a topic that the brake has stopped, or that is held.", labels=["topic"]
         )
-        for each in self._reader.stopped():
-            stopped.add_metric([each.topic], 1.0)
+        topics = {each.topic for each in self._reader.stopped()} | {each.topic for each in self._reader.held()}
+        for topic in sorted(topics):
+            stopped.add_metric([topic], 1.0)
         yield stopped
         yield GaugeMetricFamily("orderpulse_buffer_bytes", "Size of the buffer file.", value=self._reader.file_bytes())

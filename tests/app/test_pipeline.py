@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared.formats import plain
-from pipeline.buffer import BrakeLimit, Reader, open_buffer
+from pipeline.buffer import BrakeLimit, HeldRecord, PriorReading, Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
@@ -188,3 +188,59 @@ def test_who_may_only_look_cannot_let_it_go_on(open_app: OpenApp, database_file:
     stop_reading(database_file)
     assert open_app(PAGE, read_only="1").button(key="pipeline_resume").disabled
     assert stopped(database_file) == ["orders"]
+
+
+def hold(database_file: Path) -> None:
+    """Has the orders topic be held, as a processor does that meets a copy."""
+    with open_buffer(database_file) as buffer:
+        record = HeldRecord(2, 17, wall_clock_ms() - 60_000)
+        prior = [PriorReading("old-cluster", wall_clock_ms())]
+        buffer.rereads.hold("processor", "orders", "new-cluster", prior, record, wall_clock_ms())
+
+
+def held(database_file: Path) -> tuple[str, str | None]:
+    with Reader(database_file) as reader:
+        [only] = reader.held()
+    return only.state, only.start
+
+
+def test_a_topic_that_may_hold_copies_is_said_and_can_be_read_on_in_three_ways(
+    open_app: OpenApp, database_file: Path
+) -> None:
+    fill(database_file)
+    assert not [each for each in open_app(PAGE).button if (each.key or "").startswith("pipeline_held")]
+    hold(database_file)
+    app = open_app(PAGE)
+    told = plain("reading of orders is stopped: offset 17 of partition 2")
+    assert any(told in each.value for each in app.error)
+    app.text_input(key="pipeline_held_time_1").input("tomorrow").run()
+    app.button(key="pipeline_held_at_1").click().run()
+    assert held(database_file) == ("held", None)
+    assert any("neither" in each.value for each in app.toast)
+    app.text_input(key="pipeline_held_time_1").input("2026-03-01T12:00:00").run()
+    app.button(key="pipeline_held_at_1").click().run()
+    assert not app.exception
+    assert held(database_file) == ("asked", "1772366400000")
+    # What is under way is told, and nobody can ask for something else.
+    assert any(plain("it is to be read again from 2026-03-01 12:00:00 UTC") in each.value for each in app.info)
+    assert not [each for each in app.button if (each.key or "").startswith("pipeline_held")]
+
+
+@pytest.mark.parametrize("start", ["latest", "earliest"])
+def test_one_button_reads_on_from_the_latest_or_the_earliest(
+    open_app: OpenApp, database_file: Path, start: str
+) -> None:
+    fill(database_file)
+    hold(database_file)
+    app = open_app(PAGE)
+    app.button(key=f"pipeline_held_{start}_1").click().run()
+    assert not app.exception
+    assert held(database_file) == ("asked", start)
+
+
+def test_who_may_only_look_cannot_say_how_reading_goes_on(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    hold(database_file)
+    app = open_app(PAGE, read_only="1")
+    assert all(app.button(key=f"pipeline_held_{way}_1").disabled for way in ("latest", "earliest", "at"))
+    assert held(database_file) == ("held", None)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from pipeline.buffer import Buffer
+from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.consuming.holds import TopicHolds
 from pipeline.dead_letters import collector
 from pipeline.dead_letters.collector import _Collection
 from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
@@ -125,6 +127,7 @@ class CollectionInProcess:
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics
             _Unchanged(identity),  # type: ignore[arg-type] # only what a collection asks of it
+            TopicHolds("collector", self._writer, Reader(Path("nowhere")), lambda: self.now_ms),
             lambda: self.now_ms,
             _Silent(),  # type: ignore[arg-type] # only what a collection asks of it
         )

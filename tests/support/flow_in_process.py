@@ -10,8 +10,9 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from pipeline.buffer import Buffer
+from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
+from pipeline.consuming.holds import TopicHolds
 from pipeline.kafka import Delivery, Fetched, Gap
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
@@ -168,6 +169,7 @@ class FlowInProcess:
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             identity,
             lambda _: None,
+            TopicHolds("processor", self._writer, Reader(Path("nowhere")), self.clock),
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from pipeline.buffer.contract import StoppedTopic
+from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
 from pipeline.buffer.views import (
     Count,
     DeadLetterDetail,
@@ -312,7 +314,8 @@ class Reader:
         """How far each role has read, of every generation of every topic."""
         return self._rows(
             "SELECT role, topic, partition, next_offset, cluster_id, topic_id, first_seen_ms, partition_ref, "
-            "pruned_below FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
+            "max(pruned_below, read_from) AS pruned_below, reading "
+            "FROM partitions JOIN topics USING (topic_ref) ORDER BY role, topic, partition, partition_ref"
         )
 
     def lost_offsets(self) -> Rows:
@@ -333,6 +336,17 @@ class Reader:
             "SELECT topic, stopped_at_ms, accepted, failed FROM brakes WHERE resumed_at_ms IS NULL ORDER BY topic"
         )
         return [StoppedTopic(*row) for row in rows.rows]
+
+    def held(self) -> list[HeldTopic]:
+        """The topics that are not read before somebody says from where, or since they are to be read again."""
+        return HELD_TOPIC.read_all(self._whole(UNFINISHED).rows)
+
+    def reread(self, role: Role) -> dict[str, int]:
+        """The topics of this role that have been read again, with the number of the newest reread of each."""
+        rows = self._whole(
+            "SELECT topic, max(id) FROM rereads WHERE (role, state) = (:role, 'done') GROUP BY topic", {"role": role}
+        )
+        return dict(rows.rows)
 
     def alert_window(self, from_ms: int) -> tuple[int, int]:
         """Orders processed and dead letters that failed since then, as the alert on their share counts them."""

@@ -1,14 +1,16 @@
 -- The buffer: one SQLite file. What is documented for readers is marked "public"; columns of public tables and views
 -- are added, never renamed or retyped. Times are epoch milliseconds (UTC), money is integer minor units.
 
--- Which topics we have met. A wiped broker or a recreated topic is a new row: rows of two generations never mix.
+-- Which topics we have met. A wiped broker, a recreated topic or one that is read again is a new row: rows of two
+-- generations never mix.
 CREATE TABLE topics (
     topic_ref     INTEGER PRIMARY KEY,
     cluster_id    TEXT NOT NULL,
     topic         TEXT NOT NULL,
     topic_id      TEXT NOT NULL,               -- Kafka's own id, '' where the broker does not tell it
     first_seen_ms INTEGER NOT NULL,
-    UNIQUE (cluster_id, topic, topic_id)
+    reading       INTEGER NOT NULL DEFAULT 0,  -- how often the same topic was read again before
+    UNIQUE (cluster_id, topic, topic_id, reading)
 );
 
 -- The one truth about what was read. `next_offset` moves only in the transaction that writes the records' effects.
@@ -22,6 +24,9 @@ CREATE TABLE partitions (
     copies_from   INTEGER NOT NULL DEFAULT 0,  -- of a collector: from this offset on, copies are in dead_letter_copies
     last_offset   INTEGER,                     -- of the record that was read last, and a digest of its key, value and
     last_digest   TEXT,                        -- timestamp: tells a recreated topic where the broker tells no topic ids
+    newest_ms     INTEGER NOT NULL DEFAULT -1, -- the latest timestamp of what was read; -1: not known
+    read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
+    closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
     UNIQUE (role, topic_ref, partition)
 );
 
@@ -422,3 +427,29 @@ CREATE TABLE passed_on (
 CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;
+
+-- Topics that are not read before somebody says from where (`held`), and those that are being read again. `start`:
+-- `earliest`, `latest` or epoch milliseconds.
+CREATE TABLE rereads (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    role           TEXT NOT NULL CHECK (role IN ('processor', 'collector')),
+    topic          TEXT NOT NULL,
+    cluster_id     TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('held', 'asked', 'draining', 'taking', 'done')),
+    held_at_ms     INTEGER,                     -- when a record was met that may be a copy,
+    partition      INTEGER,                     -- that record,
+    "offset"       INTEGER,
+    timestamp_ms   INTEGER,
+    clusters       TEXT NOT NULL DEFAULT '',    -- those that were read before, and the newest record of them
+    newest_ms      INTEGER,
+    start          TEXT,
+    asked_by       TEXT,
+    asked_at_ms    INTEGER,
+    topic_id       TEXT,
+    spans          TEXT,                        -- JSON: [partition, where it begins, its end at that moment]
+    cuts           TEXT,                        -- JSON: [partition_ref, from which offset on its orders go]
+    orders         INTEGER NOT NULL DEFAULT 0,  -- taken out so far
+    revenue_cents  INTEGER NOT NULL DEFAULT 0,
+    done_at_ms     INTEGER
+);
+CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';

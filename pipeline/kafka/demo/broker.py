@@ -8,7 +8,7 @@ import os
 import uuid
 from pathlib import Path
 
-from pipeline.kafka.cluster import BROKER_FILE, Cluster
+from pipeline.kafka.cluster import BROKER_FILE, DEMO_IDS, Cluster
 from pipeline.kafka.demo.mock_cluster import MockCluster
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class DemoBroker:
         self._file = data_dir / BROKER_FILE
         self._mock = MockCluster()
         addresses = self._mock.bootstrap_servers
-        self.cluster = Cluster(addresses, f"demo-{uuid.uuid4().hex[:12]}")
+        self.cluster = Cluster(addresses, f"{DEMO_IDS}{uuid.uuid4().hex[:12]}")
         published = {"bootstrap_servers": addresses, "cluster_id": self.cluster.demo_id, "pid": os.getpid()}
         waiting = self._file.with_suffix(f".{os.getpid()}")
         waiting.write_text(json.dumps(published))

@@ -30,7 +30,7 @@ def buffer(settings: Settings) -> Iterator[Buffer]:
 
 @pytest.fixture
 def watch(settings: Settings, buffer: Buffer) -> Iterator[AlertWatch]:
-    watch = AlertWatch(settings, buffer.watch)
+    watch = AlertWatch(settings, buffer.watch, buffer.rereads)
     yield watch
     watch.close()
 
@@ -74,7 +74,7 @@ def test_a_share_that_goes_up_and_down_around_its_threshold_is_one_alert_and_one
     accepted = collected = 0
     with ToldPeople() as people:
         told = {"alert_urls": (people.url,), "alert_hold_s": 60, "alert_window_s": 40}
-        watch = AlertWatch(settings.model_copy(update=told), buffer.watch)
+        watch = AlertWatch(settings.model_copy(update=told), buffer.watch, buffer.rereads)
         for second in range(600):
             now_ms = NOW_MS + second * 1000
             # 19 good ones and a bad one, again and again, one every 2 s; none from the fourth minute on.
@@ -167,7 +167,7 @@ def test_an_alert_of_a_worker_before_this_one_is_ended_too(watch, buffer):
 
 
 def test_an_alert_ends_when_all_has_been_well_for_the_time_to_hold(settings, buffer):
-    watch = AlertWatch(settings.model_copy(update={"alert_hold_s": 60}), buffer.watch)
+    watch = AlertWatch(settings.model_copy(update={"alert_hold_s": 60}), buffer.watch, buffer.rereads)
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS)
     for second in range(60):
         watch.check(NOW_MS + second * 1000)
@@ -180,7 +180,7 @@ def test_an_alert_ends_when_all_has_been_well_for_the_time_to_hold(settings, buf
 def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
     role = Role(settings.data_dir, "processor")
     with ToldPeople() as people:
-        watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch)
+        watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads)
         for second in range(0, 31, 10):
             role.report(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
             watch.check(NOW_MS + second * 1000)
@@ -198,7 +198,7 @@ def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settin
     buffer.watch.resolve("disk-full", NOW_MS, notify=True)
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, notify=True)
     with ToldPeople() as people:
-        AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch).close()
+        AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads).close()
     assert people.messages == ["over: almost full", "processor-7: waits"]
     assert buffer.watch.pending_notifications() == []
 
@@ -207,7 +207,7 @@ def test_an_address_that_does_not_take_the_message_is_named_by_its_kind_only(set
     buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, notify=True)
     [port] = free_ports(1)
     urls = (f"json://user:secret@127.0.0.1:{port}/",)
-    AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch).close()
+    AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch, buffer.rereads).close()
     with Reader(settings.database_file) as reader:
         assert reader.alerts(1).column("notice") == ["not sent to json"]
 
@@ -217,7 +217,7 @@ def test_a_disk_that_runs_full_fires_before_nothing_can_be_written(settings, buf
     disk = os.statvfs(settings.data_dir)
     assert free_bytes <= disk.f_blocks * disk.f_frsize
     for threshold, expected in ((max(used * 0.9, 1e-9), {"disk-full"}), (min(used * 1.1, 1.0), set())):
-        watch = AlertWatch(settings.model_copy(update={"alert_disk_share": threshold}), buffer.watch)
+        watch = AlertWatch(settings.model_copy(update={"alert_disk_share": threshold}), buffer.watch, buffer.rereads)
         watch.check(NOW_MS)
         watch.close()
         assert set(firing(buffer)) == expected

@@ -192,3 +192,56 @@ CREATE TABLE passed_on (
 CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;
+
+-- A topic may be read again: the same identity is there once for each reading.
+CREATE TEMPORARY TABLE topics_before AS SELECT * FROM topics;
+DROP TABLE topics;
+CREATE TABLE topics (
+    topic_ref     INTEGER PRIMARY KEY,
+    cluster_id    TEXT NOT NULL,
+    topic         TEXT NOT NULL,
+    topic_id      TEXT NOT NULL,               -- Kafka's own id, '' where the broker does not tell it
+    first_seen_ms INTEGER NOT NULL,
+    reading       INTEGER NOT NULL DEFAULT 0,  -- how often the same topic was read again before
+    UNIQUE (cluster_id, topic, topic_id, reading)
+);
+INSERT INTO topics (topic_ref, cluster_id, topic, topic_id, first_seen_ms)
+SELECT topic_ref, cluster_id, topic, topic_id, first_seen_ms FROM topics_before;
+DROP TABLE topics_before;
+ALTER TABLE partitions ADD COLUMN newest_ms INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE partitions ADD COLUMN read_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE partitions ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
+-- No timestamp was kept: of what is read now it cannot be later than the minute in which something was counted last.
+UPDATE partitions
+   SET newest_ms = coalesce((
+       SELECT max(minute_ms) + 60000 FROM flow_minutes
+        WHERE iif(role = 'processor', orders + retries, dead_letters) > 0), -1)
+ WHERE next_offset > 0 AND topic_ref = (
+       SELECT max(same.topic_ref) FROM topics AS this JOIN topics AS same USING (topic)
+        WHERE this.topic_ref = partitions.topic_ref);
+
+-- Topics that are not read before somebody says from where (`held`), and those that are being read again. `start`:
+-- `earliest`, `latest` or epoch milliseconds.
+CREATE TABLE rereads (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    role           TEXT NOT NULL CHECK (role IN ('processor', 'collector')),
+    topic          TEXT NOT NULL,
+    cluster_id     TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('held', 'asked', 'draining', 'taking', 'done')),
+    held_at_ms     INTEGER,                     -- when a record was met that may be a copy,
+    partition      INTEGER,                     -- that record,
+    "offset"       INTEGER,
+    timestamp_ms   INTEGER,
+    clusters       TEXT NOT NULL DEFAULT '',    -- those that were read before, and the newest record of them
+    newest_ms      INTEGER,
+    start          TEXT,
+    asked_by       TEXT,
+    asked_at_ms    INTEGER,
+    topic_id       TEXT,
+    spans          TEXT,                        -- JSON: [partition, where it begins, its end at that moment]
+    cuts           TEXT,                        -- JSON: [partition_ref, from which offset on its orders go]
+    orders         INTEGER NOT NULL DEFAULT 0,  -- taken out so far
+    revenue_cents  INTEGER NOT NULL DEFAULT 0,
+    done_at_ms     INTEGER
+);
+CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';

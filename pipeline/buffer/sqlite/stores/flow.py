@@ -66,15 +66,7 @@ class SqliteFlowStore:
     ) -> Assignment:
         """See FlowStore."""
         with atomic(self._connection) as connection:
-            topic = (identity.cluster_id, identity.topic, identity.topic_id)
-            connection.execute(
-                "INSERT INTO topics (cluster_id, topic, topic_id, first_seen_ms) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO NOTHING",
-                (*topic, now_ms),
-            )
-            (topic_ref,) = connection.execute(
-                "SELECT topic_ref FROM topics WHERE (cluster_id, topic, topic_id) = (?, ?, ?)", topic
-            ).fetchone()
+            topic_ref = topic_ref_of(connection, identity, now_ms)
             met = connection.execute(
                 "INSERT INTO partitions (role, topic_ref, partition, next_offset) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO NOTHING",
@@ -243,13 +235,28 @@ def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None
     for each in advances:
         moved = connection.execute(
             "UPDATE partitions SET next_offset = ?, last_offset = coalesce(?, last_offset), "
-            "last_digest = coalesce(?, last_digest) WHERE partition_ref = ? AND next_offset = ?",
-            (each.next_offset, *(each.last or (None, None)), each.ref, each.expected),
+            "last_digest = coalesce(?, last_digest), newest_ms = max(newest_ms, ?) "
+            "WHERE partition_ref = ? AND next_offset = ? AND NOT closed",
+            (each.next_offset, *(each.last or (None, None)), each.newest_ms, each.ref, each.expected),
         ).rowcount
         if moved != 1:
             raise StaleWriterError(
-                f"partition {each.ref} is not at offset {each.expected} any more: another process reads it"
+                f"partition {each.ref} is not at offset {each.expected} any more: another process reads it, or its "
+                "topic is being read again"
             )
+
+
+def topic_ref_of(connection: sqlite3.Connection, identity: TopicIdentity, now_ms: int) -> int:
+    """The key of a topic generation, which is made where there is none, in the transaction that is open."""
+    cells = (identity.cluster_id, identity.topic, identity.topic_id, identity.reading)
+    connection.execute(
+        f"INSERT INTO topics ({_IDENTITY.sql}, first_seen_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*cells, now_ms),
+    )
+    (topic_ref,) = connection.execute(
+        f"SELECT topic_ref FROM topics WHERE ({_IDENTITY.sql}) = (?, ?, ?, ?)", cells
+    ).fetchone()
+    return int(topic_ref)
 
 
 def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) -> None:

@@ -254,7 +254,10 @@ class SqliteUpkeepStore:
     def _partitions(self) -> list[int]:
         role: Role = "processor"
         with reading(self._connection):
-            rows = self._connection.execute("SELECT partition_ref FROM partitions WHERE role = ?", (role,))
+            # What is read again is not pruned meanwhile: pruned orders stay counted, and would be counted twice.
+            rows = self._connection.execute(
+                "SELECT partition_ref FROM partitions WHERE role = ? AND NOT closed", (role,)
+            )
             return [ref for (ref,) in rows]
 
     def _first_order(self, ref: int) -> list[_FirstOrder]:

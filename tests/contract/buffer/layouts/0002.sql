@@ -335,12 +335,15 @@ CREATE TABLE partitions (
     copies_from   INTEGER NOT NULL DEFAULT 0,  -- of a collector: from this offset on, copies are in dead_letter_copies
     last_offset   INTEGER,                     -- of the record that was read last, and a digest of its key, value and
     last_digest   TEXT,                        -- timestamp: tells a recreated topic where the broker tells no topic ids
+    newest_ms     INTEGER NOT NULL DEFAULT -1, -- the latest timestamp of what was read; -1: not known
+    read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
+    closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
     UNIQUE (role, topic_ref, partition)
 );
-INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL);
-INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL);
-INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL);
-INSERT INTO "partitions" VALUES(4,'processor',4,1,1,0,0,NULL,NULL);
+INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL,-1,0,0);
+INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL,-1,0,0);
+INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL,-1,0,0);
+INSERT INTO "partitions" VALUES(4,'processor',4,1,1,0,0,NULL,NULL,-1,0,0);
 CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
@@ -368,6 +371,28 @@ INSERT INTO "regions" VALUES(1,'west');
 INSERT INTO "regions" VALUES(2,'north');
 INSERT INTO "regions" VALUES(3,'south');
 INSERT INTO "regions" VALUES(4,'east');
+CREATE TABLE rereads (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    role           TEXT NOT NULL CHECK (role IN ('processor', 'collector')),
+    topic          TEXT NOT NULL,
+    cluster_id     TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('held', 'asked', 'draining', 'taking', 'done')),
+    held_at_ms     INTEGER,                     -- when a record was met that may be a copy,
+    partition      INTEGER,                     -- that record,
+    "offset"       INTEGER,
+    timestamp_ms   INTEGER,
+    clusters       TEXT NOT NULL DEFAULT '',    -- those that were read before, and the newest record of them
+    newest_ms      INTEGER,
+    start          TEXT,
+    asked_by       TEXT,
+    asked_at_ms    INTEGER,
+    topic_id       TEXT,
+    spans          TEXT,                        -- JSON: [partition, where it begins, its end at that moment]
+    cuts           TEXT,                        -- JSON: [partition_ref, from which offset on its orders go]
+    orders         INTEGER NOT NULL DEFAULT 0,  -- taken out so far
+    revenue_cents  INTEGER NOT NULL DEFAULT 0,
+    done_at_ms     INTEGER
+);
 CREATE TABLE retries (
     record_id          INTEGER PRIMARY KEY,     -- as in order_rows
     timestamp_ms       INTEGER NOT NULL,
@@ -407,12 +432,13 @@ CREATE TABLE topics (
     topic         TEXT NOT NULL,
     topic_id      TEXT NOT NULL,               -- Kafka's own id, '' where the broker does not tell it
     first_seen_ms INTEGER NOT NULL,
-    UNIQUE (cluster_id, topic, topic_id)
+    reading       INTEGER NOT NULL DEFAULT 0,  -- how often the same topic was read again before
+    UNIQUE (cluster_id, topic, topic_id, reading)
 );
-INSERT INTO "topics" VALUES(1,'sample-cluster','orders','orders-id',1767268800000);
-INSERT INTO "topics" VALUES(2,'sample-cluster','orders-dlq','dlq-id',1767268800000);
-INSERT INTO "topics" VALUES(3,'cluster-1','orders-dlq','dlq-id',1700000000500);
-INSERT INTO "topics" VALUES(4,'cluster-1','orders','orders-id',1700000000500);
+INSERT INTO "topics" VALUES(1,'sample-cluster','orders','orders-id',1767268800000,0);
+INSERT INTO "topics" VALUES(2,'sample-cluster','orders-dlq','dlq-id',1767268800000,0);
+INSERT INTO "topics" VALUES(3,'cluster-1','orders-dlq','dlq-id',1700000000500,0);
+INSERT INTO "topics" VALUES(4,'cluster-1','orders','orders-id',1700000000500,0);
 CREATE TABLE totals (
     id            INTEGER PRIMARY KEY CHECK (id = 1),
     orders        INTEGER NOT NULL DEFAULT 0,
@@ -537,6 +563,7 @@ CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
 CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;
+CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
