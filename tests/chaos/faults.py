@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from pipeline.clock import wall_clock_ms
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.waiting import wait_for
 from tests.chaos.others import OthersFaults
-from tests.chaos.surroundings import Surroundings
+from tests.chaos.surroundings import OWN_DEAD_LETTERS, Surroundings
 from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import alive
@@ -190,6 +191,18 @@ class Faults:
         with self._writer.pausing():
             self._settle()
             self._around.kafka.wipe()
+            self._tell_that_it_holds_no_copies()
+
+    def _tell_that_it_holds_no_copies(self) -> None:
+        """Dead letters have the roles' time: where that was ahead, those to come look like copies of older ones."""
+        with self._pipeline.reader() as reader:
+            [newest_ms] = reader._rows(
+                "SELECT coalesce(max(newest_ms), -1) FROM partitions JOIN topics USING (topic_ref) "
+                f"WHERE topic = '{OWN_DEAD_LETTERS}'"
+            ).rows[0]
+        if newest_ms >= wall_clock_ms():
+            tell = ("reread", "--topic", OWN_DEAD_LETTERS, "--from", "earliest", "--yes")
+            wait_for("a reread", lambda: self._pipeline.command(*tell).returncode == 0)
 
 
 @contextmanager

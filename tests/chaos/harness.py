@@ -47,6 +47,7 @@ SELDOM = frozenset(
         "wipe the broker",
         "change the orders topic and back",
         "take one of two brokers away",
+        "replace the brokers by a mirror",
     }
 )
 """They take long, so they come once and then a third as often as others."""

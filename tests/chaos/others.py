@@ -11,12 +11,12 @@ from functools import cached_property
 
 from confluent_kafka.admin import AclOperation
 
-from pipeline.buffer import DeadLetterFilter, open_buffer
+from pipeline.buffer import DeadLetterFilter, HeldTopic, open_buffer
 from pipeline.clock import wall_clock_ms
-from pipeline.jobs.requests import request_replay
-from pipeline.kafka import Delivery, Sender
+from pipeline.jobs.requests import read_on, request_replay
+from pipeline.kafka import Delivery, Sender, records_since
 from pipeline.orders.serde import OrderCodec, SchemaStore
-from pipeline.records import Order
+from pipeline.records import Order, Record
 from pipeline.running.statusboard import read_roles
 from scripts.waiting import wait_for
 from tests.chaos.surroundings import DEAD_LETTERS_OF_OTHERS, OWN_DEAD_LETTERS, Surroundings
@@ -36,6 +36,8 @@ FORGOTTEN_MS = 2000
 """A transaction whose writer is gone is aborted after so long, and nothing behind it is read before."""
 CENTS = 250
 OF_OTHERS = 20
+COPIES = 100
+"""Of each partition's newest records, on a mirror."""
 SECOND = 2
 """The broker that is no controller."""
 MAX_BYTES = "max.message.bytes"
@@ -74,6 +76,7 @@ class OthersFaults:
             "write what the dead-letter topic does not take": self._write_too_much,
             "forbid a topic": self._forbid_a_topic,
             "take one of two brokers away": self._take_a_broker,
+            "replace the brokers by a mirror": self._replace_by_a_mirror,
         }
 
     @cached_property
@@ -119,6 +122,38 @@ class OthersFaults:
             self._settle()
             fewer = self._draw.randrange(1, PARTITIONS)
             recreate_topic(self._pipeline.cluster, self._pipeline.settings.orders_topic, fewer)
+
+    def _replace_by_a_mirror(self) -> None:
+        """Another cluster holds copies of what was read: they are not read, and what comes behind them is."""
+        with self._writer.pausing():
+            self._settle()
+            copies = [record for topic in self._topics() for record in self._newest_records(topic)]
+            self._around.kafka.wipe()
+            sender = Sender(self._pipeline.settings, self._pipeline.cluster)
+            with closing(sender):
+                for each in copies:
+                    topic, partition = each.position.topic, each.position.partition
+                    sender.send(topic, each.key, each.value, each.headers, _confirmed, partition, each.timestamp_ms)
+                assert sender.flush(GOES_ON_S) == 0
+            topics = {each.position.topic for each in copies}
+            wait_for(f"a stop of {topics}", lambda: {each.topic for each in self._held()} == topics, GOES_ON_S)
+            with open_buffer(self._pipeline.settings.database_file) as buffer:
+                for held in self._held():
+                    read_on(self._pipeline.settings, buffer, wall_clock_ms, held.id, "latest", "chaos")
+            wait_for("reading to go on", lambda: not self._held(), GOES_ON_S)
+
+    def _topics(self) -> set[str]:
+        """Those that are read and are there."""
+        settings = self._pipeline.settings
+        return {settings.orders_topic, *settings.dlq_topics} & self._admin.topics()
+
+    def _newest_records(self, topic: str) -> Iterator[Record]:
+        begin = {partition: max(0, end - COPIES) for partition, end in self._admin.ends(topic).items()}
+        return records_since(self._pipeline.settings, self._pipeline.cluster, topic, begin)
+
+    def _held(self) -> list[HeldTopic]:
+        with self._pipeline.reader() as reader:
+            return reader.held()
 
     def _write_too_much(self) -> None:
         """Dead letters, as a batch or each, and replays that are larger than their topic allows."""
@@ -226,8 +261,7 @@ class OthersFaults:
 
     def _wait_until_read(self, but: str = "") -> None:
         """Until all partitions that have a leader are read up to where they end now, except of this topic."""
-        settings = self._pipeline.settings
-        for topic in {settings.orders_topic, *settings.dlq_topics} - {but}:
+        for topic in self._topics() - {but}:
             ends = self._admin.ends(topic)
             wait_for(f"{topic} up to {ends}", lambda topic=topic, ends=ends: self._is_read(topic, ends), GOES_ON_S)
 
@@ -257,3 +291,7 @@ class OthersFaults:
         TransactionalWriter(settings.bootstrap_servers, FORGOTTEN_MS).begin(
             settings.orders_topic, orders, ANY_PARTITION
         )
+
+
+def _confirmed(delivery: Delivery) -> None:
+    assert not delivery.error, delivery.error

@@ -33,6 +33,10 @@ class KafkaAdmin:
     def __init__(self, bootstrap_servers: str) -> None:
         self._client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
+    def topics(self) -> set[str]:
+        """All that there are."""
+        return set(self._client.list_topics(timeout=ANSWER_S).topics)
+
     def ends(self, topic: str) -> dict[int, int]:
         """The offset after the newest record of each partition that has a leader."""
         partitions = self._client.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions.values()
