@@ -131,7 +131,13 @@ def test_nothing_of_it_is_formatted_linked_or_fetched(
         headers=((text, text.encode()), ("__dlq.errors.topic", text.encode())),
     )
     filled = put_into_every_field(running.database_file, text)
-    assert {"dead_letter_rows.reason", "order_rows.order_id", "events.message", "alerts.message", "jobs.error"} <= filled
+    assert {
+        "dead_letter_rows.reason",
+        "order_rows.order_id",
+        "events.message",
+        "alerts.message",
+        "jobs.error",
+    } <= filled
     say(running.database_file.parent, text)
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
