@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import streamlit as st
@@ -53,7 +54,8 @@ def groups_card(groups: Rows) -> None:
             text_column("source_topic", "Source topic", groups.column("source_topic"), "small"),
             time_column("last_seen", "Last seen", groups.column("last_seen_ms")),
         ]
-        draw_selectable_table(_GROUPS_TABLE.name, columns, _ROWS_HIGH, _choose_group, "single-row")
+        table = _GROUPS_TABLE.name
+        draw_selectable_table(table, columns, _ROWS_HIGH, partial(_choose_group, table), "single-row")
         if groups.cut:
             st.caption(groups.cut)
 
@@ -141,9 +143,11 @@ def _clear() -> None:
         key.renew()
 
 
-def _choose_group() -> None:
-    rows, shown = selected_rows(_GROUPS_TABLE.name), _GROUPS_SHOWN.get_or(())
-    if rows and rows[0] < len(shown):
-        _GROUP.set(shown[rows[0]])
+def _choose_group(table: str) -> None:
+    # A table of which nothing is selected any longer is told of too: only a row is a choice, and only of this table.
+    rows, shown = selected_rows(table), _GROUPS_SHOWN.get_or(())
+    if table != _GROUPS_TABLE.name or not rows or rows[0] >= len(shown):
+        return
+    _GROUP.set(shown[rows[0]])
     # From here on the filter tells which group is chosen, not the selection.
     _GROUPS_TABLE.renew()

@@ -330,7 +330,8 @@ def test_after_any_mixture_of_changes_a_repair_leaves_no_figure_that_differs_fro
         with closing(sqlite3.connect(copy.path)) as connection:
             empty = connection.execute(f"SELECT 1 FROM {table}").fetchone() is None
         if not empty:
-            copy.change(sql.format(row=copy.one_of(table, place)).replace("UPDATE ", "UPDATE OR IGNORE ", 1))
+            once = sql.replace("UPDATE ", "UPDATE OR IGNORE ", 1).replace("INSERT ", "INSERT OR IGNORE ", 1)
+            copy.change(once.format(row=copy.one_of(table, place)))
     _, left = copy.repaired()
     assert not [line for line in left if "its rows make" in line]
     assert copy.repaired() == ([], left)

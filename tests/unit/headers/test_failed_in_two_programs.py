@@ -138,7 +138,11 @@ def test_after_a_replay_the_origin_is_the_first_one_s_and_the_failure_the_second
     if first is second:
         return
     headers = second.fails_on(random, first.replayed(first.fails_on(random, CAME_WITH)))
-    assert without_replays(read_failure(headers)) == of_first_and_second(first.failure, second.failure)
+    expected = of_first_and_second(first.failure, second.failure)
+    if first.failure.source_topic is None and {name for name, _ in first.own} <= first.dialect.not_replayed:
+        # It named no origin, and the replay has nothing else of it.
+        expected = second.failure
+    assert without_replays(read_failure(headers)) == expected
 
 
 @pytest.mark.parametrize(("first", "second"), list(permutations(ORDERED, 2)), ids=lambda writer: writer.dialect.name)
