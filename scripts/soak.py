@@ -151,6 +151,7 @@ class _Flow:
             f"reason {group}",
             at_ms,
             f"soak-{offset}",
+            source_topic="orders",
         )
 
     def _settle(self, at_ms: int) -> None:
