@@ -539,3 +539,19 @@ def test_rows_are_the_same_for_the_next_who_opens_the_buffer(buffer, store):
     with store.open() as reopened:
         assert collect(reopened, replace(assignment, next_offset=1), 1, dead_letter(assignment.ref, 1, "dl-0")) == 0
     assert store.table("dead_letters") == before
+
+
+def test_a_record_that_fails_again_and_again_is_compared_with_its_newest_failures_only(buffer, store):
+    assignment = collector(buffer)
+    rows = [
+        dead_letter(assignment.ref, offset, "same", identity="timed", failed_at_ms=NOW_MS + offset, reason=f"{offset}")
+        for offset in range(400)
+    ]
+    rows = [row._replace(headers=(("at", str(offset).encode()),)) for offset, row in enumerate(rows)]
+    collect(buffer, assignment, 0, *rows[:100])
+    statements: list[str] = []
+    buffer.dead_letters._connection.set_trace_callback(statements.append)
+    collect(buffer, assignment, 100, *rows[100:])
+    buffer.dead_letters._connection.set_trace_callback(None)
+    assert len(store.table("dead_letters")) == 400
+    assert sum("FROM dead_letters WHERE id = " in each for each in statements) <= 32 * 33

@@ -511,6 +511,21 @@ def test_one_record_that_people_take_for_recovered_is_so_in_all_its_dead_letters
     assert recount(store.path) == []
 
 
+def test_what_people_take_for_recovered_stays_so_when_a_further_replay_of_it_is_cancelled(buffer, store):
+    three_of_one_record(buffer)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1, 3)), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    [item] = buffer.jobs.planned_items(job_id, 10)
+    buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+    buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    again = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=(1,)), None, "me", "again", NOW_MS)
+    assert buffer.dead_letters.triage([3], "recovered", NOW_MS) == 1
+    buffer.jobs.ask_to_cancel(again, NOW_MS)
+    assert statuses(store) == ["recovered", "open", "recovered", "open"]
+    assert recount(store.path) == []
+
+
 def test_what_has_failed_again_is_not_recovered_because_somebody_else_took_it(buffer, store):
     collect_many(buffer, 1)
     job_id, (replay_id,) = start(buffer)

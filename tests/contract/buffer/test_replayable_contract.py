@@ -139,6 +139,36 @@ def test_a_topic_that_is_not_collected_and_a_position_that_was_passed_over_link_
     assert store.table("passed_on") == []
 
 
+@pytest.mark.parametrize("first_comes", ["the earlier", "the later"])
+def test_a_replay_that_failed_and_went_on_to_a_further_topic_is_one_life_after_the_other(buffer, store, first_comes):
+    first, second = collector(buffer), collector(buffer, identity=SECOND)
+    collect(buffer, first, 0, dead_letter(first.ref, 0, "replayed"))
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(), 3, "me", "click", NOW_MS)
+    buffer.jobs.next_job(NOW_MS)
+    [item] = buffer.jobs.planned_items(job_id, 1)
+    buffer.jobs.open_send_window(job_id, "{}", [item.replay_id])
+    buffer.jobs.close_send_window(job_id, 1, 0, [Sent(item.replay_id, "orders", 0, 7)], {}, NOW_MS)
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    # What goes on has the headers of what it was before, the replay's among them.
+    told = {"replay_of": item.public_id, "replay_id": item.replay_id}
+    earlier_one = dead_letter(first.ref, 1, "earlier", **told)
+    later_one = dead_letter(second.ref, 0, "later", topic=SECOND.topic, failed_in=Position(DEAD.topic, 0, 1), **told)
+    if first_comes == "the earlier":
+        collect(buffer, first, 1, earlier_one)
+        collect(buffer, second, 0, later_one)
+        assert statuses(store) == [(1, "dead_again", None), (2, "dead_again", 1), (3, "open", 2)]
+    else:
+        collect(buffer, second, 0, later_one)
+        collect(buffer, first, 1, earlier_one)
+        assert statuses(store) == [(1, "dead_again", None), (2, "open", 3), (3, "dead_again", 1)]
+    assert sorted(row["replays"] for row in store.table("dead_letters")) == [1, 1, 1]
+    assert recount(store.path) == []
+    while buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)):
+        pass
+    assert [row["status"] for row in store.table("dead_letters")] == ["open"]
+    assert recount(store.path) == []
+
+
 @pytest.mark.parametrize("first_comes", ["the copy", "what it became"])
 def test_a_record_that_went_on_from_where_a_copy_stands_is_open_in_the_further_topic_alone(buffer, store, first_comes):
     first, second = collector(buffer), collector(buffer, identity=SECOND)

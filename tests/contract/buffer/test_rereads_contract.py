@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.buffer import Buffer, Cut, HeldRecord, Reader, RereadPlan, Span, recount
+from pipeline.buffer import Buffer, Cut, HeldRecord, Reader, RereadPlan, Retention, Span, recount
 from pipeline.errors import StaleWriterError, UsageError
 from pipeline.records import TopicIdentity
 from tests.support.buffer_rows import (
@@ -134,8 +134,6 @@ def test_a_step_that_somebody_else_has_done_is_done_once(buffer, other, store):
 
 
 def test_pruned_orders_stay_counted_and_reading_begins_behind_them(buffer, store):
-    from pipeline.buffer import Retention
-
     assignment = processor(buffer)
     accept(buffer, assignment, 0, 30, now_ms=NOW_MS - 1000)
     accept(buffer, assignment, 30, 20)
@@ -148,6 +146,16 @@ def test_pruned_orders_stay_counted_and_reading_begins_behind_them(buffer, store
         buffer.rereads.take_orders(number, NOW_MS)
     assert processor(buffer, identity=replace(ORDERS, reading=1)).next_offset == 30
     assert store.table("totals")[0]["orders"] == 30
+    assert recount(store.path) == []
+
+
+def test_what_was_not_read_again_is_pruned_as_before(buffer, store):
+    assignment = processor(buffer)
+    accept(buffer, assignment, 0, 30, now_ms=NOW_MS - 1000)
+    accept(buffer, assignment, 30, 20)
+    run(buffer, buffer.rereads.begin(plan([Cut(assignment.ref, 40)], [Span(0, 40, 50)]), "x", NOW_MS))
+    assert buffer.upkeep.prune(Retention(orders_before_ms=NOW_MS)).orders == 30
+    assert buffer.upkeep.prune(Retention(orders_before_ms=NOW_MS + 1)).orders == 10
     assert recount(store.path) == []
 
 
@@ -209,6 +217,15 @@ def test_a_decision_that_cannot_be_done_leaves_the_question(buffer):
     # Without a question nothing is left of it.
     buffer.rereads.refuse(buffer.rereads.ask("processor", "x", "cluster-2", "latest", "a", NOW_MS), "no", NOW_MS)
     assert [each.topic for each in buffer.rereads.unfinished()] == ["orders"]
+
+
+def test_who_comes_too_late_to_refuse_it_says_nothing(buffer, store):
+    assignment = processor(buffer)
+    number = buffer.rereads.ask("processor", "orders", "cluster-1", "latest", "somebody", NOW_MS)
+    assert buffer.rereads.begin(plan([Cut(assignment.ref, 0)], [Span(0, 0, 0)]), "another", NOW_MS) == number
+    before = store.table("events")
+    buffer.rereads.refuse(number, "it is being read again already", NOW_MS)
+    assert store.table("events") == before
 
 
 def test_a_topic_is_read_again_once_at_a_time(buffer):

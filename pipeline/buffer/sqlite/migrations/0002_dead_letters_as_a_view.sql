@@ -189,6 +189,7 @@ CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
 );
+CREATE INDEX passed_on_by_dead_letter ON passed_on (dead_letter_id);
 CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;

@@ -37,7 +37,9 @@ def settle_passed_on(
         f"JOIN dead_letter_rows AS earlier ON earlier.id = {_AT_POSITION} "
         "JOIN dead_letter_rows AS later ON later.id = link.value ->> 1 AND later.id <> earlier.id "
         # A recreated topic has the same positions again, but hardly the same bytes there.
-        "WHERE earlier.status = 'open' AND earlier.key IS later.key AND earlier.value IS later.value",
+        "WHERE earlier.status = 'open' AND earlier.key IS later.key AND earlier.value IS later.value "
+        # One that names a replay names the one before the earlier of the two, whose headers it has.
+        "AND (later.replay_of IS NULL OR later.replay_of IS earlier.replay_of)",
         (json.dumps(list(links.items())),),
     ).fetchall()
     told = json.dumps(settled)
@@ -47,8 +49,9 @@ def settle_passed_on(
         (now_ms, told),
     )
     connection.execute(
-        "UPDATE dead_letter_rows SET replay_of = link.value ->> 0, replays = replays + (link.value ->> 1) "
-        "FROM json_each(?) AS link WHERE dead_letter_rows.id = link.value ->> 2 AND replay_of IS NULL",
+        "UPDATE dead_letter_rows SET replay_of = link.value ->> 0, "
+        "replays = iif(replay_of IS NULL, replays + (link.value ->> 1), max(replays, link.value ->> 1)) "
+        "FROM json_each(?) AS link WHERE dead_letter_rows.id = link.value ->> 2",
         (told,),
     )
 

@@ -31,6 +31,9 @@ COPY_WITHIN_MS = 900_000
 COPY_WITHIN_OFFSETS = 10_000
 """How far from the first a crash writes a copy: what a consumer had in hand, and the time until it was back."""
 
+LIVES_COMPARED = 32
+"""A copy is of one of the newest failures. A record that fails ten thousand times is not compared with all of them."""
+
 _OF_ROW = (
     "record_id",
     "topic",
@@ -217,7 +220,7 @@ def _original(connection: sqlite3.Connection, row: DeadLetterRow, earlier: Seque
     Where nothing tells the time of the failure, a copy is close to the first one, and comes before anybody has settled
     that: the same again later is a failure of its own.
     """
-    for life in reversed(earlier):
+    for life in reversed(earlier[-LIVES_COMPARED:]):
         same, timestamp_ms, record_id = _compared(connection, row, life)
         if same:
             if row.identity != "inferred":

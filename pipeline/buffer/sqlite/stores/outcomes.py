@@ -98,16 +98,24 @@ def conclude(connection: sqlite3.Connection, dead_letter_ids: Sequence[int], now
     rows = connection.execute(
         f"UPDATE job_items SET state = 'recovered' FROM (SELECT DISTINCT {_SENDER} FROM job_items AS item "
         "JOIN dead_letter_rows ON dead_letter_rows.id = item.dead_letter_id "
-        "WHERE item.state = 'sent' AND status = 'replayed' "
+        # The plus keeps SQLite from going through all that are replayed.
+        "WHERE item.state = 'sent' AND +status = 'replayed' "
         "AND item.dead_letter_id IN (SELECT value FROM json_each(?))) "
         f"WHERE job_id = in_job AND dead_letter_id = sender RETURNING {_SETTLED}",
         (json.dumps(list(dead_letter_ids)),),
     ).fetchall()
     settled = {each for row in rows for each in _sent_together(connection, _Settled(*row))}
+    those = json.dumps(list(settled))
+    # One that is on its way again goes back to this, should it not be sent.
+    connection.execute(
+        "UPDATE job_items SET status_before = 'recovered' WHERE dead_letter_id IN (SELECT value FROM json_each(?)) "
+        "AND state IN ('planned', 'sending') AND status_before = 'replayed'",
+        (those,),
+    )
     return connection.execute(
         "UPDATE dead_letter_rows SET status = 'recovered', status_at_ms = ?, concluded = 1 "
-        "WHERE id IN (SELECT value FROM json_each(?)) AND status = 'replayed'",
-        (now_ms, json.dumps(list(settled))),
+        "WHERE id IN (SELECT value FROM json_each(?)) AND +status = 'replayed'",
+        (now_ms, those),
     ).rowcount
 
 

@@ -120,8 +120,10 @@ class SqliteRereadStore:
                 (number,),
             ).rowcount
             if not refused:
-                connection.execute("DELETE FROM rereads WHERE (id, state) = (?, 'asked')", (number,))
-            add_event(connection, "worker", "error", reason, now_ms)
+                refused = connection.execute("DELETE FROM rereads WHERE (id, state) = (?, 'asked')", (number,)).rowcount
+            # None: somebody else has begun it meanwhile.
+            if refused:
+                add_event(connection, "worker", "error", reason, now_ms)
 
     def waiting(self, cluster_id: str, topic: str) -> WaitingRows:
         """See RereadStore."""

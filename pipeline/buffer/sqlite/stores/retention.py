@@ -254,9 +254,11 @@ class SqliteUpkeepStore:
     def _partitions(self) -> list[int]:
         role: Role = "processor"
         with reading(self._connection):
-            # What is read again is not pruned meanwhile: pruned orders stay counted, and would be counted twice.
+            # While orders are taken out to be read again they are not pruned: those stay counted, and would be twice.
             rows = self._connection.execute(
-                "SELECT partition_ref FROM partitions WHERE role = ? AND NOT closed", (role,)
+                "SELECT partition_ref FROM partitions WHERE role = ? "
+                "AND NOT (closed AND EXISTS (SELECT 1 FROM rereads WHERE state = 'taking'))",
+                (role,),
             )
             return [ref for (ref,) in rows]
 

@@ -560,6 +560,7 @@ CREATE TRIGGER job_item_counted AFTER UPDATE OF state ON job_items WHEN old.stat
 END;
 CREATE UNIQUE INDEX alerts_firing ON alerts (rule) WHERE state = 'firing';
 CREATE UNIQUE INDEX brakes_on ON brakes (topic) WHERE resumed_at_ms IS NULL;
+CREATE INDEX passed_on_by_dead_letter ON passed_on (dead_letter_id);
 CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;
