@@ -48,13 +48,18 @@ class TopicGuard:
         self._view = view
         self._watch = watch
         self._told: dict[str, TopicIdentity] = {}
+        self._met: dict[str, TopicIdentity] = {}
         self._wait = wait
         self._clock = clock
         self._content: ContentView | None = None
         self.generations: dict[str, TopicIdentity] = {}
 
     def expect(self, told: Mapping[str, TopicIdentity]) -> dict[str, str]:
-        """Looks after these topics too, of which the cluster tells this; returns why not, of those where it cannot."""
+        """Looks after these topics too, of which the cluster tells this; returns why not, of those where it cannot.
+
+        Raises TopicChangedError when one was met before as another one, or on another cluster.
+        """
+        self._compare_with_met(told)
         unknown = {}
         for topic, identity in told.items():
             try:
@@ -65,6 +70,15 @@ class TopicGuard:
                 self._told[topic] = identity
                 self._watch.expect({topic: identity})
         return unknown
+
+    def _compare_with_met(self, told: Mapping[str, TopicIdentity]) -> None:
+        # What the session knows of a topic, its clients too, is of the one that it met first.
+        for topic, identity in told.items():
+            met = self._met.setdefault(topic, identity)
+            if identity.cluster_id != next(iter(self._met.values())).cluster_id:
+                raise TopicChangedError(f"topic {topic} is on another cluster now")
+            if met.topic_id and identity.topic_id != met.topic_id:
+                raise TopicChangedError(f"topic {topic} was recreated")
 
     def forget(self, topics: Iterable[str]) -> None:
         """Looks after these no more: nothing of them is read now."""

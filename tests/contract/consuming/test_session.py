@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.session import ConsumerSession, consumer_session
 from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, TopicChangedError
 from pipeline.kafka import ClusterView, DemoBroker
+from pipeline.records import TopicIdentity
 from pipeline.settings import Settings, load_settings
 
 
@@ -103,3 +105,17 @@ def test_without_a_broker_the_buffer_is_closed_again(tmp_path):
     with pytest.raises(KafkaUnavailableError), opened(settings):
         pass
     assert not settings.database_file.with_name(settings.database_file.name + "-wal").exists()
+
+
+def test_a_topic_that_was_away_and_comes_back_as_another_one_ends_the_session(settings):
+    with opened(settings) as session:
+        [cluster_id] = {identity.cluster_id for identity in session.guard.generations.values()}
+        letters = TopicIdentity(cluster_id, "letters", "first")
+        session.guard.expect({"letters": letters})
+        session.guard.forget(["letters", "orders"])
+        assert session.guard.expect({"letters": letters}) == {}
+        session.guard.forget(["letters"])
+        with pytest.raises(TopicChangedError, match="letters was recreated"):
+            session.guard.expect({"letters": replace(letters, topic_id="second")})
+        with pytest.raises(TopicChangedError, match="orders is on another cluster"):
+            session.guard.expect({"orders": TopicIdentity("another", "orders")})
