@@ -66,22 +66,25 @@ def compare(
     `found` has those of them that there are. `unanswered` ones prove nothing, either way.
     """
     proven, was_read = False, bool(unanswered)
-    for partition in read.keys() - set(unanswered):
+    answered = read.keys() - set(unanswered)
+    for partition in answered & found.keys():
         read_up_to = read[partition]
-        reason = _contradiction(read_up_to, found.get(partition))
+        reason = _contradiction(read_up_to, found[partition])
         if reason:
             return Comparison("another", f"{topic}[{partition}] {reason}")
         proven |= read_up_to.last is not None and found[partition].record == read_up_to.last
         was_read |= read_up_to.last is not None or read_up_to.next_offset > found[partition].low
+    # A topic never loses partitions, so where one of them is proven a broker only has not heard of all yet.
+    absent = sorted(answered - found.keys())
+    if absent and not proven:
+        return Comparison("another", f"{topic}[{absent[0]}] is not there any more")
     if proven or not was_read:
         return Comparison("same", "")
     return Comparison("not known", f"the records of {topic} that were read last are gone, or are not known")
 
 
-def _contradiction(read_up_to: ReadUpTo, found: Found | None) -> str:
+def _contradiction(read_up_to: ReadUpTo, found: Found) -> str:
     """What shows that a partition is not the one that was read; empty when nothing does."""
-    if found is None:
-        return "is not there any more"
     if found.high < read_up_to.next_offset:
         return f"ends at offset {found.high}, but was read up to {read_up_to.next_offset}"
     if read_up_to.last and found.record and found.record != read_up_to.last:

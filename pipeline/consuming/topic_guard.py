@@ -112,6 +112,8 @@ class TopicGuard:
             return generation or told
         before = next(each for each in known if each.identity == generation)
         counts = self._view.partitions()
+        if not counts.get(told.topic):
+            raise KafkaUnavailableError(f"{told.topic}: no broker says yet which partitions it has")
         found = self._compare(before, [each for each in before.read if each < counts.get(told.topic, 0)], before.read)
         if found.verdict == "another":
             self._note(f"topic {told.topic} was recreated: {found.reason}; all of it is read")

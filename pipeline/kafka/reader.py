@@ -204,12 +204,17 @@ class Reader:
 
     def _try_again(self) -> list[Gap]:
         """Goes back to partitions whose wait is over; returns those that turn out to have lost records."""
-        due = self._unreadable.pop_due()
+        due = self._unreadable.pop_due(self._is_answered)
         not_begun = {key: self._not_begun[key] for key in due if key in self._not_begun}
         if not_begun:
             self._begin_late(not_begun)
         self._fetch_again([TopicPartition(*key) for key in due if key not in not_begun])
         return self._gaps() if self._lost.intersection(due) else []
+
+    def _is_answered(self, key: PartitionKey) -> bool:
+        """Whether the last fetch of the partition was allowed. One that is not is told of once, and is quiet then."""
+        low_high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
+        return low_high is not None and low_high[1] >= 0
 
     def _begin_late(self, partitions: Mapping[PartitionKey, BeginAt]) -> None:
         """Reads partitions whose offsets were not known before; of a group they are assigned already, and paused."""
@@ -230,6 +235,11 @@ class Reader:
     def _begin(self, partitions: Mapping[PartitionKey, BeginAt]) -> list[TopicPartition]:
         """Where to begin with each partition, of those that can be asked about; the others are asked about again."""
         found, missing = self.all_watermarks(partitions)
+        try:
+            self._confirm()
+        except KafkaUnavailableError as error:
+            missing |= dict.fromkeys(found, str(error))
+            found = {}
         begun = []
         for key, low_high in found.items():
             self._known_watermarks[key] = low_high
@@ -246,6 +256,9 @@ class Reader:
         # From here on they are assigned, and not on trial: whether they can be read is seen when they are.
         self._forget((each.topic, each.partition) for each in begun)
         return begun
+
+    def _confirm(self) -> None:
+        """Called once the ends of partitions are known: raises when they are another topic's than it was taken for."""
 
     def _forget(self, keys: Iterable[PartitionKey]) -> None:
         for key in keys:
@@ -371,9 +384,10 @@ class Reader:
 class GroupReader(Reader):
     """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
 
-    `view` tells which partitions there are. `assigned(reader, partition)` returns the offset to begin at;
-    `revoked(partition)` is called for those that go. Both are called inside `read` and `read_partitions`, so never in
-    the middle of a batch, and what `assigned` raises is raised there.
+    `view` tells which partitions there are. `confirm()` is called once the ends of those that come are known, and
+    raises when the topic is not the one that it was taken for. `assigned(reader, partition)` returns the offset to
+    begin at; `revoked(partition)` is called for those that go. All are called inside `read` and `read_partitions`, so
+    never in the middle of a batch, and what they raise is raised there.
 
     Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
     held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
@@ -387,6 +401,7 @@ class GroupReader(Reader):
         instance_id: str,
         assigned: Callable[[GroupReader, int], int],
         revoked: Callable[[int], None],
+        confirm: Callable[[], None],
         wait: Wait = pause,
     ) -> None:
         member = membership(settings, view.cluster, instance_id)
@@ -394,6 +409,7 @@ class GroupReader(Reader):
         self._view = view
         self._assigned = assigned
         self._revoked = revoked
+        self._confirm_topic = confirm
         self._topic = settings.orders_topic
         self._failed: Exception | None = None
         self.foreign_offsets: dict[int, int] = {}
@@ -461,10 +477,15 @@ class GroupReader(Reader):
         waiting = [TopicPartition(*key, 0) for key in keys if key in self._not_begun]
         # Also when there is none: else the library would assign by itself what it was dealt out.
         consumer.incremental_assign(begun + waiting)
-        consumer.pause(begun + waiting if self._paused else waiting)
+        # A partition that was paused when it was taken away comes back paused.
+        self._fetch_again(begun)
+        consumer.pause(waiting)
 
     def _begin_at(self, topic: str, partition: int) -> int:
         return self._assigned(self, partition)
+
+    def _confirm(self) -> None:
+        self._confirm_topic()
 
     def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
         try:
@@ -509,7 +530,10 @@ class PartitionReader(Reader):
 
     def assign(self, topic: str, partition: int, next_offset: int) -> None:
         """Reads one partition more."""
-        self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
+        begun = [TopicPartition(topic, partition, next_offset)]
+        self._consumer.incremental_assign(begun)
+        # It may have been paused when it was read before.
+        self._fetch_again(begun)
 
     def take_on(self, keys: Iterable[PartitionKey], begin_at: BeginAt) -> None:
         """Reads more partitions, from where `begin_at` says. It is called here and, for those that nobody can say the

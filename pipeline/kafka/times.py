@@ -7,6 +7,7 @@ from functools import partial
 
 from confluent_kafka import TopicPartition
 
+from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import ANSWER_S, answered, retry_until_known
 from pipeline.kafka.connection.refusals import Asked
@@ -21,6 +22,10 @@ class _TimesReader(PartitionReader):
         doing = f"looking for the records of {topic} by their time"
         ask = partial(self._consumer.offsets_for_times, wanted, timeout=ANSWER_S)
         found = answered(doing, partial(retry_until_known, ask, self._wait), asked=Asked("Describe", topic))
+        for each in found:
+            if each.error is not None:
+                # Its offset would look like that of a partition without such a record.
+                raise KafkaUnavailableError(f"{doing}: {topic}[{each.partition}]: {each.error}")
         return {each.partition: each.offset for each in found}
 
 

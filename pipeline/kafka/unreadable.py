@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pipeline.clock import Clock
@@ -43,14 +43,18 @@ class UnreadablePartitions:
         wait_ms = min(before.wait_ms * 2, LONGEST_WAIT_MS) if before else FIRST_WAIT_MS
         self._troubles[key] = _Trouble(reason, wait_ms, self._steady_clock())
 
-    def pop_due(self) -> list[PartitionKey]:
-        """Partitions whose wait is over: on trial until they fail again, are read, or stay quiet for long enough."""
+    def pop_due(self, is_answered: Callable[[PartitionKey], bool]) -> list[PartitionKey]:
+        """Partitions whose wait is over: on trial until they fail again, are read, or stay quiet for long enough.
+
+        Quiet counts only where `is_answered`: the broker gives an answer when it is asked for records.
+        """
         now_ms = self._steady_clock()
         due = []
         for key, trouble in list(self._troubles.items()):
             passed_ms = now_ms - trouble.since_ms
             if trouble.on_trial and passed_ms >= QUIET_MS:
-                del self._troubles[key]
+                if is_answered(key):
+                    del self._troubles[key]
             elif not trouble.on_trial and passed_ms >= trouble.wait_ms:
                 trouble.on_trial, trouble.since_ms = True, now_ms
                 due.append(key)

@@ -199,14 +199,18 @@ class OutboxDrain:
             self._wait = _Wait()
             if self._waits_of_partitions.pop(delivery.partition, None):
                 self._fresh.clear()  # what waited for this partition is older
-            if not self._waits_of_partitions:
+            if not self._set_aside:
+                # A row without a key went to another partition than the one that did not take it.
+                self._waits_of_partitions.clear()
                 self.error = ""
 
     def _failed(self, delivery: Delivery) -> None:
         """The row stays in the outbox, and is tried again with all that waits for the same thing, ever more slowly."""
         if delivery.partition < 0:
             self._note(self._topic, delivery.error)
-            self._wait.failed(self._clock())
+            # All that was on its way fails together, which is one failure.
+            if self._wait.is_over(self._clock()):
+                self._wait.failed(self._clock())
             self._fresh.clear()
             return
         self._note(f"{self._topic}[{delivery.partition}]", delivery.error)

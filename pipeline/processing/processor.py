@@ -89,7 +89,9 @@ def run_processor(
                 clock,
                 status,
             )
-            reader = opened.keep(GroupReader(settings, opened.view, member, flow.assigned, flow.revoked, stop.wait))
+            reader = opened.keep(
+                GroupReader(settings, opened.view, member, flow.assigned, flow.revoked, flow.confirm_topic, stop.wait)
+            )
             flow.hold_back(reader)  # before it has its first partition
             owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
             adoption = Adoption(settings, instance, clock)
@@ -149,32 +151,31 @@ class _Flow(Consumer[GroupReader]):
         fetched = self._holds.before_copies(fetched)
         # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
-        # 3. Pass over what Kafka no longer has, from where the buffer stands.
-        if gaps:
-            self._conclude(reader)
-            self._confirm({self._identity.topic: gaps})
-        for gap in gaps:
-            if gap.topic == self._identity.topic and gap.partition in self._partitions:
-                self._skip(reader, gap)
-        # 4. Judge the retries that are due, then the new records: an older one of the same key comes first.
+        # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.
         batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
         self._attempts.try_due(batch, many)
         for each in prevalidated:
             self._throughput.add(self._attempts.try_new(batch, each))
-        # 5. By now the round before is in the buffer, or its failure ends this session.
+        # 4. By now the round before is in the buffer, or its failure ends this session.
         if self._writer.busy:
             self._conclude(reader)
-        # 6. What was read is of the topic that we take it for, not of one that was recreated meanwhile.
+        # 5. What was read is of the topic that we take it for, not of one that was recreated meanwhile.
         if fetched:
             self._confirm({self._identity.topic: fetched})
-        # 7. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
+        # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
             self._writer.write(partial(_commit, batch), many)
         self._written = batch
-        # 8. A small batch is in the buffer at once; a big one is concluded in the next round.
-        if not self._writer.busy:
+        # 7. A small batch is in the buffer at once; a big one is concluded in the next round.
+        if gaps or not self._writer.busy:
             self._conclude(reader)
         self._holds.check_met()
+        # 8. Pass over what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
+        if gaps:
+            self._confirm({self._identity.topic: gaps})
+        for gap in gaps:
+            if gap.topic == self._identity.topic and gap.partition in self._partitions:
+                self._skip(reader, gap)
         # 9. Pass markers of transactions and what else is no record.
         self._follow(reader)
 
@@ -197,11 +198,13 @@ class _Flow(Consumer[GroupReader]):
 
     # -- partitions come and go
 
+    def confirm_topic(self) -> None:
+        """Raises when the topic was recreated since the session began: ends of its partitions are not this topic's."""
+        self._confirm({self._identity.topic: ()})
+
     def assigned(self, reader: GroupReader, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
         low, high = reader.watermarks(self._identity.topic, partition_id)
-        # Those are the offsets of this topic, not of one that was recreated since the session began.
-        self._confirm({self._identity.topic: ()})
         flow = self._writer.flow
         reached("processor: before a partition is taken over")
         assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())

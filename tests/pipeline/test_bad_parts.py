@@ -97,6 +97,8 @@ def test_a_forbidden_topic_among_nine_costs_the_others_nothing(
     assert checked.returncode == 3, checked.stdout
     [why] = [line for line in checked.stderr.splitlines() if "not compared with Kafka" in line]
     assert f"Read on topic {forbidden}" in why
+    # The broker refuses it once and is silent then; it is still named.
+    assert f"not read: {forbidden}[0]" in detail_of(pipeline, "collector")
 
     # It joins as soon as it may.
     secured_kafka.allow("parts", forbidden, "", "Read")

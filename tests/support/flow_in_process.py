@@ -43,6 +43,7 @@ class ReaderByHand:
     """Gives what it was given, once."""
 
     fetched: list[Fetched] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
     foreign_offsets: dict[int, int] = field(default_factory=dict)
@@ -68,9 +69,14 @@ class ReaderByHand:
         self.fetched = [Fetched(messages) for messages in by_partition.values()]
 
     def read_partitions(self, _: int, __: float) -> tuple[list[Fetched], list[Gap]]:
-        """The records by partition."""
+        """The records by partition, and what is missing behind them."""
         fetched, self.fetched = self.fetched, []
-        return fetched, []
+        gaps, self.gaps = self.gaps, []
+        return fetched, gaps
+
+    def seek(self, _: str, partition: int, next_offset: int) -> None:
+        """What is given from here on comes behind the gap."""
+        self.ends[partition] = next_offset
 
     def watermarks(self, _: str, partition: int) -> tuple[int, int]:
         """All that was given."""

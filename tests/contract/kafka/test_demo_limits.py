@@ -128,6 +128,6 @@ def seconds_to_join(demo: Demo, name: str) -> float:
         return 0
 
     began = time.monotonic()
-    with GroupReader(demo.settings, demo.view(), name, begin, lambda partition: None) as reader:
+    with GroupReader(demo.settings, demo.view(), name, begin, lambda partition: None, lambda: None) as reader:
         wait_for("partitions", lambda: reader.read(1, 0.05) == ([], []) and got.is_set())
         return time.monotonic() - began

@@ -36,7 +36,9 @@ class Member:
         self.revoked: list[int] = []
         self.records: list[Record] = []
         self._begin_at = begin_at
-        self.reader = GroupReader(kafka.with_settings(**settings), kafka.view(), name, self._assigned, self._revoked)
+        self.reader = GroupReader(
+            kafka.with_settings(**settings), kafka.view(), name, self._assigned, self._revoked, lambda: None
+        )
 
     def step(self) -> None:
         records, gaps = self.reader.read(1000, 0.05)
@@ -97,6 +99,19 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
     assert len(member.records) == 18
     member.reader.resume()
     until("the record", lambda: len(member.records) == 19, member)
+
+
+@on_group_protocols()
+def test_partitions_that_were_paused_when_they_were_taken_away_are_read_when_they_come_back(kafka, join):
+    member = join("a")
+    until("its partitions", lambda: len(member.owned) == PARTITIONS, member)
+    member.reader.pause()
+    member.reader.rejoin()
+    until("the loss of them", lambda: len(member.revoked) == PARTITIONS, member)
+    member.reader.resume()
+    until("its partitions again", lambda: len(member.owned) == PARTITIONS, member)
+    kafka.send(*(Sent(b"%d" % number, partition=number) for number in range(PARTITIONS)))
+    until("the records", lambda: len(member.records) == PARTITIONS, member)
 
 
 @on_kafka()

@@ -18,6 +18,7 @@ from pipeline.errors import TopicChangedError
 from pipeline.headers.dialects.kafka_connect import CLASS_NAME
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
+from pipeline.kafka import Gap
 from pipeline.orders.handlers import accept
 from pipeline.records import Order
 from pipeline.settings import load_settings
@@ -49,6 +50,17 @@ def test_without_a_handler_s_interest_no_header_keeps_an_order_from_being_accept
         processor.run_dry()
     assert len(SqliteStore(tmp_path).table("order_rows")) == 3
     assert SqliteStore(tmp_path).table("retries") == []
+
+
+def test_what_was_read_before_a_gap_is_kept(tmp_path):
+    with processing(tmp_path) as processor:
+        processor.reader.gaps = [Gap(ORDERS.topic, 0, 10, 12)]
+        processor.round([incoming(number, b"a", "plain", 0) for number in range(3)])
+        processor.round([incoming(number, b"a", "plain", 0) for number in (3, 4)])
+        processor.run_dry()
+    store = SqliteStore(tmp_path)
+    assert [row["order_id"] for row in store.table("order_rows")] == [f"O-{number}" for number in range(5)]
+    assert [(row["first_offset"], row["next_offset"]) for row in store.table("lost_offsets")] == [(3, 10)]
 
 
 def test_a_dead_letter_names_the_default_handler(tmp_path):

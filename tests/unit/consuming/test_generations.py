@@ -63,6 +63,18 @@ def test_whoever_finds_a_topic_recreated_makes_the_same_generation_of_it():
         pytest.param({0: ReadUpTo(30, None)}, {0: Found(30, 40, None)}, "same", id="begun at its beginning"),
         pytest.param({}, {}, "same", id="no partition was read"),
         pytest.param(
+            {0: ReadUpTo(10, LAST), 1: ReadUpTo(10, LAST)},
+            {0: Found(0, 20, LAST)},
+            "same",
+            id="a broker has not heard of all partitions yet",
+        ),
+        pytest.param(
+            {0: ReadUpTo(10, LAST), 1: ReadUpTo(10, LAST)},
+            {0: Found(10, 20, None)},
+            "another",
+            id="a partition is gone and nothing proves the others",
+        ),
+        pytest.param(
             {0: ReadUpTo(10, None), 1: ReadUpTo(10, LAST)},
             {0: Found(0, 20, None), 1: Found(0, 20, LAST)},
             "same",

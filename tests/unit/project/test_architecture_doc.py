@@ -12,12 +12,12 @@ from pipeline.settings import PROJECT_DIR
 STEPS = {
     "Read": "Read",
     "Find the valid orders": "Find the valid orders",
-    "Pass over": "Pass over",
     "Judge": "Judge",
     "Conclude the batch before": "the round before",
     "Confirm the topic": "of the topic",
     "Write": "one transaction",
     "Conclude a small batch": "A small batch",
+    "Pass over": "Pass over",
     "Pass what is no record": "what else is no record",
 }
 
