@@ -39,12 +39,18 @@ def ask_watermarks(
     missing: dict[PartitionKey, str] = {}
     for each in partitions:
         key = each.topic, each.partition
+        doing = "asking for its offsets"
         try:
-            found[key] = _offset_of(lows[each]), _offset_of(highs[each])
+            low_high = _offset_of(lows[each]), _offset_of(highs[each])
         except (KafkaException, TimeoutError) as error:
             admin.poll(0)  # hands the library's complaints to `trouble`
-            doing = "asking for its offsets"
             missing[key] = trouble.explain(doing, error, Asked("Describe", each.topic))
+        else:
+            # While connections end, the library was seen to answer -1001, its sign for none, without an error.
+            if min(low_high) < 0:
+                missing[key] = trouble.explain(doing, None)
+            else:
+                found[key] = low_high
     return found, missing
 
 
