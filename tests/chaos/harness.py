@@ -26,6 +26,7 @@ from scripts.waiting import wait_for
 from tests.chaos.faults import SESSION_MS, Faults, copy_of_settings_files
 from tests.chaos.surroundings import DEAD_LETTERS_OF_OTHERS, OWN_DEAD_LETTERS, Surroundings
 from tests.support.faulty_handler import FAIL_AS_ASKED
+from tests.support.kafka_admin import KafkaAdmin
 from tests.support.kafkas import PARTITIONS
 from tests.support.order_writer import Account, Kind, OrderWriter
 from tests.support.running_pipeline import RunningPipeline
@@ -57,8 +58,6 @@ PROPERTIES = {
     "num.partitions": str(PARTITIONS),
     # A partition whose broker is away has no leader.
     "default.replication.factor": "1",
-    # How often a broker looks for transactions that nobody ended; by default every 10 s.
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
 FORBIDDING = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -201,7 +200,9 @@ class Chaos:
             totals = reader.totals()
             jobs = [str(job) for job in reader.jobs() if job.dead_again != job.total]
         settled = f"{totals}, {self._replays} replays asked for"
-        return "\n".join([*roles, settled, *jobs, *self._pipeline.log().splitlines()[-40:]])
+        admin, topic = KafkaAdmin(self._around.kafka.bootstrap_servers), self._pipeline.settings.orders_topic
+        ends = f"{topic} ends at {admin.ends(topic)}, without open transactions at {admin.ends(topic, decided=True)}"
+        return "\n".join([*roles, settled, ends, *jobs, *self._pipeline.log().splitlines()[-40:]])
 
 
 def _chosen(kinds: Iterable[str], asked: Sequence[str]) -> list[str]:

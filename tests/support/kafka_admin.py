@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -37,12 +37,17 @@ class KafkaAdmin:
         """All that there are."""
         return set(self._client.list_topics(timeout=ANSWER_S).topics)
 
-    def ends(self, topic: str) -> dict[int, int]:
-        """The offset after the newest record of each partition that has a leader."""
+    def ends(self, topic: str, decided: bool = False) -> dict[int, int]:
+        """The offset after the newest record of each partition that has a leader.
+
+        With `decided`, that of the newest one that no open transaction holds back.
+        """
+        isolation = IsolationLevel.READ_COMMITTED if decided else IsolationLevel.READ_UNCOMMITTED
         partitions = self._client.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions.values()
         led = [TopicPartition(topic, each.id) for each in partitions if each.leader >= 0]
         newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        answers = self._client.list_offsets(dict.fromkeys(led, newest), request_timeout=ANSWER_S)
+        asked = dict.fromkeys(led, newest)
+        answers = self._client.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
         return {partition.partition: answer.result().offset for partition, answer in answers.items()}
 
     @contextmanager

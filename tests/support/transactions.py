@@ -10,18 +10,16 @@ from confluent_kafka import Producer
 ANSWER_S = 30.0
 ANY_PARTITION = -1
 """The library's sign that it may choose."""
-TIMEOUT_MS = 60_000
 
 
 class TransactionalWriter:
-    """Each transaction ends as the test says, or not yet; after `timeout_ms` the broker aborts it.
+    """Writes to one partition, or to any with ANY_PARTITION; each transaction ends as the test says, or not yet.
 
-    Writes to one partition, or to any with ANY_PARTITION.
+    What another one of the same name has left open comes to nothing as soon as this one is there.
     """
 
-    def __init__(self, bootstrap_servers: str, timeout_ms: int = TIMEOUT_MS) -> None:
-        name = f"writer-{uuid.uuid4().hex[:8]}"
-        own = {"transactional.id": name, "transaction.timeout.ms": timeout_ms}
+    def __init__(self, bootstrap_servers: str, name: str = "") -> None:
+        own = {"transactional.id": name or f"writer-{uuid.uuid4().hex[:8]}"}
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "log_level": 2, **own})
         self._producer.init_transactions(ANSWER_S)
 
