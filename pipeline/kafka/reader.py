@@ -117,6 +117,7 @@ class Reader:
         self._asked_highs: dict[PartitionKey, int] = {}
         self._statistics = PartitionStatistics()
         self._paused = False
+        self._paused_keys: set[PartitionKey] = set()
         self.at_end: set[PartitionKey] = set()
         config = reader_config(settings, cluster, self._trouble, group_id, member)
         config |= {"enable.partition.eof": note_ends, "stats_cb": self._on_stats}
@@ -195,7 +196,7 @@ class Reader:
     def _take_out(self, key: PartitionKey, why: str) -> None:
         self._note_unreadable(key, why)
         if key not in self._not_begun:
-            self._consumer.pause([TopicPartition(*key)])
+            self._pause([TopicPartition(*key)])
 
     def _note_unreadable(self, key: PartitionKey, why: str) -> None:
         if why not in self._unreadable.reasons().values():
@@ -228,9 +229,19 @@ class Reader:
     def _fetch_again(self, partitions: list[TopicPartition]) -> None:
         """Fetches these, unless nothing is to be fetched now."""
         if self._paused:
-            self._consumer.pause(partitions)
+            self._pause(partitions)
         else:
-            self._consumer.resume(partitions)
+            self._resume(partitions)
+
+    def _pause(self, partitions: list[TopicPartition]) -> None:
+        self._paused_keys.update((each.topic, each.partition) for each in partitions)
+        self._consumer.pause(partitions)
+
+    def _resume(self, partitions: list[TopicPartition]) -> None:
+        # Only those that are paused: of others the library forgets what it fetched, and may never tell of their end.
+        paused = [each for each in partitions if (each.topic, each.partition) in self._paused_keys]
+        self._paused_keys.difference_update((each.topic, each.partition) for each in paused)
+        self._consumer.resume(paused)
 
     def _begin(self, partitions: Mapping[PartitionKey, BeginAt]) -> list[TopicPartition]:
         """Where to begin with each partition, of those that can be asked about; the others are asked about again."""
@@ -309,8 +320,11 @@ class Reader:
         # A partition without a valid offset cannot be sought in, only assigned again.
         self._consumer.incremental_unassign([TopicPartition(topic, partition)])
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
-        if self._paused or (topic, partition) in self._unreadable.waiting():
-            self._consumer.pause([TopicPartition(topic, partition)])
+        sought = [TopicPartition(topic, partition)]
+        if (topic, partition) in self._unreadable.waiting():
+            self._pause(sought)
+        else:
+            self._fetch_again(sought)
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """The oldest offset there is and the one after the newest, as the broker says now.
@@ -450,7 +464,7 @@ class GroupReader(Reader):
     def pause(self) -> None:
         """Stops fetching, of partitions that come later or can be read again too; the group membership goes on."""
         self._paused = True
-        self._consumer.pause(self._consumer.assignment())
+        self._pause(self._consumer.assignment())
 
     def query_ends(self) -> None:
         """Asks where the partitions end, which no fetch reports while they are paused; `known_high` knows it then."""
@@ -461,7 +475,7 @@ class GroupReader(Reader):
         """Fetches again, but what cannot be read."""
         self._paused = False
         out = self._unreadable.waiting() | self._not_begun.keys()
-        self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
+        self._resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -479,7 +493,7 @@ class GroupReader(Reader):
         consumer.incremental_assign(begun + waiting)
         # A partition that was paused when it was taken away comes back paused.
         self._fetch_again(begun)
-        consumer.pause(waiting)
+        self._pause(waiting)
 
     def _begin_at(self, topic: str, partition: int) -> int:
         return self._assigned(self, partition)
