@@ -40,14 +40,17 @@ class Refreshes:
         due: list[bytes] = []
 
         def to_app(message: str | bytes) -> None:
-            app.send(message)
             assert isinstance(message, bytes)
             asked = BackMsg.FromString(message)
-            if not asked.HasField("rerun_script"):
+            refresh = asked.HasField("rerun_script") and bool(asked.rerun_script.fragment_id)
+            if refresh and due:
+                # The browser asks again soon. Streamlit throws away what a run has not sent yet when a refresh arrives
+                # while a busy machine keeps it from sending: that is not what is tried here.
                 return
-            if asked.rerun_script.fragment_id:
+            app.send(message)
+            if refresh:
                 self._newest = message
-            elif self._late is not None:
+            elif asked.HasField("rerun_script") and self._late is not None:
                 due.append(self._late)
 
         def to_browser(message: str | bytes) -> None:

@@ -78,9 +78,10 @@ def fields_in(rows: list[dict[str, Any]]) -> list[Order]:
     return [Order(**{field.name: row[field.name] for field in ORDER_FIELDS}) for row in rows]
 
 
-def made_of(path: Path, layout: int) -> Path:
-    """A buffer that this layout's program has filled, brought forward."""
-    load(layout_file(layout).read_text(), path)
+def made_of(path: Path, layout: int | None) -> Path:
+    """A buffer that this layout's program has filled, brought forward; None: a new one."""
+    if layout is not None:
+        load(layout_file(layout).read_text(), path)
     open_buffer(path).close()
     return path
 
@@ -96,10 +97,7 @@ def test_the_table_of_orders_has_the_declared_columns_and_no_others(buffer: Buff
 @pytest.mark.parametrize("layout", [None, *RELEASED])
 @by_name
 def test_a_field_is_stored_as_it_is_declared(path: Path, field: OrderField, layout: int | None) -> None:
-    if layout is None:
-        open_buffer(path).close()
-    else:
-        made_of(path, layout)
+    made_of(path, layout)
     kind, required, default = columns(path, "order_rows")[field.column]
     assert kind == ("TEXT" if field.kind == "text" and not field.names_table else "INTEGER")
     assert required, f"{field.column} is never NULL: schema.sql and migrations say NOT NULL"
@@ -120,10 +118,7 @@ def test_a_name_that_repeats_has_a_table_of_its_own(buffer: Buffer, path: Path, 
 @pytest.mark.parametrize("layout", [None, *RELEASED])
 @by_choice
 def test_a_name_is_in_its_table_once(path: Path, field: OrderField, layout: int | None) -> None:
-    if layout is None:
-        open_buffer(path).close()
-    else:
-        made_of(path, layout)
+    made_of(path, layout)
     unique = asked(path, f"SELECT name FROM pragma_index_list('{field.names_table}') WHERE \"unique\"")
     indexed = [asked(path, f"SELECT name FROM pragma_index_info('{name}')") for (name,) in unique]
     assert [(field.name,)] in indexed, f"{field.names_table}: schema.sql and migrations say UNIQUE"
