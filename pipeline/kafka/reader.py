@@ -15,7 +15,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.clock import Clock, Wait, pause, steady_clock_ms
+from pipeline.clock import Clock, Wait, is_due, pause, steady_clock_ms
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
@@ -287,6 +287,8 @@ class Reader:
         if self._admin is None:
             config = client_config(self._settings, self._cluster, "admin", self._trouble)
             self._admin = new_client(AdminClient, self._settings, config)
+            # A question that meets the end of the first connection would be asked again a second later.
+            look_up_leaders(self._admin)
         elif any(key in self._unreadable for key in asked):
             look_up_leaders(self._admin)
         return ask_watermarks(self._admin, self._trouble, asked, self._undecided)
@@ -544,9 +546,15 @@ class PartitionReader(Reader):
 
     def assign(self, topic: str, partition: int, next_offset: int) -> None:
         """Reads one partition more."""
-        begun = [TopicPartition(topic, partition, next_offset)]
+        self.assign_all(topic, {partition: next_offset})
+
+    def assign_all(self, topic: str, next_offsets: Mapping[int, int]) -> None:
+        """Reads more partitions of a topic. At once: each that comes later would wait for a fetch of the others."""
+        # A topic that the client has not met is looked up a second later otherwise.
+        look_up_leaders(self._consumer, topic)
+        begun = [TopicPartition(topic, partition, offset) for partition, offset in next_offsets.items()]
         self._consumer.incremental_assign(begun)
-        # It may have been paused when it was read before.
+        # They may have been paused when they were read before.
         self._fetch_again(begun)
 
     def take_on(self, keys: Iterable[PartitionKey], begin_at: BeginAt) -> None:
@@ -581,9 +589,10 @@ def records_since(
     member = READ_UNDECIDED if undecided else None
     with PartitionReader(settings, cluster, group, member=member, note_ends=True) as reader:
         watermarks = reader.known_watermarks(topic, offsets)
-        for partition, (low, _) in watermarks.items():
-            reader.assign(topic, partition, max(low, offsets[partition]))
-        left = {partition for partition, (low, high) in watermarks.items() if max(low, offsets[partition]) < high}
+        begins = {partition: max(low, offsets[partition]) for partition, (low, _) in watermarks.items()}
+        left = {partition for partition, begin in begins.items() if begin < watermarks[partition][1]}
+        reader.assign_all(topic, {partition: begins[partition] for partition in left})
+        heard_at_ms = steady_clock_ms()
         while left:
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
@@ -599,5 +608,8 @@ def records_since(
                 or (reader.position(topic, partition) or 0) >= watermarks[partition][1]
             }
             left -= at_end
-            if not records and not gaps and not at_end:
+            # That a partition which was read to its end is still there is no record, and no silence either.
+            if records or gaps or at_end:
+                heard_at_ms = steady_clock_ms()
+            elif is_due(steady_clock_ms(), heard_at_ms, ANSWER_S * 1000):
                 raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.kafka.connection.client import ANSWER_S, TRIES_S, Trouble
@@ -54,10 +54,13 @@ def ask_watermarks(
     return found, missing
 
 
-def look_up_leaders(admin: AdminClient) -> None:
-    """Has the client look up who leads which partition; where none did, it would never do so by itself."""
+def look_up_leaders(client: AdminClient | Consumer, *topic: str) -> None:
+    """Has the client look up who leads which partition; where none did, it would never do so by itself.
+
+    Of a topic that one names, a consumer does not make one that is not there; an AdminClient might.
+    """
     try:
-        admin.list_topics(timeout=TRIES_S[0])
+        client.list_topics(*topic, timeout=TRIES_S[0])
     except KafkaException as error:
         log.debug("leaders not known: %s", error)
 

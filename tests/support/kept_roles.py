@@ -42,7 +42,7 @@ class KeptRoles:
         """Ends a role politely."""
         process = self._processes.pop(role)
         process.terminate()
-        assert process.wait(END_S) == 0
+        assert process.wait(END_S) == 0, self.pipeline.log(role)
 
     def start(self, role: str) -> None:
         """Starts a role that was ended."""
