@@ -611,5 +611,5 @@ def records_since(
             # That a partition which was read to its end is still there is no record, and no silence either.
             if records or gaps or at_end:
                 heard_at_ms = steady_clock_ms()
-            elif is_due(steady_clock_ms(), heard_at_ms, ANSWER_S * 1000):
+            elif is_due(steady_clock_ms(), heard_at_ms, round(ANSWER_S * 1000)):
                 raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")

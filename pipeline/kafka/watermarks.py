@@ -54,13 +54,13 @@ def ask_watermarks(
     return found, missing
 
 
-def look_up_leaders(client: AdminClient | Consumer, *topic: str) -> None:
+def look_up_leaders(client: AdminClient | Consumer, topic: str | None = None) -> None:
     """Has the client look up who leads which partition; where none did, it would never do so by itself.
 
     Of a topic that one names, a consumer does not make one that is not there; an AdminClient might.
     """
     try:
-        client.list_topics(*topic, timeout=TRIES_S[0])
+        client.list_topics(topic, timeout=TRIES_S[0])
     except KafkaException as error:
         log.debug("leaders not known: %s", error)
 
