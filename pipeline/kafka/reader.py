@@ -15,7 +15,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.clock import Clock, Wait, is_due, pause, steady_clock_ms
+from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
@@ -119,6 +119,8 @@ class Reader:
         self._paused = False
         self._paused_keys: set[PartitionKey] = set()
         self.at_end: set[PartitionKey] = set()
+        self.heard = False
+        """Whether the last read was told anything, be it that a partition which was read is still at its end."""
         config = reader_config(settings, cluster, self._trouble, group_id, member)
         config |= {"enable.partition.eof": note_ends, "stats_cb": self._on_stats}
         self._consumer = new_client(Consumer, settings, config)
@@ -141,6 +143,7 @@ class Reader:
             raise failed
         gaps = self._try_again() if len(self._unreadable) else []
         first = answered("reading", self._consumer.poll, 0.0 if gaps else timeout_s)
+        self.heard = first is not None
         if first is None:
             if self._trouble.refusal:
                 raise KafkaUnavailableError(f"reading: {self._trouble.refusal}")
@@ -592,7 +595,6 @@ def records_since(
         begins = {partition: max(low, offsets[partition]) for partition, (low, _) in watermarks.items()}
         left = {partition for partition, begin in begins.items() if begin < watermarks[partition][1]}
         reader.assign_all(topic, {partition: begins[partition] for partition in left})
-        heard_at_ms = steady_clock_ms()
         while left:
             records, gaps = reader.read(1000, ANSWER_S)
             yield from records
@@ -608,8 +610,5 @@ def records_since(
                 or (reader.position(topic, partition) or 0) >= watermarks[partition][1]
             }
             left -= at_end
-            # That a partition which was read to its end is still there is no record, and no silence either.
-            if records or gaps or at_end:
-                heard_at_ms = steady_clock_ms()
-            elif is_due(steady_clock_ms(), heard_at_ms, round(ANSWER_S * 1000)):
+            if not records and not gaps and not at_end and not reader.heard:
                 raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")
