@@ -92,7 +92,7 @@ def test_nothing_is_left_when_the_terminal_is_closed(pipeline_with):
     running = pids(pipeline)
     assert len(running) == 5
     os.close(screen)
-    shell.wait(END_WITHIN_S)
+    wait_for("the end of what the terminal ran", lambda: shell.poll() is not None)
     wait_for("the end of all", lambda: not any(alive(pid) for pid in running))
 
 
