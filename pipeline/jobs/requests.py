@@ -11,11 +11,23 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pipeline.buffer import Buffer, DeadLetterFilter, LeftOut, RereadPlan, SourceOf, TriageStatus
+from pipeline.buffer import (
+    Buffer,
+    Cut,
+    DeadLetterFilter,
+    Generation,
+    HeldTopic,
+    LeftOut,
+    RereadPlan,
+    SourceOf,
+    TakenOrders,
+    TriageStatus,
+)
 from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.jobs.starts import start_of
+from pipeline.kafka import DEMO_IDS
 from pipeline.orders.samples import MAX_RATE, ProduceRequest
 from pipeline.settings import Settings, variable_of
 
@@ -133,6 +145,18 @@ def read_on(settings: Settings, buffer: Buffer, clock: Clock, held_id: int, star
     if held is None:
         raise UsageError("somebody has said already how reading goes on")
     buffer.rereads.ask(held.role, held.topic, held.cluster_id, start_of(start), by, clock())
+
+
+def orders_taken_out(buffer: Buffer, held: HeldTopic) -> TakenOrders:
+    """What goes out of rows and figures when a held topic is read on from the earliest: all that was read elsewhere."""
+    generations = buffer.rereads.partitions(held.role, held.cluster_id, held.topic) if held.role == "processor" else []
+    return buffer.rereads.orders_from([Cut(each.ref, 0) for each in of_other_clusters(generations, held.cluster_id)])
+
+
+def of_other_clusters(generations: list[Generation], cluster_id: str) -> list[Generation]:
+    """Those that were read elsewhere; nothing is a copy of the demo cluster's records."""
+    others = [each for each in generations if each.identity.cluster_id != cluster_id]
+    return [each for each in others if not each.identity.cluster_id.startswith(DEMO_IDS)]
 
 
 def request_reread(settings: Settings, buffer: Buffer, clock: Clock, plan: RereadPlan, by: str) -> int:

@@ -15,6 +15,7 @@ from pipeline.consuming.generations import known_generation
 from pipeline.crash_points import reached
 from pipeline.dead_letters.collector import matching_topics
 from pipeline.errors import KafkaUnavailableError, UsageError
+from pipeline.jobs.requests import of_other_clusters
 from pipeline.jobs.starts import EARLIEST, LATEST
 from pipeline.kafka import DEMO_IDS, Cluster, ClusterView, find_cluster, offsets_since, watermarks_of
 from pipeline.records import TopicIdentity
@@ -119,11 +120,7 @@ def _cuts_of_others(
     buffer: Buffer, generations: list[Generation], told: TopicIdentity, start: str, newest_ms: int
 ) -> list[Cut]:
     """What goes of what was read on other clusters, whose records nobody can look up by their time any more."""
-    others = [
-        each
-        for each in generations
-        if each.identity.cluster_id != told.cluster_id and not each.identity.cluster_id.startswith(DEMO_IDS)
-    ]
+    others = of_other_clusters(generations, told.cluster_id)
     if start == LATEST or (start != EARLIEST and int(start) > newest_ms):
         return []
     if start != EARLIEST:
