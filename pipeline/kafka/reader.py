@@ -28,10 +28,10 @@ from pipeline.kafka.connection.client import (
     new_client,
     retry_until_known,
 )
-from pipeline.kafka.connection.membership import MEMBERS_ONLY, membership
+from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, MEMBERS_ONLY, membership, session_ms
 from pipeline.kafka.connection.refusals import NO_LEADER, Asked
 from pipeline.kafka.messages import Fetched, PartitionKey, headers_of, partition_of, to_record
-from pipeline.kafka.rejoins import Rejoins
+from pipeline.kafka.rejoins import JoinWatch, Rejoins
 from pipeline.kafka.statistics import PartitionStatistics
 from pipeline.kafka.topics import ClusterView
 from pipeline.kafka.unreadable import UnreadablePartitions, in_one_line
@@ -435,6 +435,7 @@ class GroupReader(Reader):
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
         self._ours: set[PartitionKey] = set()
         self._rejoins = Rejoins()
+        self._join_watch = JoinWatch(session_ms(settings, view.cluster) or BROKERS_SESSION_MS)
         self._subscribe()
 
     def rejoin(self) -> None:
@@ -464,6 +465,9 @@ class GroupReader(Reader):
             raise self._failed
         if self._rejoins.pop_due():
             self.rejoin()
+        # A member that has partitions reads them meanwhile.
+        if self._join_watch.is_in_vain(self._statistics.join_state) and not self._ours:
+            raise KafkaUnavailableError("joining the consumer group: nobody answers")
         return found
 
     def pause(self) -> None:

@@ -1,4 +1,4 @@
-"""What the client library's statistics say of the partitions that are read."""
+"""What the client library's statistics say of the partitions that are read, and of the group."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class PartitionStatistics:
     def __init__(self) -> None:
         self._statistics = ""
         self._partitions: dict[PartitionKey, _Partition] = {}
+        self._join_state = ""
 
     def on_stats(self, statistics: str) -> None:
         """Takes them from the library."""
@@ -44,9 +45,16 @@ class PartitionStatistics:
         """Partitions that no broker leads. Of a cluster that is away as a whole nothing is known."""
         return [key for key, partition in self._parsed().items() if partition.leaderless]
 
+    @property
+    def join_state(self) -> str:
+        """How far a member of a group is with joining it, in the library's words; empty before the first statistics."""
+        self._parsed()
+        return self._join_state
+
     def _parsed(self) -> dict[PartitionKey, _Partition]:
         if self._statistics:
-            self._partitions, self._statistics = _partitions(json.loads(self._statistics)), ""
+            found, self._statistics = json.loads(self._statistics), ""
+            self._partitions, self._join_state = _partitions(found), found["cgrp"]["join_state"]
         return self._partitions
 
 

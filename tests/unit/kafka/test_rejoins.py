@@ -1,8 +1,8 @@
-"""A member that was dealt out what is not to be read leaves at once, and ever more slowly if that does not help."""
+"""A member that was dealt out what is not to be read leaves at once, then ever more slowly; none waits for ever."""
 
 from __future__ import annotations
 
-from pipeline.kafka.rejoins import FIRST_WAIT_MS, LONGEST_WAIT_MS, Rejoins
+from pipeline.kafka.rejoins import FIRST_WAIT_MS, JOIN_PATIENCE_MS, LONGEST_WAIT_MS, JoinWatch, Rejoins
 
 
 class Steady:
@@ -46,3 +46,23 @@ def test_after_a_good_while_it_is_at_once_again():
         clock.now_ms += FIRST_WAIT_MS
         assert rejoins.pop_due()
         clock.now_ms += 3 * LONGEST_WAIT_MS
+
+
+def test_a_question_to_join_is_in_vain_after_a_session_and_some_patience():
+    clock = Steady()
+    watch = JoinWatch(10_000, clock)
+    assert not watch.is_in_vain("")
+    assert not watch.is_in_vain("wait-join")
+    clock.now_ms += 10_000
+    assert not watch.is_in_vain("wait-sync")
+    clock.now_ms += JOIN_PATIENCE_MS
+    assert watch.is_in_vain("wait-join")
+
+
+def test_a_member_that_has_joined_may_take_as_long_the_next_time():
+    clock = Steady()
+    watch = JoinWatch(10_000, clock)
+    for state in ("wait-join", "steady", "wait-join"):
+        assert not watch.is_in_vain(state)
+        clock.now_ms += 9_000 + JOIN_PATIENCE_MS
+    assert not watch.is_in_vain("wait-assign-call")
