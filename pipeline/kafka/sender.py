@@ -151,9 +151,14 @@ class Sender:
 
     def flush(self, timeout_s: float) -> int:
         """Waits for confirmations; returns how many records still have none."""
-        left = 0 if self._producer is None else int(self._producer.flush(timeout_s))
-        # Only now is it known what has to be sent again.
-        return left + (0 if self._one_by_one is None else int(self._one_by_one.flush(timeout_s)))
+        try:
+            left = 0 if self._producer is None else int(self._producer.flush(timeout_s))
+            # Only now is it known what has to be sent again.
+            return left + (0 if self._one_by_one is None else int(self._one_by_one.flush(timeout_s)))
+        except KafkaException as error:
+            # Whose producer id is refused meanwhile hears of that here, and of each record as it gives up.
+            self._give_up(error)
+            return 0
 
     @property
     def trouble(self) -> str:
