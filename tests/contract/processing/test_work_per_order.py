@@ -124,7 +124,7 @@ def counted(work: Callable[[], None]) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("transient", "invalid", "statements", "calls", "c_calls"),
-    [(0, 0, 33, 0.25, 0.25), (5, 1, 63, 5.5, 4.1)],
+    [(0, 0, 18, 0.25, 0.25), (5, 1, 43, 5.5, 4.1)],
     ids=["all are plain", "6 % fail"],
 )
 def test_a_batch_takes_few_statements_and_few_calls(

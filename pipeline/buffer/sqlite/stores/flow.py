@@ -46,6 +46,12 @@ _RETRIES = BulkInsert(
     "ON CONFLICT (record_id) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _CHANGED_BY_A_RETRY),
 )
 _OUTBOX = BulkInsert("outbox", (*_OUTBOX_ROW.names, "created_at_ms"))
+_PRODUCT_TOTALS = BulkInsert(
+    "product_totals",
+    ("product_ref", "orders", "revenue_cents"),
+    "ON CONFLICT (product_ref) DO UPDATE SET "
+    "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
+)
 
 
 class SqliteFlowStore:
@@ -277,12 +283,7 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta)
         connection.execute(
             "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
         )
-        connection.executemany(
-            "INSERT INTO product_totals (product_ref, orders, revenue_cents) VALUES (?, ?, ?) "
-            "ON CONFLICT (product_ref) DO UPDATE SET "
-            "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
-            list(sales),
-        )
+        _PRODUCT_TOTALS.insert(connection, sales)
     if orders or batch.failed_attempts:
         count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)
 
