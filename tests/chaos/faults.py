@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.clock import wall_clock_ms
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.waiting import wait_for
-from tests.chaos.others import OthersFaults
-from tests.chaos.surroundings import OWN_DEAD_LETTERS, Surroundings
+from tests.chaos.others import BEHIND_S, OthersFaults
+from tests.chaos.surroundings import Surroundings
 from tests.support.kafkas import recreate_topic
 from tests.support.order_writer import OrderWriter
 from tests.support.running_pipeline import alive
@@ -32,8 +31,8 @@ LINE_DOWN_S = 3.0
 DELAY_S = 0.3
 DELAYED_S = 4.0
 FULL_S = 3.0
-BEHIND_S, AHEAD_S = 540, 21_600
-"""How far the clock is moved; orders that are further ahead of it than 600 s break a rule."""
+AHEAD_S = 21_600
+"""How far ahead the clock is set at most; orders that are further ahead of it than 600 s break a rule."""
 
 
 class Faults:
@@ -71,8 +70,8 @@ class Faults:
             "recreate the orders topic": self._recreate_the_topic,
             "wipe the broker": self._wipe_the_broker,
         }
-        others = OthersFaults(around, writer, draw, settle, self.wait, self._restart, say)
-        self.kinds |= others.kinds
+        self._others = OthersFaults(around, writer, draw, settle, self.wait, self._restart, say)
+        self.kinds |= self._others.kinds
 
     def play(self, kind: str) -> None:
         """Has it happen."""
@@ -191,18 +190,7 @@ class Faults:
         with self._writer.pausing():
             self._settle()
             self._around.kafka.wipe()
-            self._tell_that_it_holds_no_copies()
-
-    def _tell_that_it_holds_no_copies(self) -> None:
-        """Dead letters have the roles' time: those that come after that was set back look like copies of older ones."""
-        with self._pipeline.reader() as reader:
-            [newest_ms] = reader._rows(
-                "SELECT coalesce(max(newest_ms), -1) FROM partitions JOIN topics USING (topic_ref) "
-                f"WHERE topic = '{OWN_DEAD_LETTERS}'"
-            ).rows[0]
-        if newest_ms >= wall_clock_ms() - BEHIND_S * 1000:
-            tell = ("reread", "--topic", OWN_DEAD_LETTERS, "--from", "earliest", "--yes")
-            wait_for("a reread", lambda: self._pipeline.command(*tell).returncode == 0)
+            self._others.tell_that_it_holds_no_copies()
 
 
 @contextmanager

@@ -42,6 +42,8 @@ MAX_BYTES = "max.message.bytes"
 NARROW_BYTES = 20_000
 SMALL_BYTES, SMALL_ONES = 1000, 100
 LARGE_BYTES, LARGE_ONES = 50_000, 3
+BEHIND_S = 540
+"""How far behind the roles' clock is set at most."""
 
 
 class OthersFaults:
@@ -139,6 +141,19 @@ class OthersFaults:
                 for held in self._held():
                     read_on(self._pipeline.settings, buffer, wall_clock_ms, held.id, "latest", "chaos")
             wait_for("reading to go on", lambda: not self._held(), GOES_ON_S)
+            if OWN_DEAD_LETTERS not in topics:
+                self.tell_that_it_holds_no_copies()
+
+    def tell_that_it_holds_no_copies(self) -> None:
+        """Dead letters have the roles' time: those that come after that was set back look like copies of older ones."""
+        with self._pipeline.reader() as reader:
+            [newest_ms] = reader._rows(
+                "SELECT coalesce(max(newest_ms), -1) FROM partitions JOIN topics USING (topic_ref) "
+                f"WHERE topic = '{OWN_DEAD_LETTERS}'"
+            ).rows[0]
+        if newest_ms >= wall_clock_ms() - BEHIND_S * 1000:
+            tell = ("reread", "--topic", OWN_DEAD_LETTERS, "--from", "earliest", "--yes")
+            wait_for("a reread", lambda: self._pipeline.command(*tell).returncode == 0)
 
     def _topics(self) -> set[str]:
         """Those that are read and are there."""

@@ -526,6 +526,39 @@ def test_replays_without_an_outcome_count_as_recovered_after_a_time(buffer, stor
     assert recount(store.path) == []
 
 
+def steps_of(connection, work):
+    """How many steps SQLite takes for the work, in hundreds."""
+    steps = []
+    connection.set_progress_handler(lambda: steps.append(100), 100)
+    work()
+    connection.set_progress_handler(None, 0)
+    return len(steps)
+
+
+def test_one_is_taken_for_recovered_without_a_look_at_all_that_are_replayed(buffer, store):
+    ids = collect_many(buffer, 2000)
+    job_id = buffer.jobs.queue_replay("{}", DeadLetterFilter(ids=tuple(ids)), None, "me", "click", NOW_MS)
+    assert buffer.jobs.next_job(NOW_MS).id == job_id
+    send(buffer, job_id, *(item.replay_id for item in buffer.jobs.planned_items(job_id, len(ids))))
+    buffer.jobs.finish(job_id, "done", NOW_MS)
+    connection, triage = buffer.dead_letters._connection, buffer.dead_letters.triage
+    assert steps_of(connection, lambda: triage([7], "recovered", NOW_MS)) < 20
+    assert counts(store) == {"recovered": 1, "replayed": 1999}
+
+
+def test_a_dead_letter_is_pruned_without_a_look_at_all_that_went_on_to_be_others(buffer, store):
+    assignment = collector(buffer)
+    collect_many(buffer, 2)
+    connection = buffer.upkeep._connection
+    others = ((record_id(assignment.ref, 1000 + number), 2) for number in range(20_000))
+    connection.executemany("INSERT INTO passed_on (record_id, dead_letter_id) VALUES (?, ?)", others)
+    connection.commit()
+    buffer.dead_letters.triage([1], "discarded", NOW_MS)
+    pruned = Retention(dead_letters_before_ms=NOW_MS + 1)
+    assert steps_of(connection, lambda: buffer.upkeep.prune(pruned)) < 100
+    assert [row["id"] for row in store.table("dead_letters")] == [2]
+
+
 def test_triage_takes_more_ids_than_a_statement_takes_arguments(buffer):
     collect_many(buffer, 2)
     assert buffer.dead_letters.triage(range(1, 40_000), "discarded", NOW_MS) == 2

@@ -8,7 +8,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import PartitionReader, records_since
+from pipeline.kafka.times import _TimesReader
 from scripts.waiting import wait_for
 from tests.support.kafkas import Kafka, Sent, on_kafka, read, values
 from tests.support.transactions import TransactionalWriter
@@ -102,3 +104,14 @@ def test_a_topic_s_policy_says_whether_compaction_may_have_taken_records(kafka, 
 @on_kafka()
 def test_nothing_is_compacted_that_was_not_asked_about(kafka):
     assert kafka.view().may_be_compacted([]) == set()
+
+
+@ON_APACHE
+def test_a_partition_whose_times_are_not_told_is_an_error_not_one_without_such_records(kafka):
+    topic = kafka.make_topic()
+    kafka.send(Sent(b"x", partition=0))
+    with _TimesReader(kafka.settings, kafka.cluster, "looks") as reader:
+        assert reader.offsets_at(topic, [0, 1], 0) == {0: 0, 1: -1}
+        # It is asked about partitions that the topic had a moment ago.
+        with pytest.raises(KafkaUnavailableError, match=rf"records of {topic} by their time: {topic}\[99\]"):
+            reader.offsets_at(topic, [0, 99], 0)

@@ -85,12 +85,14 @@ class TopicByHand:
     """Takes what it is sent, but for partitions without a leader and bytes that it never takes."""
 
     leaderless: set[int] = field(default_factory=set)
+    keyless_to: int = 0
     taken: list[str] = field(default_factory=list)
     waiting: list[tuple[str, bytes, Callable[[Delivery], None]]] = field(default_factory=list)
 
-    def send(self, topic: str, key: bytes, value: bytes, headers: object, done: Any, **more: Any) -> None:
-        """The key is the partition."""
-        self.waiting.append((more["send_id"], value, partial(self._answer, int(key), done)))
+    def send(self, topic: str, key: bytes | None, value: bytes, headers: object, done: Any, **more: Any) -> None:
+        """The key is the partition; what has none goes to `keyless_to`."""
+        partition = self.keyless_to if key is None else int(key)
+        self.waiting.append((more["send_id"], value, partial(self._answer, partition, done)))
 
     def poll(self) -> None:
         """Answers all."""
@@ -135,10 +137,12 @@ class DrainInProcess:
         self.kept += [(row.dead_letter_id, why) for row, why in rows]
         self.buffer.flow.delivered([row.dead_letter_id for row, _ in rows])
 
-    def add(self, partition: int, value: bytes = b"small", count: int = 1) -> list[str]:
+    def add(self, partition: int | None, value: bytes = b"small", count: int = 1) -> list[str]:
+        """Rows with the key that brings them to the partition; None: without a key."""
         numbers = range(self.count, self.count + count)
         self.count += count
-        rows = [OutboxRow(f"{n:05}", record_id(self.ref, n), 1, b"%d" % partition, value, ()) for n in numbers]
+        key = None if partition is None else b"%d" % partition
+        rows = [OutboxRow(f"{n:05}", record_id(self.ref, n), 1, key, value, ()) for n in numbers]
         self.buffer.flow.commit(Batch(1, outbox=rows))
         self.drain.added(rows)
         return [row.dead_letter_id for row in rows]
@@ -189,3 +193,23 @@ def test_a_partition_that_takes_nothing_waits_ever_longer_and_the_others_go_on(t
         assert sorted(outbox.topic.taken[6:]) == waiting
         assert outbox.drain.error == ""
         assert outbox.drain.waiting == 0
+
+
+def test_rows_without_a_key_wait_for_a_partition_only_until_another_one_takes_them(tmp_path):
+    with a_drain(tmp_path) as outbox:
+        outbox.topic.leaderless, outbox.topic.keyless_to = {1}, 1
+        outbox.pump()
+        keyless = outbox.add(None, count=3)
+        outbox.pump()
+        assert (outbox.topic.taken, outbox.drain.error) == ([], "dlq[1]: timed out")
+        # The library deals them out anew with each try.
+        outbox.topic.keyless_to = 0
+        outbox.now_ms += LONGEST_WAIT_MS
+        outbox.pump()
+        assert outbox.topic.taken == keyless
+        assert (outbox.drain.waiting, outbox.drain.error) == (0, "")
+        # Nothing of that wait is left for those that come later.
+        outbox.topic.leaderless = set()
+        later = outbox.add(1)
+        outbox.pump()
+        assert outbox.topic.taken == keyless + later
