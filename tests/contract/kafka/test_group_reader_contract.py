@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from pipeline.kafka import (
     PartitionReader,
 )
 from pipeline.records import Record
+from scripts.local.cluster import KafkaCluster
+from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
 from tests.support.kafkas import (
     CONSUMER_PROTOCOL,
@@ -24,6 +27,7 @@ from tests.support.kafkas import (
     on_kafka,
     values,
 )
+from tests.support.tcp_proxy import TcpProxy
 
 
 class Member:
@@ -252,3 +256,40 @@ def test_records_by_partition_are_the_records_one_by_one(kafka, join):
     wait_for("every record", all_read)
     for partition, records in found.items():
         assert values(records) == [b"%d" % number for number in range(partition, 40, PARTITIONS)]
+
+
+def test_a_question_to_join_whose_answer_is_lost_does_not_take_the_five_minutes_of_the_library(tmp_path: Path) -> None:
+    # The broker waits so long for others before it answers the first member of a group.
+    slow_to_answer = {"group.initial.rebalance.delay.ms": "6000"}
+    with (
+        TcpProxy() as proxy,
+        KafkaCluster(tmp_path / "kafka", properties=slow_to_answer, advertised=[proxy.address]) as cluster,
+    ):
+        proxy.target_port = cluster.port(1, CLIENTS)
+        kafka = Kafka("apache", tmp_path, proxy.address, {"session.timeout.ms": 6000})
+        kafka.make_topic()
+        lost = Member(kafka, "a")
+        until("a question", lambda: lost.reader._statistics.join_state == "wait-join", lost)
+        proxy.half_open()
+        with pytest.raises(KafkaUnavailableError, match="joining the consumer group: nobody answers"):
+            until("partitions", lambda: bool(lost.owned), lost)
+        lost.reader.close()
+        again = Member(kafka, "a")
+        until("partitions", lambda: bool(again.owned), again)
+        again.reader.close()
+
+
+@on_kafka("quick_returns")
+def test_a_member_that_another_one_of_its_name_fenced_says_so_and_comes_back_in_a_new_session(kafka, join):
+    member = join("a")
+    until("its partitions", lambda: len(member.owned) == PARTITIONS, member)
+    # As when the brokers take a question of its predecessor, which is dead, for a newer one.
+    other = join("a")
+    until("their loss", lambda: len(other.owned) == PARTITIONS, other)
+    with pytest.raises(KafkaUnavailableError, match="fenced"):
+        until("word of it", lambda: False, member)
+    member.reader.close()
+    again = join("a")
+    until("the partitions again", lambda: len(again.owned) == PARTITIONS, again)
+    kafka.send(*(Sent(b"%d" % number, partition=number) for number in range(PARTITIONS)))
+    until("the records", lambda: len(again.records) == PARTITIONS, again)
