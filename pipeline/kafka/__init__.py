@@ -8,9 +8,11 @@ from pipeline.kafka.cluster import BROKER_FILE, DEMO_IDS, Cluster, find_cluster
 from pipeline.kafka.config_check import check_kafka_config
 from pipeline.kafka.content import ContentView, Found
 from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
+from pipeline.kafka.group_reader import GroupReader
 from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched, PartitionKey
-from pipeline.kafka.reader import Gap, GroupReader, PartitionReader, Reader, ends, records_since
+from pipeline.kafka.partition_reader import PartitionReader, ends, records_since
+from pipeline.kafka.reader import Gap, Reader
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
 from pipeline.kafka.times import offsets_since, watermarks_of
 from pipeline.kafka.topics import ClusterView

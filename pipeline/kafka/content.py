@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import ANSWER_S
-from pipeline.kafka.reader import PartitionReader
+from pipeline.kafka.partition_reader import PartitionReader
 from pipeline.records import LastRead
 from pipeline.settings import Settings
 

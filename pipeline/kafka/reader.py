@@ -1,14 +1,12 @@
-"""Reads records: as a member of the processors' group, or partitions that one names."""
+"""Reads records: what all readers share."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,27 +19,23 @@ from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import (
     ANSWER_S,
     LEAVE_S,
-    SPREADING_S,
     Trouble,
     answered,
     client_config,
     new_client,
     retry_until_known,
 )
-from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, MEMBERS_ONLY, membership, session_ms
+from pipeline.kafka.connection.membership import MEMBERS_ONLY
 from pipeline.kafka.connection.refusals import NO_LEADER, Asked
-from pipeline.kafka.messages import Fetched, PartitionKey, headers_of, partition_of, to_record
-from pipeline.kafka.rejoins import JoinWatch, Rejoins
+from pipeline.kafka.messages import PartitionKey, headers_of, partition_of, to_record
 from pipeline.kafka.statistics import PartitionStatistics
-from pipeline.kafka.topics import ClusterView
-from pipeline.kafka.unreadable import UnreadablePartitions, in_one_line
+from pipeline.kafka.unreadable import UnreadablePartitions
 from pipeline.kafka.watermarks import LowHigh, ask_watermarks, look_up_leaders
 from pipeline.records import Record
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
-READ_UNDECIDED = {"isolation.level": "read_uncommitted"}
 STATISTICS_MS = 2000
 OURS = "orderpulse"
 """The metadata of each offset that we commit: one without it was committed by something else."""
@@ -398,221 +392,3 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class GroupReader(Reader):
-    """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
-
-    `view` tells which partitions there are. `confirm()` is called once the ends of those that come are known, and
-    raises when the topic is not the one that it was taken for. `assigned(reader, partition)` returns the offset to
-    begin at; `revoked(partition)` is called for those that go. All are called inside `read` and `read_partitions`, so
-    never in the middle of a batch, and what they raise is raised there.
-
-    Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
-    held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
-    those is ever assigned.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        view: ClusterView,
-        instance_id: str,
-        assigned: Callable[[GroupReader, int], int],
-        revoked: Callable[[int], None],
-        confirm: Callable[[], None],
-        wait: Wait = pause,
-    ) -> None:
-        member = membership(settings, view.cluster, instance_id)
-        super().__init__(settings, view.cluster, settings.group_id, wait, member)
-        self._view = view
-        self._assigned = assigned
-        self._revoked = revoked
-        self._confirm_topic = confirm
-        self._topic = settings.orders_topic
-        self._failed: Exception | None = None
-        self.foreign_offsets: dict[int, int] = {}
-        """By partition that was assigned last: the group's committed offset, where something else committed it."""
-        self._ours: set[PartitionKey] = set()
-        self._rejoins = Rejoins()
-        self._join_watch = JoinWatch(session_ms(settings, view.cluster) or BROKERS_SESSION_MS)
-        self._subscribe()
-
-    def rejoin(self) -> None:
-        """Leaves the group and joins it again, which makes it deal out all partitions."""
-        # Also a static member that only unsubscribes does leave, unlike one that closes.
-        self._consumer.unsubscribe()
-        self._subscribe()
-
-    def _subscribe(self) -> None:
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
-        )
-
-    def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
-        """As `read`, by partition."""
-        messages, gaps = self._fetch(max_records, timeout_s)
-        by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
-        # They come in long runs of one partition each: one step a run, not one a record.
-        for partition, run in groupby(messages, Message.partition):
-            by_partition[partition].extend(run)
-        return [Fetched(found) for found in by_partition.values()], gaps
-
-    def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
-        found = super()._fetch(max_records, timeout_s)
-        # The library has assigned the partitions by itself then, to begin anywhere: none of it may be seen.
-        if self._failed is not None:
-            raise self._failed
-        if self._rejoins.pop_due():
-            self.rejoin()
-        # A member that has partitions reads them meanwhile.
-        if self._join_watch.is_in_vain(self._statistics.join_state) and not self._ours:
-            raise KafkaUnavailableError("joining the consumer group: nobody answers")
-        return found
-
-    def pause(self) -> None:
-        """Stops fetching, of partitions that come later or can be read again too; the group membership goes on."""
-        self._paused = True
-        self._pause(self._consumer.assignment())
-
-    def query_ends(self) -> None:
-        """Asks where the partitions end, which no fetch reports while they are paused; `known_high` knows it then."""
-        found, _ = self.all_watermarks((each.topic, each.partition) for each in self._consumer.assignment())
-        self._asked_highs |= {key: high for key, (_, high) in found.items()}
-
-    def resume(self) -> None:
-        """Fetches again, but what cannot be read."""
-        self._paused = False
-        out = self._unreadable.waiting() | self._not_begun.keys()
-        self._resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        try:
-            exist = self._that_exist(partitions)
-            self.foreign_offsets = self._look_for_foreign_offsets(consumer, exist)
-            keys = [(each.topic, each.partition) for each in exist]
-            begun = self._begin(dict.fromkeys(keys, self._begin_at))
-        except Exception as error:  # noqa: BLE001 - the C library would drop it: read() raises it again
-            self._failed = error
-            return
-        self._ours.update(keys)
-        # What is dealt out must be assigned. A partition that nobody can say the offsets of is not fetched, though.
-        waiting = [TopicPartition(*key, 0) for key in keys if key in self._not_begun]
-        # Also when there is none: else the library would assign by itself what it was dealt out.
-        consumer.incremental_assign(begun + waiting)
-        # A partition that was paused when it was taken away comes back paused.
-        self._fetch_again(begun)
-        self._pause(waiting)
-
-    def _begin_at(self, topic: str, partition: int) -> int:
-        return self._assigned(self, partition)
-
-    def _confirm(self) -> None:
-        self._confirm_topic()
-
-    def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
-        try:
-            committed = consumer.committed(partitions, timeout=ANSWER_S)
-        except KafkaException as error:
-            log.debug("committed offsets not known: %s", error)  # nothing here depends on them
-            return {}
-        return {each.partition: each.offset for each in committed if each.offset >= 0 and each.metadata != OURS}
-
-    def _that_exist(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Those of the topic that it has. Where there are others, this member has to join again."""
-        highest = max((each.partition for each in partitions if each.topic == self._topic), default=-1)
-        count = self._partition_count(highest) if highest >= 0 else 0
-        exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
-        others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
-        if others:
-            log.warning("the group dealt out %s, which topic %s does not have", ", ".join(others), self._topic)
-            self._rejoins.want()
-        return exist
-
-    def _partition_count(self, highest: int) -> int:
-        """How many partitions the topic has. Brokers hear of those that were added one after the other."""
-        # Never by this consumer: a `list_topics` inside of its callback has the next callback abort the process.
-        for wait_s in (*SPREADING_S, 0.0):
-            count = self._view.partitions().get(self._topic, 0)
-            if count > highest or self._wait(wait_s):
-                break
-        return count
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        held = [each for each in partitions if (each.topic, each.partition) in self._ours]
-        for each in held:
-            self._revoked(each.partition)
-        keys = [(each.topic, each.partition) for each in held]
-        self._forget(keys)
-        self._ours.difference_update(keys)
-        consumer.incremental_unassign(held)
-
-
-class PartitionReader(Reader):
-    """Reads partitions that its owner names, outside of any group's assignment."""
-
-    def assign(self, topic: str, partition: int, next_offset: int) -> None:
-        """Reads one partition more."""
-        self.assign_all(topic, {partition: next_offset})
-
-    def assign_all(self, topic: str, next_offsets: Mapping[int, int]) -> None:
-        """Reads more partitions of a topic. At once: each that comes later would wait for a fetch of the others."""
-        # A topic that the client has not met is looked up a second later otherwise.
-        look_up_leaders(self._consumer, topic)
-        begun = [TopicPartition(topic, partition, offset) for partition, offset in next_offsets.items()]
-        self._consumer.incremental_assign(begun)
-        # They may have been paused when they were read before.
-        self._fetch_again(begun)
-
-    def take_on(self, keys: Iterable[PartitionKey], begin_at: BeginAt) -> None:
-        """Reads more partitions, from where `begin_at` says. It is called here and, for those that nobody can say the
-        offsets of now, inside `read`.
-        """
-        self._begin_late(dict.fromkeys(keys, begin_at))
-
-    def drop(self, keys: Iterable[PartitionKey]) -> None:
-        """Reads these no more."""
-        dropped = set(keys)
-        self._forget(dropped)
-        self._consumer.incremental_unassign([TopicPartition(*key) for key in dropped & self._assigned_keys()])
-
-
-def ends(settings: Settings, cluster: Cluster, topic: str, partitions: int) -> dict[int, int]:
-    """The offset after the newest record of each partition. Raises KafkaUnavailableError when one is not known."""
-    with PartitionReader(settings, cluster, f"{settings.group_id}-look") as reader:
-        found = reader.known_watermarks(topic, range(partitions))
-        return {partition: high for partition, (_, high) in found.items()}
-
-
-def records_since(
-    settings: Settings, cluster: Cluster, topic: str, offsets: Mapping[int, int], undecided: bool = False
-) -> Iterator[Record]:
-    """All records from the given offsets, or the oldest there are, up to where the partitions end, or a little more.
-
-    They end before records of an undecided transaction, unless `undecided` ones are wanted; then those of aborted
-    transactions come too. Raises KafkaUnavailableError when the broker is silent for 5 s before that.
-    """
-    group = f"{settings.group_id}-look"
-    member = READ_UNDECIDED if undecided else None
-    with PartitionReader(settings, cluster, group, member=member, note_ends=True) as reader:
-        watermarks = reader.known_watermarks(topic, offsets)
-        begins = {partition: max(low, offsets[partition]) for partition, (low, _) in watermarks.items()}
-        left = {partition for partition, begin in begins.items() if begin < watermarks[partition][1]}
-        reader.assign_all(topic, {partition: begins[partition] for partition in left})
-        while left:
-            records, gaps = reader.read(1000, ANSWER_S)
-            yield from records
-            if reader.unreadable:
-                raise KafkaUnavailableError(in_one_line(reader.unreadable))
-            for gap in gaps:
-                reader.seek(topic, gap.partition, gap.low)
-            # Where records never stop coming, the library never says that a partition is at its end.
-            at_end = {
-                partition
-                for partition in left
-                if (topic, partition) in reader.at_end
-                or (reader.position(topic, partition) or 0) >= watermarks[partition][1]
-            }
-            left -= at_end
-            if not records and not gaps and not at_end and not reader.heard:
-                raise KafkaUnavailableError(f"reading {topic}: {reader.trouble or 'no answer'}")

@@ -11,7 +11,7 @@ from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka.cluster import Cluster
 from pipeline.kafka.connection.client import ANSWER_S, answered, retry_until_known
 from pipeline.kafka.connection.refusals import Asked
-from pipeline.kafka.reader import PartitionReader, records_since
+from pipeline.kafka.partition_reader import PartitionReader, records_since
 from pipeline.settings import Settings
 
 

@@ -74,7 +74,9 @@ def letter() -> bytes:
     return os.urandom(LETTER_BYTES)
 
 
-def test_files_larger_than_the_app_may_grow_take_little_memory_in_two_tabs(browser: Browser, app: StartApp, letter: bytes) -> None:
+def test_files_larger_than_the_app_may_grow_take_little_memory_in_two_tabs(
+    browser: Browser, app: StartApp, letter: bytes
+) -> None:
     running = app()
     add_letters(running.database_file, LETTERS, value=letter)
     contexts = [browser.new_context(), browser.new_context()]
