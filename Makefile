@@ -25,6 +25,8 @@ kafka: $(VENV)/installed ## Apache Kafka and a schema registry to play with, unt
 LONG_ONES := tests/chaos tests/pipeline tests/registry tests/browser
 TESTS := $(LONG_ONES) $(filter-out $(LONG_ONES), $(patsubst %/, %, $(wildcard tests/*/)))
 
+# Thousands of processes start in it: none may compile everything anew, whatever the environment says.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup-test ## everything: lint, types, unit, contract, app and browser tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWITCH_S = 0.0005
-GARBAGE_OBJECTS = 100_000
 MALLOPT_ARENA_MAX = -8
 
 
@@ -78,7 +77,7 @@ def check_roles(settings: Settings) -> None:
 
 def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None:
     status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
-    _collect_garbage_rarely()
+    gc.freeze()  # what is imported is never garbage
     _share_one_heap()
     try:
         _ROLES[role](settings, instance, stop, status)
@@ -169,13 +168,6 @@ def _share_the_interpreter() -> None:
     # A batch is written in a thread while the next is decoded. By Python's default of 5 ms each statement would wait
     # so long for the interpreter's lock; with this the two share it evenly.
     sys.setswitchinterval(SWITCH_S)
-
-
-def _collect_garbage_rarely() -> None:
-    # Records come and go by the ten thousand and none refers to itself, so reference counts free them. By Python's
-    # default of 700 the collector would look through all of them again and again, for a tenth of all the time.
-    gc.freeze()
-    gc.set_threshold(GARBAGE_OBJECTS, 10, 10)
 
 
 def _share_one_heap() -> None:

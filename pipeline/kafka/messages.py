@@ -12,7 +12,6 @@ from pipeline.records import LastRead, Position, Record
 
 # confluent-kafka cannot make a str of a header's name that is not UTF-8.
 _UNREADABLE_HEADERS = (SystemError, UnicodeDecodeError)
-SAMPLED = 64
 
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -77,13 +76,9 @@ class Fetched:
         return _record(self._messages[index], self._headers[index], *self._from)
 
     def last_read(self) -> tuple[LastRead, int]:
-        """The last one, as it is known again, and the latest timestamp of all; -1: none has one.
-
-        Of many, a few dozen are asked: to ask each would be a thirtieth of all that is done for it.
-        """
+        """The last one, as it is known again, and the latest timestamp of all; -1: none has one."""
         last = self._messages[-1]
-        sampled = self._messages[:: max(1, len(self._messages) // SAMPLED)]
-        newest_ms = max(map(Message.timestamp, (*sampled, last)), key=itemgetter(1))[1]
+        newest_ms = max(map(itemgetter(1), map(Message.timestamp, self._messages)))
         return LastRead.of(last.offset() or 0, last.timestamp()[1], last.key(), last.value()), newest_ms
 
     def newer_than(self, limit_ms: int) -> tuple[Fetched, Position | None, int]:

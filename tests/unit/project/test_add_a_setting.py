@@ -20,6 +20,7 @@ CODE = {
 }
 READS_THE_ENVIRONMENT_TOO = {
     "environment.py": "where settings.py has it read",
+    "__main__.py": "how many threads a library starts, which is set before it is imported",
     "crash_points.py": "a test's folder, which is no setting: no installation ever asks for it",
 }
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
