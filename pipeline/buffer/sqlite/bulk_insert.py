@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 ROWS_AT_ONCE = (3000, 1000, 100, 10, 1)
-"""3,000 rows leave the lock free for 6 ms at a time."""
+"""3,000 rows leave the lock free for some milliseconds at a time."""
 
 MAX_ARGUMENTS = 32_766
 """SQLite takes no more in one statement."""
