@@ -57,7 +57,12 @@ def test_reading_stops_for_all_processors_and_goes_on_when_somebody_says_so(
 
     resumed = pipeline.command("resume")
     assert (resumed.returncode, resumed.stderr) == (0, f"{pipeline.settings.orders_topic}: reading goes on\n")
-    # All of them fail again, so it stops again; what was read by then is a batch or two.
+    # All of them fail again, so it stops again. How many are read by then depends on how they come.
     wait_for("the brake again", lambda: stopped(pipeline))
-    assert pipeline.command("resume").returncode == 0
-    wait_for("all", lambda: pipeline.settled() == 250)
+
+    def all_after_another_stop_or_two() -> bool:
+        if stopped(pipeline):
+            assert pipeline.command("resume").returncode == 0
+        return pipeline.settled() == 250
+
+    wait_for("all", all_after_another_stop_or_two)
