@@ -516,6 +516,20 @@ def test_what_people_have_settled_is_dead_again_when_its_replay_comes_back(buffe
     assert recount(store.path) == []
 
 
+@pytest.mark.parametrize("first", ["recovered", "dead_again"])
+@pytest.mark.parametrize("then", ["discarded", "recovered"])
+def test_a_second_replay_may_be_settled_by_hand_whatever_became_of_the_first(buffer, store, first, then):
+    collect_many(buffer, 1)
+    buffer.flow.commit(outcome(replay(buffer, 1, "first"), first))
+    replay(buffer, 1, "second")
+    assert buffer.dead_letters.triage([1], then, NOW_MS + 1) == 1
+    assert recount(store.path) == []
+    # What nobody sent again since is a contradiction as before.
+    buffer.dead_letters._connection.execute("UPDATE dead_letter_rows SET status = 'open', concluded = 0")
+    buffer.dead_letters._connection.commit()
+    assert f"dead letter 1 is open, but job 1 says it is {first}" in [each.text for each in recount(store.path)]
+
+
 def test_replays_without_an_outcome_count_as_recovered_after_a_time(buffer, store):
     collect_many(buffer, 2)
     replay(buffer, 1, "sent")

@@ -49,6 +49,9 @@ _SENTENCES = (
     FROM dead_letters JOIN job_items ON job_items.dead_letter_id = dead_letters.id
     WHERE status IN ('open', 'discarded')
       AND (state IN ('recovered', 'dead_again') OR state = 'sent' AND NOT concluded)
+      -- What people settled by hand had been sent once more since.
+      AND NOT (concluded AND EXISTS (SELECT 1 FROM job_items AS later WHERE later.dead_letter_id = dead_letters.id
+                                     AND later.job_id > job_items.job_id AND later.state = 'sent'))
     """,
     """
     SELECT 'job ' || id || ' is ' || state || ', but its window is still open' FROM jobs
