@@ -77,7 +77,7 @@ setup-test: $(VENV)/installed-dev
 
 constraints: $(VENV)/installed-dev ## rewrites constraints.txt from what is installed
 	@(echo "# Every package at the version that was tested, direct or not. Made by \`make constraints\`."; \
-	  $(BIN)/pip freeze) > constraints.txt
+	  $(BIN)/pip freeze --all --exclude pip) > constraints.txt
 
 clean: ## takes the virtual environment and the caches away; data stays
 	rm -rf $(VENV) $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

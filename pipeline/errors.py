@@ -13,7 +13,8 @@ OrderPulseError
 ├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── TomlFileError            a file that people edit cannot be used; what it said before stays in force
 │   ├── RulesFileError           the rules file
-│   └── DeadLettersFileError     the file of the dead-letter topics
+│   ├── DeadLettersFileError     the file of the dead-letter topics
+│   └── MappingFileError         the mapping file
 ├── UnavailableError         something outside is away: wait, say so, go on
 │   ├── KafkaUnavailableError
 │   ├── RegistryUnavailableError
@@ -110,6 +111,10 @@ class RulesFileError(TomlFileError):
 
 class DeadLettersFileError(TomlFileError):
     """The file of the dead-letter topics is unreadable or says something that cannot be of them."""
+
+
+class MappingFileError(TomlFileError):
+    """The mapping file is unreadable, or says something that cannot be of an order."""
 
 
 class UnavailableError(OrderPulseError):

@@ -131,6 +131,13 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A record that is no order and no failure: the mapping says so. `reason` is why, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordContext:
     """What a handler is told besides the order. `attempt` is 1 at the first try."""
 

@@ -19,6 +19,8 @@ ONLY_IN = {
     "confluent_kafka.schema_registry": ("pipeline/kafka/schema_registry.py",),
     "httpx2": ("pipeline/kafka/schema_registry.py",),
     "fastavro": ("pipeline/orders/serde.py",),
+    "msgspec": ("pipeline/orders/formats",),
+    "google.protobuf": ("pipeline/orders/formats",),
     "sqlite3": ("pipeline/buffer/sqlite",),
     "watchdog": ("pipeline/orders/file_watch.py",),
     "prometheus_client": ("pipeline/watching/metrics.py",),
