@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH
+from pipeline.orders.columns import Values
+from pipeline.orders.formats.avro_columns import AvroColumns, avro_columns
 from pipeline.orders.formats.avro_json import avro_json_value
 from pipeline.orders.formats.avro_values import AvroReader, avro_reader
 from pipeline.orders.formats.connect_json import envelope_prefix, types_of
@@ -55,7 +59,8 @@ class MappedReader:
         self._maximum_depth = maximum_depth
         self._wanted = selection_of(recipe.paths)
         self._json = JsonReader(recipe.paths)
-        self._avro: dict[SchemaRef | Fingerprint, AvroReader] = {}
+        self._avro: dict[SchemaRef | Fingerprint | None, AvroReader] = {}
+        self._avro_columns: dict[SchemaRef | Fingerprint | None, AvroColumns | None] = {}
         self._protobuf: dict[tuple[SchemaRef | None, tuple[int, ...]], ProtobufReader] = {}
         self._plain = None
         if plain_message is not None:
@@ -125,7 +130,7 @@ class MappedReader:
 
     # -- readers, made once each
 
-    def _avro_reader(self, ref: SchemaRef | Fingerprint, schema: WriterSchema) -> AvroReader:
+    def _avro_reader(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroReader:
         found = self._avro.get(ref)
         if found is None:
             if len(self._avro) >= _KEPT_READERS:
@@ -133,6 +138,13 @@ class MappedReader:
             found = avro_reader(schema.parsed, schema.names, self._wanted, self._maximum_depth)
             self._avro[ref] = found
         return found
+
+    def _columns_of(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroColumns | None:
+        if ref not in self._avro_columns:
+            if len(self._avro_columns) >= _KEPT_READERS:
+                self._avro_columns.clear()
+            self._avro_columns[ref] = avro_columns(schema.parsed, schema.names, self.recipe.paths)
+        return self._avro_columns[ref]
 
     def _message_reader(
         self, ref: SchemaRef | Fingerprint | None, types: MessageTypes, indexes: tuple[int, ...]
@@ -185,7 +197,7 @@ class MappedReader:
             return self._of_json(records, values, indexes, framing.begin)
         if isinstance(schema, MessageTypes):
             return self._of_registered_messages(records, values, indexes, framing, schema)
-        return self._of_avro(records, values, indexes, framing, self._avro_reader(framing.schema, schema))
+        return self._of_avro(records, values, indexes, framing, schema)
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
         bodies = [(values[index] or b"")[begin:] for index in indexes]
@@ -245,8 +257,14 @@ class MappedReader:
         values: Sequence[bytes | None],
         indexes: list[int],
         framing: Framing,
-        reader: AvroReader,
+        schema: WriterSchema,
     ) -> MadeOrders:
+        plan = self._columns_of(framing.schema, schema)
+        if plan is not None:
+            laid_out = Values([values[index] for index in indexes])
+            chosen, plain = plan.read(laid_out, np.arange(len(indexes)), framing.begin)
+            return make_orders(self.recipe, records, [indexes[each] for each in chosen.tolist()], plain)
+        reader = self._avro_reader(framing.schema, schema)
         found, rows = list[int](), list[list[Any]]()
         for index in indexes:
             try:

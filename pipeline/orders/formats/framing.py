@@ -153,11 +153,13 @@ def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
 
 def grouped(values: Sequence[bytes | None], among: Sequence[int]) -> dict[bytes, list[int]]:
     """The indexes of values by how they begin, as far as that says how they are read; none of null and empty ones."""
+    indexes = [index for index in among if values[index]]
+    heads = list(map(_head, [values[index] or b"" for index in indexes]))
+    if len(set(heads)) == 1:  # as nearly always
+        return {heads[0]: indexes}
     groups: dict[bytes, list[int]] = {}
-    for index in among:
-        value = values[index]
-        if value:
-            groups.setdefault(_head(value), []).append(index)
+    for head, index in zip(heads, indexes, strict=True):
+        groups.setdefault(head, []).append(index)
     return groups
 
 
