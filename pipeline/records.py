@@ -131,6 +131,13 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Why a record is no order and need not be one, in words: it is neither an order nor a dead letter."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordContext:
     """What a handler is told besides the order. `attempt` is 1 at the first try."""
 
