@@ -285,6 +285,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "parked": None,
         "outbox": None,
         "of_gone_partitions": None,
+        "passed_over": None,
         "lost_offsets": None,
         "stopped": None,
         "held": None,
@@ -303,6 +304,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
             report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
+            report["passed_over"] = reader.passed_over().dicts()
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["held"] = [_held(each) for each in reader.held()]
@@ -375,6 +377,10 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         ),
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(
+            f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
+            for each in report["passed_over"]
+        ),
         *(
             f"lost          up to {each['offsets']:,} records of {each['topic']}: Kafka removed them unread"
             for each in report["lost_offsets"]

@@ -132,7 +132,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A record that is no order and no failure: the mapping says so. `reason` is why, in words."""
+    """Why a record is no order and need not be one, in words: it is neither an order nor a dead letter."""
 
     reason: str
 

@@ -153,6 +153,8 @@ class Batch:
     outbox: list[OutboxRow] = field(default_factory=list)
     outcomes: list[ReplayOutcome] = field(default_factory=list)
     failed_attempts: int = 0
+    passed_over: list[int] = field(default_factory=list)
+    """Records that are no orders and need not be, new ones and those of `settled`, by their `record_id`."""
 
     @property
     def empty(self) -> bool:

@@ -203,7 +203,7 @@ class _Collection(Consumer[PartitionReader]):
         # 6. A small batch is in the buffer at once; a big one is concluded in the next round.
         if gaps or not self._writer.busy:
             self._conclude()
-        # 7. Pass over what Kafka no longer has. It comes after what there was to read.
+        # 7. Skip what Kafka no longer has. It comes after what there was to read.
         for gap in gaps:
             self._skip(gap)
         self._holds.check_met()

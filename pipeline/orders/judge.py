@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipeline.clock import Clock
 from pipeline.errors import (
     PermanentError,
@@ -18,7 +20,7 @@ from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, headers_needed
 from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec
-from pipeline.records import Order, Record, RecordContext
+from pipeline.records import Order, PassedOver, Record, RecordContext
 
 
 class Judge:
@@ -36,9 +38,10 @@ class Judge:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
         self._codec.recheck_registry()
 
-    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | RecordError:
+    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | PassedOver | RecordError:
         """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
 
+        PassedOver: it is no order and need not be one, which no handler sees.
         `valid` is the record's order where `prevalidate` has found it valid already.
         Raises RegistryUnavailableError when nobody can say.
         """
@@ -64,13 +67,14 @@ class Judge:
         except (UndecodableError, SchemaPendingError, RegistryUnavailableError):
             return None
 
-    def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags]:
-        """Orders as far as they can be read at a glance, and which of them are valid; ask `judge` about all others.
+    def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags, Flags]:
+        """Orders as far as they can be read at a glance, which of them are valid, and which values are passed over.
 
-        Raises RegistryUnavailableError when nobody can say.
+        Ask `judge` about all others. Raises RegistryUnavailableError when nobody can say.
         """
         orders = self._codec.decode_many(values)
-        return orders, self._rules_file.rules.valid_mask(orders, self._clock())
+        valid = self._rules_file.rules.valid_mask(orders, self._clock())
+        return orders, valid, np.zeros(len(values), np.bool_)
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

@@ -170,7 +170,7 @@ class _Flow(Consumer[GroupReader]):
         if gaps or not self._writer.busy:
             self._conclude(reader)
         self._holds.check_met()
-        # 8. Pass over what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
+        # 8. Skip what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
         if gaps:
             self._confirm({self._identity.topic: gaps})
         for gap in gaps:

@@ -330,6 +330,16 @@ class Reader:
             "JOIN topics USING (topic_ref) GROUP BY role, topic ORDER BY role, topic"
         )
 
+    def passed_over(self) -> Rows:
+        """Records that were passed over, of topics that have some: no orders, and no dead letters.
+
+        Columns: topic, records.
+        """
+        return self._rows(
+            "SELECT topic, sum(passed_over) AS records FROM partitions JOIN topics USING (topic_ref) "
+            "GROUP BY topic HAVING sum(passed_over) > 0 ORDER BY topic"
+        )
+
     def stopped(self) -> list[StoppedTopic]:
         """The topics whose reading the brake has stopped."""
         rows = self._whole(

@@ -27,6 +27,7 @@ CREATE TABLE partitions (
     newest_ms     INTEGER NOT NULL DEFAULT -1, -- the latest timestamp of what was read; -1: not known
     read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
     closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
+    passed_over   INTEGER NOT NULL DEFAULT 0,  -- records that were passed over: the bits in its passed_over_blocks
     UNIQUE (role, topic_ref, partition)
 );
 
@@ -454,3 +455,10 @@ CREATE TABLE rereads (
     done_at_ms     INTEGER
 );
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
+
+-- Records that were passed over: neither orders nor dead letters. `block` is record_id >> 13, and bit record_id & 8191 of
+-- its flags (of byte 0 first, the lowest bit first) is set for each; zero bytes at the end are left out.
+CREATE TABLE passed_over_blocks (
+    block          INTEGER PRIMARY KEY,
+    flags          BLOB NOT NULL
+);

@@ -17,7 +17,7 @@ STEPS = {
     "Confirm the topic": "of the topic",
     "Write": "one transaction",
     "Conclude a small batch": "A small batch",
-    "Pass over": "Pass over",
+    "Skip": "Skip",
     "Pass what is no record": "what else is no record",
 }
 

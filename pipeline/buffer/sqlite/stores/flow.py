@@ -29,6 +29,7 @@ from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
 from pipeline.buffer.sqlite.stores.letters import add_dead_letters
 from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
+from pipeline.buffer.sqlite.stores.passed_over import note_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
 from pipeline.records import LastRead, TopicIdentity
@@ -155,7 +156,10 @@ class SqliteFlowStore:
             _settle(connection, batch.settled)
             # 4. What failed for good, on its way to the dead-letter topic.
             _fill_outbox(connection, batch.outbox, batch.now_ms)
-            # 5. What became of replays.
+            # 5. What is no order and need not be one.
+            if batch.passed_over:
+                note_passed_over(connection, batch.passed_over)
+            # 6. What became of replays.
             if batch.outcomes:
                 note_outcomes(connection, batch.outcomes, batch.now_ms)
             reached("processor: batch not committed")
