@@ -23,6 +23,7 @@ from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
+from pipeline.headers import read_failure
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
     ClusterView,
@@ -39,7 +40,7 @@ from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
-from pipeline.records import TopicIdentity
+from pipeline.records import Position, Record, TopicIdentity
 from pipeline.running.instances import member_name
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -284,7 +285,7 @@ class _Flow(Consumer[GroupReader]):
         return [ref for each in self._looked_after for ref in each.generations]
 
     def _keep_undeliverable(self, refused: Sequence[tuple[OutboxRow, str]]) -> None:
-        rows = [undeliverable_row(row, why, self._judge.order_in(row.value)) for row, why in refused]
+        rows = [undeliverable_row(row, why, self._judge.order_in(_failed_record(row))) for row, why in refused]
         self._writer.flow.undeliverable(rows, self._clock())
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
@@ -359,6 +360,14 @@ class _Flow(Consumer[GroupReader]):
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }
+
+
+def _failed_record(row: OutboxRow) -> Record:
+    """The record that failed, with the headers of its failure behind its own."""
+    failure = read_failure(row.headers)
+    position = Position(failure.newest_topic or "", failure.newest_partition or 0, failure.newest_offset or 0)
+    timestamp_ms = -1 if failure.record_timestamp_ms is None else failure.record_timestamp_ms
+    return Record(position, timestamp_ms, row.key, row.value, row.headers)
 
 
 def _commit(batch: Batch, buffer: Buffer) -> None:
