@@ -115,9 +115,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
         reader = _order_reader(settings)
         judge = Judge(reader, rules_file, handler, wall_clock_ms)
         mapping = MappingInForce(mapping_file, reader, wall_clock_ms)
-        run_processor(
-            settings, judge, rules_file, mapping, instance, wall_clock_ms, steady_clock_ms, stop, status
-        )
+        run_processor(settings, judge, rules_file, mapping, instance, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
@@ -128,9 +126,7 @@ def _collector(settings: Settings, instance: int, stop: StopSignal, status: Stat
     _share_the_interpreter()
     with DeadLetterTopicsFile(settings) as topics_file, MappingFile(settings) as mapping_file:
         reader = _order_reader(settings)
-        run_collector(
-            settings, reader, topics_file, mapping_file, wall_clock_ms, steady_clock_ms, stop, status
-        )
+        run_collector(settings, reader, topics_file, mapping_file, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:

@@ -552,6 +552,12 @@ class WatchStore(Protocol):
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """Leaves a note for the operator; the newest thousand are kept."""
 
+    def event_of_change(self, role: str, subject: str, message: str, now_ms: int) -> None:
+        """Notes that a subject is another than before: unless this is what its last event says.
+
+        `message` begins with the subject.
+        """
+
     def prune_seconds(self, before_ms: int) -> None:
         """Drops per-second figures older than that; minutes keep their sums."""
 

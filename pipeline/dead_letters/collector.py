@@ -17,9 +17,8 @@ from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
 from pipeline.dead_letters.topics_file import NOTHING, DeadLetterTopics, DeadLetterTopicsFile
-
-from pipeline.headers import read_failure
 from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
+from pipeline.headers import read_failure
 from pipeline.kafka import ClusterView, Gap, PartitionReader
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.order_reader import OrderReader, RecordList

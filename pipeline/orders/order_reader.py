@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError, UndecodableError
-from pipeline.orders.mapping.batches import MadeOrders, Records
+from pipeline.orders.mapping.batches import NONE_MADE, MadeOrders, Records
+from pipeline.orders.mapping.currency import DEFAULT_DIGITS
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, PassedOver, Record
@@ -35,6 +36,10 @@ class OrderReader:
         """Whether any topic is read by the mapping file."""
         return bool(self._mapped.recipes)
 
+    @property
+    def _digits(self) -> int:
+        return self._mapped.mappings.currency.digits
+
     def recheck_registry(self) -> None:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
         self._codec.recheck_registry()
@@ -46,7 +51,15 @@ class OrderReader:
         RegistryUnavailableError when nobody can be asked just now; nothing else, whatever the bytes.
         """
         reader = self._reader(topic)
-        return self._codec.decode(record.value) if reader is None else reader.read(record)
+        if reader is not None:
+            return reader.read(record)
+        if self._digits != DEFAULT_DIGITS:
+            raise UndecodableError(
+                f"prices of `Order` have {DEFAULT_DIGITS} digits behind the point, and the mapping file's currency "
+                f"{self._digits}: the topic {topic} needs a section there",
+                "mapping",
+            )
+        return self._codec.decode(record.value)
 
     def read_many(self, topic: str, records: Records) -> MadeOrders:
         """Orders of those records that are plain, and which are passed over; ask `read` about all others.
@@ -54,9 +67,11 @@ class OrderReader:
         Raises RegistryUnavailableError when some cannot be judged just now.
         """
         reader = self._reader(topic)
-        if reader is None:
-            return MadeOrders(self._codec.decode_many(records.values()), [])
-        return reader.read_many(records)
+        if reader is not None:
+            return reader.read_many(records)
+        if self._digits != DEFAULT_DIGITS:
+            return NONE_MADE
+        return MadeOrders(self._codec.decode_many(records.values()), [])
 
     def order_in(self, topic: str, record: Record) -> Order | None:
         """The order in a record; None where it is none, or nobody can say just now."""

@@ -33,8 +33,8 @@ from pipeline.headers.own import REPLAY_ID
 from pipeline.kafka import Fetched
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
-from pipeline.orders.order_reader import RecordList
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.orders.order_reader import RecordList
 from pipeline.processing.adoption import Adopted
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, ParkedIndex

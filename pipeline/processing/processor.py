@@ -36,6 +36,7 @@ from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.adoption import Adopted, Adoption
 from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.brake import Brake
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch
 from pipeline.processing.parking import Parking
@@ -56,6 +57,7 @@ def run_processor(
     settings: Settings,
     judge: Judge,
     rules_file: RulesFile,
+    mapping: MappingInForce,
     instance: int,
     clock: Clock,
     steady_clock: Clock,
@@ -75,6 +77,7 @@ def run_processor(
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
         with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
+            mapping.begin(opened.writer)
             cluster = opened.view.cluster
             sender = opened.keep(Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS))
             flow = _Flow(
@@ -82,6 +85,7 @@ def run_processor(
                 opened.writer,
                 judge,
                 rules_file,
+                mapping,
                 backoff,
                 sender,
                 opened.guard.generations[settings.orders_topic],
@@ -119,6 +123,7 @@ class _Flow(Consumer[GroupReader]):
         writer: BatchWriter,
         judge: Judge,
         rules_file: RulesFile,
+        mapping: MappingInForce,
         backoff: Backoff,
         sender: Sender,
         identity: TopicIdentity,
@@ -129,6 +134,7 @@ class _Flow(Consumer[GroupReader]):
     ) -> None:
         super().__init__(settings, writer, clock, status)
         self._rules_file = rules_file
+        self._mapping = mapping
         self._backoff = backoff
         self._identity = identity
         self._confirm = confirm
@@ -150,10 +156,11 @@ class _Flow(Consumer[GroupReader]):
         # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         fetched = self._holds.before_copies(fetched)
-        # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
+        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still be on its way into the buffer.
+        self._mapping.look(self._writer)
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.
-        batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
+        batch, many = Batch(self._clock(), currency=self._mapping.currency), sum(len(records) for records in fetched)
         self._attempts.try_due(batch, many)
         for each in prevalidated:
             self._throughput.add(self._attempts.try_new(batch, each))
@@ -357,6 +364,8 @@ class _Flow(Consumer[GroupReader]):
             "stopped": str(self._holds.held.get(self._identity.topic) or self._brake.stopped or ""),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
+            "mapping_version": self._mapping.version,
+            "mapping_error": self._mapping.error,
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }

@@ -146,9 +146,7 @@ def _recipe(topic: str, section: Section, mappings: Mappings, problems: list[Pro
     return None
 
 
-def _descriptors(
-    sections: Mapping[str, Section], folder: Path, problems: list[Problem]
-) -> dict[str, MessageTypes]:
+def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[Problem]) -> dict[str, MessageTypes]:
     """The descriptor files that sections name, by that name: it goes from the mapping file's folder."""
     named = {topic: section for topic, section in sections.items() if section.descriptor}
     if not named:
