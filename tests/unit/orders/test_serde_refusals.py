@@ -15,6 +15,7 @@ from pipeline.errors import RegistryUnavailableError, SettingsError, Undecodable
 from pipeline.orders import serde
 from pipeline.orders.avro import DECIMAL_LIMIT, OrderPlan, UnresolvableError, _pass_over_items
 from pipeline.orders.serde import OrderCodec, SchemaStore, parse
+from pipeline.schema_source import SchemaId, SchemaKind
 from tests.support.orders_as_bytes import (
     FRAME,
     LOCAL,
@@ -81,7 +82,16 @@ def test_a_schema_that_was_found_is_not_asked_for_again_and_one_that_was_not_is(
     for _ in range(2):
         assert reason_for(b"\x00\x00\x00\x00\x2a", codec) == "unknown schema id 42"
         codec.decode(LOCAL.encode_confluent(ORDER, 7))
-    assert registry.asked == [42, 7, 42]
+    assert registry.asked == [SchemaId(42), SchemaId(7), SchemaId(42)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("PROTOBUF", 'syntax = "proto3"; message Order {}'), ("JSON", '{"type": "object", "title": "Order"}')],
+)
+def test_a_schema_of_another_kind_is_named_and_not_parsed(kind: SchemaKind, text: str) -> None:
+    codec = OrderCodec(STORE, Registry(text, kind=kind))
+    assert reason_for(FRAME, codec) == f"schema id 7 is of kind {kind}, not AVRO"
 
 
 def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
