@@ -32,6 +32,7 @@ _SCHEMA_ID_END = 5
 _FRAMES_AT_ONCE = 8
 MAXIMUM_SCHEMA_DEPTH = 256
 """So many objects and arrays within each other are handed on to fastavro: no schema of an order needs a tenth of it."""
+_FAULT_LENGTH = 100
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
 # Numbers as an order may have them, of more than a byte each.
 _PROBES: dict[str, int] = {"cents": 12_345, "millis": 1_700_000_000_000}
@@ -70,10 +71,16 @@ def parse(text: str, referenced: Sequence[str] = (), maximum_depth: int = MAXIMU
             parse_schema(_json_of(each, maximum_depth), names)
         parsed = parse_schema(_json_of(text, maximum_depth), names)
     except _SCHEMA_FAULTS as error:
-        raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
+        raise UnresolvableError(f"it is no Avro schema ({_schema_fault(error)})") from error
     for name, schema in names.items():
         _check_named_type(name, schema)
     return WriterSchema(text, parsed, names)
+
+
+def _schema_fault(error: Exception) -> str:
+    """What is wrong, in a line. fastavro quotes the schema, or the part that it tripped over: that is left out."""
+    said = re.split(r"[{\[<]", str(error), maxsplit=1)[0]
+    return f"{type(error).__name__}: {' '.join(said.split())[:_FAULT_LENGTH]}"
 
 
 def _json_of(text: str, maximum_depth: int) -> Any:
@@ -92,7 +99,7 @@ def _check_named_type(name: str, schema: Schema) -> None:
     """What the plan of a reader takes for granted of a named type."""
     size = schema.get("size", 0)
     if not isinstance(size, int) or size < 0:
-        raise UnresolvableError(f"the size of {name} is {size!r}")
+        raise UnresolvableError(f"the size of {name} is {repr(size)[:_FAULT_LENGTH]}")
     for named in (schema, *schema.get("fields", [])):
         aliases = named.get("aliases", [])
         if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (named["name"], *aliases)):

@@ -130,6 +130,25 @@ def test_a_writers_schema_that_is_no_order_is_named_with_the_reason(schema: Any,
     assert reason_for(FRAME, codec_knowing(schema)).startswith(reason)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "record", "doc": "a secret"},
+        {"type": "secret", "doc": "a secret"},
+        {"type": "record", "name": "R", "fields": [{"doc": "a secret"}]},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": {"a": "secret"}}]},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "aliases": {"a": "secret"}}]},
+        {"type": "fixed", "name": "F", "size": ["x" * 10_000]},
+        "Unheard" * 1000,
+    ],
+)
+def test_the_reason_for_a_schema_that_cannot_be_parsed_does_not_hold_its_text(part: Any) -> None:
+    reason = reason_for(FRAME, codec_knowing(with_extra_field(part)))
+    assert reason.startswith("schema id 7 cannot be read: ")
+    assert "secret" not in reason
+    assert len(reason) < 200
+
+
 ARRAY_OF_NULLS = {"type": "array", "items": "null"}
 FIVE = b"\x0a"
 """Five as Avro writes it, for instance as the count of an array."""
