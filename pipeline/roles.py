@@ -152,18 +152,16 @@ def _handler(settings: Settings) -> Handler:
 
 
 def _codec(settings: Settings) -> OrderCodec:
-    from pipeline.orders.serde import OrderCodec, SchemaStore
+    from pipeline.orders.avro_schemas import SchemaStore
+    from pipeline.orders.serde import OrderCodec
 
     return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
 
 
 def _order_reader(settings: Settings) -> OrderReader:
-    from pipeline.orders.formats.schemas import Schemas
     from pipeline.orders.order_reader import OrderReader
-    from pipeline.orders.serde import OrderCodec, SchemaStore
 
-    store, registry = SchemaStore(settings.schemas_dir), _registry(settings)
-    return OrderReader(OrderCodec(store, registry), Schemas(store, registry))
+    return OrderReader(_codec(settings))
 
 
 def _registry(settings: Settings) -> SchemaRegistry | None:

@@ -30,6 +30,7 @@ class Fetched:
         self._messages = messages
         self._headers = headers_of(messages)
         self._from = partition_of(messages[0]) if messages else ("", 0)
+        self.topic = self._from[0]
         self.topics = set(map(Message.topic, messages))
         """One, unless the client library was assigned what it should not have been."""
 
@@ -40,11 +41,6 @@ class Fetched:
     def partition_key(self) -> tuple[str, int]:
         """Topic and partition."""
         return self._from
-
-    @property
-    def topic(self) -> str:
-        """Where all of them come from."""
-        return self._from[0]
 
     @property
     def partition(self) -> int:
@@ -114,7 +110,7 @@ class Fetched:
 
     def _of(self, indexes: Iterable[int]) -> Fetched:
         some = Fetched([])
-        some._from = self._from
+        some._from, some.topic = self._from, self.topic
         some.topics = self.topics
         some._messages, some._headers = [], []
         for index in indexes:

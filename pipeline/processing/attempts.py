@@ -114,10 +114,11 @@ class Attempts:
 
     def prevalidate(self, records: Fetched) -> Prevalidated:
         """Finds the valid orders, which changes nothing here."""
-        orders, valid, passed_over = self._judge.prevalidate(records.topic, records)
-        if len(passed_over.nonzero()[0]):
-            passed_over &= np.array(records.without_headers(_OF_A_REPLAY), np.bool_)
+        orders, valid, no_orders = self._judge.prevalidate(records.topic, records)
         found = np.full(len(records), -1, np.int64)
+        passed_over: Flags = np.zeros_like(found, np.bool_)
+        if no_orders:
+            passed_over[no_orders] = np.array(records.without_headers(_OF_A_REPLAY), np.bool_)[no_orders]
         found[orders.indexes[valid]] = np.flatnonzero(valid)
         is_valid = found >= 0
         names = self._judge.headers_needed
@@ -219,20 +220,19 @@ class Attempts:
         loaded = self._load(partition, taken)
         records = [_parked_record(partition, parked) for parked in loaded]
         valid = self._valid_orders(records)
-        successors = [
-            self._retry(batch, partition, parked, record, valid.get(record.position))
-            for parked, record in zip(loaded, records, strict=True)
-        ]
+        successors = [self._retry(batch, partition, *each) for each in zip(loaded, records, valid, strict=True)]
         return [successor for successor in successors if successor is not None]
 
-    def _valid_orders(self, records: Sequence[Record]) -> dict[Position, Order]:
-        """Those of the records that are found to be valid orders at a glance."""
-        found: dict[Position, Order] = {}
-        for topic in {record.position.topic for record in records}:
-            some = [record for record in records if record.position.topic == topic]
-            orders, valid, _ = self._judge.prevalidate(topic, RecordList(some))
+    def _valid_orders(self, records: Sequence[Record]) -> list[Order | None]:
+        """For each record the order that it is found to be at a glance, if it is a valid one."""
+        found: list[Order | None] = [None] * len(records)
+        topics = [record.position.topic for record in records]
+        for topic in set(topics):
+            indexes = [index for index, each in enumerate(topics) if each == topic]
+            orders, valid, _ = self._judge.prevalidate(topic, RecordList([records[index] for index in indexes]))
             at = orders.indexes.tolist()
-            found |= {some[at[index]].position: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+            for index in np.flatnonzero(valid).tolist():
+                found[indexes[at[index]]] = orders.order(index)
         return found
 
     def _load(self, partition: Parking, identifiers: list[int]) -> list[Parked]:

@@ -156,7 +156,8 @@ class _Flow(Consumer[GroupReader]):
         # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         fetched = self._holds.before_copies(fetched)
-        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still be on its way into the buffer.
+        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still
+        # be on its way into the buffer.
         self._mapping.look(self._writer)
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.

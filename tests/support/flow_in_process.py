@@ -16,15 +16,15 @@ from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.consuming.holds import TopicHolds
 from pipeline.errors import RecordError
 from pipeline.kafka import Delivery, Fetched, Gap
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import Flags, OrderColumns
-from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
 from pipeline.orders.mapping.batches import Records
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
@@ -33,8 +33,7 @@ from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
 ROOT = Path(__file__).parents[2]
-STORE = SchemaStore(ROOT / "schemas")
-CODEC = OrderCodec(STORE)
+CODEC = OrderCodec(SchemaStore(ROOT / "schemas"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +163,11 @@ class JudgeByHand(Judge):
         """See Judge."""
         return PassedOver("named") if record.value in self.passed_over else super().judge(record, attempt, valid)
 
-    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, Flags]:
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, list[int]]:
         """See Judge."""
         orders, valid, _ = super().prevalidate(topic, records)
         passed_over = np.array([value in self.passed_over for value in records.values()], np.bool_)
-        return orders, valid & ~passed_over[orders.indexes], passed_over
+        return orders, valid & ~passed_over[orders.indexes], np.flatnonzero(passed_over).tolist()
 
 
 class _Silent:
@@ -191,7 +190,7 @@ class FlowInProcess:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
-        reader = OrderReader(CODEC, Schemas(STORE, None))
+        reader = OrderReader(CODEC)
         parts = (reader, rules_file, handler, self.clock)
         judge = Judge(*parts) if passed_over is None else JudgeByHand(passed_over, *parts)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
