@@ -50,7 +50,7 @@ class OrderRecording:
     how: str
     records: tuple[RecordedOrder, ...]
     registered: tuple[RegisteredSchema, ...]
-    """What its registry knew; a StandInRegistry of all recordings' schemas has no id twice."""
+    """What its registry knew: the schemas that it names, and those that they refer to."""
     schema_files: tuple[Path, ...]
     """What a reader needs that asks no registry: Avro schemas, or the descriptor set of Protobuf."""
 
@@ -69,12 +69,14 @@ def expected_orders() -> dict[str, ExpectedOrder]:
 def order_recordings() -> dict[str, OrderRecording]:
     """All of them by name, as in `confluent-avro-prefix`."""
     expected = expected_orders()
-    return {file.stem: _recording(file, expected) for file in sorted(FOLDER.glob("*.jsonl"))}
+    names = sorted(file.stem for file in FOLDER.glob("*.jsonl"))
+    return {name: _recording(FOLDER / f"{name}.jsonl", expected) for name in names}
 
 
 def all_registered() -> list[RegisteredSchema]:
-    """The schemas of all registries that were asked: what a StandInRegistry for any recording is given."""
-    return [schema for recording in order_recordings().values() for schema in recording.registered]
+    """The schemas of all registries that were asked, each once: what a StandInRegistry for any recording is given."""
+    registered = [schema for recording in order_recordings().values() for schema in recording.registered]
+    return list({(schema.subject, schema.version): schema for schema in registered}.values())
 
 
 def _recording(file: Path, expected: Mapping[str, ExpectedOrder]) -> OrderRecording:

@@ -1,6 +1,7 @@
 """Answers as a schema registry with Confluent's API does, for schemas whose ids and GUIDs recordings hold.
 
 Confluent's own registry is not to be had as a package, and Apicurio's gives no GUIDs and no ids that one could choose.
+What Apicurio's own API tells of a content id or a global id is answered too.
 Only the standard library is imported here: the programs that make the recordings run it too.
 """
 
@@ -96,10 +97,10 @@ class StandInRegistry:
                     return self._found(self._first(id=schema_id), serialized)
                 case "GET", "schemas", "guids", guid:
                     return self._found(self._first(guid=guid), serialized)
-                case "GET", "ids", "contentIds", content_id:
-                    return self._text(self._first(id=content_id))
-                case "GET", "ids", "globalIds", global_id:
-                    return self._text(self._first(global_id=global_id))
+                case "GET", "ids", "contentIds", content_id, *rest:
+                    return self._of_apicurio(self._first(id=content_id), rest)
+                case "GET", "ids", "globalIds", global_id, *rest:
+                    return self._of_apicurio(self._first(global_id=global_id), rest)
         return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
 
     @staticmethod
@@ -109,8 +110,15 @@ class StandInRegistry:
         return 200, schema.answer(serialized)
 
     @staticmethod
-    def _text(schema: RegisteredSchema | None) -> Answer:
-        return (404, {"status": 404, "title": "not found"}) if schema is None else (200, schema.schema)
+    def _of_apicurio(schema: RegisteredSchema | None, rest: list[str]) -> Answer:
+        if schema is None:
+            return 404, {"status": 404, "title": "No version was found.", "name": "VersionNotFoundException"}
+        if rest == ["references"]:
+            return 200, [
+                {"artifactId": each["subject"], "version": str(each["version"]), "name": each["name"]}
+                for each in schema.references
+            ]
+        return 200, schema.schema
 
     def _first(self, **wanted: str) -> RegisteredSchema | None:
         [(name, value)] = wanted.items()

@@ -142,9 +142,11 @@ def _serialized(serializer: Serializer, topic: str, content: Any) -> tuple[bytes
     return value, headers
 
 
-def _register(client: SchemaRegistryClient, subject: str, file: str, *references: SchemaReference) -> SchemaReference:
+def _register(client: SchemaRegistryClient, name: str, file: str, *references: SchemaReference) -> SchemaReference:
+    """Under a subject of another name than the type's."""
+    subject = f"types-{name}"
     client.register_schema(subject, Schema(_text(file), "AVRO", list(references)))
-    return SchemaReference(subject, subject, 1)
+    return SchemaReference(name, subject, 1)
 
 
 def _used(registry: StandInRegistry, subject: str) -> list[RegisteredSchema]:
