@@ -58,8 +58,6 @@ class StandInRegistry:
 
     def __init__(self, schemas: Iterable[RegisteredSchema] = ()) -> None:
         self.schemas = list(schemas)
-        self.asked: list[str] = []
-        """Method and path of each request that came."""
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
 
@@ -85,7 +83,6 @@ class StandInRegistry:
         path = [unquote(part) for part in url.path.removeprefix(COMPATIBLE).removeprefix(APICURIO).split("/") if part]
         serialized = parse_qs(url.query).get("format") == ["serialized"]
         with self._lock:
-            self.asked.append(f"{method} {url.path}")
             match (method, *path):
                 case "POST", "subjects", subject, "versions":
                     return 200, self._register(subject, json.loads(body)).answer()

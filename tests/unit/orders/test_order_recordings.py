@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import UUID
 
 import pytest
@@ -20,7 +24,7 @@ from tests.support.order_recordings import (
     expected_orders,
     order_recordings,
 )
-from tests.support.stand_in_registry import StandInRegistry
+from tests.support.stand_in_registry import APICURIO, COMPATIBLE, StandInRegistry
 
 RECORDINGS = order_recordings()
 EXPECTED = expected_orders()
@@ -30,10 +34,18 @@ FRAMINGS: dict[str, tuple[bytes, str]] = {
     "apicurio-avro-headers": (b"\x0cA-", APICURIO_CONTENT),
     "apicurio-avro-headers-global": (b"\x0cA-", APICURIO_GLOBAL),
     "apicurio-avro-json-headers": (b'{"order_id":', APICURIO_CONTENT),
-    "apicurio-avro-json-prefix": (b'\0\0\0\0\x06{"order_id":', ""),
-    "apicurio-avro-prefix": (b"\0\0\0\0\x06\x0cA-", ""),
+    "apicurio-avro-json-prefix": (b"\0\0\0\0", ""),
+    "apicurio-avro-prefix": (b"\0\0\0\0", ""),
+    "apicurio-json-headers": (b'{"order_id":"A-', "apicurio.value.contentId apicurio.value.msgType"),
+    "apicurio-json-prefix": (b"\0\0\0\0", ""),
+    "apicurio-protobuf-headers": (
+        b"\x07\n\x05Order\n\x06A-",
+        "apicurio.value.contentId apicurio.value.msgType apicurio.protobuf.type",
+    ),
+    "apicurio-protobuf-indexes": (b"\0\0\0\0", ""),
+    "apicurio-protobuf-prefix": (b"\0\0\0\0", ""),
     "apicurio2-avro-headers": (b"\x0cA-", APICURIO_GLOBAL),
-    "apicurio2-avro-prefix": (b"\0\0\0\0\0\0\0\0\x0c\x0cA-", ""),
+    "apicurio2-avro-prefix": (b"\0\0\0\0\0\0\0\0", ""),
     "avro-java-single": (b"\xc3\x01", ""),
     "cloudevents-java-binary": (
         b'{"order_id":',
@@ -64,6 +76,8 @@ FRAMINGS: dict[str, tuple[bytes, str]] = {
     "debezium-avro-headers": (b"", f"apicurio.key.globalId apicurio.key.encoding {APICURIO_GLOBAL}"),
     "debezium-json-bare": (b'{"before":', ""),
     "debezium-json-schemas": (b'{"schema":{"type":"struct",', ""),
+    "glue-avro": (b"\x03\0", ""),
+    "glue-avro-zlib": (b"\x03\x05", ""),
     "jackson-json": (b'{"order_id":"A-', ""),
     "jackson3-json": (b'{"orderId":"A-', ""),
     "python-avro-single": (b"\xc3\x01", ""),
@@ -71,14 +85,17 @@ FRAMINGS: dict[str, tuple[bytes, str]] = {
     "python-protobuf": (b"\n\x06A-", ""),
 }
 """What every value of a recording begins with, and the headers of every record, in their order."""
-INDEXES = {
-    "confluent-protobuf-prefix": [b"\0"],
+MESSAGES = {
+    "apicurio-protobuf-indexes": [b"\x02\0\n\x06A-"],
+    "apicurio-protobuf-prefix": [b"\x07\n\x05Order\n\x06A-"],
     "confluent-protobuf-header": [b"\0"],
-    "confluent-protobuf-second": [b"\x02\x02"],
-    "confluent-protobuf-nested-prefix": [b"\x04\0\x02", b"\x04\0\0"],
     "confluent-protobuf-nested-header": [b"\x04\0\x02", b"\x04\0\0"],
+    "confluent-protobuf-nested-prefix": [b"\x04\0\x02\n\x06A-", b"\x04\0\0\n\x08R-"],
+    "confluent-protobuf-prefix": [b"\0\n\x06A-"],
+    "confluent-protobuf-second": [b"\x02\x02\n\x06A-"],
 }
-"""Where Confluent's Protobuf says which message it is: the order's first, then the refund's."""
+"""Where Protobuf says which message it is, behind id or GUID: the order's first, then the refund's."""
+GLUE_COMPRESSED = b"\x03\x05"
 LONG_IDS = {"apicurio2-avro-prefix"}
 """Whose prefix is a global id of 8 bytes."""
 CONFLUENT_AVRO = [name for name in RECORDINGS if name.startswith("confluent-avro-")] + ["apicurio-avro-prefix"]
@@ -98,7 +115,7 @@ def test_no_recording_is_left_without_its_facts() -> None:
 def test_every_writer_has_written_every_order_once(recording: OrderRecording) -> None:
     orders = [each for each in recording.records if each.expected]
     assert [each.expected for each in orders] == list(EXPECTED.values())
-    assert all(each.expected.order_id.encode() in (each.record.value or b"") for each in orders if each.expected)
+    assert all(each.expected.order_id.encode() in plain(each.record) for each in orders if each.expected)
     assert len({each.name for each in recording.records}) == len(recording.records)
     assert {each.record.position.topic for each in recording.records} == {recording.topic}
     assert [each.record.position.offset for each in recording.records] == list(range(len(recording.records)))
@@ -131,12 +148,12 @@ def test_its_registry_knows_the_schema_that_a_record_names(recording: OrderRecor
             assert subject == f"{recording.topic}-value"
 
 
-@recordings(list(INDEXES))
+@recordings(list(MESSAGES))
 def test_protobuf_says_which_message_it_is(recording: OrderRecording) -> None:
-    order, *refund = INDEXES[recording.name]
+    order, *refund = MESSAGES[recording.name]
     for each in recording.records:
-        [indexes] = [order] if each.expected else refund
-        assert behind_the_schema(each.record).startswith(indexes)
+        [message] = [order] if each.expected else refund
+        assert behind_the_schema(each.record).startswith(message)
 
 
 @recordings(CONFLUENT_AVRO)
@@ -159,6 +176,40 @@ def test_recordings_agree_on_what_the_registries_know() -> None:
     assert len(set(global_ids)) == len(global_ids)
 
 
+def test_the_stand_in_shows_protobuf_as_text_or_serialized() -> None:
+    [schema] = RECORDINGS["confluent-protobuf-prefix"].registered
+    with StandInRegistry([schema]) as registry:
+        for path in (
+            f"schemas/ids/{schema.id}",
+            f"schemas/guids/{schema.guid}",
+            f"subjects/{schema.subject}/versions/latest",
+        ):
+            assert asked(f"{registry.url}/{path}")["schema"] == schema.schema
+            assert asked(f"{registry.url}/{path}?format=serialized")["schema"] == schema.serialized
+
+
+def test_the_stand_in_answers_for_apicurios_own_ids() -> None:
+    schemas = RECORDINGS["apicurio-avro-headers-global"].registered
+    order = schemas[-1]
+    with StandInRegistry(schemas) as registry:
+        for path in (f"ids/globalIds/{order.global_id}", f"ids/contentIds/{order.id}"):
+            assert asked(f"{registry.url}{APICURIO}/{path}") == json.loads(order.schema)
+            references = asked(f"{registry.url}{APICURIO}/{path}/references")
+            assert [each["artifactId"] for each in references] == [each.subject for each in schemas[:-1]]
+        assert asked(f"{registry.url}{COMPATIBLE}/schemas/ids/{order.id}")["references"] == list(order.references)
+
+
+@pytest.mark.parametrize("path", ["schemas/ids/7", "subjects/x/versions/1", "ids/globalIds/7", "config", ""])
+def test_the_stand_in_does_not_find_what_is_not_there(path: str) -> None:
+    with StandInRegistry() as registry, pytest.raises(HTTPError, match="404"):
+        asked(f"{registry.url}/{path}")
+
+
+def asked(url: str) -> Any:
+    with urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
 def named_schema(record: Record, long_id: bool) -> tuple[str, Any]:
     """How a record names its schema, and by what."""
     headers = dict(record.headers)
@@ -172,6 +223,11 @@ def named_schema(record: Record, long_id: bool) -> tuple[str, Any]:
     value = record.value or b""
     assert value[0] == 0
     return ("global_id", int.from_bytes(value[1:9])) if long_id else ("id", int.from_bytes(value[1:5]))
+
+
+def plain(record: Record) -> bytes:
+    value = record.value or b""
+    return zlib.decompress(value[18:]) if value.startswith(GLUE_COMPRESSED) else value
 
 
 def behind_the_schema(record: Record) -> bytes:

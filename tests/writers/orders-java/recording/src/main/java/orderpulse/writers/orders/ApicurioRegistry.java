@@ -1,9 +1,12 @@
 package orderpulse.writers.orders;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.URI;
+import java.net.URLEncoder;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
@@ -44,7 +47,7 @@ public final class ApicurioRegistry {
 
     private void add(String artifact, Map<String, Long> globalIds, Map<String, Map<String, Object>> schemas)
             throws IOException, InterruptedException {
-        JsonNode answer = get(COMPATIBLE + "/subjects/" + artifact + "/versions/1");
+        JsonNode answer = get(COMPATIBLE + "/subjects/" + URLEncoder.encode(artifact, UTF_8) + "/versions/1");
         for (JsonNode reference : answer.get("references")) {
             add(reference.get("subject").textValue(), globalIds, schemas);
         }
