@@ -331,7 +331,7 @@ def orders_in(records: Sequence[Record], reader: OrderReader, said: DeadLetterTo
     found: list[Order | None] = [None] * len(records)
     for topic, indexes in _by_source(records, reader, said).items():
         some = [records[index] for index in indexes]
-        orders = reader.read_many(topic, RecordList(some)).orders
+        orders, _ = reader.read_many(topic, RecordList(some))
         at_once = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
         for at, index in enumerate(indexes):
             found[index] = at_once.get(at) or _order_in(some[at], topic, reader)

@@ -68,9 +68,8 @@ class Judge:
 
         Ask `judge` about all others. Raises RegistryUnavailableError when nobody can say.
         """
-        made = self._reader.read_many(topic, records)
-        valid = self._rules_file.rules.valid_mask(made.orders, self._clock())
-        return made.orders, valid, made.passed_over
+        orders, passed_over = self._reader.read_many(topic, records)
+        return orders, self._rules_file.rules.valid_mask(orders, self._clock()), passed_over
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError, UndecodableError
-from pipeline.orders.mapping.batches import NONE_MADE, MadeOrders, Records
+from pipeline.orders.columns import OrderColumns
+from pipeline.orders.mapping.batches import NONE_MADE, Records
 from pipeline.orders.mapping.currency import DEFAULT_DIGITS
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped
 from pipeline.orders.serde import OrderCodec
@@ -57,8 +58,8 @@ class OrderReader:
             )
         return self._codec.decode(record.value, record.headers)
 
-    def read_many(self, topic: str, records: Records) -> MadeOrders:
-        """Orders of those records that are plain, and which are passed over; ask `read` about all others.
+    def read_many(self, topic: str, records: Records) -> tuple[OrderColumns, list[int]]:
+        """Orders of those records that are plain, and the indexes of those passed over; ask `read` about all others.
 
         Raises RegistryUnavailableError when some cannot be judged just now.
         """
@@ -68,7 +69,7 @@ class OrderReader:
             return reader.read_many(records)
         if self._digits != DEFAULT_DIGITS:
             return NONE_MADE
-        return MadeOrders(self._codec.decode_many(records.values()), [])
+        return self._codec.decode_many(records.values()), []
 
     def order_in(self, topic: str, record: Record) -> Order | None:
         """The order in a record; None where it is none, or nobody can say just now."""

@@ -116,7 +116,7 @@ class Attempts:
         """Finds the valid orders, which changes nothing here."""
         orders, valid, no_orders = self._judge.prevalidate(records.topic, records)
         found = np.full(len(records), -1, np.int64)
-        passed_over: Flags = np.zeros_like(found, np.bool_)
+        passed_over: Flags = np.zeros(len(found), np.bool_)
         if no_orders:
             passed_over[no_orders] = np.array(records.without_headers(_OF_A_REPLAY), np.bool_)[no_orders]
         found[orders.indexes[valid]] = np.flatnonzero(valid)
