@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
@@ -75,6 +75,11 @@ def check_roles(settings: Settings) -> None:
         check_metrics_address(settings, wall_clock_ms())
 
 
+def orders_sections() -> Collection[str]:
+    """The topics that the mapping file has a section for: there is no such file yet."""
+    return ()
+
+
 def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None:
     status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
     gc.freeze()  # what is imported is never garbage
@@ -110,7 +115,9 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     codec = _codec(settings)
     with RulesFile(settings.rules_file) as rules_file:
         judge = Judge(codec, rules_file, handler, wall_clock_ms)
-        run_processor(settings, judge, rules_file, instance, wall_clock_ms, steady_clock_ms, stop, status)
+        run_processor(
+            settings, judge, rules_file, orders_sections, instance, wall_clock_ms, steady_clock_ms, stop, status
+        )
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
