@@ -30,6 +30,7 @@ from pipeline.buffer import (
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
+from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
     AlreadyRunningError,
@@ -42,7 +43,8 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.jobs.starts import start_of
-from pipeline.kafka import check_kafka_config, find_cluster
+from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
@@ -329,7 +331,7 @@ def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, An
         if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
         for partition in role.figures.get("partitions", {})
     }
-    rows = reader.waiting_of_gone_partitions(settings.orders_topic)
+    rows = reader.waiting_of_gone_partitions(topics_read(settings, reader))
     waits = [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
     return [each for each in waits if f"{each['topic']}[{each['partition']}]" not in read]
 
@@ -488,13 +490,34 @@ def restore(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:
-    """Every setting with its value and where it came from; then what a role could not run with, if anything."""
+    """Every setting with its value and where it came from; then what a role could not run with, if anything.
+
+    Where Kafka answers, also the topics that a pattern of the orders takes in and that are not read.
+    """
     lines = describe(settings)
     width = max(len(line.variable) for line in lines)
     for line in lines:
         print(f"{line.variable:<{width}}  {line.value or '(empty)'}  [{line.source}]")
     check_roles(settings)
+    if settings.orders_topics.patterns:
+        _print_left_out(settings)
     return 0
+
+
+def _print_left_out(settings: Settings) -> None:
+    """The topics that a pattern of the orders takes in and that are not read, each with the reason."""
+    try:
+        partitions = ClusterView(settings, find_cluster(settings)).partitions()
+    except KafkaUnavailableError as error:
+        print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
+        return
+    mapped = MappingFile(settings).content
+
+    def has_section(topic: str) -> bool:
+        return mapped.recipe(topic) is not None
+
+    for topic, why in choose_orders_topics(settings, partitions, has_section).left_out.items():
+        print(f"topic {topic} is not read as orders: it {why}")
 
 
 Command = Callable[[Settings, argparse.Namespace], int]

@@ -60,8 +60,9 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
 def check_roles(settings: Settings) -> None:
     """Whether each role that `up` starts could begin with these settings; connects nowhere and makes nothing.
 
-    Raises SettingsError, or RulesFileError.
+    Raises SettingsError, RulesFileError or MappingFileError.
     """
+    from pipeline.orders.mapping.mapping_file import MappingFile
     from pipeline.orders.rules_file import load_rules
     from pipeline.watching.alerts import check_addresses
     from pipeline.watching.metrics import check_metrics_address
@@ -72,6 +73,7 @@ def check_roles(settings: Settings) -> None:
     if "processor" in settings.roles:
         _handler(settings)
         load_rules(settings.rules_file)
+        MappingFile(settings)
     if "worker" in settings.roles:
         check_addresses(settings)
         check_metrics_address(settings, wall_clock_ms())

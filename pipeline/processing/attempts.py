@@ -5,7 +5,7 @@ Nothing of it is true before the batch is in the buffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -30,7 +30,7 @@ from pipeline.consuming.consumer import ConsumedPartition
 from pipeline.errors import RecordError, SchemaPendingError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
-from pipeline.kafka import Fetched
+from pipeline.kafka import Fetched, PartitionKey
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
@@ -92,7 +92,10 @@ class _TriedRecord:
 
 
 class Attempts:
-    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which."""
+    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which.
+
+    `generations` are the topics that are read.
+    """
 
     def __init__(
         self,
@@ -100,16 +103,15 @@ class Attempts:
         judge: Judge,
         backoff: Backoff,
         writer: BatchWriter,
-        identity: TopicIdentity,
+        generations: Mapping[str, TopicIdentity],
     ) -> None:
-        self.partitions: dict[int, Partition] = {}
-        self.adopted: dict[tuple[str, int], Adopted] = {}
-        """By topic and partition."""
+        self.partitions: dict[PartitionKey, Partition] = {}
+        self.adopted: dict[PartitionKey, Adopted] = {}
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
         self._writer = writer
-        self._identity = identity
+        self._generations = generations
         self._tried_at_ms = 0
 
     def prevalidate(self, records: Fetched) -> Prevalidated:
@@ -133,12 +135,12 @@ class Attempts:
     def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
         """Judges new records of a partition that is ours; returns how many there were.
 
-        Raises TopicChangedError for records of another topic than the one that is read: nothing of them may be written.
+        Raises TopicChangedError for records of another topic than those that are read: nothing of them may be written.
         """
-        if prevalidated.records.topics != {self._identity.topic}:
-            others = prevalidated.records.topics - {self._identity.topic}
-            raise TopicChangedError(f"records of {', '.join(map(str, others))} came as those of {self._identity.topic}")
-        partition = self.partitions.get(prevalidated.records.partition)
+        key = prevalidated.records.partition_key
+        if key[0] not in self._generations:
+            raise TopicChangedError(f"records of {key[0]} came as those of {', '.join(self._generations)}")
+        partition = self.partitions.get(key)
         if partition is None:
             return 0  # taken away while we were reading
         records = prevalidated.records.since(partition.next_offset)
@@ -191,7 +193,7 @@ class Attempts:
 
     def _judge_one(self, batch: Batch, partition: Partition, record: Record, valid: Order | None) -> None:
         identifier = record_id(partition.ref, record.position.offset)
-        tried = _TriedRecord(identifier, record, 1, batch.now_ms, self._identity)
+        tried = _TriedRecord(identifier, record, 1, batch.now_ms, partition.identity)
         parked = self._settle(batch, tried, valid)
         if parked is not None:
             partition.parked.add(identifier, record.key, parked.due_at_ms or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.consuming.holds import TopicHolds
 from pipeline.errors import RecordError
-from pipeline.kafka import Delivery, Fetched, Gap
+from pipeline.kafka import Delivery, Fetched, Gap, PartitionKey
 from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, simulate_failures
@@ -54,8 +54,8 @@ class ReaderByHand:
     gaps: list[Gap] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
-    foreign_offsets: dict[int, int] = field(default_factory=dict)
-    paused: bool = False
+    foreign_offsets: dict[PartitionKey, int] = field(default_factory=dict)
+    held_back: set[str] = field(default_factory=set)
     readable: bool = True
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -101,13 +101,9 @@ class ReaderByHand:
     def commit_offsets(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Nobody asks."""
 
-    def pause(self) -> None:
+    def hold_back(self, topics: Collection[str]) -> None:
         """Notes it."""
-        self.paused = True
-
-    def resume(self) -> None:
-        """Notes it."""
-        self.paused = False
+        self.held_back = set(topics)
 
     def query_ends(self) -> None:
         """They are known."""
@@ -175,6 +171,19 @@ class _Silent:
         """Nobody listens."""
 
 
+class _Topics:
+    """One topic, which stays the same."""
+
+    detail = ""
+
+    def __init__(self, identity: TopicIdentity) -> None:
+        self.generations = {identity.topic: identity}
+        self.counts = {identity.topic: 1}
+
+    def confirm(self, _: object) -> None:
+        """It is the same one."""
+
+
 class FlowInProcess:
     """A processor that owns some partitions of a topic, round by round."""
 
@@ -203,14 +212,13 @@ class FlowInProcess:
             MappingInForce(MappingFile(settings or Settings()), reader, self.clock),
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
-            identity,
-            lambda _: None,
+            _Topics(identity),  # type: ignore[arg-type] # only what a flow asks of it
             TopicHolds("processor", self._writer, Reader(Path("nowhere")), self.clock),
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )
         for partition in partitions:
-            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type] # only what a flow asks of it
+            self.flow.assigned(self.reader, identity.topic, partition)  # type: ignore[arg-type] # only what a flow asks of it
 
     def clock(self) -> int:
         """The time that the test has set."""

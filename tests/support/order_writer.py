@@ -55,8 +55,10 @@ class OrderWriter:
     a transient one an order at its third attempt, if the pipeline's handler is FAIL_AS_ASKED.
     """
 
-    def __init__(self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None) -> None:
-        self._topic = pipeline.settings.orders_topic
+    def __init__(
+        self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None, topic: str = ""
+    ) -> None:
+        self._topic = topic or pipeline.settings.orders_topic
         self._codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
         self._pipeline = pipeline
         self._sender = Sender(pipeline.settings, pipeline.cluster)
