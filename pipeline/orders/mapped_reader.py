@@ -24,6 +24,7 @@ from pipeline.orders.formats.framing import (
     framings_of,
     grouped,
     read_message_indexes,
+    read_type_ref,
 )
 from pipeline.orders.formats.json_values import JsonReader
 from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, ProtobufReader
@@ -101,12 +102,17 @@ class MappedReader:
         if isinstance(schema, JsonSchema):
             return self._json_values(body)
         if isinstance(schema, MessageTypes):
-            indexes, begin = read_message_indexes(framing.message_indexes or body, 0)
-            message = body if framing.message_indexes else body[begin:]
-            return self._looked_up(self._message_reader(framing.schema, schema, indexes).read(message))
+            reader, begin = self._message_reader_of(framing, schema, value)
+            return self._looked_up(reader.read(value[begin:]))
         if framing.json_encoding:
             return self._looked_up(avro_json_value(schema, body))
-        return self._looked_up(self._avro_reader(framing.schema, schema).read(value, framing.begin))
+        try:
+            return self._looked_up(self._avro_reader(framing.schema, schema).read(value, framing.begin))
+        except UndecodableError:
+            # Apicurio's JSON encoding says so in a header only, and behind a prefix not at all.
+            if not body.startswith(b"{"):
+                raise
+            return self._looked_up(avro_json_value(schema, body))
 
     def _json_values(self, value: bytes) -> list[Any]:
         found = self._json.read(value)
@@ -135,6 +141,18 @@ class MappedReader:
                 self._avro_columns.clear()
             self._avro_columns[ref] = avro_columns(schema.parsed, schema.names, self.recipe.paths)
         return self._avro_columns[ref]
+
+    def _message_reader_of(self, framing: Framing, types: MessageTypes, value: bytes) -> tuple[ProtobufReader, int]:
+        """What reads a value, and where its message begins."""
+        if framing.message_indexes:
+            indexes, _ = read_message_indexes(framing.message_indexes, 0)
+            return self._message_reader(framing.schema, types, indexes), framing.begin
+        if (named := read_type_ref(value, framing.begin)) is not None:
+            name, begin = named
+            if (found := types.index_of(name)) is not None:
+                return self._message_reader(framing.schema, types, found), begin
+        indexes, begin = read_message_indexes(value, framing.begin)
+        return self._message_reader(framing.schema, types, indexes), begin
 
     def _message_reader(
         self, ref: SchemaRef | Fingerprint | None, types: MessageTypes, indexes: tuple[int, ...]
@@ -215,19 +233,19 @@ class MappedReader:
         framing: Framing,
         schema: MessageTypes,
     ) -> MadeOrders:
-        by_message: dict[tuple[tuple[int, ...], int], list[int]] = {}
-        for index in indexes:
+        # Nearly all are a file's first message, which a single 0 says.
+        first = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] == b"\0"]
+        others = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] != b"\0"]
+        by_message: dict[tuple[str, int], tuple[ProtobufReader, list[int]]] = {}
+        for some in ([first] if first else []) + [[index] for index in others]:
             try:
-                by_message.setdefault(read_message_indexes(values[index] or b"", framing.begin), []).append(index)
+                reader, begin = self._message_reader_of(framing, schema, values[some[0]] or b"")
             except UndecodableError:
                 continue
-        made = []
-        for (message, begin), some in by_message.items():
-            try:
-                reader = self._message_reader(framing.schema, schema, message)
-            except UndecodableError:
-                continue
-            made.append(self._of_messages(reader, records, values, some, begin))
+            by_message.setdefault((reader.name, begin), (reader, []))[1].extend(some)
+        made = [
+            self._of_messages(reader, records, values, some, begin) for (_, begin), (reader, some) in by_message.items()
+        ]
         return together(made) if made else NONE_MADE
 
     def _of_messages(

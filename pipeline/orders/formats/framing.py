@@ -175,6 +175,21 @@ def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
     return tuple(found), at
 
 
+def read_type_ref(data: bytes, at: int) -> tuple[str, int] | None:
+    """The name of a message as Apicurio's serializer writes it in place of indexes, and where it ends; None: none is.
+
+    It is a length and a message with the name as its field 1:
+    https://github.com/Apicurio/apicurio-registry, serdes, ref.proto
+    """
+    if len(data) < at + 4 or not 3 <= data[at] < 0x80 or data[at + 1] != 0x0A or data[at + 2] != data[at] - 2:
+        return None
+    end = at + 1 + data[at]
+    name = data[at + 3 : end]
+    if len(data) < end or not name.isascii() or not name.decode("latin-1").isidentifier():
+        return None
+    return name.decode(), end
+
+
 def grouped(values: Sequence[bytes | None], among: Sequence[int]) -> dict[bytes, list[int]]:
     """The indexes of values by how they begin, as far as that says how they are read; none of null and empty ones."""
     indexes = [index for index in among if values[index]]
