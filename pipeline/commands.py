@@ -43,9 +43,10 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
-from pipeline.roles import check_roles, orders_sections
+from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
@@ -286,6 +287,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "parked": None,
         "outbox": None,
         "of_gone_partitions": None,
+        "passed_over": None,
         "lost_offsets": None,
         "stopped": None,
         "held": None,
@@ -304,6 +306,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
             report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
+            report["passed_over"] = reader.passed_over().dicts()
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["held"] = [_held(each) for each in reader.held()]
@@ -376,6 +379,10 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         ),
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(
+            f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
+            for each in report["passed_over"]
+        ),
         *(
             f"lost          up to {each['offsets']:,} records of {each['topic']}: Kafka removed them unread"
             for each in report["lost_offsets"]
@@ -504,7 +511,12 @@ def _print_left_out(settings: Settings) -> None:
     except KafkaUnavailableError as error:
         print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
         return
-    for topic, why in choose_orders_topics(settings, partitions, orders_sections()).left_out.items():
+    mapped = MappingFile(settings).content
+
+    def has_section(topic: str) -> bool:
+        return mapped.recipe(topic) is not None
+
+    for topic, why in choose_orders_topics(settings, partitions, has_section).left_out.items():
         print(f"topic {topic} is not read as orders: it {why}")
 
 

@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         description="What is said of dead-letter topics: where their records came from, which header is the reason. It "
         "need not be there; read again when it changes.",
     )
+    mapping_file: Path = Field(
+        PROJECT_DIR / "mapping.toml",
+        description="What in a topic's records is an order: see docs/mapping.md. It need not be there: topics hold "
+        "`Order` of the schemas folder then; read again when it changes.",
+    )
     topic_partitions: int = Field(
         0, ge=0, le=100_000, description="Partitions of a topic that we make; 0: the broker's default."
     )
@@ -354,7 +359,7 @@ class Settings(BaseSettings):
         check_properties(value)
         return value
 
-    @field_validator("data_dir", "rules_file", "schemas_dir", "dead_letters_file")
+    @field_validator("data_dir", "rules_file", "schemas_dir", "dead_letters_file", "mapping_file")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Reader
@@ -10,8 +10,8 @@ from pipeline.consuming.topic_names import known_use
 from pipeline.setting_values import NamesAndPatterns
 from pipeline.settings import Settings
 
-Sections = Callable[[], Collection[str]]
-"""The topics that the mapping file has a section for, now."""
+HasSection = Callable[[str], bool]
+"""Whether the mapping file has a section for a topic, now."""
 
 
 def choose_dead_letter_topics(settings: Settings, partitions: Mapping[str, int]) -> dict[str, int]:
@@ -37,11 +37,11 @@ class OrdersTopics:
         return self.no_orders | dict.fromkeys(self.without_section, "has no section in the mapping file")
 
 
-def choose_orders_topics(settings: Settings, partitions: Mapping[str, int], sections: Collection[str]) -> OrdersTopics:
+def choose_orders_topics(settings: Settings, partitions: Mapping[str, int], has_section: HasSection) -> OrdersTopics:
     """The topics among `partitions` (topic: count of its partitions) that are read as orders.
 
-    Those that are named, and those that a pattern takes in if they may hold orders and are among `sections`, the topics
-    that the mapping file has a section for.
+    Those that are named, and those that a pattern takes in if they may hold orders and have a section in the mapping
+    file.
     """
     wanted, collected = settings.orders_topics, settings.collected_topics
     chosen = OrdersTopics()
@@ -49,7 +49,7 @@ def choose_orders_topics(settings: Settings, partitions: Mapping[str, int], sect
         what = "" if topic in wanted.names else _what_instead(topic, collected)
         if what:
             chosen.no_orders[topic] = what
-        elif topic in wanted.names or topic in sections:
+        elif topic in wanted.names or has_section(topic):
             chosen.read[topic] = partitions[topic]
         else:
             chosen.without_section.append(topic)

@@ -47,6 +47,11 @@ class Fetched:
         """The value of each."""
         return list(map(Message.value, self._messages))
 
+    def times(self) -> list[tuple[int, bool]]:
+        """The timestamp of each, and whether it is when the broker wrote it (LogAppendTime)."""
+        timestamps = map(Message.timestamp, self._messages)
+        return [(timestamp_ms, kind == TIMESTAMP_LOG_APPEND_TIME) for kind, timestamp_ms in timestamps]
+
     def without_headers(self, names: frozenset[str]) -> list[bool]:
         """Whether each has none of these headers, for certain."""
         if not any(self._headers):

@@ -37,7 +37,7 @@ DECIMAL_LIMIT = 64
 """A decimal of more bytes, or of a greater scale, is not looked at."""
 MAXIMUM_DEPTH = 256
 """Types within types that are followed in a field that no order has; a type that contains itself counts each time."""
-_TOO_DEEP = "its fields are nested too deeply"
+TOO_DEEP = "its fields are nested too deeply"
 
 FIRST_MS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp()) * 1000
 LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
@@ -111,7 +111,9 @@ def written_long(number: int) -> bytes:
 # ---- one reader for each type of Avro
 
 
-def _int_reader(bits: int, where: str) -> Reader:
+def int_reader(bits: int, where: str) -> Reader:
+    """A number of 32 or 64 bits."""
+
     def read(data: bytes, at: int) -> tuple[int, int]:
         number, at = read_long(data, at, where)
         if bits == 32 and not -(2**31) <= number < 2**31:
@@ -121,11 +123,14 @@ def _int_reader(bits: int, where: str) -> Reader:
     return read
 
 
-def _bytes_reader(where: str) -> Reader:
+def bytes_reader(where: str) -> Reader:
+    """A length, and so many bytes."""
     return lambda data, at: _read_bytes(data, at, where)
 
 
-def _string_reader(where: str) -> Reader:
+def string_reader(where: str) -> Reader:
+    """A length, and so many bytes of UTF-8."""
+
     def read(data: bytes, at: int) -> tuple[str, int]:
         raw, at = _read_bytes(data, at, where)
         try:
@@ -136,11 +141,14 @@ def _string_reader(where: str) -> Reader:
     return read
 
 
-def _fixed_reader(size: int, where: str) -> Reader:
+def fixed_reader(size: int, where: str) -> Reader:
+    """So many bytes."""
     return lambda data, at: _take(data, at, size, where)
 
 
-def _float_reader(layout: str, where: str) -> Reader:
+def float_reader(layout: str, where: str) -> Reader:
+    """A number of this layout of `struct`."""
+
     def read(data: bytes, at: int) -> tuple[float, int]:
         raw, at = _take(data, at, struct.calcsize(layout), where)
         return struct.unpack(layout, raw)[0], at
@@ -148,7 +156,9 @@ def _float_reader(layout: str, where: str) -> Reader:
     return read
 
 
-def _boolean_reader(where: str) -> Reader:
+def boolean_reader(where: str) -> Reader:
+    """One byte, 0 or 1."""
+
     def read(data: bytes, at: int) -> tuple[bool, int]:
         raw, at = _take(data, at, 1, where)
         if raw not in (b"\0", b"\1"):
@@ -158,7 +168,9 @@ def _boolean_reader(where: str) -> Reader:
     return read
 
 
-def _index_reader(count: int, what: str, where: str) -> Reader:
+def index_reader(count: int, what: str, where: str) -> Reader:
+    """The index of one of so many; `what` is for the error's words."""
+
     def read(data: bytes, at: int) -> tuple[int, int]:
         index, at = read_long(data, at, where)
         if not 0 <= index < count:
@@ -168,8 +180,9 @@ def _index_reader(count: int, what: str, where: str) -> Reader:
     return read
 
 
-def _union_reader(branches: list[Reader], where: str) -> Reader:
-    read_index = _index_reader(len(branches), "union branch", where)
+def union_reader(branches: list[Reader], where: str) -> Reader:
+    """The index of a branch, and its value."""
+    read_index = index_reader(len(branches), "union branch", where)
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
         index, at = read_index(data, at)
@@ -181,30 +194,30 @@ def _union_reader(branches: list[Reader], where: str) -> Reader:
 # ---- what an order has no field for is checked and passed over
 
 
-def _passing_over(schema: Schema, names: Names, where: str, depth: int) -> Reader:
+def passing_over(schema: Schema, names: Names, where: str, depth: int) -> Reader:
     """A reader for a value of any type that nobody wants: it is checked all the same.
 
     `depth` is how many types within it may still be met in the data.
     """
     if depth < 0:
-        return _refusing(_TOO_DEEP)
+        return refusing(TOO_DEEP)
     if isinstance(schema, list):
-        return _union_reader([_passing_over(branch, names, where, depth - 1) for branch in schema], where)
-    kind = _type_of(schema)
+        return union_reader([passing_over(branch, names, where, depth - 1) for branch in schema], where)
+    kind = type_of(schema)
     if kind in ("record", "error"):
         fields = schema["fields"]
         return _passing_over_fields(
-            [_passing_over(each["type"], names, f"{where}.{each['name']}", depth - 1) for each in fields]
+            [passing_over(each["type"], names, f"{where}.{each['name']}", depth - 1) for each in fields]
         )
     if kind == "array":
-        return _passing_over_blocks(_passing_over(schema["items"], names, where, depth - 1), where)
+        return _passing_over_blocks(passing_over(schema["items"], names, where, depth - 1), where)
     if kind == "map":
-        entry = [_string_reader(where), _passing_over(schema["values"], names, where, depth - 1)]
+        entry = [string_reader(where), passing_over(schema["values"], names, where, depth - 1)]
         return _passing_over_blocks(_passing_over_fields(entry), where)
     if kind == "fixed":
-        return _fixed_reader(schema["size"], where)
+        return fixed_reader(schema["size"], where)
     if kind == "enum":
-        return _index_reader(len(schema["symbols"]), "symbol", where)
+        return index_reader(len(schema["symbols"]), "symbol", where)
     if kind in _PRIMITIVES:
         return _PRIMITIVES[kind](where)
     return _passing_over_named(kind, names, where, depth)
@@ -212,13 +225,13 @@ def _passing_over(schema: Schema, names: Names, where: str, depth: int) -> Reade
 
 _PRIMITIVES: dict[str, Callable[[str], Reader]] = {
     "null": lambda where: lambda data, at: (None, at),
-    "boolean": _boolean_reader,
-    "int": lambda where: _int_reader(32, where),
-    "long": lambda where: _int_reader(64, where),
-    "float": lambda where: _float_reader("<f", where),
-    "double": lambda where: _float_reader("<d", where),
-    "bytes": _bytes_reader,
-    "string": _string_reader,
+    "boolean": boolean_reader,
+    "int": lambda where: int_reader(32, where),
+    "long": lambda where: int_reader(64, where),
+    "float": lambda where: float_reader("<f", where),
+    "double": lambda where: float_reader("<d", where),
+    "bytes": bytes_reader,
+    "string": string_reader,
 }
 
 
@@ -228,7 +241,7 @@ def _passing_over_named(name: str, names: Names, where: str, depth: int) -> Read
 
     def read(data: bytes, at: int) -> tuple[None, int]:
         if not found:
-            found.append(_passing_over(names[name], names, where, depth))
+            found.append(passing_over(names[name], names, where, depth))
         return found[0](data, at)
 
     return read
@@ -293,41 +306,45 @@ def _resolving_union(branches: list[Schema], names: Names, where: str, convert: 
             readers.append(_resolving(branch, names, where, convert))
         except UnresolvableError as error:
             problems.append(str(error))
-            readers.append(_refusing(f"{where} is null" if branch == "null" else str(error)))
+            readers.append(refusing(f"{where} is null" if branch == "null" else str(error)))
     if len(problems) == len(branches):
         raise UnresolvableError("; ".join(dict.fromkeys(problems)) or f"{where} is an empty union")
-    return _union_reader(readers, where)
+    return union_reader(readers, where)
 
 
-def _refusing(reason: str) -> Reader:
+def refusing(reason: str) -> Reader:
+    """Reads nothing, and says why."""
+
     def read(data: bytes, at: int) -> tuple[None, int]:
         raise UndecodableError(reason)
 
     return read
 
 
-def _type_of(schema: Schema) -> str:
+def type_of(schema: Schema) -> str:
+    """The name of a type."""
     return str(schema["type"] if isinstance(schema, dict) else schema)
 
 
-def _logical_type_of(schema: Schema) -> str | None:
+def logical_type_of(schema: Schema) -> str | None:
+    """What a writer calls a type beyond its name; None where it does not."""
     logical = schema.get("logicalType") if isinstance(schema, dict) else None
     return logical if isinstance(logical, str) else None
 
 
 def _to_text(schema: Schema, names: Names, where: str) -> Reader:
     # Avro promotes bytes to string.
-    if _type_of(schema) in ("string", "bytes") and _logical_type_of(schema) != "decimal":
-        return _string_reader(where)
-    raise UnresolvableError(f"{where} is of type {_type_of(schema)} and must be a string")
+    if type_of(schema) in ("string", "bytes") and logical_type_of(schema) != "decimal":
+        return string_reader(where)
+    raise UnresolvableError(f"{where} is of type {type_of(schema)} and must be a string")
 
 
 def _to_cents(schema: Schema, names: Names, where: str) -> Reader:
-    kind = _type_of(schema)
-    if kind not in ("bytes", "fixed") or _logical_type_of(schema) != "decimal":
+    kind = type_of(schema)
+    if kind not in ("bytes", "fixed") or logical_type_of(schema) != "decimal":
         raise UnresolvableError(f"{where} is of type {kind} and must be a decimal")
     scale = schema.get("scale") or 0
-    take = _fixed_reader(schema["size"], where) if kind == "fixed" else _bytes_reader(where)
+    take = fixed_reader(schema["size"], where) if kind == "fixed" else bytes_reader(where)
 
     def read(data: bytes, at: int) -> tuple[int, int]:
         raw, at = take(data, at)
@@ -363,7 +380,7 @@ def decimal_bytes(cents: int) -> bytes:
 
 
 def _to_millis(schema: Schema, names: Names, where: str) -> Reader:
-    kind, logical = _type_of(schema), _logical_type_of(schema)
+    kind, logical = type_of(schema), logical_type_of(schema)
     if kind not in ("int", "long") or logical not in _UNITS_PER_MS:
         why = ": it names no time zone" if logical and logical.startswith("local-timestamp-") else ""
         raise UnresolvableError(f"{where} is of type {logical or kind} and must be a timestamp{why}")
@@ -371,7 +388,7 @@ def _to_millis(schema: Schema, names: Names, where: str) -> Reader:
     called = schema.get("connect.name") if isinstance(schema, dict) and logical is None else None
     if called is not None and called != _CONNECT_TIMESTAMP:
         raise UnresolvableError(f"{where} is of type {called} and must be a timestamp")
-    read_number, units_per_ms = _int_reader(32 if kind == "int" else 64, where), _UNITS_PER_MS[logical]
+    read_number, units_per_ms = int_reader(32 if kind == "int" else 64, where), _UNITS_PER_MS[logical]
 
     def read(data: bytes, at: int) -> tuple[int, int]:
         number, at = read_number(data, at)
@@ -413,7 +430,7 @@ class OrderPlan:
             for read, slot in self.steps:
                 values[slot], at = read(data, at)
         except RecursionError as error:
-            raise UndecodableError(_TOO_DEEP) from error
+            raise UndecodableError(TOO_DEEP) from error
         if at != len(data):
             extra = len(data) - at
             raise UndecodableError(f"{extra} trailing {'byte' if extra == 1 else 'bytes'} after the order")
@@ -432,7 +449,7 @@ def plan_order(writer: Schema, names: Names, reader: Schema, maximum_depth: int 
     for field in writer["fields"]:
         name = sources.get(field["name"])
         if name is None:
-            steps.append((_passing_over(field["type"], names, field["name"], maximum_depth), _UNWANTED))
+            steps.append((passing_over(field["type"], names, field["name"], maximum_depth), _UNWANTED))
         else:
             convert = _CONVERSIONS[_FIELDS[name].kind]
             steps.append((_resolving(field["type"], names, name, convert), _SLOTS[name]))
@@ -447,7 +464,7 @@ def _kind_of(schema: Schema, name: str | None) -> OrderFieldKind | None:
     """The kind of a writer's field that fills the field `name` of an order; None where it is not of the plainest."""
     if name is None:
         return None
-    kind, logical = _type_of(schema), _logical_type_of(schema)
+    kind, logical = type_of(schema), logical_type_of(schema)
     plainest: dict[OrderFieldKind, bool] = {
         "text": kind == "string",
         "cents": (kind, logical) == ("bytes", "decimal") and schema.get("scale") == PRICE_SCALE,
@@ -457,14 +474,15 @@ def _kind_of(schema: Schema, name: str | None) -> OrderFieldKind | None:
 
 
 def _check_record(writer: Schema, reader: Schema) -> None:
-    if _type_of(writer) != "record" or not isinstance(writer, dict):
+    if type_of(writer) != "record" or not isinstance(writer, dict):
         raise UnresolvableError("it is no record")
-    name = _unqualified(writer["name"])
-    if name not in {_unqualified(known) for known in (reader["name"], *reader.get("aliases", []))}:
-        raise UnresolvableError(f"its record is {name}, not {_unqualified(reader['name'])}")
+    name = unqualified(writer["name"])
+    if name not in {unqualified(known) for known in (reader["name"], *reader.get("aliases", []))}:
+        raise UnresolvableError(f"its record is {name}, not {unqualified(reader['name'])}")
 
 
-def _unqualified(name: str) -> str:
+def unqualified(name: str) -> str:
+    """A name without its namespace."""
     return name.rpartition(".")[2]
 
 

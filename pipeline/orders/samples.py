@@ -20,7 +20,8 @@ from pipeline.clock import Clock
 from pipeline.errors import UsageError
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.columns import Integers, OrderColumns, filled_columns
-from pipeline.orders.serde import CONFLUENT_MARK, OrderEncoder
+from pipeline.orders.formats.framing import CONFLUENT_MARK
+from pipeline.orders.serde import OrderEncoder
 from pipeline.records import Headers, Outgoing
 from pipeline.settings import Settings, variable_of
 

@@ -19,10 +19,10 @@ from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
 from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.session import consumer_session
-from pipeline.consuming.topic_choice import Sections
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
+from pipeline.headers import read_failure
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
     Fetched,
@@ -36,12 +36,14 @@ from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.adoption import Adopted, Adoption
 from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.brake import Brake
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import BETWEEN_TOPICS, OwnersWatch
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
 from pipeline.processing.starts import Starts
 from pipeline.processing.topics import TopicsRead
+from pipeline.records import Position, Record
 from pipeline.running.instances import member_name
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -57,17 +59,14 @@ def run_processor(
     settings: Settings,
     judge: Judge,
     rules_file: RulesFile,
-    sections: Sections,
+    mapping: MappingInForce,
     instance: int,
     clock: Clock,
     steady_clock: Clock,
     stop: StopSignal,
     status: StatusWriter,
 ) -> None:
-    """Processes orders until asked to stop. `steady_clock` is one that nobody sets.
-
-    `sections` tells which topics the mapping file has a section for, whenever it is asked.
-    """
+    """Processes orders until asked to stop. `steady_clock` is one that nobody sets."""
     member = member_name(settings.data_dir, instance)
     backoff = backoff_of(settings, random.Random().random)
 
@@ -75,8 +74,9 @@ def run_processor(
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
         with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop) as opened:
+            mapping.begin(opened.writer)
             starts = Starts(settings, opened.view.cluster, opened.writer, clock)
-            topics = TopicsRead(settings, sections, opened.view, opened.guard, opened.holds, starts)
+            topics = TopicsRead(settings, mapping.has_section, opened.view, opened.guard, opened.holds, starts)
             topics.begin()
             opened.view.ensure_topic(settings.own_dlq_topic)
             cluster = opened.view.cluster
@@ -86,6 +86,7 @@ def run_processor(
                 opened.writer,
                 judge,
                 rules_file,
+                mapping,
                 backoff,
                 sender,
                 topics,
@@ -128,6 +129,7 @@ class _Flow(Consumer[GroupReader]):
         writer: BatchWriter,
         judge: Judge,
         rules_file: RulesFile,
+        mapping: MappingInForce,
         backoff: Backoff,
         sender: Sender,
         topics: TopicsRead,
@@ -137,6 +139,7 @@ class _Flow(Consumer[GroupReader]):
     ) -> None:
         super().__init__(settings, writer, clock, status)
         self._rules_file = rules_file
+        self._mapping = mapping
         self._backoff = backoff
         self._topics = topics
         self._topic_of: dict[int, str] = {}
@@ -159,10 +162,12 @@ class _Flow(Consumer[GroupReader]):
         # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         fetched = self._holds.before_copies(fetched)
-        # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
+        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still
+        # be on its way into the buffer.
+        self._mapping.look(self._writer)
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.
-        batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
+        batch, many = Batch(self._clock(), currency=self._mapping.currency), sum(len(records) for records in fetched)
         self._attempts.try_due(batch, many)
         for each in prevalidated:
             self._throughput.add(self._attempts.try_new(batch, each))
@@ -180,7 +185,7 @@ class _Flow(Consumer[GroupReader]):
         if gaps or not self._writer.busy:
             self._conclude(reader)
         self._holds.check_met()
-        # 8. Pass over what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
+        # 8. Skip what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
         gaps = [gap for gap in gaps if (gap.topic, gap.partition) in self._partitions]
         if gaps:
             self._topics.confirm(_by_topic(gaps))
@@ -301,7 +306,7 @@ class _Flow(Consumer[GroupReader]):
         return [ref for each in self._looked_after for ref in each.generations]
 
     def _keep_undeliverable(self, refused: Sequence[tuple[OutboxRow, str]]) -> None:
-        rows = [undeliverable_row(row, why, self._judge.order_in(row.value)) for row, why in refused]
+        rows = [undeliverable_row(row, why, self._judge.order_in(_failed_record(row))) for row, why in refused]
         self._writer.flow.undeliverable(rows, self._clock())
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
@@ -380,9 +385,19 @@ class _Flow(Consumer[GroupReader]):
             "stopped": "; ".join(filter(None, (each["stopped"] for each in topics.values()))),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
+            "mapping_version": self._mapping.version,
+            "mapping_error": self._mapping.error,
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }
+
+
+def _failed_record(row: OutboxRow) -> Record:
+    """The record that failed, with the headers of its failure behind its own."""
+    failure = read_failure(row.headers)
+    position = Position(failure.newest_topic or "", failure.newest_partition or 0, failure.newest_offset or 0)
+    timestamp_ms = -1 if failure.record_timestamp_ms is None else failure.record_timestamp_ms
+    return Record(position, timestamp_ms, row.key, row.value, row.headers)
 
 
 _OfTopic = TypeVar("_OfTopic", Fetched, Gap)

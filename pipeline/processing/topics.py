@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from pipeline.buffer import Reader
 from pipeline.consuming.holds import TopicHolds
-from pipeline.consuming.topic_choice import OrdersTopics, Sections, choose_orders_topics, topics_read
+from pipeline.consuming.topic_choice import HasSection, OrdersTopics, choose_orders_topics, topics_read
 from pipeline.consuming.topic_guard import InPartition, TopicGuard
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView
@@ -25,14 +25,14 @@ class TopicsRead:
     def __init__(
         self,
         settings: Settings,
-        sections: Sections,
+        has_section: HasSection,
         view: ClusterView,
         guard: TopicGuard,
         holds: TopicHolds,
         starts: Starts,
     ) -> None:
         self._settings = settings
-        self._sections = sections
+        self._has_section = has_section
         self._view = view
         self._guard = guard
         self._holds = holds
@@ -92,7 +92,7 @@ class TopicsRead:
         return self.counts.keys() != before
 
     def _choose(self, partitions: Mapping[str, int]) -> OrdersTopics:
-        return choose_orders_topics(self._settings, partitions, self._sections())
+        return choose_orders_topics(self._settings, partitions, self._has_section)
 
     def _take_on(self, found: Mapping[str, int]) -> None:
         told, self._not_looked_up = self._view.look_up([topic for topic in found if topic not in self.counts])

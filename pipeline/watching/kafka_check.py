@@ -135,7 +135,7 @@ def _compare_orders(compared: _Compared, on_the_way: set[str]) -> Iterator[str]:
             if id_of[offset] not in on_the_way:
                 yield (
                     f"{identity.topic}[{partition}] offset {offset}: was read, but is neither an order nor parked nor "
-                    "a dead letter"
+                    "a dead letter nor passed over"
                 )
         yield from _compare_bytes(compared, "processor", stored, read)
         yield from _compare_ledger(settings, stored, read)

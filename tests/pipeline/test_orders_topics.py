@@ -18,6 +18,7 @@ from pipeline.watching.kafka_check import compare_with_kafka
 from scripts.local.cluster import KafkaCluster
 from scripts.waiting import wait_for
 from tests.support.kafkas import PARTITIONS
+from tests.support.mapping_files import write_sections
 from tests.support.order_writer import OrderWriter
 from tests.support.processor_in_thread import ProcessorInThread
 from tests.support.running_pipeline import RunningPipeline
@@ -154,8 +155,10 @@ def test_a_pattern_takes_in_what_appears_and_has_a_section_and_never_dead_letter
     first, second, third = (f"{name}-{letter}" for letter in "abc")
     dead_letters = f"{name}-dlq"
     pipeline = made(f"^{name}", [first, second])
-    settings, sections = pipeline.settings, {first, dead_letters}
-    with ProcessorInThread(settings, sections, 0) as one, ProcessorInThread(settings, sections, 1) as other:
+    path = pipeline.settings.data_dir / "mapping.toml"
+    settings = pipeline.settings.model_copy(update={"mapping_file": path})
+    write_sections(path, {first, dead_letters})
+    with ProcessorInThread(settings, 0) as one, ProcessorInThread(settings, 1) as other:
         both = (one, other)
 
         def read(*topics: str) -> bool:
@@ -174,23 +177,23 @@ def test_a_pattern_takes_in_what_appears_and_has_a_section_and_never_dead_letter
             to_second.write(50)
             wait_for_orders(pipeline, 100)
 
-            sections.add(second)
+            write_sections(path, {first, second, dead_letters})
             wait_for("a second topic", lambda: read(first, second))
             wait_for_orders(pipeline, 150)
 
-            sections.add(third)
+            write_sections(path, {first, second, third, dead_letters})
             make_topic(pipeline, third)
             to_third.write(30)
             wait_for("a third topic", lambda: read(first, second, third))
             wait_for_orders(pipeline, 180)
 
             # One whose section is taken away is read on from where it was.
-            sections.remove(second)
+            write_sections(path, {first, third, dead_letters})
             wait_for("the second one's end", lambda: read(first, third))
             to_second.write(20)
             to_first.write(20)
             wait_for_orders(pipeline, 200)
-            sections.add(second)
+            write_sections(path, {first, second, third, dead_letters})
             wait_for_orders(pipeline, 220)
         # A record that was sent to the dead-letter topic is no order, whatever it looks like.
         with OrderWriter(pipeline, 0, topic=dead_letters) as writer:
@@ -215,7 +218,7 @@ def test_a_pattern_takes_in_what_appears_and_has_a_section_and_never_dead_letter
 
 def test_with_patterns_only_samples_have_no_topic_and_nothing_to_read_is_said(made, name):
     pipeline = made(f"^{name}-none", [])
-    with ProcessorInThread(pipeline.settings, set()) as processor:
+    with ProcessorInThread(pipeline.settings) as processor:
         wait_for("its word", lambda: "no topic yet that" in processor.status.detail)
         assert processor.status.state == "running"
     refused = pipeline.command("produce", "--count", "1")

@@ -1,4 +1,4 @@
-"""A processor that runs in a thread of the test, which says what sections the mapping file has."""
+"""A processor that runs in a thread of the test."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.handlers import load_handler
 from pipeline.orders.judge import Judge
+from pipeline.orders.mapping.mapping_file import MappingFile
+from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import run_processor
 from pipeline.running.statusboard import RoleStatus, StatusWriter, read_roles
 from pipeline.settings import Settings
 
 
 class ProcessorInThread:
-    """The processor of an instance, until the block is left. `sections` may be changed meanwhile."""
+    """The processor of an instance, until the block is left."""
 
-    def __init__(self, settings: Settings, sections: set[str], instance: int = 0) -> None:
-        self.sections = sections
+    def __init__(self, settings: Settings, instance: int = 0) -> None:
         self._settings = settings
         self._instance = instance
         self._status = StatusWriter(settings.data_dir, "processor", instance, wall_clock_ms)
@@ -30,14 +33,14 @@ class ProcessorInThread:
 
     def _run(self) -> None:
         settings = self._settings
-        codec = OrderCodec(SchemaStore(settings.schemas_dir))
-        with RulesFile(settings.rules_file) as rules_file:
-            judge = Judge(codec, rules_file, load_handler(settings.handler, settings.demo), wall_clock_ms)
+        reader = OrderReader(OrderCodec(SchemaStore(settings.schemas_dir)))
+        with RulesFile(settings.rules_file) as rules_file, MappingFile(settings) as mapping_file:
+            judge = Judge(reader, rules_file, load_handler(settings.handler, settings.demo), wall_clock_ms)
             run_processor(
                 settings,
                 judge,
                 rules_file,
-                lambda: frozenset(self.sections),
+                MappingInForce(mapping_file, reader, wall_clock_ms),
                 self._instance,
                 wall_clock_ms,
                 steady_clock_ms,

@@ -33,6 +33,7 @@ from pipeline.buffer.views import (
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
+from pipeline.records import Currency
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -106,6 +107,10 @@ class Reader:
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+
+    def currency(self) -> Currency:
+        """What all amounts are in."""
+        return Currency(*self._whole("SELECT currency, currency_digits FROM totals").rows[0])
 
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""
@@ -335,6 +340,16 @@ class Reader:
             "sum((lost_offsets.next_offset - first_offset) * (accepted_at_ms IS NOT NULL)) AS known, "
             "max(at_ms) AS newest_at_ms FROM lost_offsets JOIN partitions USING (partition_ref) "
             "JOIN topics USING (topic_ref) GROUP BY role, topic ORDER BY role, topic"
+        )
+
+    def passed_over(self) -> Rows:
+        """Records that were passed over, of topics that have some: no orders, and no dead letters.
+
+        Columns: topic, records.
+        """
+        return self._rows(
+            "SELECT topic, sum(passed_over) AS records FROM partitions JOIN topics USING (topic_ref) "
+            "GROUP BY topic HAVING sum(passed_over) > 0 ORDER BY topic"
         )
 
     def stopped(self) -> list[StoppedTopic]:

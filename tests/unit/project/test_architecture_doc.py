@@ -17,7 +17,7 @@ STEPS = {
     "Confirm the topics": "of the topics",
     "Write": "one transaction",
     "Conclude a small batch": "A small batch",
-    "Pass over": "Pass over",
+    "Skip": "Skip",
     "Pass what is no record": "what else is no record",
 }
 

@@ -1,0 +1,290 @@
+"""Reads what paths lead to out of JSON: each number as its digits, of repeated keys the last.
+
+msgspec checks the whole text and makes objects only of what is asked for, so a value of any size costs little memory.
+What nobody asks for is never made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Raw
+
+from pipeline.errors import UndecodableError
+from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
+from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, described
+
+RULE = "json"
+SHOWN_BYTES = 4096
+"""Of an object or a list that stands where a single value should, a longer one is named by its type alone."""
+_NOTHING = Raw(b"")
+_TEXT = msgspec.json.Decoder(str)
+_ITEMS = msgspec.json.Decoder(Annotated[list[Raw], msgspec.Meta(max_length=MAXIMUM_ITEMS)])
+_NUMBER_BEGINS = frozenset(b"-0123456789")
+_FAULTS = (msgspec.DecodeError, RecursionError)
+
+
+class JsonReader:
+    """Reads the values of some paths; slots are the indexes of `paths`."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        root = _Node()
+        for slot, path in enumerate(paths):
+            root.add(path.steps, slot)
+        self._root = root
+        self._decoder = root.decoder()
+
+    def read(self, value: bytes) -> list[Any]:
+        """What each path leads to; a ValueMismatchError in its place where something else stands in the way.
+
+        Raises UndecodableError when the value is no JSON.
+        """
+        check_json(value)
+        return [_found(Raw(value), path) for path in self._paths]
+
+    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[list[Any]]]:
+        """The indexes of those that have plain objects all along the paths, and for each slot their values."""
+        if self._decoder is None:
+            return [], [[] for _ in self._paths]
+        decode = self._decoder.decode
+        indexes, found = list[int](), list[Any]()
+        for index, value in enumerate(values):
+            try:
+                if not value.isascii():
+                    str(value, "utf-8")
+                found.append(decode(value))
+            except (UnicodeDecodeError, *_FAULTS):
+                continue
+            indexes.append(index)
+        columns: list[list[Any]] = [[] for _ in self._paths]
+        self._root.extract(found, columns)
+        return indexes, columns
+
+
+def check_json(value: bytes) -> None:
+    """Raises UndecodableError when a value is no JSON in UTF-8."""
+    try:
+        value.decode()
+        msgspec.json.decode(value, type=Raw)
+        _SKIPPED.decode(value)
+    except UnicodeDecodeError as error:
+        raise UndecodableError(f"value is no JSON: byte {error.start} is no UTF-8", RULE) from error
+    except msgspec.ValidationError:
+        return  # JSON, but no object
+    except RecursionError as error:
+        raise UndecodableError("value is JSON that is nested too deeply", RULE) from error
+    except msgspec.DecodeError as error:
+        raise UndecodableError(f"value is no JSON: {_in_words(error)}", RULE) from error
+
+
+class _Skipped(msgspec.Struct):
+    """An object of which nothing is read: it is only checked."""
+
+
+_SKIPPED = msgspec.json.Decoder(_Skipped)
+
+
+def _in_words(error: Exception) -> str:
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+# ---- one path at a time
+
+
+@lru_cache(maxsize=1024)
+def _field_decoder(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Field", [("f", Raw, _NOTHING)], rename={"f": name}))
+
+
+def _found(raw: Raw, path: Path) -> Any:
+    try:
+        return _follow(raw, path, 0)
+    except ValueMismatchError as error:
+        return error
+
+
+def _follow(raw: Raw, path: Path, depth: int) -> Any:
+    for at in range(depth, len(path.steps)):
+        step = path.steps[at]
+        if not memoryview(raw):
+            return None
+        if isinstance(step, str):
+            raw = _field(raw, step, path, at)
+            continue
+        items = _items(raw, path, at)
+        if items is None:
+            return None
+        if isinstance(step, Each):
+            return [_follow(each, path, at + 1) for each in items]
+        raw = items[step] if -len(items) <= step < len(items) else _NOTHING
+    return json_value(raw)
+
+
+def _field(raw: Raw, name: str, path: Path, at: int) -> Raw:
+    if _first_byte(raw) == b"n":
+        return _NOTHING
+    try:
+        found: Raw = _field_decoder(name).decode(raw).f
+    except msgspec.ValidationError as error:
+        raise ValueMismatchError(
+            f"{path.upto(at)} is {described(json_value(raw))}; expected an object with {name}"
+        ) from error
+    return found
+
+
+def _items(raw: Raw, path: Path, at: int) -> list[Raw] | None:
+    first = _first_byte(raw)
+    if first == b"n":
+        return None
+    try:
+        found: list[Raw] = _ITEMS.decode(raw)
+    except msgspec.ValidationError as error:
+        if first == b"[":
+            too_many = f"a list of more than {MAXIMUM_ITEMS}; expected at most so many"
+            raise ValueMismatchError(f"{path.upto(at)} is {too_many}") from error
+        raise ValueMismatchError(f"{path.upto(at)} is {described(json_value(raw))}; expected a list") from error
+    return found
+
+
+def _first_byte(raw: Raw) -> bytes:
+    view = memoryview(raw)
+    for at in range(len(view)):
+        if view[at] not in b" \t\r\n":
+            return bytes(view[at : at + 1])
+    return b""
+
+
+def json_value(raw: Raw) -> Any:
+    """A piece of JSON as a value of ours; of a long object or list only which of the two it is."""
+    text = bytes(raw)
+    if not text:
+        return None
+    first = text[0]
+    if first in _NUMBER_BEGINS:
+        return JsonNumber(text.decode())
+    if first == 0x22:
+        try:
+            return _TEXT.decode(raw)
+        except msgspec.DecodeError as error:
+            raise ValueMismatchError("a text that is no Unicode") from error
+    if first in b"tfn":
+        return {b"t": True, b"f": False, b"n": None}[text[:1]]
+    if first in b"{[" and len(text) <= SHOWN_BYTES:
+        return whole_json(text)
+    return {} if first in b"{" else []
+
+
+def whole_json(text: bytes) -> Any:
+    """JSON that was found good, all of it, with each number as its digits."""
+    return json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
+
+
+# ---- many records at once
+
+
+@dataclass(slots=True)
+class _Node:
+    """Where paths part: the slots that end here, and where they go on."""
+
+    slots: list[int] = field(default_factory=list)
+    below: dict[Step, _Node] = field(default_factory=dict)
+    attributes: dict[Step, str] = field(default_factory=dict)
+    empty: Any = None
+    """An object of this node's type with nothing in it."""
+
+    def add(self, steps: Sequence[Step], slot: int) -> None:
+        if not steps:
+            self.slots.append(slot)
+            return
+        self.below.setdefault(steps[0], _Node()).add(steps[1:], slot)
+
+    def decoder(self) -> msgspec.json.Decoder[Any] | None:
+        """What decodes records into objects of just what is asked for; None where paths go other ways than plain."""
+        kind = self._type()
+        return None if kind is None or not self.below or EACH in self.below else msgspec.json.Decoder(kind)
+
+    def _type(self) -> Any:
+        if not self.below:
+            return Raw
+        if self.slots or (any(not isinstance(step, str) for step in self.below) and set(self.below) != {EACH}):
+            return None  # a value that is looked at whole and in parts, or an item by its index
+        types = {step: node._type() for step, node in self.below.items()}
+        if None in types.values():
+            return None
+        if EACH in types:
+            item = types[EACH]
+            items = list[item] if item is Raw else list[item | None]  # type: ignore[valid-type] # made when it runs
+            return Annotated[items, msgspec.Meta(max_length=MAXIMUM_ITEMS)]
+        return self._struct(types)
+
+    def _struct(self, types: dict[Step, Any]) -> Any:
+        self.attributes = {step: f"f{index}" for index, step in enumerate(types)}
+        fields = [
+            (self.attributes[step], kind if kind is Raw else kind | None, _NOTHING if kind is Raw else None)
+            for step, kind in types.items()
+        ]
+        made = msgspec.defstruct("Picked", fields, rename={v: str(k) for k, v in self.attributes.items()}, gc=False)
+        self.empty = made()
+        return made
+
+    def extract(self, found: list[Any], columns: list[list[Any]]) -> None:
+        """Spreads the objects that were decoded into the columns of the slots."""
+        for step, attribute in self.attributes.items():
+            node = self.below[step]
+            picked = list(map(attrgetter(attribute), found))
+            if node.slots:
+                values = _values(picked)
+                for slot in node.slots:
+                    columns[slot].extend(values)
+            elif EACH in node.below:
+                node.below[EACH].extract_items(picked, columns)
+            else:
+                node.extract([each or node.empty for each in picked], columns)
+
+    def extract_items(self, lists: list[list[Any] | None], columns: list[list[Any]]) -> None:
+        flat = list(chain.from_iterable(each or () for each in lists))
+        inner: list[list[Any]] = [[] for _ in columns]
+        if self.slots:
+            for slot in self.slots:
+                inner[slot] = _values(flat)
+        else:
+            self.extract([each or self.empty for each in flat], inner)
+        for slot in self._slots_below():
+            columns[slot].extend(_split(inner[slot], lists))
+
+    def _slots_below(self) -> Iterator[int]:
+        yield from self.slots
+        for node in self.below.values():
+            yield from node._slots_below()
+
+
+def _split(flat: list[Any], lists: Sequence[list[Any] | None]) -> Iterator[list[Any] | None]:
+    at = 0
+    for each in lists:
+        if each is None:
+            yield None
+        else:
+            yield flat[at : at + len(each)]
+            at += len(each)
+
+
+def _values(raws: list[Raw]) -> list[Any]:
+    try:
+        return list(map(_TEXT.decode, raws))  # most are texts, and then this is all
+    except msgspec.DecodeError:
+        return list(map(_value, raws))
+
+
+def _value(raw: Raw) -> Any:
+    try:
+        return json_value(raw)
+    except ValueMismatchError as error:
+        return error

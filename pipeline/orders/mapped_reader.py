@@ -1,0 +1,277 @@
+"""Reads the records of a topic that has a section in the mapping file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import SchemaPendingError, UndecodableError
+from pipeline.orders.avro import MAXIMUM_DEPTH
+from pipeline.orders.avro_schemas import WriterSchema
+from pipeline.orders.columns import Values
+from pipeline.orders.formats.avro_columns import AvroColumns, avro_columns
+from pipeline.orders.formats.avro_json import avro_json_value
+from pipeline.orders.formats.avro_values import AvroReader, avro_reader
+from pipeline.orders.formats.connect_json import envelope_prefix, types_of
+from pipeline.orders.formats.framing import (
+    FRAMING_HEADERS,
+    PLAIN_JSON,
+    Fingerprint,
+    Framing,
+    first_that_reads,
+    framings_of,
+    grouped,
+    read_message_indexes,
+)
+from pipeline.orders.formats.json_values import JsonReader
+from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, ProtobufReader
+from pipeline.orders.formats.schemas import JsonSchema, Schemas
+from pipeline.orders.mapping.batches import NONE_MADE, MadeOrders, Records, make_orders, together
+from pipeline.orders.mapping.paths import look_up
+from pipeline.orders.mapping.recipe import Recipe
+from pipeline.orders.mapping.selection import selection_of
+from pipeline.orders.mapping.sources import Parts
+from pipeline.orders.mapping.values import ValueMismatchError
+from pipeline.records import Headers, Order, PassedOver, Record
+from pipeline.schema_source import SchemaRef
+
+_KEPT_READERS = 1000
+"""Schemas of a topic are a handful; garbage that looks like one names any number."""
+
+Read = Callable[[bytes, int], list[Any]]
+"""What each path leads to in the value whose body begins there. Raises UndecodableError."""
+
+
+class MappedReader:
+    """Makes orders of records by a section's recipe: `read` judges, `read_many` is the fast way to the same orders."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        schemas: Schemas,
+        plain_message: MessageTypes | None = None,
+        maximum_depth: int = MAXIMUM_DEPTH,
+    ) -> None:
+        """`plain_message`: the types of the section's descriptor file, where values are Protobuf without a framing."""
+        self.recipe = recipe
+        self._schemas = schemas
+        self._maximum_depth = maximum_depth
+        self._wanted = selection_of(recipe.paths)
+        self._json = JsonReader(recipe.paths)
+        self._avro: dict[SchemaRef | Fingerprint | None, AvroReader] = {}
+        self._avro_columns: dict[SchemaRef | Fingerprint | None, AvroColumns | None] = {}
+        self._protobuf: dict[tuple[SchemaRef | None, tuple[int, ...]], ProtobufReader] = {}
+        self._plain = None
+        if plain_message is not None:
+            self._plain = self._protobuf_reader(plain_message.named(recipe.section.message))
+
+    # -- one record
+
+    def read(self, record: Record) -> Order | PassedOver:
+        """The order in a record, or that it is none.
+
+        Raises UndecodableError saying what is wrong, SchemaPendingError while it may turn out that nothing is, and
+        RegistryUnavailableError when nobody can be asked just now.
+        """
+        parts = Parts((None,) * len(self.recipe.paths), record.key, record.headers, record.timestamp_ms)
+        parts.append_time = record.append_time
+        # What headers alone tell to be no order need not be readable.
+        if self.recipe.looks_at_headers_only and (verdict := self.recipe.passed_over(parts)) is not None:
+            return verdict
+        if record.value:
+            parts.values = self._values(record.value, record.headers)
+            return self.recipe.order(parts)
+        # A deletion is written as a null: `where` may tell by what is not there that it is no order.
+        if record.value is None and (verdict := self.recipe.passed_over(parts)) is not None:
+            return verdict
+        raise UndecodableError("value is null (a tombstone)" if record.value is None else "value is empty")
+
+    def _values(self, value: bytes, headers: Headers) -> list[Any]:
+        """What each path leads to, by the first way to read the value that fits it."""
+        framings = [Framing(None)] if self._plain is not None else framings_of(value, headers)
+        return first_that_reads(framings, lambda framing: self._values_as(framing, value))
+
+    def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
+        if framing.schema is None:
+            return self._looked_up(self._plain.read(value)) if self._plain is not None else self._json_values(value)
+        schema = self._schemas.get(framing.schema)
+        body = value[framing.begin :]
+        if isinstance(schema, JsonSchema):
+            return self._json_values(body)
+        if isinstance(schema, MessageTypes):
+            indexes, begin = read_message_indexes(framing.message_indexes or body, 0)
+            message = body if framing.message_indexes else body[begin:]
+            return self._looked_up(self._message_reader(framing.schema, schema, indexes).read(message))
+        if framing.json_encoding:
+            return self._looked_up(avro_json_value(schema, body))
+        return self._looked_up(self._avro_reader(framing.schema, schema).read(value, framing.begin))
+
+    def _json_values(self, value: bytes) -> list[Any]:
+        found = self._json.read(value)
+        if prefix := envelope_prefix(value):
+            typed = types_of(prefix, self.recipe.paths)
+            return [_typed(make, each) for make, each in zip(typed, found, strict=True)]
+        return found
+
+    def _looked_up(self, value: Any) -> list[Any]:
+        return [_look_up(value, path) for path in self.recipe.paths]
+
+    # -- readers, made once each
+
+    def _avro_reader(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroReader:
+        found = self._avro.get(ref)
+        if found is None:
+            if len(self._avro) >= _KEPT_READERS:
+                self._avro.clear()
+            found = avro_reader(schema.parsed, schema.names, self._wanted, self._maximum_depth)
+            self._avro[ref] = found
+        return found
+
+    def _columns_of(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroColumns | None:
+        if ref not in self._avro_columns:
+            if len(self._avro_columns) >= _KEPT_READERS:
+                self._avro_columns.clear()
+            self._avro_columns[ref] = avro_columns(schema.parsed, schema.names, self.recipe.paths)
+        return self._avro_columns[ref]
+
+    def _message_reader(
+        self, ref: SchemaRef | Fingerprint | None, types: MessageTypes, indexes: tuple[int, ...]
+    ) -> ProtobufReader:
+        assert not isinstance(ref, Fingerprint)
+        found = self._protobuf.get((ref, indexes))
+        if found is None:
+            if len(self._protobuf) >= _KEPT_READERS:
+                self._protobuf.clear()
+            try:
+                found = self._protobuf_reader(types.at(indexes))
+            except DescriptorError as error:
+                raise UndecodableError(f"{ref}: {error}", "protobuf") from error
+            self._protobuf[ref, indexes] = found
+        return found
+
+    def _protobuf_reader(self, descriptor: Any) -> ProtobufReader:
+        return ProtobufReader(descriptor, self._wanted, self.recipe.paths)
+
+    # -- many records
+
+    def read_many(self, records: Records) -> MadeOrders:
+        """Orders of those records that are plain, and which are passed over; ask `read` about all others.
+
+        Raises RegistryUnavailableError when some cannot be judged just now.
+        """
+        if not len(records):
+            return NONE_MADE
+        values = records.values()
+        plainly_framed = [index for index, clear in enumerate(records.without_headers(FRAMING_HEADERS)) if clear]
+        if self._plain is not None:
+            return self._of_messages(self._plain, records, values, [each for each in plainly_framed if values[each]], 0)
+        groups = grouped(values, plainly_framed)
+        return (
+            together(self._of_group(records, values, indexes) for indexes in groups.values()) if groups else NONE_MADE
+        )
+
+    def _of_group(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
+        """Values that begin alike."""
+        first = values[indexes[0]] or b""
+        try:
+            (framing,) = framings_of(first, ())
+            if framing is PLAIN_JSON:
+                return self._of_plain_json(records, values, indexes)
+            assert framing.schema is not None
+            schema = self._schemas.get(framing.schema)
+        except (UndecodableError, SchemaPendingError):
+            return NONE_MADE  # `read` says of each record what is wrong with it
+        if isinstance(schema, JsonSchema):
+            return self._of_json(records, values, indexes, framing.begin)
+        if isinstance(schema, MessageTypes):
+            return self._of_registered_messages(records, values, indexes, framing, schema)
+        return self._of_avro(records, values, indexes, framing, schema)
+
+    def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
+        bodies = [(values[index] or b"")[begin:] for index in indexes]
+        found, columns = self._json.read_many(bodies)
+        return make_orders(self.recipe, records, [indexes[each] for each in found], columns)
+
+    def _of_plain_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
+        prefix = envelope_prefix(values[indexes[0]] or b"")
+        if not prefix:
+            # One with a schema beside it reads otherwise.
+            plain = [index for index in indexes if not envelope_prefix(values[index] or b"")]
+            return self._of_json(records, values, plain, 0)
+        # A connector writes the same schema with each record, so most begin alike up to the payload.
+        alike = [index for index in indexes if (values[index] or b"").startswith(prefix)]
+        found, columns = self._json.read_many([values[index] or b"" for index in alike])
+        typed = types_of(prefix, self.recipe.paths)
+        made = [[_typed(make, each) for each in column] for make, column in zip(typed, columns, strict=True)]
+        return make_orders(self.recipe, records, [alike[each] for each in found], made)
+
+    def _of_registered_messages(
+        self,
+        records: Records,
+        values: Sequence[bytes | None],
+        indexes: list[int],
+        framing: Framing,
+        schema: MessageTypes,
+    ) -> MadeOrders:
+        by_message: dict[tuple[tuple[int, ...], int], list[int]] = {}
+        for index in indexes:
+            try:
+                by_message.setdefault(read_message_indexes(values[index] or b"", framing.begin), []).append(index)
+            except UndecodableError:
+                continue
+        made = []
+        for (message, begin), some in by_message.items():
+            try:
+                reader = self._message_reader(framing.schema, schema, message)
+            except UndecodableError:
+                continue
+            made.append(self._of_messages(reader, records, values, some, begin))
+        return together(made) if made else NONE_MADE
+
+    def _of_messages(
+        self,
+        reader: ProtobufReader,
+        records: Records,
+        values: Sequence[bytes | None],
+        indexes: list[int],
+        begin: int,
+    ) -> MadeOrders:
+        found, columns = reader.read_many([(values[index] or b"")[begin:] for index in indexes])
+        return make_orders(self.recipe, records, [indexes[each] for each in found], columns)
+
+    def _of_avro(
+        self,
+        records: Records,
+        values: Sequence[bytes | None],
+        indexes: list[int],
+        framing: Framing,
+        schema: WriterSchema,
+    ) -> MadeOrders:
+        plan = self._columns_of(framing.schema, schema)
+        if plan is not None:
+            laid_out = Values([values[index] for index in indexes])
+            chosen, plain = plan.read(laid_out, np.arange(len(indexes)), framing.begin)
+            return make_orders(self.recipe, records, [indexes[each] for each in chosen.tolist()], plain)
+        reader = self._avro_reader(framing.schema, schema)
+        found, rows = list[int](), list[list[Any]]()
+        for index in indexes:
+            try:
+                rows.append(self._looked_up(reader.read(values[index] or b"", framing.begin)))
+            except UndecodableError:
+                continue
+            found.append(index)
+        columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in self.recipe.paths]
+        return make_orders(self.recipe, records, found, columns)
+
+
+def _typed(make: Callable[[Any], Any], value: Any) -> Any:
+    return value if isinstance(value, ValueMismatchError) else make(value)
+
+
+def _look_up(value: Any, path: Any) -> Any:
+    try:
+        return look_up(value, path)
+    except ValueMismatchError as error:
+        return error

@@ -1,0 +1,1 @@
+"""What in the records of a topic is an order: paths, conditions, units, and how they are applied."""

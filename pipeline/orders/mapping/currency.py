@@ -1,0 +1,16 @@
+"""How many digits behind the point a currency has."""
+
+from __future__ import annotations
+
+DEFAULT_DIGITS = 2
+# ISO 4217, list one of January 2026: the active currencies whose minor unit is not a hundredth.
+_DIGITS = (
+    dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
+    | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+    | dict.fromkeys("CLF UYW".split(), 4)
+)
+
+
+def digits_of(code: str) -> int:
+    """How many digits after the point the minor units of a currency have; two where the code says nothing else."""
+    return _DIGITS.get(code, DEFAULT_DIGITS)
