@@ -42,7 +42,6 @@ from pipeline.errors import (
 from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
-from pipeline.jobs.starts import start_of
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
@@ -52,6 +51,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
+from pipeline.starts import start_of
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
 from pipeline.watching.upkeep import PAUSE_S
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.consuming.topic_choice import choose_dead_letter_topics, choose_orders_topics, may_hold_orders
+from pipeline.consuming.topic_choice import HasSection, choose_dead_letter_topics, choose_orders_topics, may_hold_orders
 from pipeline.consuming.topic_names import known_use
 from pipeline.settings import Settings, load_settings
 
-NONE = frozenset[str]().__contains__
+EVERY: HasSection = bool
+NONE: HasSection = {}.__contains__
 
 
 def everything(*topics: str) -> dict[str, int]:
@@ -35,9 +36,7 @@ def test_a_pattern_takes_in_what_has_a_section():
 
 def test_what_is_collected_as_dead_letters_is_not_read_as_orders_whatever_its_name_is():
     there = everything("orders-web", "orders-broken", "orders-late-1", "orders-own")
-    chosen = choose_orders_topics(
-        wanting("^orders", "orders-own,orders-broken,^orders-late-"), there, there.__contains__
-    )
+    chosen = choose_orders_topics(wanting("^orders", "orders-own,orders-broken,^orders-late-"), there, EVERY)
     assert chosen.read == everything("orders-web")
     assert set(chosen.no_orders.values()) == {"is collected as dead letters"}
     assert not may_hold_orders(wanting("^orders", "orders-own"), "orders-own")
