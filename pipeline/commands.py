@@ -43,6 +43,7 @@ from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.jobs.starts import start_of
 from pipeline.kafka import check_kafka_config, find_cluster
+from pipeline.orders.mapping.mapping_file import load_mappings
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
@@ -396,8 +397,9 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    called = load_mappings(settings).mappings.labels.said()
     with target as out:
-        written = export_all(settings.database_file, entity, None, options.format, out)
+        written = export_all(settings.database_file, entity, None, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
 

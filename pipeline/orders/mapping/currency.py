@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 DEFAULT_DIGITS = 2
+MAXIMUM_DIGITS = 4
 # ISO 4217, list one of January 2026: the active currencies whose minor unit is not a hundredth.
 _DIGITS = (
     dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
@@ -31,3 +33,11 @@ class Currency:
         whole, rest = divmod(abs(minor_units), 10**self.digits)
         sign = "-" if minor_units < 0 else ""
         return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
+
+    def minor_units(self, amount: Decimal) -> Decimal:
+        """An amount in minor units, exactly: with digits after the point where it is finer than the currency."""
+        return amount.scaleb(self.digits)
+
+
+DEFAULT_CURRENCY = Currency()
+"""What amounts are in where nobody says it: some currency of two digits."""

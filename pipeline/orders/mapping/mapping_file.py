@@ -138,6 +138,11 @@ def _recipe(topic: str, section: Section, mappings: Mappings, problems: list[Pro
     return None
 
 
+def load_mappings(settings: Settings) -> Mapped:
+    """Reads the file, which need not be there unless it was asked for. Raises MappingFileError."""
+    return MappingFile(settings).content
+
+
 class MappingFile(WatchedFile[Mapped]):
     """The mapping as the file has it now. A change that cannot be used leaves the mapping before in force."""
 
