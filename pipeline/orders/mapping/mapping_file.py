@@ -168,6 +168,11 @@ def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[P
     return found
 
 
+def load_mappings(settings: Settings) -> Mapped:
+    """Reads the file, which need not be there unless it was asked for. Raises MappingFileError."""
+    return MappingFile(settings).content
+
+
 class MappingFile(WatchedFile[Mapped]):
     """The mapping as the file has it now. A change that cannot be used leaves the mapping before in force."""
 

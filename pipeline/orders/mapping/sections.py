@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.mapping.amounts import AmountExpression, parse_amount
 from pipeline.orders.mapping.conditions import parse_condition
-from pipeline.orders.mapping.currency import digits_of
+from pipeline.orders.mapping.currency import MAXIMUM_DIGITS, digits_of
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sources import Source, parse_source
 from pipeline.orders.mapping.values import TIME_UNITS
@@ -207,7 +207,7 @@ class _CurrencyLabels(BaseModel):
     model_config = _STRICT
 
     currency_symbol: str = Field("", max_length=8)
-    currency_digits: int | None = Field(None, ge=0, le=4)
+    currency_digits: int | None = Field(None, ge=0, le=MAXIMUM_DIGITS)
 
 
 _LABELS: dict[str, Any] = {each.avro_name: (_Label, each.label) for each in ORDER_FIELDS}
@@ -219,6 +219,10 @@ class Labels(create_model("_FieldLabels", __base__=_CurrencyLabels, **_LABELS)):
     def of(self, field: OrderField) -> str:
         """What a field is called."""
         return str(getattr(self, field.avro_name))
+
+    def said(self) -> dict[str, str]:
+        """What the file itself calls fields, by their names in it; those that it does not name are left out."""
+        return {each.avro_name: self.of(each) for each in ORDER_FIELDS if each.avro_name in self.model_fields_set}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,7 @@ class Mappings:
         codes = [each.currency.code for each in self.sections.values() if each.currency is not None]
         code = codes[0] if codes else ""
         digits = self.labels.currency_digits
-        return Currency(code, digits_of(code) if digits is None else digits)
+        return Currency(code, digits_of(code) if digits is None else digits, self.labels.currency_symbol)
 
 
 def currencies_named(sections: Sequence[Section]) -> set[str]:

@@ -201,7 +201,7 @@ class SqliteFlowStore:
                     "currency, use another data folder"
                 )
             if code or not agree:
-                connection.execute("UPDATE totals SET currency = ?, currency_digits = ?", asked)
+                connection.execute("UPDATE totals SET currency = ?, currency_digits = ?", (code, digits))
         return ""
 
     def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
@@ -327,7 +327,7 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta)
     orders, revenue_cents = sales.orders, sales.revenue_cents
     if orders:
         # Another guard: the prices are in what is summed.
-        code, digits = batch.currency or (None, None)
+        code, digits, _ = batch.currency or (None, None, None)
         counted = connection.execute(
             "UPDATE totals SET orders = orders + ?1, revenue_cents = revenue_cents + ?2 "
             "WHERE ?4 IS NULL OR (?4 = currency_digits AND ?3 IN ('', currency))",
