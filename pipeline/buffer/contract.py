@@ -342,7 +342,7 @@ class FlowStore(Protocol):
         `totals` and all figures change with the rows they count.
         """
 
-    def agree_currency(self, code: str, digits: int) -> str:
+    def agree_currency(self, currency: Currency) -> str:
         """Has the buffer sum this currency; returns why it cannot, empty when it does.
 
         It can while there are no orders, and when it does so already. An empty code is any currency with these digits,

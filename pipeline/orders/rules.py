@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from itertools import filterfalse
 from typing import Annotated, ClassVar, Self
 
@@ -113,9 +114,7 @@ class Price(Rule):
         return None
 
     def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
-        # A limit may be finer than the currency is: 0.01 where there are no cents.
-        lowest = math.ceil(currency.minor_units(self.price_min))
-        highest = math.floor(currency.minor_units(self.price_max))
+        lowest, highest = _limits_in(currency, self.price_min, self.price_max)
         return (orders.prices_cents >= lowest) & (orders.prices_cents <= highest)
 
 
@@ -190,6 +189,13 @@ class Rules:
         for rule in self.in_force:
             mask &= rule.valid(orders, now_ms, currency)
         return mask
+
+
+@lru_cache(maxsize=16)
+def _limits_in(currency: Currency, lowest: Decimal, highest: Decimal) -> tuple[int, int]:
+    """The lowest and the highest price in minor units."""
+    # A limit may be finer than the currency is: 0.01 where there are no cents.
+    return math.ceil(currency.minor_units(lowest)), math.floor(currency.minor_units(highest))
 
 
 def money(amount: Decimal, currency: Currency) -> str:

@@ -188,20 +188,21 @@ class SqliteFlowStore:
         reached("processor: batch committed")
         self._orders.committed()
 
-    def agree_currency(self, code: str, digits: int) -> str:
+    def agree_currency(self, currency: Currency) -> str:
         """See FlowStore."""
-        asked = Currency(code, digits)
         with atomic(self._connection) as connection:
             *kept, orders = connection.execute("SELECT currency, currency_digits, orders FROM totals").fetchone()
             summed = Currency(*kept)
-            agree = _agree(summed, asked)
+            agree = _agree(summed, currency)
             if orders and not agree:
                 return (
-                    f"the buffer holds {orders:,} orders in {summed}, the mapping says {asked}: one buffer sums one "
+                    f"the buffer holds {orders:,} orders in {summed}, the mapping says {currency}: one buffer sums one "
                     "currency, use another data folder"
                 )
-            if code or not agree:
-                connection.execute("UPDATE totals SET currency = ?, currency_digits = ?", (code, digits))
+            if currency.code or not agree:
+                connection.execute(
+                    "UPDATE totals SET currency = ?, currency_digits = ?", (currency.code, currency.digits)
+                )
         return ""
 
     def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
@@ -255,12 +256,12 @@ class SqliteFlowStore:
 
     def undeliverable(self, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
         """See FlowStore."""
-        asked = json.dumps([row.dead_letter_id for row in rows])
+        currency = json.dumps([row.dead_letter_id for row in rows])
         with atomic(self._connection) as connection:
             # Only what is still in the outbox: somebody else may have been quicker.
             gone = connection.execute(
                 "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?)) RETURNING dead_letter_id",
-                (asked,),
+                (currency,),
             ).fetchall()
             names = {name for (name,) in gone}
             kept = add_dead_letters(connection, [row for row in rows if row.dead_letter_id in names], now_ms)
