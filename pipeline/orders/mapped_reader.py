@@ -17,7 +17,7 @@ from pipeline.orders.formats.avro_values import AvroReader, avro_reader
 from pipeline.orders.formats.connect_json import envelope_prefix, types_of
 from pipeline.orders.formats.framing import (
     FRAMING_HEADERS,
-    PLAIN_JSON,
+    PLAIN,
     Fingerprint,
     Framing,
     first_that_reads,
@@ -52,10 +52,10 @@ class MappedReader:
         self,
         recipe: Recipe,
         schemas: Schemas,
-        plain_message: MessageTypes | None = None,
+        unframed: MessageTypes | WriterSchema | None = None,
         maximum_depth: int = MAXIMUM_DEPTH,
     ) -> None:
-        """`plain_message`: the types of the section's descriptor file, where values are Protobuf without a framing."""
+        """`unframed`: what the section's file says of values without a framing."""
         self.recipe = recipe
         self._schemas = schemas
         self._maximum_depth = maximum_depth
@@ -64,9 +64,11 @@ class MappedReader:
         self._avro: dict[SchemaRef | Fingerprint | None, AvroReader] = {}
         self._avro_columns: dict[SchemaRef | Fingerprint | None, AvroColumns | None] = {}
         self._protobuf: dict[tuple[SchemaRef | None, tuple[int, ...]], ProtobufReader] = {}
-        self._plain = None
-        if plain_message is not None:
-            self._plain = self._protobuf_reader(plain_message.named(recipe.section.message))
+        self._unframed: ProtobufReader | WriterSchema | None = None
+        if isinstance(unframed, MessageTypes):
+            self._unframed = self._protobuf_reader(unframed.named(recipe.section.message))
+        elif unframed is not None:
+            self._unframed = unframed
 
     # -- one record
 
@@ -91,12 +93,13 @@ class MappedReader:
 
     def _values(self, value: bytes, headers: Headers) -> list[Any]:
         """What each path leads to, by the first way to read the value that fits it."""
-        framings = [Framing(None)] if self._plain is not None else framings_of(value, headers)
+        told = self._unframed is not None or self.recipe.section.format == "json"
+        framings = [PLAIN] if told else framings_of(value, headers)
         return first_that_reads(framings, lambda framing: self._values_as(framing, value))
 
     def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
         if framing.schema is None:
-            return self._looked_up(self._plain.read(value)) if self._plain is not None else self._json_values(value)
+            return self._unframed_values(value)
         schema = self._schemas.get(framing.schema)
         body = value[framing.begin :]
         if isinstance(schema, JsonSchema):
@@ -113,6 +116,13 @@ class MappedReader:
             if not body.startswith(b"{"):
                 raise
             return self._looked_up(avro_json_value(schema, body))
+
+    def _unframed_values(self, value: bytes) -> list[Any]:
+        if self._unframed is None:
+            return self._json_values(value)
+        if isinstance(self._unframed, ProtobufReader):
+            return self._looked_up(self._unframed.read(value))
+        return self._looked_up(self._avro_reader(None, self._unframed).read(value, 0))
 
     def _json_values(self, value: bytes) -> list[Any]:
         found = self._json.read(value)
@@ -183,8 +193,11 @@ class MappedReader:
             return NONE_MADE
         values = records.values()
         plainly_framed = [index for index, clear in enumerate(records.without_headers(FRAMING_HEADERS)) if clear]
-        if self._plain is not None:
-            return self._of_messages(self._plain, records, values, [each for each in plainly_framed if values[each]], 0)
+        if self._unframed is not None:
+            some = [index for index, value in enumerate(values) if value]
+            if isinstance(self._unframed, ProtobufReader):
+                return self._of_messages(self._unframed, records, values, some, 0)
+            return self._of_avro(records, values, some, PLAIN, self._unframed)
         groups = grouped(values, plainly_framed)
         return (
             together(self._of_group(records, values, indexes) for indexes in groups.values()) if groups else NONE_MADE
@@ -195,7 +208,7 @@ class MappedReader:
         first = values[indexes[0]] or b""
         try:
             (framing,) = framings_of(first, ())
-            if framing is PLAIN_JSON:
+            if framing is PLAIN:
                 return self._of_plain_json(records, values, indexes)
             assert framing.schema is not None
             schema = self._schemas.get(framing.schema)

@@ -92,7 +92,7 @@ class OrderReader:
         # Only where there is a section: what reads JSON and Protobuf takes its time to be imported.
         from pipeline.orders.mapped_reader import MappedReader
 
-        return MappedReader(recipe, self._codec.schemas, self._mapped.descriptors.get(recipe.section.descriptor))
+        return MappedReader(recipe, self._codec.schemas, self._mapped.schema_files.get(recipe.section.schema_file))
 
 
 class RecordList:

@@ -61,7 +61,8 @@ class Framing:
         return "JSON" if self.schema is None else str(self.schema)
 
 
-PLAIN_JSON = Framing(None)
+PLAIN = Framing(None)
+"""JSON, unless the mapping names a file for values without a framing."""
 
 
 def framings_of(value: bytes, headers: Headers) -> list[Framing]:
@@ -74,7 +75,7 @@ def framings_of(value: bytes, headers: Headers) -> list[Framing]:
     if found:
         return found
     if looks_like_json(value):
-        return [PLAIN_JSON]
+        return [PLAIN]
     raise UndecodableError(_unknown(value))
 
 
@@ -131,8 +132,8 @@ def _unknown(value: bytes) -> str:
         return f"truncated after {len(value)} bytes, in the schema id"
     shown = value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()
     return (
-        f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; plain Protobuf "
-        "needs `descriptor` and `message` in the mapping file"
+        f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; without "
+        "a framing Protobuf needs `descriptor` and `message` in the mapping file, Avro `avro_schema`"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -71,3 +71,17 @@ def test_a_framing_that_is_known_and_not_read_is_named(name: str, mapped: Mapped
     record = RECORDINGS[name].records[0].record
     with pytest.raises(UndecodableError, match="AWS Glue's schema registry .* which OrderPulse does not ask"):
         OrderReader(codec, mapped).read(name, record)
+
+
+def test_avro_without_a_framing_is_read_by_the_file_that_the_section_names(mapped: Mapped, codec: OrderCodec) -> None:
+    recording = RECORDINGS["confluent-avro-prefix"]
+    section = (
+        (FOLDER / "mapping.toml").read_text().partition('[topics."confluent-avro-prefix"]')[2].partition("[topics.")[0]
+    )
+    text = f'[topics.bare]\navro_schema = "schemas/order.avsc"\n{section}'
+    reader = OrderReader(codec, parse_mappings(text.encode(), FOLDER / "mapping.toml"))
+    bare = [replace(each.record, value=(each.record.value or b"")[5:], headers=()) for each in recording.records]
+    expected = [Order(**asdict(each.expected)) for each in recording.records if each.expected]
+    assert [reader.read("bare", record) for record in bare] == expected
+    orders, _ = reader.read_many("bare", RecordList(bare))
+    assert orders.orders() == expected
