@@ -43,7 +43,6 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
-from pipeline.orders.mapping.mapping_file import load_mappings
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
@@ -404,6 +403,8 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
+
     called = load_mappings(settings).mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, None, options.format, out, called=called)
@@ -512,6 +513,8 @@ def _print_left_out(settings: Settings) -> None:
     except KafkaUnavailableError as error:
         print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
         return
+    from pipeline.orders.mapping.mapping_file import load_mappings
+
     mapped = load_mappings(settings)
 
     def has_section(topic: str) -> bool:
