@@ -44,7 +44,7 @@ from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
 from pipeline.orders.samples import ProduceRequest
-from pipeline.records import TopicIdentity
+from pipeline.records import Currency, TopicIdentity
 from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
@@ -300,6 +300,8 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
                 "revenue_cents": totals.revenue_cents,
                 "average_cents": totals.revenue_cents / totals.orders if totals.orders else None,
                 "dead_letters": totals.dead_letters,
+                "currency": (currency := reader.currency()).code,
+                "currency_digits": currency.digits,
             }
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
@@ -365,7 +367,9 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     totals = report["totals"]
     if totals is None:
         return [*lines, report["buffer"]["error"]]
-    average = f"{totals['average_cents'] / 100:,.2f}" if totals["average_cents"] is not None else "-"
+    shown = Currency(totals["currency"], totals["currency_digits"]).shown
+    average = shown(totals["average_cents"]) if totals["average_cents"] is not None else "-"
+    revenue = f"{shown(totals['revenue_cents'])} {totals['currency']}".rstrip()
     lag = "-" if report["lag"] is None else f"{report['lag']:,}"
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
@@ -376,7 +380,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
             + (f"; {HOW_TO_GO_ON.format(each['topic'])}" if each["state"] == "held" else "")
             for each in report["held"]
         ),
-        f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
+        f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
             f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"

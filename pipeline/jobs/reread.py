@@ -41,8 +41,8 @@ class Change:
         lines = [f"{topic} is read from {where} on: up to {records:,} records of {len(self.plan.spans)} partitions"]
         if self.plan.role == "processor":
             lines.append(
-                f"{self.taken.orders:,} orders with a revenue of {self.taken.revenue_cents / 100:,.2f} go out of rows "
-                "and figures first"
+                f"{self.taken.orders:,} orders with a revenue of {self.taken.currency.shown(self.taken.revenue_cents)} go "
+                "out of rows and figures first"
             )
         return [*lines, "dead letters stay as they are"]
 
