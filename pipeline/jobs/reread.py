@@ -40,10 +40,8 @@ class Change:
         where = time_text(int(start)) if start.isdigit() else start
         lines = [f"{topic} is read from {where} on: up to {records:,} records of {len(self.plan.spans)} partitions"]
         if self.plan.role == "processor":
-            lines.append(
-                f"{self.taken.orders:,} orders with a revenue of {self.taken.currency.shown(self.taken.revenue_cents)} go "
-                "out of rows and figures first"
-            )
+            revenue = self.taken.currency.shown(self.taken.revenue_cents)
+            lines.append(f"{self.taken.orders:,} orders with a revenue of {revenue} go out of rows and figures first")
         return [*lines, "dead letters stay as they are"]
 
 
