@@ -30,6 +30,7 @@ from pipeline.buffer import (
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
+from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
     AlreadyRunningError,
@@ -42,8 +43,8 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.jobs.starts import start_of
-from pipeline.kafka import check_kafka_config, find_cluster
-from pipeline.orders.mapping.mapping_file import load_mappings
+from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
@@ -286,6 +287,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "parked": None,
         "outbox": None,
         "of_gone_partitions": None,
+        "passed_over": None,
         "lost_offsets": None,
         "stopped": None,
         "held": None,
@@ -304,6 +306,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["parked"] = reader.parked_count()
             report["outbox"] = reader.outbox_count()
             report["of_gone_partitions"] = _of_gone_partitions(settings, reader)
+            report["passed_over"] = reader.passed_over().dicts()
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["held"] = [_held(each) for each in reader.held()]
@@ -328,7 +331,7 @@ def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, An
         if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
         for partition in role.figures.get("partitions", {})
     }
-    rows = reader.waiting_of_gone_partitions(settings.orders_topic)
+    rows = reader.waiting_of_gone_partitions(topics_read(settings, reader))
     waits = [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
     return [each for each in waits if f"{each['topic']}[{each['partition']}]" not in read]
 
@@ -377,6 +380,10 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
+            f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
+            for each in report["passed_over"]
+        ),
+        *(
             f"lost          up to {each['offsets']:,} records of {each['topic']}: Kafka removed them unread"
             for each in report["lost_offsets"]
         ),
@@ -397,7 +404,7 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    called = load_mappings(settings).mappings.labels.said()
+    called = MappingFile(settings).content.mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, None, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
@@ -484,13 +491,34 @@ def restore(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:
-    """Every setting with its value and where it came from; then what a role could not run with, if anything."""
+    """Every setting with its value and where it came from; then what a role could not run with, if anything.
+
+    Where Kafka answers, also the topics that a pattern of the orders takes in and that are not read.
+    """
     lines = describe(settings)
     width = max(len(line.variable) for line in lines)
     for line in lines:
         print(f"{line.variable:<{width}}  {line.value or '(empty)'}  [{line.source}]")
     check_roles(settings)
+    if settings.orders_topics.patterns:
+        _print_left_out(settings)
     return 0
+
+
+def _print_left_out(settings: Settings) -> None:
+    """The topics that a pattern of the orders takes in and that are not read, each with the reason."""
+    try:
+        partitions = ClusterView(settings, find_cluster(settings)).partitions()
+    except KafkaUnavailableError as error:
+        print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
+        return
+    mapped = MappingFile(settings).content
+
+    def has_section(topic: str) -> bool:
+        return mapped.recipe(topic) is not None
+
+    for topic, why in choose_orders_topics(settings, partitions, has_section).left_out.items():
+        print(f"topic {topic} is not read as orders: it {why}")
 
 
 Command = Callable[[Settings, argparse.Namespace], int]

@@ -87,6 +87,30 @@ class Outgoing(NamedTuple):
     """Why it must not be sent, if so."""
 
 
+class Currency(NamedTuple):
+    """What amounts are in: an ISO 4217 code, empty where nobody has said, and the digits behind the point.
+
+    Of a currency with two digits the minor unit is a cent.
+    """
+
+    code: str = ""
+    digits: int = 2
+
+    def __str__(self) -> str:
+        digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"
+        return f"{self.code or 'a currency that was not named'} ({digits})"
+
+    def text(self, minor_units: int) -> str:
+        """An amount as text: 1999 is "19.99", with no digits "1999"."""
+        whole, rest = divmod(abs(minor_units), 10**self.digits)
+        sign = "-" if minor_units < 0 else ""
+        return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
+
+
+DEFAULT_CURRENCY = Currency()
+"""What amounts are in where nobody says it: some currency of two digits."""
+
+
 OrderFieldKind = Literal["text", "cents", "millis"]
 """What a field of an order holds: text, whole cents (an Avro decimal of scale 2), or epoch milliseconds (UTC)."""
 
@@ -132,7 +156,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A record that is no order and no failure: the mapping says so. `reason` is why, in words."""
+    """Why a record is no order and need not be one, in words: it is neither an order nor a dead letter."""
 
     reason: str
 

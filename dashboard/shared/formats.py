@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
-
-from pipeline.orders.mapping.currency import Currency
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _MADE_OF_TEXT = re.compile(r"(?<=.)(?=[:@])|(?<=[<>~=-])(?=[<>~=-])|(?<=ww)(?=w\.)", re.IGNORECASE)
@@ -15,20 +14,28 @@ LINE_LETTERS = 2_000
 """What a line of a page shows of a text."""
 
 
-def money(minor_units: float | None, currency: Currency) -> str:
+@dataclass(frozen=True, slots=True)
+class ShownCurrency:
+    """How amounts are shown: with so many digits behind the point, which are minor units, and a symbol in front."""
+
+    digits: int = 2
+    symbol: str = ""
+
+
+def money(minor_units: float | None, currency: ShownCurrency) -> str:
     """Whole units with the currency's symbol and digits, and thousands apart; a dash for none."""
     if minor_units is None:
         return "–"
     if isinstance(minor_units, int):
         # A sum may have more digits than a float can hold.
-        whole, point, rest = currency.text(abs(minor_units)).partition(".")
-        amount = f"{int(whole):,}{point}{rest}"
+        whole, rest = divmod(abs(minor_units), 10**currency.digits)
+        amount = f"{whole:,}.{rest:0{currency.digits}}" if currency.digits else f"{whole:,}"
     else:
         amount = f"{abs(minor_units) / 10**currency.digits:,.{currency.digits}f}"
     return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 
-def big_money(minor_units: float | None, currency: Currency) -> str:
+def big_money(minor_units: float | None, currency: ShownCurrency) -> str:
     """Money on a card: no decimals from a million up, millions from a billion up."""
     unit = 10**currency.digits
     if minor_units is None or abs(minor_units) < unit * 10**6:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.shared.configuration import settings
+from dashboard.shared.formats import ShownCurrency
 from pipeline.errors import MappingFileError
-from pipeline.orders.mapping.currency import DEFAULT_CURRENCY, Currency
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
 from pipeline.settings import Settings
 
@@ -20,7 +20,7 @@ class Wording:
 
     said: tuple[tuple[str, str], ...] = ()
     """What the file calls fields, by their names in it."""
-    currency: Currency = DEFAULT_CURRENCY
+    currency: ShownCurrency = ShownCurrency()
 
     def of(self, name: str, ours: str) -> str:
         """What a field is called, by its name in the file: as the file says, else with these words of ours."""
@@ -79,7 +79,8 @@ class ShownMapping:
         self.error = self._file.error
         self.mapped = self._file.content
         mappings = self.mapped.mappings
-        self.wording = Wording(tuple(mappings.labels.said().items()), mappings.currency)
+        currency = ShownCurrency(mappings.currency.digits, mappings.labels.currency_symbol)
+        self.wording = Wording(tuple(mappings.labels.said().items()), currency)
 
 
 def mapping() -> ShownMapping:

@@ -197,7 +197,7 @@ class RereadStore(Protocol):
         """Ends the writing to the topic's generations, when nothing of them waits any more; false: something does."""
 
     def take_orders(self, number: int, now_ms: int) -> int:
-        """Takes the next few orders out of rows and figures, and returns how many.
+        """Takes the next few orders, then what was passed over, out of rows and figures, and returns how many records.
 
         When there are none, it makes the new generation, and the reread is done.
         """

@@ -17,6 +17,7 @@ from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
+from pipeline.orders.samples import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -99,6 +100,9 @@ class _Worker:
         self._alerts.close()
 
     def _run(self, job: Job) -> None:
+        if job.kind == "produce" and (why_not := why_no_samples(self._settings)):
+            self._buffer.jobs.finish(job.id, "failed", self._clock(), why_not)
+            return
         cluster = find_cluster(self._settings)
         view = ClusterView(self._settings, cluster, self._stop.wait)
         watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
@@ -123,21 +127,21 @@ class _Worker:
             sender.close()
 
     def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
-        topic = self._settings.orders_topic
-        if job.kind == "produce":
-            view.ensure_topic(topic)
+        if job.kind == "produce" and self._settings.own_orders_topic:
+            view.ensure_topic(self._settings.own_orders_topic)
         # Dead letters may be somebody else's: then there need be no orders topic.
-        return [topic] if topic in view.partitions() else []
+        partitions = view.partitions()
+        return [topic for topic in self._settings.orders_topics.names if topic in partitions]
 
     def _job_run(self, job: Job, cluster: Cluster, view: ClusterView, sender: Sender) -> JobRun:
         window_sender = WindowSender(self._settings, cluster, view, sender)
         pace = Pace(self._settings, self._clock)
-        topic = self._settings.orders_topic
-        if job.kind == "produce":
+        topic, topics = self._settings.own_orders_topic, self._settings.orders_topics.names
+        if job.kind == "produce" and topic:
             return ProduceRun(
                 job, self._buffer, window_sender, pace, topic, self._codec, self._clock, self._steady_clock
             )
-        return ReplayRun(job, self._buffer, window_sender, pace, topic, self._clock, self._steady_clock)
+        return ReplayRun(job, self._buffer, window_sender, pace, topics, self._clock, self._steady_clock)
 
     def _upkeep(self, job: Job | None, detail: str = "") -> None:
         now_ms = self._clock()

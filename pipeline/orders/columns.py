@@ -223,8 +223,8 @@ def read_columns(plan: OrderPlan, values: Values, indexes: Integers, frame_bytes
 # ---- one reader for each kind of field: what was found, the byte index after it, and whether it is plain
 
 
-def _varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
-    """Zig-zag numbers of at most 8 bytes, which is 56 bits."""
+def varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
+    """What is read there, where it ends, and whether it is plain: zig-zag numbers of at most 8 bytes (56 bits)."""
     words = values.words(at)
     stops = ~words & _TOP_BITS
     fine = stops != 0
@@ -242,9 +242,9 @@ def _varints(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
     return numbers, after, fine
 
 
-def _spans(values: Values, at: Integers) -> tuple[tuple[Integers, Integers], Integers, Flags]:
+def spans(values: Values, at: Integers) -> tuple[tuple[Integers, Integers], Integers, Flags]:
     """Where bytes and texts begin and end."""
-    lengths, begins, fine = _varints(values, at)
+    lengths, begins, fine = varints(values, at)
     fine &= lengths >= 0
     ends, whole = values.ending(begins + np.maximum(lengths, 0))
     fine &= whole
@@ -253,7 +253,7 @@ def _spans(values: Values, at: Integers) -> tuple[tuple[Integers, Integers], Int
 
 def _cents(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
     """Decimals of scale 2 in 1 to 8 bytes."""
-    (begins, ends), after, fine = _spans(values, at)
+    (begins, ends), after, fine = spans(values, at)
     lengths = ends - begins
     fine &= (lengths >= 1) & (lengths <= _WORD_BYTES)
     shifts = _WORD_BYTES * (_WORD_BYTES - np.clip(lengths, 1, _WORD_BYTES))
@@ -264,12 +264,12 @@ def _cents(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
 
 
 def _millis(values: Values, at: Integers) -> tuple[Integers, Integers, Flags]:
-    numbers, after, fine = _varints(values, at)
+    numbers, after, fine = varints(values, at)
     fine &= (numbers >= FIRST_MS) & (numbers <= LAST_MS)
     return numbers, after, fine
 
 
-_READERS: dict[OrderFieldKind, Any] = {"text": _spans, "cents": _cents, "millis": _millis}
+_READERS: dict[OrderFieldKind, Any] = {"text": spans, "cents": _cents, "millis": _millis}
 
 
 # ---- columns
@@ -282,10 +282,11 @@ def _column(values: Values, default: Any, found: Any, fine: Flags, count: int) -
     if isinstance(found, np.ndarray):
         return found[fine]
     begins, ends = found
-    return _texts(values.data, begins[fine].tolist(), ends[fine].tolist())
+    return texts_of(values.data, begins[fine].tolist(), ends[fine].tolist())
 
 
-def _texts(data: bytes, begins: list[int], ends: list[int]) -> list[str | None]:
+def texts_of(data: bytes, begins: list[int], ends: list[int]) -> list[str | None]:
+    """The texts that stand there, None for one that is not UTF-8."""
     # Latin-1 has a character for every byte, so that cutting text is cutting bytes; it is the text itself if ASCII.
     characters = data.decode("latin-1")
     texts: list[str | None] = [characters[begin:end] for begin, end in zip(begins, ends, strict=True)]

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH
+from pipeline.orders.avro_schemas import WriterSchema
+from pipeline.orders.columns import Values
+from pipeline.orders.formats.avro_columns import AvroColumns, avro_columns
 from pipeline.orders.formats.avro_json import avro_json_value
 from pipeline.orders.formats.avro_values import AvroReader, avro_reader
 from pipeline.orders.formats.connect_json import envelope_prefix, types_of
@@ -15,6 +20,7 @@ from pipeline.orders.formats.framing import (
     PLAIN_JSON,
     Fingerprint,
     Framing,
+    first_that_reads,
     framings_of,
     grouped,
     read_message_indexes,
@@ -28,7 +34,6 @@ from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.sources import Parts
 from pipeline.orders.mapping.values import ValueMismatchError
-from pipeline.orders.serde import WriterSchema
 from pipeline.records import Headers, Order, PassedOver, Record
 from pipeline.schema_source import SchemaRef
 
@@ -55,7 +60,8 @@ class MappedReader:
         self._maximum_depth = maximum_depth
         self._wanted = selection_of(recipe.paths)
         self._json = JsonReader(recipe.paths)
-        self._avro: dict[SchemaRef | Fingerprint, AvroReader] = {}
+        self._avro: dict[SchemaRef | Fingerprint | None, AvroReader] = {}
+        self._avro_columns: dict[SchemaRef | Fingerprint | None, AvroColumns | None] = {}
         self._protobuf: dict[tuple[SchemaRef | None, tuple[int, ...]], ProtobufReader] = {}
         self._plain = None
         if plain_message is not None:
@@ -84,19 +90,8 @@ class MappedReader:
 
     def _values(self, value: bytes, headers: Headers) -> list[Any]:
         """What each path leads to, by the first way to read the value that fits it."""
-        reasons: list[str] = []
-        pending: SchemaPendingError | None = None
         framings = [Framing(None)] if self._plain is not None else framings_of(value, headers)
-        for framing in framings:
-            try:
-                return self._values_as(framing, value)
-            except SchemaPendingError as error:
-                pending = pending or error
-            except UndecodableError as error:
-                reasons.append(error.reason if len(framings) == 1 else f"as {framing}: {error.reason}")
-        if pending is not None:
-            raise pending
-        raise UndecodableError("; ".join(reasons))
+        return first_that_reads(framings, lambda framing: self._values_as(framing, value))
 
     def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
         if framing.schema is None:
@@ -125,7 +120,7 @@ class MappedReader:
 
     # -- readers, made once each
 
-    def _avro_reader(self, ref: SchemaRef | Fingerprint, schema: WriterSchema) -> AvroReader:
+    def _avro_reader(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroReader:
         found = self._avro.get(ref)
         if found is None:
             if len(self._avro) >= _KEPT_READERS:
@@ -133,6 +128,13 @@ class MappedReader:
             found = avro_reader(schema.parsed, schema.names, self._wanted, self._maximum_depth)
             self._avro[ref] = found
         return found
+
+    def _columns_of(self, ref: SchemaRef | Fingerprint | None, schema: WriterSchema) -> AvroColumns | None:
+        if ref not in self._avro_columns:
+            if len(self._avro_columns) >= _KEPT_READERS:
+                self._avro_columns.clear()
+            self._avro_columns[ref] = avro_columns(schema.parsed, schema.names, self.recipe.paths)
+        return self._avro_columns[ref]
 
     def _message_reader(
         self, ref: SchemaRef | Fingerprint | None, types: MessageTypes, indexes: tuple[int, ...]
@@ -185,7 +187,7 @@ class MappedReader:
             return self._of_json(records, values, indexes, framing.begin)
         if isinstance(schema, MessageTypes):
             return self._of_registered_messages(records, values, indexes, framing, schema)
-        return self._of_avro(records, values, indexes, framing, self._avro_reader(framing.schema, schema))
+        return self._of_avro(records, values, indexes, framing, schema)
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
         bodies = [(values[index] or b"")[begin:] for index in indexes]
@@ -245,8 +247,14 @@ class MappedReader:
         values: Sequence[bytes | None],
         indexes: list[int],
         framing: Framing,
-        reader: AvroReader,
+        schema: WriterSchema,
     ) -> MadeOrders:
+        plan = self._columns_of(framing.schema, schema)
+        if plan is not None:
+            laid_out = Values([values[index] for index in indexes])
+            chosen, plain = plan.read(laid_out, np.arange(len(indexes)), framing.begin)
+            return make_orders(self.recipe, records, [indexes[each] for each in chosen.tolist()], plain)
+        reader = self._avro_reader(framing.schema, schema)
         found, rows = list[int](), list[list[Any]]()
         for index in indexes:
             try:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.fields import TextFieldName
-from pipeline.orders.mapping.currency import DEFAULT_CURRENCY, MAXIMUM_DIGITS, Currency
-from pipeline.records import Order
+from pipeline.orders.mapping.currency import MAXIMUM_DIGITS
+from pipeline.records import DEFAULT_CURRENCY, Currency, Order
 
 
 def _to_amount(value: object) -> Decimal:
@@ -105,17 +105,17 @@ class Price(Rule):
         return self
 
     def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
-        units = order.price_cents
-        if units < currency.minor_units(self.price_min):
-            return f"price {currency.text(units)} is below the minimum {money(self.price_min, currency)}"
-        if units > currency.minor_units(self.price_max):
-            return f"price {currency.text(units)} is above the maximum {money(self.price_max, currency)}"
+        price, unit = order.price_cents, 10**currency.digits
+        if price < self.price_min * unit:
+            return f"price {currency.text(price)} is below the minimum {money(self.price_min, currency)}"
+        if price > self.price_max * unit:
+            return f"price {currency.text(price)} is above the maximum {money(self.price_max, currency)}"
         return None
 
     def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         # A limit may be finer than the currency is: 0.01 where there are no cents.
-        lowest = math.ceil(currency.minor_units(self.price_min))
-        highest = math.floor(currency.minor_units(self.price_max))
+        unit: int = 10**currency.digits
+        lowest, highest = math.ceil(self.price_min * unit), math.floor(self.price_max * unit)
         return (orders.prices_cents >= lowest) & (orders.prices_cents <= highest)
 
 

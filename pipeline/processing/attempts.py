@@ -5,7 +5,7 @@ Nothing of it is true before the batch is in the buffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -30,14 +30,15 @@ from pipeline.consuming.consumer import ConsumedPartition
 from pipeline.errors import RecordError, SchemaPendingError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
-from pipeline.kafka import Fetched
+from pipeline.kafka import Fetched, PartitionKey
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.orders.order_reader import RecordList
 from pipeline.processing.adoption import Adopted
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, ParkedIndex
-from pipeline.records import Order, Position, Record, TopicIdentity
+from pipeline.records import Order, PassedOver, Position, Record, TopicIdentity
 from pipeline.settings import Settings
 
 BATCH_RETRIES = 2000
@@ -61,12 +62,16 @@ class Prevalidated:
 
     `found[i]` says which of `orders` record i is, if it is a valid one, else it is -1. `fast_path` are the records with
     a valid order that the handler need not see. `replays` has the replay's id of those of them that have one.
+    `passed_over` are the records that are passed over, but for replays, whose outcome is noted one by one. `at_once`
+    are the records of both kinds, which need not be judged one by one.
     """
 
     records: Fetched
     orders: OrderColumns
     found: Integers
     fast_path: Flags
+    passed_over: Flags
+    at_once: Flags
     replays: dict[int, str]
 
     def valid_order(self, record_index: int) -> Order | None:
@@ -87,7 +92,10 @@ class _TriedRecord:
 
 
 class Attempts:
-    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which."""
+    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which.
+
+    `generations` are the topics that are read.
+    """
 
     def __init__(
         self,
@@ -95,41 +103,44 @@ class Attempts:
         judge: Judge,
         backoff: Backoff,
         writer: BatchWriter,
-        identity: TopicIdentity,
+        generations: Mapping[str, TopicIdentity],
     ) -> None:
-        self.partitions: dict[int, Partition] = {}
-        self.adopted: dict[tuple[str, int], Adopted] = {}
-        """By topic and partition."""
+        self.partitions: dict[PartitionKey, Partition] = {}
+        self.adopted: dict[PartitionKey, Adopted] = {}
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
         self._writer = writer
-        self._identity = identity
+        self._generations = generations
         self._tried_at_ms = 0
 
     def prevalidate(self, records: Fetched) -> Prevalidated:
         """Finds the valid orders, which changes nothing here."""
-        orders, valid = self._judge.prevalidate(records.values())
+        orders, valid, no_orders = self._judge.prevalidate(records.topic, records)
         found = np.full(len(records), -1, np.int64)
+        passed_over: Flags = np.zeros(len(found), np.bool_)
+        if no_orders:
+            passed_over[no_orders] = np.array(records.without_headers(_OF_A_REPLAY), np.bool_)[no_orders]
         found[orders.indexes[valid]] = np.flatnonzero(valid)
         is_valid = found >= 0
         names = self._judge.headers_needed
         if names is None:
-            return Prevalidated(records, orders, found, np.zeros(len(records), np.bool_), {})
+            return Prevalidated(records, orders, found, np.zeros(len(records), np.bool_), passed_over, passed_over, {})
         clear = np.array(records.without_headers(names | _OF_A_REPLAY), np.bool_)
         replays = _only_replayed(records, np.flatnonzero(is_valid & ~clear).tolist(), names)
         clear[list(replays)] = True
-        return Prevalidated(records, orders, found, is_valid & clear, replays)
+        fast_path = is_valid & clear
+        return Prevalidated(records, orders, found, fast_path, passed_over, fast_path | passed_over, replays)
 
     def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
         """Judges new records of a partition that is ours; returns how many there were.
 
-        Raises TopicChangedError for records of another topic than the one that is read: nothing of them may be written.
+        Raises TopicChangedError for records of another topic than those that are read: nothing of them may be written.
         """
-        if prevalidated.records.topics != {self._identity.topic}:
-            others = prevalidated.records.topics - {self._identity.topic}
-            raise TopicChangedError(f"records of {', '.join(map(str, others))} came as those of {self._identity.topic}")
-        partition = self.partitions.get(prevalidated.records.partition)
+        key = prevalidated.records.partition_key
+        if key[0] not in self._generations:
+            raise TopicChangedError(f"records of {key[0]} came as those of {', '.join(self._generations)}")
+        partition = self.partitions.get(key)
         if partition is None:
             return 0  # taken away while we were reading
         records = prevalidated.records.since(partition.next_offset)
@@ -139,12 +150,15 @@ class Attempts:
             prevalidated = self.prevalidate(records)
         offsets = records.offsets()
         batch.advances.append(partition.advance_to(offsets[-1] + 1, *records.last_read()))
-        accepted = prevalidated.fast_path
-        if partition.parked.held_keys or not accepted.all():
-            accepted = self._judge_some(batch, partition, prevalidated)
+        at_once = prevalidated.at_once
+        if partition.parked.held_keys or not at_once.all():
+            at_once = self._judge_some(batch, partition, prevalidated)
+        accepted = prevalidated.fast_path & at_once
+        first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
+        if passed_over := (prevalidated.passed_over & at_once).nonzero()[0].tolist():
+            batch.passed_over += [first_id + offsets[index] for index in passed_over]
         orders = prevalidated.orders.where(accepted[prevalidated.orders.indexes])
         if len(orders):
-            first_id = record_id(partition.ref, offsets[-1]) - offsets[-1]
             if len(orders) < len(records):
                 offsets = [offsets[index] for index in orders.indexes.tolist()]
             batch.blocks.append(OrderBlock([first_id + offset for offset in offsets], orders))
@@ -154,21 +168,21 @@ class Attempts:
         return len(records)
 
     def _judge_some(self, batch: Batch, partition: Partition, prevalidated: Prevalidated) -> Flags:
-        """Judges what is not on the fast path, by offset; returns which of the records on it are accepted.
+        """Judges what has to be judged one by one, by offset; returns which of the other records do not wait.
 
         A record whose key is held up waits, whatever it is.
         """
-        keys, fast_path, held = prevalidated.records.keys(), prevalidated.fast_path.tolist(), partition.parked.held_keys
+        keys, at_once, held = prevalidated.records.keys(), prevalidated.at_once.tolist(), partition.parked.held_keys
         # No key is held up but those that are already, and those of what is judged here.
-        judged = {key for key, is_fast in zip(keys, fast_path, strict=True) if not is_fast}
-        accepted = prevalidated.fast_path.copy()
+        judged = {key for key, is_at_once in zip(keys, at_once, strict=True) if not is_at_once}
+        free = prevalidated.at_once.copy()
         for index in [index for index, key in enumerate(keys) if key in judged or key in held]:
             if keys[index] in held:
                 self._park_behind(batch, partition, prevalidated.records.record(index))
-                accepted[index] = False
-            elif not fast_path[index]:
+                free[index] = False
+            elif not at_once[index]:
                 self._judge_one(batch, partition, prevalidated.records.record(index), prevalidated.valid_order(index))
-        return accepted
+        return free
 
     def _park_behind(self, batch: Batch, partition: Partition, record: Record) -> None:
         identifier = record_id(partition.ref, record.position.offset)
@@ -179,7 +193,7 @@ class Attempts:
 
     def _judge_one(self, batch: Batch, partition: Partition, record: Record, valid: Order | None) -> None:
         identifier = record_id(partition.ref, record.position.offset)
-        tried = _TriedRecord(identifier, record, 1, batch.now_ms, self._identity)
+        tried = _TriedRecord(identifier, record, 1, batch.now_ms, partition.identity)
         parked = self._settle(batch, tried, valid)
         if parked is not None:
             partition.parked.add(identifier, record.key, parked.due_at_ms or 0)
@@ -206,11 +220,22 @@ class Attempts:
     def _retry_all(self, batch: Batch, partition: Parking, taken: list[int]) -> list[int]:
         """Tries parked records; returns those of the same keys that waited for their end."""
         loaded = self._load(partition, taken)
-        orders, valid = self._judge.prevalidate([parked.value for parked in loaded])
-        record_indexes = orders.indexes.tolist()
-        order_at = {record_indexes[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
-        successors = [self._retry(batch, partition, parked, order_at.get(index)) for index, parked in enumerate(loaded)]
+        records = [_parked_record(partition, parked) for parked in loaded]
+        valid = self._valid_orders(records)
+        successors = [self._retry(batch, partition, *each) for each in zip(loaded, records, valid, strict=True)]
         return [successor for successor in successors if successor is not None]
+
+    def _valid_orders(self, records: Sequence[Record]) -> list[Order | None]:
+        """For each record the order that it is found to be at a glance, if it is a valid one."""
+        found: list[Order | None] = [None] * len(records)
+        topics = [record.position.topic for record in records]
+        for topic in set(topics):
+            indexes = [index for index, each in enumerate(topics) if each == topic]
+            orders, valid, _ = self._judge.prevalidate(topic, RecordList([records[index] for index in indexes]))
+            at = orders.indexes.tolist()
+            for index in np.flatnonzero(valid).tolist():
+                found[indexes[at[index]]] = orders.order(index)
+        return found
 
     def _load(self, partition: Parking, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
@@ -220,11 +245,11 @@ class Attempts:
                 raise StaleWriterError("parked records were settled by another processor: starting again")
         return sorted(rows, key=attrgetter("record_id"))
 
-    def _retry(self, batch: Batch, partition: Parking, parked: Parked, valid: Order | None) -> int | None:
+    def _retry(
+        self, batch: Batch, partition: Parking, parked: Parked, record: Record, valid: Order | None
+    ) -> int | None:
         """Tries a parked record; returns the one of the same key that waited for its end."""
         generation = partition.generations[ref_of(parked.record_id)]
-        position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
-        record = Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
         batch.taken.append(Attempted(parked.record_id, parked.attempts))
         first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
         tried = _TriedRecord(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
@@ -242,6 +267,11 @@ class Attempts:
         try:
             if isinstance(verdict, Order):
                 batch.orders.append(OrderRow(tried.record_id, verdict, tried.attempt))
+                _note_outcome(batch, tried.record, recovered=True)
+                return None
+            if isinstance(verdict, PassedOver):
+                batch.passed_over.append(tried.record_id)
+                # It does not fail any more.
                 _note_outcome(batch, tried.record, recovered=True)
                 return None
             return self._note_failure(batch, tried, verdict)
@@ -266,6 +296,12 @@ class Attempts:
         if isinstance(error, SchemaPendingError):
             return error.wait_ms  # the registry's client knows when it has waited for long enough
         return self._backoff.delay_ms(attempt) if is_transient(error) else None
+
+
+def _parked_record(partition: Parking, parked: Parked) -> Record:
+    generation = partition.generations[ref_of(parked.record_id)]
+    position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
+    return Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
 
 
 def _only_replayed(records: Fetched, indexes: Iterable[int], names: frozenset[str]) -> dict[int, str]:

@@ -121,6 +121,12 @@ class PipelineMetrics(Collector):
         for role, topic, offsets, _, _ in self._reader.lost_offsets().rows:
             lost.add_metric([role, topic], offsets)
         yield lost
+        passed_over = CounterMetricFamily(
+            "orderpulse_passed_over", "Records that are no orders and were passed over.", labels=["topic"]
+        )
+        for topic, records in self._reader.passed_over().rows:
+            passed_over.add_metric([topic], records)
+        yield passed_over
         stopped = GaugeMetricFamily(
             "orderpulse_reading_stopped", "1 for a topic that the brake has stopped, or that is held.", labels=["topic"]
         )

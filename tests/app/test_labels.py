@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared.formats import ShownCurrency
 from dashboard.shared.mapping import OURS, ShownMapping, Wording
-from pipeline.orders.mapping.currency import Currency
 from pipeline.settings import load_settings
 from tests.support.page import page_text
 from tests.support.sample_buffer import fill
@@ -139,7 +139,7 @@ def test_the_file_is_read_again_only_when_it_has_changed(mapping_file: Path) -> 
     shown = ShownMapping(load_settings(mapping_file=mapping_file))
     shown.refresh()
     assert shown.wording.of("product", "Product") == "SKU"
-    assert shown.wording.currency == Currency(digits=3, symbol="$")
+    assert shown.wording.currency == ShownCurrency(3, "$")
     before, version = shown.mapped, shown.version
     shown.refresh()
     assert shown.mapped is before

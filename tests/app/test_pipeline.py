@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared.formats import money, plain
+from dashboard.shared.formats import ShownCurrency, money, plain
 from pipeline.buffer import BrakeLimit, HeldRecord, PriorReading, Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
 from pipeline.kafka.schema_registry import RegistryClient
-from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.running.statusboard import RoleState, StatusWriter
+from pipeline.schema_source import SchemaId
 from pipeline.settings import load_settings
 from tests.support.sample_buffer import PARKED, fill
 
@@ -109,7 +109,7 @@ def test_a_role_that_waits_for_the_registry_says_where_and_what_to_check(
     fill(database_file)
     settings = load_settings(schema_registry_url="http://reader:pa55@127.0.0.1:1")
     with pytest.raises(RegistryUnavailableError) as caught:
-        RegistryClient(settings, wall_clock_ms).get_by_id(7)
+        RegistryClient(settings, wall_clock_ms).get(SchemaId(7))
     say("processor", "waiting", str(caught.value))
     [warning] = open_app(PAGE).warning
     assert warning.value.startswith(f"**{plain('processor-0')}** waits: the schema registry at ")
@@ -243,7 +243,7 @@ def test_from_the_earliest_it_says_beforehand_which_orders_go_out(open_app: Open
     hold(database_file)
     app = open_app(PAGE)
     app.button(key="pipeline_held_earliest_1").click().run()
-    revenue = plain(money(before.revenue_cents, DEFAULT_CURRENCY))
+    revenue = plain(money(before.revenue_cents, ShownCurrency()))
     asked = f"{before.orders:,} orders go out of rows and figures, with a revenue of {revenue}"
     assert [each.value for each in app.warning if asked in each.value]
     app.button(key="pipeline_held_cancel_1").click().run()

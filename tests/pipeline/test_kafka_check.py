@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, recount
+from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, open_buffer, record_id, recount
 from pipeline.headers import dead_letter_id_of, replay_headers
 from pipeline.kafka import BROKER_FILE, ClusterView, DemoBroker, Sender
 from pipeline.settings import load_settings
@@ -97,7 +97,19 @@ def test_what_was_read_and_is_nowhere_is_named(checked):
     orders, dead = checked.settings.orders_topic, checked.settings.own_dlq_topic
     assert checked.differences() == [
         f"{dead}[0] offset 4: was read, but is not in dead_letters",
-        f"{orders}[0] offset 2: was read, but is neither an order nor parked nor a dead letter",
+        f"{orders}[0] offset 2: was read, but is neither an order nor parked nor a dead letter nor passed over",
+    ]
+
+
+def test_what_was_passed_over_is_not_missed_and_hides_nothing_that_is(checked):
+    step = batch(checked.orders.ref, 0, COUNT)
+    step.orders = [order_row(checked.orders.ref, offset) for offset in (0, 1)]
+    step.passed_over = [record_id(checked.orders.ref, offset) for offset in (2, 4, 5)]
+    checked.buffer.flow.commit(step)
+    checked.read_dead_letters()
+    topic = checked.settings.orders_topic
+    assert checked.differences() == [
+        f"{topic}[0] offset 3: was read, but is neither an order nor parked nor a dead letter nor passed over"
     ]
 
 

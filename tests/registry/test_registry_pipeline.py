@@ -22,14 +22,15 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record
 from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
 from scripts.waiting import wait_for
-from tests.registry.conftest import USER_INFO
+from tests.registry.clients import USER_INFO
 from tests.support.registry_proxy import RegistryProxy
 from tests.support.running_pipeline import RunningPipeline
 

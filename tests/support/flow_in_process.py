@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from confluent_kafka import Message
 
 from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.consuming.holds import TopicHolds
-from pipeline.kafka import Delivery, Fetched, Gap
+from pipeline.errors import RecordError
+from pipeline.kafka import Delivery, Fetched, Gap, PartitionKey
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
+from pipeline.orders.mapping.batches import Records
+from pipeline.orders.mapping.mapping_file import MappingFile
+from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
-from pipeline.records import Headers, TopicIdentity
+from pipeline.records import Headers, Order, PassedOver, Record, TopicIdentity
 from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
@@ -46,8 +54,8 @@ class ReaderByHand:
     gaps: list[Gap] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
-    foreign_offsets: dict[int, int] = field(default_factory=dict)
-    paused: bool = False
+    foreign_offsets: dict[PartitionKey, int] = field(default_factory=dict)
+    held_back: set[str] = field(default_factory=set)
     readable: bool = True
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -93,13 +101,9 @@ class ReaderByHand:
     def commit_offsets(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Nobody asks."""
 
-    def pause(self) -> None:
+    def hold_back(self, topics: Collection[str]) -> None:
         """Notes it."""
-        self.paused = True
-
-    def resume(self) -> None:
-        """Notes it."""
-        self.paused = False
+        self.held_back = set(topics)
 
     def query_ends(self) -> None:
         """They are known."""
@@ -144,9 +148,40 @@ class SenderByHand:
             done(Delivery(send_id, "orders-dlq", 0, len(self.sent), self.answer))
 
 
+class JudgeByHand(Judge):
+    """Passes over the values that a test has named, whatever they are."""
+
+    def __init__(self, passed_over: set[bytes | None], *parts: Any) -> None:
+        super().__init__(*parts)
+        self.passed_over = passed_over
+
+    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | PassedOver | RecordError:
+        """See Judge."""
+        return PassedOver("named") if record.value in self.passed_over else super().judge(record, attempt, valid)
+
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, list[int]]:
+        """See Judge."""
+        orders, valid, _ = super().prevalidate(topic, records)
+        passed_over = np.array([value in self.passed_over for value in records.values()], np.bool_)
+        return orders, valid & ~passed_over[orders.indexes], np.flatnonzero(passed_over).tolist()
+
+
 class _Silent:
     def report(self, *_: object) -> None:
         """Nobody listens."""
+
+
+class _Topics:
+    """One topic, which stays the same."""
+
+    detail = ""
+
+    def __init__(self, identity: TopicIdentity) -> None:
+        self.generations = {identity.topic: identity}
+        self.counts = {identity.topic: 1}
+
+    def confirm(self, _: object) -> None:
+        """It is the same one."""
 
 
 class FlowInProcess:
@@ -159,11 +194,14 @@ class FlowInProcess:
         identity: TopicIdentity = ORDERS,
         handler: Handler = simulate_failures,
         settings: Settings | None = None,
+        passed_over: set[bytes | None] | None = None,
     ) -> None:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
-        judge = Judge(CODEC, rules_file, handler, self.clock)
+        reader = OrderReader(CODEC)
+        parts = (reader, rules_file, handler, self.clock)
+        judge = Judge(*parts) if passed_over is None else JudgeByHand(passed_over, *parts)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
         self.flow = _Flow(
@@ -171,16 +209,16 @@ class FlowInProcess:
             self._writer,
             judge,
             rules_file,
+            MappingInForce(MappingFile(settings or Settings()), reader, self.clock),
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
-            identity,
-            lambda _: None,
+            _Topics(identity),  # type: ignore[arg-type] # only what a flow asks of it
             TopicHolds("processor", self._writer, Reader(Path("nowhere")), self.clock),
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )
         for partition in partitions:
-            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type] # only what a flow asks of it
+            self.flow.assigned(self.reader, identity.topic, partition)  # type: ignore[arg-type] # only what a flow asks of it
 
     def clock(self) -> int:
         """The time that the test has set."""

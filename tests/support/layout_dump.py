@@ -12,7 +12,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.buffer import open_buffer
+from pipeline.buffer import open_buffer, record_id
 from pipeline.buffer.sqlite.connection import APPLICATION_ID, LAYOUT_VERSION
 from tests.support.buffer_rows import (
     NOW_MS,
@@ -48,7 +48,7 @@ def load(text: str, path: Path) -> None:
 
 
 def _add_what_is_rare(path: Path) -> None:
-    """A dead letter that its topic never took, two with one stack trace, and a copy."""
+    """A dead letter that its topic never took, two with one stack trace, a copy, and a record that was passed over."""
     with open_buffer(path) as buffer:
         assignment = collector(buffer, partition=1)
         stack = "java.lang.IllegalStateException: no stock" + "\n\tat com.example.Listener.on(Listener.java:42)" * 5
@@ -59,8 +59,8 @@ def _add_what_is_rare(path: Path) -> None:
         ]
         collect(buffer, assignment, 0, *rows)
         source = processor(buffer, partition=1)
-        step = batch(source.ref, 0, 1)
-        step.outbox = [outbox_row(source.ref, 0, "too large")]
+        step = batch(source.ref, 0, 2)
+        step.outbox, step.passed_over = [outbox_row(source.ref, 0, "too large")], [record_id(source.ref, 1)]
         buffer.flow.commit(step)
         kept = dead_letter(0, 0, "too large")._replace(record_id=None, topic=None, partition=None, offset=None)
         buffer.flow.undeliverable([kept], NOW_MS)

@@ -8,9 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.orders.columns import Flags, OrderColumns
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.rules import Rule, Seconds, seconds
-from pipeline.records import Order
+from pipeline.records import Currency, Order
 
 _ANY_AGE_S = 10**12
 """More than the age of any order: what a region that is not in the table allows."""

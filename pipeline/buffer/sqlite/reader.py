@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipeline.buffer.views import (
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
+from pipeline.records import Currency
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -106,6 +108,10 @@ class Reader:
         """Orders, revenue and dead letters."""
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
 
+    def currency(self) -> Currency:
+        """What all amounts are in."""
+        return Currency(*self._whole("SELECT currency, currency_digits FROM totals").rows[0])
+
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""
         return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
@@ -118,8 +124,14 @@ class Reader:
         """Failed records on their way to the dead-letter topic."""
         return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
 
-    def waiting_of_gone_partitions(self, orders_topic: str) -> Rows:
-        """What waits of partitions that nobody reads: of another topic than this one, or not in its newest generation.
+    def orders_topics(self) -> list[str]:
+        """The topics of which orders were read."""
+        return self._whole(
+            "SELECT DISTINCT topic FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' ORDER BY 1"
+        ).column("topic")
+
+    def waiting_of_gone_partitions(self, read: Collection[str]) -> Rows:
+        """What waits of partitions that nobody reads: of other topics than these, or not in their newest generation.
 
         Columns: topic, partition, parked, outbox.
         """
@@ -132,10 +144,10 @@ class Reader:
             "  WHERE role = 'processor'"
             ") SELECT topic, partition, sum(parked) AS parked, sum(outbox) AS outbox FROM waiting "
             "JOIN partitions ON partition_ref = ref JOIN topics USING (topic_ref) "
-            "WHERE topic <> :topic OR partition NOT IN (SELECT partition FROM read "
-            "  WHERE topic_ref = (SELECT max(topic_ref) FROM read WHERE topic = :topic)) "
+            "WHERE topic NOT IN (SELECT value FROM json_each(:read)) OR partition NOT IN (SELECT partition FROM read "
+            "  WHERE topic_ref = (SELECT max(topic_ref) FROM read WHERE read.topic = topics.topic)) "
             "GROUP BY topic, partition ORDER BY topic, partition",
-            {"topic": orders_topic},
+            {"read": json.dumps(list(read))},
         )
 
     def flow(self, grain: Grain, span_ms: int) -> Rows:
@@ -328,6 +340,16 @@ class Reader:
             "sum((lost_offsets.next_offset - first_offset) * (accepted_at_ms IS NOT NULL)) AS known, "
             "max(at_ms) AS newest_at_ms FROM lost_offsets JOIN partitions USING (partition_ref) "
             "JOIN topics USING (topic_ref) GROUP BY role, topic ORDER BY role, topic"
+        )
+
+    def passed_over(self) -> Rows:
+        """Records that were passed over, of topics that have some: no orders, and no dead letters.
+
+        Columns: topic, records.
+        """
+        return self._rows(
+            "SELECT topic, sum(passed_over) AS records FROM partitions JOIN topics USING (topic_ref) "
+            "GROUP BY topic HAVING sum(passed_over) > 0 ORDER BY topic"
         )
 
     def stopped(self) -> list[StoppedTopic]:

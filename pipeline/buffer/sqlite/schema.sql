@@ -27,6 +27,7 @@ CREATE TABLE partitions (
     newest_ms     INTEGER NOT NULL DEFAULT -1, -- the latest timestamp of what was read; -1: not known
     read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
     closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
+    passed_over   INTEGER NOT NULL DEFAULT 0,  -- records that were passed over: the bits in its passed_over_blocks
     UNIQUE (role, topic_ref, partition)
 );
 
@@ -88,7 +89,9 @@ CREATE TABLE totals (
     dead_letters  INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
     pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
+    currency             TEXT NOT NULL DEFAULT '',  -- of all amounts, by its ISO 4217 code; '': nobody has said
+    currency_digits      INTEGER NOT NULL DEFAULT 2 -- behind its point: 2, so cents are summed
 );
 INSERT INTO totals (id) VALUES (1);
 
@@ -454,3 +457,10 @@ CREATE TABLE rereads (
     done_at_ms     INTEGER
 );
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
+
+-- Records that were passed over: neither orders nor dead letters. `block` is record_id >> 13, and bit record_id & 8191 of
+-- its flags (of byte 0 first, the lowest bit first) is set for each; zero bytes at the end are left out.
+CREATE TABLE passed_over_blocks (
+    block          INTEGER PRIMARY KEY,
+    flags          BLOB NOT NULL
+);

@@ -5,14 +5,17 @@ Bytes of each writer: docs/mapping.md. A bare Avro body may itself begin with an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
-from pipeline.errors import UndecodableError
+from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import read_long
 from pipeline.records import Headers
 from pipeline.schema_source import ApicurioContentId, ApicurioGlobalId, SchemaGuid, SchemaId, SchemaRef
+
+Read = TypeVar("Read")
 
 CONFLUENT_HEADER = "__value_schema_id"
 APICURIO_CONTENT = "apicurio.value.contentId"
@@ -133,6 +136,27 @@ def _unknown(value: bytes) -> str:
     )
 
 
+def first_that_reads(framings: Sequence[Framing], read: Callable[[Framing], Read]) -> Read:
+    """What the first framing reads that fits.
+
+    Raises SchemaPendingError when it may yet be known that one fits, else UndecodableError with each one's reason.
+    """
+    reasons: list[str] = []
+    pending: SchemaPendingError | None = None
+    rule = ""
+    for framing in framings:
+        try:
+            return read(framing)
+        except SchemaPendingError as error:
+            pending = pending or error
+        except UndecodableError as error:
+            reasons.append(error.reason if len(framings) == 1 else f"as {framing}: {error.reason}")
+            rule = rule or error.rule
+    if pending is not None:
+        raise pending
+    raise UndecodableError("; ".join(reasons), rule)
+
+
 def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
     """Confluent's message indexes, and where they end: 00 is the first message, else a count and so many numbers.
 
@@ -153,11 +177,13 @@ def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
 
 def grouped(values: Sequence[bytes | None], among: Sequence[int]) -> dict[bytes, list[int]]:
     """The indexes of values by how they begin, as far as that says how they are read; none of null and empty ones."""
+    indexes = [index for index in among if values[index]]
+    heads = list(map(_head, [values[index] or b"" for index in indexes]))
+    if len(set(heads)) == 1:  # as nearly always
+        return {heads[0]: indexes}
     groups: dict[bytes, list[int]] = {}
-    for index in among:
-        value = values[index]
-        if value:
-            groups.setdefault(_head(value), []).append(index)
+    for head, index in zip(heads, indexes, strict=True):
+        groups.setdefault(head, []).append(index)
     return groups
 
 

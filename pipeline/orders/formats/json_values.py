@@ -168,13 +168,13 @@ def json_value(raw: Raw) -> Any:
     if not text:
         return None
     first = text[0]
+    if first in _NUMBER_BEGINS:
+        return JsonNumber(text.decode())
     if first == 0x22:
         try:
             return _TEXT.decode(raw)
         except msgspec.DecodeError as error:
             raise ValueMismatchError("a text that is no Unicode") from error
-    if first in _NUMBER_BEGINS:
-        return JsonNumber(text.decode())
     if first in b"tfn":
         return {b"t": True, b"f": False, b"n": None}[text[:1]]
     if first in b"{[" and len(text) <= SHOWN_BYTES:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from types import NoneType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,10 @@ class Scaled:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def values(self) -> list[Decimal]:
+        """Each as a number."""
+        return [_decimal(count, self.scale) for count in self.counts.tolist()]
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -64,6 +69,10 @@ class Counted:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def values(self) -> list[Instant]:
+        """Each as a time."""
+        return [Instant(count, self.per_second) for count in self.counts.tolist()]
+
 
 Column = Sequence[Any] | Scaled | Counted
 """What one path leads to in each record."""
@@ -71,8 +80,7 @@ _HASHED = frozenset({str, int, float, Decimal, JsonNumber, Instant})
 """Types whose equal values become the same field, as long as a column has one of them only."""
 
 
-@dataclass(frozen=True, slots=True)
-class MadeOrders:
+class MadeOrders(NamedTuple):
     """What was made of a batch."""
 
     orders: OrderColumns
@@ -177,11 +185,7 @@ def _passes(check: Callable[[Parts], None], parts: Parts) -> bool:
 
 def _plain(column: Column) -> Sequence[Any]:
     """A column as values of ours."""
-    if isinstance(column, Scaled):
-        return [_decimal(count, column.scale) for count in column.counts.tolist()]
-    if isinstance(column, Counted):
-        return [Instant(count, column.per_second) for count in column.counts.tolist()]
-    return column
+    return column.values() if isinstance(column, Scaled | Counted) else column
 
 
 def _decimal(count: int, scale: int) -> Any:
@@ -200,13 +204,28 @@ def _column(recipe: FieldRecipe, rows: _Rows) -> Any:
     column = rows.columns[recipe.slot]
     if isinstance(column, Counted) and recipe.field.kind == "millis":
         return column.counts // (column.per_second // 1000)
-    kinds = set(map(type, _plain(column)))
-    if kinds == {str} and recipe.field.kind == "text":
-        return column
-    if len(kinds) == 1 and kinds <= _HASHED and recipe.field.kind != "text":
-        known = {value: _converted(recipe, value) for value in set(_plain(column))}
-        return list(map(known.__getitem__, _plain(column)))
-    return [recipe.fallback if value is None else _converted(recipe, value) for value in _plain(column)]
+    if isinstance(column, Scaled):
+        return _scaled_column(recipe, column)
+    return _values_column(recipe, _plain(column))
+
+
+def _scaled_column(recipe: FieldRecipe, column: Scaled) -> list[Any]:
+    # Prices repeat from order to order.
+    counts, which = np.unique(column.counts, return_inverse=True)
+    known = [_converted(recipe, value) for value in Scaled(counts, column.scale).values()]
+    return [known[index] for index in which.tolist()]
+
+
+def _values_column(recipe: FieldRecipe, values: Sequence[Any]) -> Any:
+    kinds, is_text = set(map(type, values)), recipe.field.kind == "text"
+    if is_text and kinds == {str}:
+        return values
+    if is_text and kinds == {str, NoneType}:
+        return [recipe.fallback if value is None else value for value in values]
+    if len(kinds) == 1 and kinds <= _HASHED and not is_text:
+        known = {value: _converted(recipe, value) for value in set(values)}
+        return list(map(known.__getitem__, values))
+    return [recipe.fallback if value is None else _converted(recipe, value) for value in values]
 
 
 def _converted(recipe: FieldRecipe, value: Any) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ _ROUNDING = Context(prec=4 * MAXIMUM_DIGITS, rounding=ROUND_HALF_EVEN, traps=[In
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _ISO_TIME = re.compile(
     r"(?P<minute>[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?"
-    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<zone>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"(?:[.,](?P<fraction>[0-9]{1,12}))?(?P<zone>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -283,18 +284,37 @@ class Times:
         )
 
     def _of_iso(self, text: str, match: re.Match[str]) -> int:
-        zone = match["zone"] or ""
+        minute, second, fraction, zone = match.groups()
+        second_ms = 0 if second is None else int(second[1:]) * 1000
+        rest_ms = 0 if fraction is None else int(fraction[:3].ljust(3, "0"))
         try:
-            moment = datetime.fromisoformat(f"{match['minute']}{match['second'] or ''}{zone}")
+            minute_ms = _minute_ms(minute, zone or "", self.zone)
         except ValueError as error:
             raise ValueMismatchError(f'a text ("{text}"), which is no date and time') from error
-        rest = int((match["fraction"] or "0").ljust(9, "0")) // 1_000_000
-        if zone:
-            return int((moment - _EPOCH).total_seconds()) * 1000 + rest
-        return self._epoch_s(moment, f'a text ("{text}") without a zone') * 1000 + rest
+        if minute_ms is None:
+            raise ValueMismatchError(f'a text ("{text}") without a zone; `zone` would say which')
+        if second_ms > 59_000:
+            raise ValueMismatchError(f'a text ("{text}"), which is no date and time')
+        return minute_ms + second_ms + rest_ms
 
     def _epoch_s(self, on_the_wall: datetime, found: str) -> int:
-        """Of a time that comes twice, when clocks are set back, the first."""
         if self.zone is None:
             raise ValueMismatchError(f"{found}; `zone` would say which")
-        return int((on_the_wall.replace(tzinfo=self.zone) - _EPOCH).total_seconds())
+        return _epoch_s(on_the_wall, self.zone)
+
+
+@lru_cache(maxsize=4096)
+def _minute_ms(minute: str, zone_text: str, zone: tzinfo | None) -> int | None:
+    """Epoch milliseconds of a minute, as the text says it; None where neither it nor the mapping names a zone.
+
+    Kept, because orders come minute by minute. Raises ValueError on what is no date and time.
+    """
+    moment = datetime.fromisoformat(f"{minute}{zone_text}")
+    if moment.tzinfo is not None:
+        return int((moment - _EPOCH).total_seconds()) * 1000
+    return None if zone is None else _epoch_s(moment, zone) * 1000
+
+
+def _epoch_s(on_the_wall: datetime, zone: tzinfo) -> int:
+    """Of a time that comes twice, when clocks are set back, the first."""
+    return int((on_the_wall.replace(tzinfo=zone) - _EPOCH).total_seconds())

@@ -18,9 +18,11 @@ from pipeline.buffer import (
     ReplayOutcome,
     Retention,
     Sent,
+    offset_of,
     open_buffer,
     record_id,
     recount,
+    unaccounted,
 )
 from tests.support.buffer_rows import (
     NOW_MS,
@@ -39,6 +41,8 @@ UNDER_WAY = ("planned", "sending")
 SENT = ("sent", "recovered", "dead_again")
 OUTCOMES = st.sampled_from(["recovered", "dead_again"])
 SEED = st.integers(0, 2**16)
+FATES = ["tea", "mug", "pan", "park", "kill", "pass over", "skip"]
+"""What becomes of a new record; what is skipped is none."""
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Model:
         self.pruned_orders: set[int] = set()
         self.collected = 0
         self.parked: dict[int, int] = {}
+        self.passed_over: set[int] = set()
         self.outbox: set[str] = set()
         self.retries = 0
         self.dead_next_offset = 0
@@ -140,7 +145,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     # -- records
 
-    @rule(fates=st.lists(st.sampled_from(["tea", "mug", "pan", "park", "kill", "skip"]), min_size=1, max_size=6))
+    @rule(fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=6))
     def batch_of_records(self, fates: list[str]) -> None:
         first = self.model.next_offset
         self.now_ms += 20_000
@@ -151,7 +156,7 @@ class BufferMachine(RuleBasedStateMachine):
         self.model.next_offset += len(fates)
 
     @precondition(lambda self: self.model.parked)
-    @rule(data=st.data(), fate=st.sampled_from(["tea", "pan", "park", "kill"]))
+    @rule(data=st.data(), fate=st.sampled_from(["tea", "pan", "park", "kill", "pass over"]))
     def next_attempt(self, data: st.DataObject, fate: str) -> None:
         offset = data.draw(st.sampled_from(sorted(self.model.parked)))
         attempts = self.model.parked.pop(offset)
@@ -169,6 +174,9 @@ class BufferMachine(RuleBasedStateMachine):
         elif fate == "kill":
             step.outbox.append(outbox_row(self.assignment.ref, offset))
             self.model.outbox.add(f"dl-{self.assignment.ref}-{offset}")
+        elif fate == "pass over":
+            step.passed_over.append(record_id(self.assignment.ref, offset))
+            self.model.passed_over.add(offset)
         elif fate != "skip":
             step.orders.append(order_row(self.assignment.ref, offset, attempts, product=fate, price_cents=offset + 1))
             self.model.orders[offset] = (fate, offset + 1)
@@ -422,6 +430,17 @@ class BufferMachine(RuleBasedStateMachine):
         found = {each.record_id: each.attempts for each in self._parked()}
         assert found == {record_id(ref, offset): attempts for offset, attempts in model.parked.items()}
         assert {row.dead_letter_id for row in self.buffer.flow.outbox([ref], 10_000)} == model.outbox
+        self._passed_over_are_those_of_the_model(ref)
+
+    def _passed_over_are_those_of_the_model(self, ref: int) -> None:
+        model = self.model
+        (counted,) = self.rows("SELECT sum(passed_over) FROM partitions")
+        assert counted == (len(model.passed_over),)
+        elsewhere = {*model.orders, *model.parked} - model.pruned_orders
+        left = [offset for offset in range(model.next_offset) if offset not in elsewhere]
+        named = unaccounted(self.path, ref, left, [""] * len(left))
+        in_outbox = {offset_of(row.record_id) for row in self.buffer.flow.outbox([ref], 10_000)}
+        assert set(left) - set(named) == model.passed_over | in_outbox
 
     def _parked(self):
         return self.buffer.flow.load_parked(each.record_id for each in self.buffer.flow.parked([self.assignment.ref]))

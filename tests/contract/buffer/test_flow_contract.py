@@ -92,6 +92,7 @@ def stale_advance(ref):
     step.orders = [order_row(ref, 4)]
     step.parked = [parked(ref, 5)]
     step.outbox = [outbox_row(ref, 6)]
+    step.passed_over = [record_id(ref, 7)]
     step.failed_attempts = 1
     return step
 

@@ -13,26 +13,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer import Batch, DeadLetterFilter, open_buffer
+from pipeline.buffer import Batch, DeadLetterFilter, Reader, open_buffer, recount, unaccounted
 from pipeline.errors import TopicChangedError
 from pipeline.headers.dialects.kafka_connect import CLASS_NAME
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.kafka import Gap
-from pipeline.orders.handlers import accept
+from pipeline.orders.handlers import accept, simulate_failures
 from pipeline.records import Order
 from pipeline.settings import load_settings
 from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS, ORDERS, collect_many, outbox_row
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
-KINDS = ("plain", "plain", "plain", "fails once", "fails twice", "fails for good", "breaks a rule", "is no order")
+KINDS = (
+    "plain",
+    "plain",
+    "plain",
+    "fails once",
+    "fails twice",
+    "fails for good",
+    "breaks a rule",
+    "is no order",
+    "is passed over",
+)
+PASSED_OVER = b"another event"
 FAILURES = {"fails once": 1, "fails twice": 2, "fails for good": 9}
 
 
 def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incoming:
     order = Order(f"O-{number}", "C", "tea", 0 if kind == "breaks a rule" else 100, NOW_MS)
-    value = b"noise" if kind == "is no order" else CODEC.encode(order)
+    value = {"is no order": b"noise", "is passed over": PASSED_OVER}.get(kind) or CODEC.encode(order)
     failures = FAILURES.get(kind)
     headers = ((TRANSIENT_FAILURES, str(failures).encode()),) if failures else ()
     return Incoming(key, value, headers, partition)
@@ -40,8 +51,16 @@ def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incom
 
 @contextmanager
 def processing(folder: Path, partitions=(0, 1), **more):
+    more = {"passed_over": {PASSED_OVER}} | more
     with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions, **more)) as flow:
         yield flow
+
+
+def passed_over(store):
+    """How many records were passed over; the buffer agrees with itself."""
+    assert recount(store.path) == []
+    with Reader(store.path) as reader:
+        return dict(reader.passed_over().rows).get("orders", 0)
 
 
 def test_without_a_handler_s_interest_no_header_keeps_an_order_from_being_accepted_at_once(tmp_path):
@@ -71,6 +90,41 @@ def test_a_dead_letter_names_the_default_handler(tmp_path):
     assert last_text(headers, CLASS_NAME) == "pipeline.orders.handlers:accept"
 
 
+@pytest.mark.parametrize("handler", [accept, simulate_failures, lambda *_: None])
+def test_what_is_passed_over_is_neither_an_order_nor_a_dead_letter(tmp_path, handler):
+    with processing(tmp_path, handler=handler) as processor:
+        kinds = ["plain", "is passed over", "is passed over", "is no order", "is passed over", "plain"]
+        processor.round([incoming(number, b"a", kind, 0) for number, kind in enumerate(kinds)])
+        processor.round([incoming(9, b"a", "is passed over", 0)])
+        processor.run_dry()
+    store = SqliteStore(tmp_path)
+    assert [row["offset"] for row in store.table("orders")] == [0, 5]
+    assert len(processor.sender.sent) == 1
+    assert passed_over(store) == 4
+    assert nowhere(store) == [3]
+
+
+def nowhere(store):
+    """The offsets of partition 0 that no row and no bit knows."""
+    [assigned] = [row for row in store.table("partitions") if row["partition"] == 0]
+    offsets = range(assigned["next_offset"])
+    return unaccounted(store.path, assigned["partition_ref"], offsets, [""] * len(offsets))
+
+
+def test_a_parked_record_may_be_passed_over_when_it_is_tried_again_and_lets_its_key_go_on(tmp_path):
+    named = {PASSED_OVER}
+    with processing(tmp_path, passed_over=named) as processor:
+        first = incoming(1, b"a", "fails for good", 0)
+        processor.round([first, incoming(2, b"a", "is passed over", 0), incoming(3, b"a", "plain", 0)])
+        assert passed_over(SqliteStore(tmp_path)) == 0
+        named.add(first.value)
+        processor.run_dry()
+    store = SqliteStore(tmp_path)
+    assert passed_over(store) == 2
+    assert [row["order_id"] for row in store.table("orders")] == ["O-3"]
+    assert store.table("retries") == processor.sender.sent == []
+
+
 records = st.tuples(st.sampled_from([None, b"", b"a", b"b", b"c"]), st.sampled_from(KINDS), st.sampled_from([0, 1]))
 
 
@@ -83,7 +137,7 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
         patch.setattr("pipeline.buffer.batch_writer.BIG_RECORDS", big)
         patch.setattr("pipeline.processing.attempts.BIG_RECORDS", big)
         patch.setattr("pipeline.processing.parking.ROWS_AT_HAND", at_hand)
-        numbered, wanted, failed = 0, {}, 0
+        numbered, wanted, failed, passed = 0, {}, 0, 0
         with processing(Path(folder)) as processor:
             for batch in batches:
                 made = []
@@ -92,7 +146,8 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
                     made.append(incoming(numbered, key, kind, partition))
                     failing = kind in ("fails for good", "breaks a rule", "is no order")
                     failed += failing
-                    if not failing:
+                    passed += kind == "is passed over"
+                    if not failing and kind != "is passed over":
                         wanted[f"O-{numbered}"] = (partition, key, 1 + FAILURES.get(kind, 0))
                 processor.round(made, pass_ms=700)
             processor.run_dry()
@@ -100,6 +155,7 @@ def test_every_record_ends_once_and_those_of_a_key_in_their_order(batches, big, 
         rows = SqliteStore(Path(folder)).table("orders")
         assert {row["order_id"]: row["attempts"] for row in rows} == {name: each[2] for name, each in wanted.items()}
         assert len(ids) == len(set(ids)) == failed
+        assert passed_over(SqliteStore(Path(folder))) == passed
         assert SqliteStore(Path(folder)).table("outbox") == SqliteStore(Path(folder)).table("retries") == []
         times = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["offset"]):
@@ -148,7 +204,7 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
 
             def judge(*kinds):
                 processor.round([incoming(n, None, kind, 0) for n, kind in enumerate(kinds)], pass_ms=600)
-                return processor.reader.paused
+                return processor.reader.held_back
 
             assert not judge(*["is no order"] * 19)
             assert not judge(*["plain"] * 20)
@@ -166,7 +222,7 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
         # Another session begins as this one ended, whatever the settings are then.
         with processing(tmp_path, partitions=(2,)) as processor:
             processor.flow.hold_back(processor.reader)
-            assert processor.reader.paused
+            assert processor.reader.held_back
 
 
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
@@ -219,7 +275,7 @@ def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_n
         # Another partition's rows are in the outbox from before: they are found when partitions are dealt out again.
         with open_buffer(SqliteStore(tmp_path).path) as buffer:
             buffer.flow.commit(Batch(NOW_MS, outbox=[outbox_row(1, 0)]))
-        processor.flow.revoked(1)
+        processor.flow.revoked("orders", 1)
         processor.round()
         processor.sender.answer = ""
         for _ in range(3):

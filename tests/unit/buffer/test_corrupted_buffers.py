@@ -15,6 +15,7 @@ from pipeline.buffer import (
     Retention,
     Sent,
     open_buffer,
+    record_id,
     recount,
     repair,
 )
@@ -43,8 +44,9 @@ def fill(path):
         accept(buffer, place, 0, 3, now_ms=NOW_MS - DAY_MS, product="tea", price_cents=100)
         accept(buffer, place, 3, 5, product="tea", price_cents=300)
         accept(buffer, place, 8, 4, now_ms=NOW_MS + 60_000, product="mug", price_cents=900)
-        step = batch(place.ref, 12, 15)
+        step = batch(place.ref, 12, 18)
         step.orders = [order_row(place.ref, 12, product="pan", price_cents=5)]
+        step.passed_over = [record_id(place.ref, offset) for offset in (15, 16, 17)]
         step.parked, step.outbox = [parked(place.ref, 13)], [outbox_row(place.ref, 14)]
         buffer.flow.commit(step)
         rows = [dead_letter(dead.ref, offset, fingerprint=f"group-{offset % 3}") for offset in range(9)]
@@ -82,6 +84,7 @@ FIGURES = [
     *[("flow_minutes", name) for name in ("orders", "revenue_cents", "dead_letters")],
     *[("product_totals", name) for name in ("orders", "revenue_cents")],
     ("dead_letter_counts", "dead_letters"),
+    ("partitions", "passed_over"),
     *[("dead_letter_groups", name) for name in ("total", "open")],
     *[("jobs", name) for name in ("done", "failed", "total")],
 ]
@@ -109,7 +112,7 @@ ROW_DAMAGE = {
     "an order moved": (
         "order_rows",
         "UPDATE order_rows SET record_id = record_id + 1000 WHERE rowid = {row}",
-        "order_rows: 1 rows at or after next_offset 15",
+        "order_rows: 1 rows at or after next_offset 18",
     ),
     "an order of no partition": (
         "order_rows",
@@ -155,6 +158,26 @@ ROW_DAMAGE = {
         "order_rows",
         "UPDATE outbox SET record_id = {row}",
         "is accepted and in the outbox",
+    ),
+    "an order that was passed over too": (
+        "passed_over_blocks",
+        "UPDATE passed_over_blocks SET flags = x'ffff03' WHERE block = {row}",
+        "is accepted and was passed over",
+    ),
+    "a record that was passed over before it was read": (
+        "passed_over_blocks",
+        "UPDATE passed_over_blocks SET flags = x'008007' WHERE block = {row}",
+        "orders[0] offset 18 was passed over, but is at or after next_offset 18",
+    ),
+    "records passed over of no partition": (
+        "passed_over_blocks",
+        "UPDATE passed_over_blocks SET block = block + (7 << 27) WHERE block = {row}",
+        "which is no partition of a processor",
+    ),
+    "flags that are none": (
+        "passed_over_blocks",
+        "UPDATE passed_over_blocks SET flags = 'text' WHERE block = {row}",
+        "partitions of orders[0]: passed_over is 3, its rows make 0",
     ),
     "a dead letter deleted": (
         "dead_letter_rows",

@@ -98,6 +98,10 @@ def test_an_empty_buffer_agrees_with_itself(tmp_path):
             "product_totals of product_ref 99: orders is 1, its rows make 0",
         ),
         (
+            "UPDATE partitions SET passed_over = 1 WHERE role = 'processor'",
+            "partitions of orders[0]: passed_over is 1, its rows make 0",
+        ),
+        (
             "UPDATE dead_letter_counts SET dead_letters = 8 WHERE status = 'replayed'",
             "dead_letter_counts of replayed: dead_letters is 8, its rows make 1",
         ),

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.buffer import open_buffer, stored_bytes, unaccounted, uncollected
+from pipeline.buffer import open_buffer, record_id, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.sqlite.reconcile.topics import CHUNK_RECORDS
 from tests.support.buffer_rows import accept, batch, collect, collector, dead_letter, outbox_row, parked, processor
 
@@ -19,15 +19,16 @@ def names(count):
     return [f"dl-{offset}" for offset in range(count)]
 
 
-def test_accepted_parked_leaving_and_dead_records_are_accounted_for_and_the_rest_is_named(path):
+def test_accepted_parked_leaving_dead_and_passed_over_records_are_accounted_for_and_the_rest_is_named(path):
     with open_buffer(path) as buffer:
         assignment, dead = processor(buffer), collector(buffer)
         accept(buffer, assignment, 0, 2)
-        step = batch(assignment.ref, 2, 7)
+        step = batch(assignment.ref, 2, 8)
         step.parked, step.outbox = [parked(assignment.ref, 3)], [outbox_row(assignment.ref, 4)]
+        step.passed_over = [record_id(assignment.ref, 7)]
         buffer.flow.commit(step)
         collect(buffer, dead, 0, dead_letter(dead.ref, 0, "dl-5"))
-    assert unaccounted(path, assignment.ref, range(7), names(7)) == [2, 6]
+    assert unaccounted(path, assignment.ref, range(9), names(9)) == [2, 6, 8]
     assert unaccounted(path, assignment.ref, [], []) == []
 
 

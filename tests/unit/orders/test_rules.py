@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from pipeline import errors
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.fields import NUMBER_FIELDS
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.rules import RULES, Price, Rule, Rules
-from pipeline.records import Order
+from pipeline.records import Currency, Order
 from pipeline.settings import PROJECT_DIR
 from tests.support.order_values import BOUNDS
 from tests.support.rule_samples import (

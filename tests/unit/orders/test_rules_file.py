@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from pipeline.errors import RuleBrokenError, RulesFileError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.fields import TEXT_FIELDS
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.rules import RULES, Price, Rule, Rules, Table
 from pipeline.orders.rules_file import RulesFile, load_rules, parse_rules
-from pipeline.records import Order
+from pipeline.records import Currency, Order
 from tests.support.rule_samples import EVERY_RULE, FEWEST, NOW_MS, ORDER, SAMPLES, Settings, toml_of
 
 SHIPPED = Path(__file__).parents[3] / "rules.toml"

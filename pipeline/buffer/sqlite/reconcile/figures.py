@@ -9,8 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.buffer.sqlite.connection import atomic, connect_reader, connect_writer, translated_errors
+from pipeline.buffer.sqlite.connection import (
+    OFFSET_BITS,
+    atomic,
+    connect_reader,
+    connect_writer,
+    translated_errors,
+)
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
+from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags
 from pipeline.errors import BufferCorruptError
 
 
@@ -157,7 +164,20 @@ _STACKS = _Figures(
     GROUP BY stack_ref
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS)
+_PASSED_OVER = _Figures(
+    "partitions",
+    "partition_ref",
+    ("passed_over",),
+    f"""
+    SELECT partition_ref AS key, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
+           passed_over AS kept_passed_over,
+           (SELECT coalesce(sum(count_flags(flags)), 0) FROM passed_over_blocks
+            WHERE block >= partition_ref << {OFFSET_BITS - BLOCK_BITS}
+              AND block < partition_ref + 1 << {OFFSET_BITS - BLOCK_BITS}) AS counted_passed_over
+    FROM partitions LEFT JOIN topics USING (topic_ref)
+    """,
+)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER)
 
 _YEAR_10000_MS = 253_402_300_800_000
 
@@ -257,6 +277,7 @@ def _as_pruned(table: str, wrong: Difference) -> Difference:
 
 
 def _figures(connection: sqlite3.Connection) -> Iterator[Difference]:
+    connection.create_function("count_flags", 1, count_flags, deterministic=True)
     for figures in _ALL:
         yield from _of_table(connection, figures)
 

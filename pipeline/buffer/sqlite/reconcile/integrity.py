@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, offset_of, ref_of
+from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags, is_passed_over, last_passed_over
 from pipeline.orders.fields import CHOICE_FIELDS
 
 # Each record may be in one of these tables only.
@@ -18,6 +19,8 @@ _TWICE = (
         "SELECT record_id FROM dead_letter_copies JOIN dead_letter_rows USING (record_id)",
     ),
 )
+_EFFECTS = {"order_rows": "accepted", "retries": "parked", "outbox": "in the outbox"}
+"""What a record is by the table that has it."""
 _ROWS_BY_ROLE = {
     "processor": ("order_rows", "retries", "outbox"),
     "collector": ("dead_letter_rows", "dead_letter_copies"),
@@ -109,6 +112,7 @@ def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
     for sql in _SENTENCES:
         for (line,) in connection.execute(sql):
             yield line
+    yield from _wrongly_passed_over(connection)
     yield from _without_a_parent(connection)
     yield from _without_a_name(connection)
 
@@ -137,6 +141,27 @@ def _without_a_partition(connection: sqlite3.Connection) -> Iterator[str]:
             )
             for ref, count, first in rows:
                 yield f"{table}: {count} rows of {ref}, which is no partition of a {role}, the first: {first}"
+
+
+def _wrongly_passed_over(connection: sqlite3.Connection) -> Iterator[str]:
+    """Records that were passed over, and are in a table, or that were not read."""
+    next_offsets = dict(
+        connection.execute("SELECT partition_ref, next_offset FROM partitions WHERE role = 'processor'")
+    )
+    for block, flags in connection.execute("SELECT block, flags FROM passed_over_blocks ORDER BY block"):
+        if not count_flags(flags):
+            continue
+        first, last = block << BLOCK_BITS, last_passed_over(block, flags)
+        ref = ref_of(first)
+        if ref not in next_offsets:
+            yield f"passed_over_blocks: records of {ref}, which is no partition of a processor"
+        elif offset_of(last) >= next_offsets[ref]:
+            position = _position(connection, last)
+            yield f"{position} was passed over, but is at or after next_offset {next_offsets[ref]}"
+        for table, what in _EFFECTS.items():
+            rows = connection.execute(f"SELECT record_id FROM {table} WHERE record_id BETWEEN ? AND ?", (first, last))
+            for record in [record for (record,) in rows if is_passed_over(flags, record)]:
+                yield f"{_position(connection, record)} is {what} and was passed over"
 
 
 def _without_a_parent(connection: sqlite3.Connection) -> Iterator[str]:

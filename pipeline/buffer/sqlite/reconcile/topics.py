@@ -1,4 +1,7 @@
-"""Which records of Kafka the buffer knows nothing of: each must be an order, parked, on its way or a dead letter."""
+"""Which records of Kafka the buffer knows nothing of.
+
+Each must be an order, parked, on its way, a dead letter or passed over.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import NamedTuple
 from pipeline.buffer.contract import Role
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, connect_reader, offset_of, record_id, translated_errors
 from pipeline.buffer.sqlite.rows import json_cells
+from pipeline.buffer.sqlite.stores.passed_over import passed_over_among
 
 CHUNK_RECORDS = 5_000
 
@@ -74,10 +78,11 @@ _STORED = {
 
 
 def unaccounted(path: Path, ref: int, offsets: Sequence[int], dead_letter_ids: Sequence[str]) -> list[int]:
-    """Those offsets of a processor's partition that are neither accepted, parked, in the outbox nor a dead letter.
+    """Those offsets of a processor's partition that nothing is known of.
 
-    `dead_letter_ids[i]` is what offset i would be called as a dead letter. What was delivered to the dead-letter topic
-    and is not collected yet is among them. Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
+    They are neither accepted, parked, in the outbox, a dead letter nor passed over. `dead_letter_ids[i]` is what
+    offset i would be called as a dead letter. What was delivered to the dead-letter topic and is not collected yet is
+    among them. Raises BufferUnavailableError, BufferCorruptError, BufferTooNewError.
     """
     return list(_missing(path, _UNACCOUNTED, ref, offsets, dead_letter_ids))
 
@@ -124,5 +129,7 @@ def _missing(path: Path, sql: str, ref: int, offsets: Sequence[int], names: Sequ
     with closing(connect_reader(path)) as connection, translated_errors(path):
         for start in range(0, len(asked), CHUNK_RECORDS):
             chunk = json.dumps(asked[start : start + CHUNK_RECORDS])
-            for (record,) in connection.execute(sql, (chunk,)):
-                yield offset_of(record)
+            missing = [record for (record,) in connection.execute(sql, (chunk,))]
+            # Only records of a processor's partition are passed over.
+            passed_over = passed_over_among(connection, missing)
+            yield from (offset_of(record) for record in missing if record not in passed_over)

@@ -31,6 +31,7 @@ from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow import topic_ref_of
 from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS
+from pipeline.buffer.sqlite.stores.passed_over import take_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 from pipeline.records import TopicIdentity
@@ -187,22 +188,13 @@ class SqliteRereadStore:
             found = _found(connection, number, "taking")
             if found is None:
                 return 0
-            rows = _next_orders(connection, found.cuts)
-            if not rows:
+            taken = _take_orders(connection, found) or take_passed_over(connection, found.cuts)
+            if taken:
+                reached("reread: orders not taken out")
+            else:
                 _finish(connection, found, now_ms)
                 reached("reread: end not committed")
-                return 0
-            cents = sum(row[2] for row in rows)
-            # 1. The figures that counted them.
-            _uncount(connection, rows)
-            connection.execute(
-                "UPDATE rereads SET orders = orders + ?, revenue_cents = revenue_cents + ? WHERE id = ?",
-                (len(rows), cents, number),
-            )
-            # 2. The rows.
-            connection.executemany("DELETE FROM order_rows WHERE record_id = ?", [(row[0],) for row in rows])
-            reached("reread: orders not taken out")
-        return len(rows)
+        return taken
 
 
 def _ask(
@@ -289,6 +281,20 @@ def _next_orders(connection: sqlite3.Connection, cuts: Sequence[Cut]) -> list[tu
         if rows:
             return rows
     return []
+
+
+def _take_orders(connection: sqlite3.Connection, found: HeldTopic) -> int:
+    rows = _next_orders(connection, found.cuts)
+    if rows:
+        # 1. The figures that counted them.
+        _uncount(connection, rows)
+        connection.execute(
+            "UPDATE rereads SET orders = orders + ?, revenue_cents = revenue_cents + ? WHERE id = ?",
+            (len(rows), sum(row[2] for row in rows), found.id),
+        )
+        # 2. The rows.
+        connection.executemany("DELETE FROM order_rows WHERE record_id = ?", [(row[0],) for row in rows])
+    return len(rows)
 
 
 def _uncount(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, int]]) -> None:
