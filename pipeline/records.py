@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
 Header = tuple[str, bytes | None]
@@ -99,6 +100,11 @@ class Currency(NamedTuple):
     def __str__(self) -> str:
         digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"
         return f"{self.code or 'a currency that was not named'} ({digits})"
+
+    def apart(self, minor_units: float) -> str:
+        """An amount as people read it, with thousands apart: 199900 is "1,999.00"."""
+        # A sum may have more digits than a float can hold.
+        return f"{Decimal(minor_units).scaleb(-self.digits):,.{self.digits}f}"
 
     def text(self, minor_units: int) -> str:
         """An amount as text: 1999 is "19.99", with no digits "1999"."""

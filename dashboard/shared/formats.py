@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from pipeline.records import Currency
+
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _MADE_OF_TEXT = re.compile(r"(?<=.)(?=[:@])|(?<=[<>~=-])(?=[<>~=-])|(?<=ww)(?=w\.)", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
@@ -26,12 +28,7 @@ def money(minor_units: float | None, currency: ShownCurrency) -> str:
     """Whole units with the currency's symbol and digits, and thousands apart; a dash for none."""
     if minor_units is None:
         return "–"
-    if isinstance(minor_units, int):
-        # A sum may have more digits than a float can hold.
-        whole, rest = divmod(abs(minor_units), 10**currency.digits)
-        amount = f"{whole:,}.{rest:0{currency.digits}}" if currency.digits else f"{whole:,}"
-    else:
-        amount = f"{abs(minor_units) / 10**currency.digits:,.{currency.digits}f}"
+    amount = Currency(digits=currency.digits).apart(abs(minor_units))
     return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 

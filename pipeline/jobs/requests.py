@@ -28,6 +28,7 @@ from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.jobs.starts import start_of
 from pipeline.kafka import DEMO_IDS
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
 
@@ -35,10 +36,10 @@ from pipeline.settings import Settings, variable_of
 def request_produce(
     settings: Settings, buffer: Buffer, clock: Clock, request: ProduceRequest, by: str, request_id: str | None = None
 ) -> int:
-    """Queues a produce job and returns its id. Raises UsageError."""
+    """Queues a produce job and returns its id. Raises UsageError, and MappingFileError."""
     _refuse_when_read_only(settings)
     request.check()
-    if why_not := why_no_samples(settings):
+    if why_not := why_no_samples(settings, MappingFile(settings).content):
         raise UsageError(why_not)
     if request.simulates_failures and not settings.demo:
         raise UsageError(

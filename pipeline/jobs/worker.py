@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal, is_due
-from pipeline.errors import BufferUnavailableError, SchemaRefusedError
+from pipeline.errors import BufferUnavailableError, MappingFileError, SchemaRefusedError
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun
@@ -17,6 +17,7 @@ from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
@@ -100,7 +101,7 @@ class _Worker:
         self._alerts.close()
 
     def _run(self, job: Job) -> None:
-        if job.kind == "produce" and (why_not := why_no_samples(self._settings)):
+        if job.kind == "produce" and (why_not := self._why_no_samples()):
             self._buffer.jobs.finish(job.id, "failed", self._clock(), why_not)
             return
         cluster = find_cluster(self._settings)
@@ -125,6 +126,12 @@ class _Worker:
         finally:
             watch.close()
             sender.close()
+
+    def _why_no_samples(self) -> str:
+        try:
+            return why_no_samples(self._settings, MappingFile(self._settings).content)
+        except MappingFileError as error:
+            return str(error)
 
     def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
         if job.kind == "produce" and self._settings.own_orders_topic:

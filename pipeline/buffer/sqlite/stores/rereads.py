@@ -34,7 +34,7 @@ from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS
 from pipeline.buffer.sqlite.stores.passed_over import take_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
-from pipeline.records import TopicIdentity
+from pipeline.records import Currency, TopicIdentity
 
 ORDERS_AT_ONCE = 500
 HELD_TOPIC = RowsOf(HeldTopic, offset='"offset"', spans_json="spans", cuts_json="cuts")
@@ -351,12 +351,13 @@ def _finish(connection: sqlite3.Connection, found: HeldTopic, now_ms: int) -> No
         (found.cluster_id,),
     )
     # 3. Who had it done, and what it changed.
+    currency = Currency(*connection.execute("SELECT currency, currency_digits FROM totals").fetchone())
     connection.execute("UPDATE rereads SET state = 'done', done_at_ms = ? WHERE id = ?", (now_ms, found.id))
     add_event(
         connection,
         found.role,
         "warning",
         f"{found.topic} is read again from {found.start_in_words}, as {found.asked_by} asked: {found.orders:,} orders "
-        f"with a revenue of {found.revenue_cents / 100:,.2f} went out of the figures",
+        f"with a revenue of {currency.apart(found.revenue_cents)} went out of the figures",
         now_ms,
     )
