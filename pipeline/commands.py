@@ -42,9 +42,7 @@ from pipeline.errors import (
 from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
-from pipeline.jobs.starts import start_of
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
-from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import Currency, TopicIdentity
 from pipeline.roles import check_roles
@@ -52,6 +50,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
+from pipeline.starts import start_of
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
 from pipeline.watching.upkeep import PAUSE_S
 
@@ -295,13 +294,13 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     }
     try:
         with Reader(settings.database_file) as reader:
-            totals = reader.totals()
+            totals, currency = reader.totals(), reader.currency()
             report["totals"] = {
                 "orders": totals.orders,
                 "revenue_cents": totals.revenue_cents,
                 "average_cents": totals.revenue_cents / totals.orders if totals.orders else None,
                 "dead_letters": totals.dead_letters,
-                "currency": reader.currency()._asdict(),
+                "currency": {"code": currency.code, "digits": currency.digits},
             }
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
@@ -418,7 +417,9 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    called = MappingFile(settings).content.mappings.labels.said()
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
+
+    called = load_mappings(settings).mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, None, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
@@ -526,7 +527,9 @@ def _print_left_out(settings: Settings) -> None:
     except KafkaUnavailableError as error:
         print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
         return
-    mapped = MappingFile(settings).content
+    from pipeline.orders.mapping.mapping_file import load_mappings
+
+    mapped = load_mappings(settings)
 
     def has_section(topic: str) -> bool:
         return mapped.recipe(topic) is not None

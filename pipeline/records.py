@@ -91,30 +91,27 @@ class Outgoing(NamedTuple):
 class Currency(NamedTuple):
     """What amounts are in: an ISO 4217 code, empty where nobody has said, and the digits behind the point.
 
-    Of a currency with two digits the minor unit is a cent.
+    Of a currency with two digits the minor unit is a cent. `symbol` is what people want to see before an amount.
     """
 
     code: str = ""
     digits: int = 2
+    symbol: str = ""
 
-    def __str__(self) -> str:
-        digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"
-        return f"{self.code or 'a currency that was not named'} ({digits})"
+    def text(self, minor_units: int) -> str:
+        """An amount as text without a symbol: 1999 is "19.99", with no digits "1999"."""
+        whole, rest = divmod(abs(minor_units), 10**self.digits)
+        sign = "-" if minor_units < 0 else ""
+        return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
 
     def apart(self, minor_units: float) -> str:
         """An amount as people read it, with thousands apart: 199900 is "1,999.00"."""
         # A sum may have more digits than a float can hold.
         return f"{Decimal(minor_units).scaleb(-self.digits):,.{self.digits}f}"
 
-    def text(self, minor_units: int) -> str:
-        """An amount as text: 1999 is "19.99", with no digits "1999"."""
-        whole, rest = divmod(abs(minor_units), 10**self.digits)
-        sign = "-" if minor_units < 0 else ""
-        return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
-
-
-DEFAULT_CURRENCY = Currency()
-"""What amounts are in where nobody says it: some currency of two digits."""
+    def __str__(self) -> str:
+        digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"
+        return f"{self.code or 'a currency that was not named'} ({digits})"
 
 
 OrderFieldKind = Literal["text", "cents", "millis"]

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.context import steady_ms, viewer_zone
-from dashboard.shared.formats import ShownCurrency, number, plain
+from dashboard.shared.formats import number, plain
 from dashboard.shared.mapping import Wording, wording
 from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.snapshots import snapshots
@@ -19,7 +19,7 @@ from dashboard.shared.tables import money_cells, money_format
 from pipeline.buffer import Choice, OrderFilter, Reader
 from pipeline.buffer.views import Count, OrderSort, Rows
 from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
-from pipeline.records import OrderField
+from pipeline.records import Currency, OrderField
 
 PAGE_SIZES = (50, 100, 200)
 REACHABLE_ROWS = 100_000
@@ -116,7 +116,7 @@ def filter_card() -> OrderFilter:
     return _filter(said.currency)
 
 
-def _filter(currency: ShownCurrency) -> OrderFilter:
+def _filter(currency: Currency) -> OrderFilter:
     chosen = {name: tuple(key.get() or ()) for name, key in _CHOICES.items()}
     return OrderFilter(
         text=(_TEXT.get() or "").strip(),
@@ -148,7 +148,7 @@ def _values(name: str) -> list[str]:
     return snapshots().get(("order_values", name), lambda source: source.order_values(name))
 
 
-def _price_box(label: str, key: RenewableKey[float], currency: ShownCurrency) -> None:
+def _price_box(label: str, key: RenewableKey[float], currency: Currency) -> None:
     st.number_input(
         label,
         min_value=0.0,
@@ -166,7 +166,7 @@ def _time_box(label: str, key: RenewableKey[datetime]) -> None:
     st.datetime_input(label, value=None, key=key.name, width=220, on_change=_turn_to_first_page)
 
 
-def _minor_units(price: float | None, currency: ShownCurrency) -> int | None:
+def _minor_units(price: float | None, currency: Currency) -> int | None:
     return None if price is None else round(price * 10**currency.digits)
 
 
@@ -298,7 +298,7 @@ def _column_config(field: OrderField, zone: str, said: Wording) -> ColumnConfig:
             )
 
 
-def _table(rows: Rows, currency: ShownCurrency) -> pa.Table:
+def _table(rows: Rows, currency: Currency) -> pa.Table:
     positions = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
     return pa.table(
         {
@@ -310,7 +310,7 @@ def _table(rows: Rows, currency: ShownCurrency) -> pa.Table:
     )
 
 
-def _shown_values(field: OrderField, values: list[Any], currency: ShownCurrency) -> pa.Array:
+def _shown_values(field: OrderField, values: list[Any], currency: Currency) -> pa.Array:
     match field.kind:
         case "text":
             return pa.array(values, pa.string())

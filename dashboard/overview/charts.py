@@ -11,9 +11,9 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from dashboard.shared.formats import ShownCurrency
 from dashboard.shared.mapping import Wording
 from dashboard.shared.time_ranges import TimeRange
+from pipeline.records import Currency
 
 Mode = Literal["light", "dark"]
 Spec = dict[str, Any]
@@ -148,7 +148,7 @@ def theme(palette: Palette) -> Spec:
     }
 
 
-def _locale(currency: ShownCurrency) -> Spec:
+def _locale(currency: Currency) -> Spec:
     """What `$` in a number's format stands for, where there is a symbol."""
     if not currency.symbol:
         return {}
@@ -156,7 +156,7 @@ def _locale(currency: ShownCurrency) -> Spec:
     return {"locale": {"number": number}}
 
 
-def _money(currency: ShownCurrency, form: str) -> str:
+def _money(currency: Currency, form: str) -> str:
     """A format of D3 for money, with the symbol where there is one."""
     return f"${form}" if currency.symbol else form
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from pipeline.records import Currency
@@ -16,23 +15,15 @@ LINE_LETTERS = 2_000
 """What a line of a page shows of a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownCurrency:
-    """How amounts are shown: with so many digits behind the point, which are minor units, and a symbol in front."""
-
-    digits: int = 2
-    symbol: str = ""
-
-
-def money(minor_units: float | None, currency: ShownCurrency) -> str:
+def money(minor_units: float | None, currency: Currency) -> str:
     """Whole units with the currency's symbol and digits, and thousands apart; a dash for none."""
     if minor_units is None:
         return "–"
-    amount = Currency(digits=currency.digits).apart(abs(minor_units))
+    amount = currency.apart(abs(minor_units))
     return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 
-def big_money(minor_units: float | None, currency: ShownCurrency) -> str:
+def big_money(minor_units: float | None, currency: Currency) -> str:
     """Money on a card: no decimals from a million up, millions from a billion up."""
     unit = 10**currency.digits
     if minor_units is None or abs(minor_units) < unit * 10**6:

@@ -9,11 +9,12 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader
-from dashboard.shared.formats import ShownCurrency
 from pipeline.buffer import Reader
 from pipeline.errors import BufferUnavailableError, MappingFileError
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
 from pipeline.orders.samples import why_no_samples
+from pipeline.records import Currency
 from pipeline.settings import Settings
 
 
@@ -23,7 +24,7 @@ class Wording:
 
     said: tuple[tuple[str, str], ...] = ()
     """What the file calls fields, by their names in it."""
-    currency: ShownCurrency = ShownCurrency()
+    currency: Currency = DEFAULT_CURRENCY
 
     def of(self, name: str, ours: str) -> str:
         """What a field is called, by its name in the file: as the file says, else with these words of ours."""
@@ -103,8 +104,7 @@ class ShownMapping:
         self.error = self._file.error
         self.mapped = self._file.content
         mappings = self.mapped.mappings
-        currency = ShownCurrency(mappings.currency.digits, mappings.labels.currency_symbol)
-        self.wording = Wording(tuple(mappings.labels.said().items()), currency)
+        self.wording = Wording(tuple(mappings.labels.said().items()), mappings.currency)
 
 
 def mapping() -> ShownMapping:
@@ -121,7 +121,7 @@ def wording() -> Wording:
     """
     said = mapping().wording
     digits = _summed().digits()
-    return said if digits is None else replace(said, currency=replace(said.currency, digits=digits))
+    return said if digits is None else replace(said, currency=said.currency._replace(digits=digits))
 
 
 def why_nothing_is_produced() -> str:

@@ -12,13 +12,13 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader
-from dashboard.shared.formats import ShownCurrency
 from dashboard.shared.mapping import wording
 from dashboard.shared.tables import money_cells
 from dashboard.shared.time_ranges import TimeRange, flow_table
 from pipeline.buffer import Reader
 from pipeline.buffer.views import JobView, Rows, Totals
 from pipeline.clock import Clock
+from pipeline.records import Currency
 
 RATE_OVER_MS = 10_000
 ANSWERS_KEPT = 200
@@ -122,7 +122,7 @@ def _newest_job(source: Reader) -> JobView | None:
     return source.unfinished_job() or next(iter(source.jobs(1)), None)
 
 
-def overview_of(source: Reader, time_range: TimeRange, zone: str, currency: ShownCurrency) -> Overview:
+def overview_of(source: Reader, time_range: TimeRange, zone: str, currency: Currency) -> Overview:
     """The same, asked of a buffer now; money in whole units of the currency."""
     totals = source.totals()
     products = source.product_totals(TOP_PRODUCTS)

@@ -11,8 +11,9 @@ import streamlit as st
 
 from dashboard.shared.badges import Badges
 from dashboard.shared.context import viewer_zone
-from dashboard.shared.formats import ShownCurrency, beginning, position_text
+from dashboard.shared.formats import beginning, position_text
 from pipeline.buffer.views import Rows
+from pipeline.records import Currency
 
 if TYPE_CHECKING:
     # Streamlit gives this type no public name: nothing that runs may depend on where it stands.
@@ -53,19 +54,19 @@ def number_column(
 
 
 def money_column(
-    name: str, label: str, minor_units: Iterable[int | None], currency: ShownCurrency, width: Width = None
+    name: str, label: str, minor_units: Iterable[int | None], currency: Currency, width: Width = None
 ) -> Column:
     """Money in whole units, with the currency's symbol and digits."""
     shown = st.column_config.NumberColumn(label, width=width, format=money_format(currency))
     return Column(name, money_cells(minor_units, currency), shown)
 
 
-def money_format(currency: ShownCurrency) -> str:
+def money_format(currency: Currency) -> str:
     """How a column of numbers shows money in whole units."""
     return f"{currency.symbol.replace('%', '%%')}%,.{currency.digits}f"
 
 
-def money_cells(minor_units: Iterable[int | None], currency: ShownCurrency) -> pa.Array:
+def money_cells(minor_units: Iterable[int | None], currency: Currency) -> pa.Array:
     """Money in whole units."""
     unit = 10**currency.digits
     return pa.array([None if each is None else each / unit for each in minor_units], pa.float64())

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from dashboard.shared.formats import ShownCurrency
 from pipeline.buffer.views import Grain, Rows, Totals
+from pipeline.records import Currency
 
 MIN_BUCKETS = 60
 
@@ -36,7 +36,7 @@ TIME_RANGES = {
 }
 
 
-def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str, currency: ShownCurrency) -> pa.Table:
+def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str, currency: Currency) -> pa.Table:
     """One row a bucket up to the newest one in `flow`: zeros where nothing happened.
 
     Columns: at (clock time in `zone`, as milliseconds), orders, revenue, average (running, since the first order;

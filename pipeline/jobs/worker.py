@@ -17,7 +17,6 @@ from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
-from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
@@ -128,8 +127,10 @@ class _Worker:
             sender.close()
 
     def _why_no_samples(self) -> str:
+        from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other job needs it
+
         try:
-            return why_no_samples(self._settings, MappingFile(self._settings).content)
+            return why_no_samples(self._settings, load_mappings(self._settings))
         except MappingFileError as error:
             return str(error)
 

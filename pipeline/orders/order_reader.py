@@ -24,6 +24,7 @@ class OrderReader:
         self._codec = codec
         self._mapped = mapped
         self.currency = mapped.mappings.currency
+        """What prices of orders are in."""
         self._readers: dict[str, MappedReader | None] = {}
 
     def use(self, mapped: Mapped) -> None:
@@ -91,7 +92,7 @@ class OrderReader:
         # Only where there is a section: what reads JSON and Protobuf takes its time to be imported.
         from pipeline.orders.mapped_reader import MappedReader
 
-        return MappedReader(recipe, self._codec.schemas, self._mapped.descriptors.get(recipe.section.descriptor))
+        return MappedReader(recipe, self._codec.schemas, self._mapped.schema_files.get(recipe.section.schema_file))
 
 
 class RecordList:

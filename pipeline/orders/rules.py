@@ -19,8 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.fields import TextFieldName
-from pipeline.orders.mapping.currency import MAXIMUM_DIGITS
-from pipeline.records import DEFAULT_CURRENCY, Currency, Order
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY, MAXIMUM_DIGITS
+from pipeline.records import Currency, Order
 
 
 def _to_amount(value: object) -> Decimal:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,12 @@ from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.columns import Integers, OrderColumns, filled_columns
 from pipeline.orders.formats.framing import CONFLUENT_MARK
 from pipeline.orders.mapping.currency import DEFAULT_DIGITS
-from pipeline.orders.mapping.mapping_file import Mapped
 from pipeline.orders.serde import OrderEncoder
 from pipeline.records import Headers, Outgoing
 from pipeline.settings import Settings, variable_of
+
+if TYPE_CHECKING:
+    from pipeline.orders.mapping.mapping_file import Mapped
 
 SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shared.formats import ShownCurrency
 from dashboard.shared.mapping import OURS, ShownMapping, Wording
 from pipeline.buffer import open_buffer
+from pipeline.records import Currency
 from pipeline.settings import load_settings
 from tests.support.page import page_text
 from tests.support.sample_buffer import fill
@@ -45,7 +45,7 @@ def open_labelled(open_app: OpenApp, database_file: Path, mapping_file: Path) ->
 
     def open_(page: str = "", digits: int = 3) -> AppTest:
         with open_buffer(database_file) as buffer:
-            assert not buffer.flow.agree_currency("", digits)
+            assert not buffer.flow.agree_currency(Currency(digits=digits))
         fill(database_file)
         return open_app(page, mapping_file=str(mapping_file))
 
@@ -152,7 +152,7 @@ def test_the_file_is_read_again_only_when_it_has_changed(mapping_file: Path) -> 
     shown = ShownMapping(load_settings(mapping_file=mapping_file))
     shown.refresh()
     assert shown.wording.of("product", "Product") == "SKU"
-    assert shown.wording.currency == ShownCurrency(3, "$")
+    assert shown.wording.currency == Currency(digits=3, symbol="$")
     before, version = shown.mapped, shown.version
     shown.refresh()
     assert shown.mapped is before

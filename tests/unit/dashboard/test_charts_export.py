@@ -10,10 +10,11 @@ import pytest
 
 from dashboard.overview.chart_export import export_specification, html, png, svg
 from dashboard.overview.charts import KINDS, PALETTES, Spec, specification
-from dashboard.shared.formats import ShownCurrency
 from dashboard.shared.mapping import OURS, Wording
 from dashboard.shared.time_ranges import TIME_RANGES, flow_table
 from pipeline.buffer.views import Rows, Totals
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.records import Currency
 
 NOON_MS = 1_767_268_800_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +26,7 @@ FLOW = flow_table(
     TIME_RANGES["5 min"],
     Totals(1000, 5_000_000, 60),
     "Europe/Berlin",
-    ShownCurrency(),
+    DEFAULT_CURRENCY,
 )
 PRODUCTS = pa.table({"product": ["Kaffee – 1 kg", "<b>&</b>"], "orders": [3, 1], "revenue": [30.5, 2.0]})
 
@@ -98,7 +99,7 @@ def test_a_specification_is_made_once_and_holds_no_data(name: str) -> None:
 
 
 def test_a_chart_is_drawn_in_the_words_and_the_currency_of_the_mapping_file() -> None:
-    wording = Wording((("product", "SKU"), ("price", "Total")), ShownCurrency(0, "¥"))
+    wording = Wording((("product", "SKU"), ("price", "Total")), Currency(digits=0, symbol="¥"))
 
     def drawing(name: str, table: pa.Table) -> str:
         return svg(export_specification(KINDS[name], table, TIME_RANGES["5 min"], "UTC", wording)).decode()
@@ -113,7 +114,7 @@ def test_a_chart_is_drawn_in_the_words_and_the_currency_of_the_mapping_file() ->
 
 
 def test_what_a_chart_says_under_the_pointer_is_in_the_words_of_the_mapping_file() -> None:
-    wording = Wording((("product", "SKU"),), ShownCurrency(3))
+    wording = Wording((("product", "SKU"),), Currency(digits=3))
     tooltips = specification("products", "UTC", "dark", wording)["encoding"]["tooltip"]
     assert [(each["title"], each.get("format")) for each in tooltips] == [
         ("SKU", None), ("Revenue", ",.3f"), ("Orders", ",d"),

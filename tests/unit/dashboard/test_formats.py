@@ -4,27 +4,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboard.shared.formats import (
-    ShownCurrency,
-    ago,
-    beginning,
-    big_money,
-    moment,
-    money,
-    number,
-    per_second,
-    plain,
-    share,
-    size,
-)
+from dashboard.shared.formats import ago, beginning, big_money, moment, money, number, per_second, plain, share, size
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.records import Currency
 
 NOON_MS = 1_767_268_800_123
 
 
 def test_money_is_cents_until_it_is_shown() -> None:
-    assert money(123_456, ShownCurrency()) == "1,234.56"
-    assert money(-5, ShownCurrency()) == "-0.05"
-    assert money(None, ShownCurrency()) == "–"
+    assert money(123_456, DEFAULT_CURRENCY) == "1,234.56"
+    assert money(-5, DEFAULT_CURRENCY) == "-0.05"
+    assert money(None, DEFAULT_CURRENCY) == "–"
 
 
 @pytest.mark.parametrize(
@@ -37,22 +27,22 @@ def test_money_is_cents_until_it_is_shown() -> None:
     ],
 )
 def test_big_money_fits_on_a_card(cents: int | None, text: str) -> None:
-    assert big_money(cents, ShownCurrency()) == text
+    assert big_money(cents, DEFAULT_CURRENCY) == text
 
 
 @pytest.mark.parametrize(
     ("currency", "minor_units", "on_a_card", "text"),
     [
-        (ShownCurrency(0, "¥"), 1999, "¥1,999", "¥1,999"),
-        (ShownCurrency(0, "¥"), 1_999_999.5, "¥2,000,000", "¥2,000,000"),
-        (ShownCurrency(3), -1999, "-1.999", "-1.999"),
-        (ShownCurrency(3, "KD "), 1_999_999_999, "KD 2,000,000", "KD 1,999,999.999"),
-        (ShownCurrency(2, "€"), -5, "-€0.05", "-€0.05"),
-        (ShownCurrency(2, "€"), 9_007_199_254_740_993, "€90,071,993M", "€90,071,992,547,409.93"),
+        (Currency(digits=0, symbol="¥"), 1999, "¥1,999", "¥1,999"),
+        (Currency(digits=0, symbol="¥"), 1_999_999.5, "¥2,000,000", "¥2,000,000"),
+        (Currency(digits=3), -1999, "-1.999", "-1.999"),
+        (Currency(digits=3, symbol="KD "), 1_999_999_999, "KD 2,000,000", "KD 1,999,999.999"),
+        (Currency(digits=2, symbol="€"), -5, "-€0.05", "-€0.05"),
+        (Currency(digits=2, symbol="€"), 9_007_199_254_740_993, "€90,071,993M", "€90,071,992,547,409.93"),
     ],
 )
 def test_money_has_the_symbol_and_the_digits_of_its_currency(
-    currency: ShownCurrency, minor_units: float, on_a_card: str, text: str
+    currency: Currency, minor_units: float, on_a_card: str, text: str
 ) -> None:
     assert big_money(minor_units, currency) == on_a_card
     assert money(minor_units, currency) == text
