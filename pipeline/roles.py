@@ -24,6 +24,7 @@ from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, check_data_dir, variable_of
 
 if TYPE_CHECKING:
+    from pipeline.jobs.mapping_bench import MappingBench
     from pipeline.orders.handlers import Handler
     from pipeline.orders.serde import OrderCodec
 
@@ -143,6 +144,15 @@ def _handler(settings: Settings) -> Handler:
             f"{variable_of('handler')}: the module of {settings.handler} cannot be imported: it raises "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
+
+
+def mapping_bench(settings: Settings) -> MappingBench:
+    """What looks at topics and proposes how their records become orders."""
+    from pipeline.jobs.mapping_bench import MappingBench
+    from pipeline.orders.formats.schemas import Schemas
+    from pipeline.orders.serde import SchemaStore
+
+    return MappingBench(settings, _codec(settings), Schemas(SchemaStore(settings.schemas_dir), None), wall_clock_ms)
 
 
 def _codec(settings: Settings) -> OrderCodec:
