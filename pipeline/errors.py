@@ -7,9 +7,10 @@ OrderPulseError
 ├── RecordError              one record cannot be taken as it is
 │   ├── PermanentError       never will be: goes to the dead-letter topic at once
 │   │   ├── UndecodableError     its bytes are no order
+│   │   │   └── SchemaUnusableError  the registry can never give its schema, or gives none that can be used
 │   │   └── RuleBrokenError      it breaks a rule of the rules file
 │   └── TransientError       may work later: parked and tried again
-│       └── SchemaPendingError   its schema id is not known yet, and may be in a moment
+│       └── SchemaPendingError   its schema is not known yet, and may be in a moment
 ├── SchemaRefusedError       the registry does not take our schema: the job ends, with its reason
 ├── TomlFileError            a file that people edit cannot be used; what it said before stays in force
 │   ├── RulesFileError           the rules file
@@ -75,6 +76,13 @@ class UndecodableError(PermanentError):
         super().__init__(reason, rule)
 
 
+class SchemaUnusableError(UndecodableError):
+    """The registry cannot be asked for what the record names, or what it has there is no schema of records.
+
+    Waiting does not change that; another registry in the settings may.
+    """
+
+
 class RuleBrokenError(PermanentError):
     """The order breaks a rule of the rules file."""
 
@@ -87,9 +95,9 @@ class TransientError(RecordError):
 
 
 class SchemaPendingError(TransientError):
-    """The registry does not know the record's schema id, and was asked for it a moment ago for the first time.
+    """The registry does not know the record's schema, and was asked for it a moment ago for the first time.
 
-    A registry's replicas may get to know an id after records that carry it. `wait_ms`: when to ask again.
+    A registry's replicas may get to know a schema after records that name it. `wait_ms`: when to ask again.
     """
 
     def __init__(self, reason: str, rule: str = "avro", wait_ms: int = 0) -> None:

@@ -87,6 +87,20 @@ class Outgoing(NamedTuple):
     """Why it must not be sent, if so."""
 
 
+class Currency(NamedTuple):
+    """What amounts are in: an ISO 4217 code, empty where nobody has said, and the digits behind the point.
+
+    Of a currency with two digits the minor unit is a cent.
+    """
+
+    code: str = ""
+    digits: int = 2
+
+    def __str__(self) -> str:
+        digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"
+        return f"{self.code or 'a currency that was not named'} ({digits})"
+
+
 OrderFieldKind = Literal["text", "cents", "millis"]
 """What a field of an order holds: text, whole cents (an Avro decimal of scale 2), or epoch milliseconds (UTC)."""
 

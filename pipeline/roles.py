@@ -26,7 +26,9 @@ from pipeline.settings import Settings, check_data_dir, variable_of
 if TYPE_CHECKING:
     from pipeline.jobs.mapping_bench import MappingBench
     from pipeline.orders.handlers import Handler
+    from pipeline.orders.order_reader import OrderReader
     from pipeline.orders.serde import OrderCodec
+    from pipeline.schema_source import SchemaRegistry
 
 log = logging.getLogger(__name__)
 
@@ -103,25 +105,29 @@ def _broker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
 
 def _processor(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.orders.judge import Judge
+    from pipeline.orders.mapping.mapping_file import MappingFile
     from pipeline.orders.rules_file import RulesFile
+    from pipeline.processing.mapping_in_force import MappingInForce
     from pipeline.processing.processor import run_processor
 
     _share_the_interpreter()
     handler = _handler(settings)
-    codec = _codec(settings)
-    with RulesFile(settings.rules_file) as rules_file:
-        judge = Judge(codec, rules_file, handler, wall_clock_ms)
-        run_processor(settings, judge, rules_file, instance, wall_clock_ms, steady_clock_ms, stop, status)
+    with RulesFile(settings.rules_file) as rules_file, MappingFile(settings) as mapping_file:
+        reader = _order_reader(settings)
+        judge = Judge(reader, rules_file, handler, wall_clock_ms)
+        mapping = MappingInForce(mapping_file, reader, wall_clock_ms)
+        run_processor(settings, judge, rules_file, mapping, instance, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _collector(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
     from pipeline.dead_letters.collector import run_collector
     from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
+    from pipeline.orders.mapping.mapping_file import MappingFile
 
     _share_the_interpreter()
-    codec = _codec(settings)
-    with DeadLetterTopicsFile(settings) as topics_file:
-        run_collector(settings, codec, topics_file, wall_clock_ms, steady_clock_ms, stop, status)
+    with DeadLetterTopicsFile(settings) as topics_file, MappingFile(settings) as mapping_file:
+        reader = _order_reader(settings)
+        run_collector(settings, reader, topics_file, mapping_file, wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusWriter) -> None:
@@ -158,12 +164,24 @@ def mapping_bench(settings: Settings) -> MappingBench:
 def _codec(settings: Settings) -> OrderCodec:
     from pipeline.orders.serde import OrderCodec, SchemaStore
 
+    return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
+
+
+def _order_reader(settings: Settings) -> OrderReader:
+    from pipeline.orders.formats.schemas import Schemas
+    from pipeline.orders.order_reader import OrderReader
+    from pipeline.orders.serde import OrderCodec, SchemaStore
+
+    store, registry = SchemaStore(settings.schemas_dir), _registry(settings)
+    return OrderReader(OrderCodec(store, registry), Schemas(store, registry))
+
+
+def _registry(settings: Settings) -> SchemaRegistry | None:
     if not settings.schema_registry_url:
-        return OrderCodec(SchemaStore(settings.schemas_dir), None)
+        return None
     from pipeline.kafka.schema_registry import RegistryClient
 
-    registry = RegistryClient(settings, wall_clock_ms)
-    return OrderCodec(SchemaStore(settings.schemas_dir), registry)
+    return RegistryClient(settings, wall_clock_ms)
 
 
 _ROLES: dict[str, Callable[[Settings, int, StopSignal, StatusWriter], None]] = {

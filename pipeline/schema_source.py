@@ -25,8 +25,13 @@ class SchemaGuid:
 
     value: bytes
 
+    @property
+    def uuid(self) -> UUID:
+        """The GUID as registries write it."""
+        return UUID(bytes=self.value)
+
     def __str__(self) -> str:
-        return f"schema GUID {UUID(bytes=self.value)}"
+        return f"schema GUID {self.uuid}"
 
 
 @dataclass(frozen=True, slots=True)

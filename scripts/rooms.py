@@ -86,7 +86,7 @@ ROOMS = (
             "pipeline/crash_points.py",
             "pipeline/version.py",
         ),
-        "settings, records, errors, clock, crash points, version",
+        "settings, records, schema source, errors, clock, crash points, version",
         ("pydantic_settings",),
     ),
 )

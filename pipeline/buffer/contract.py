@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol, Self
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.reread_contract import RereadStore
 from pipeline.orders.columns import OrderColumns
-from pipeline.records import Headers, LastRead, Order, Position, TopicIdentity
+from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
 
 Role = Literal["processor", "collector"]
 TriageStatus = Literal["open", "discarded", "recovered"]
@@ -155,6 +155,8 @@ class Batch:
     failed_attempts: int = 0
     passed_over: list[int] = field(default_factory=list)
     """Records that are no orders and need not be, new ones and those of `settled`, by their `record_id`."""
+    currency: Currency | None = None
+    """What the prices of its orders are in; refused when another one was agreed on meanwhile. None: as it was."""
 
     @property
     def empty(self) -> bool:
@@ -327,6 +329,14 @@ class FlowStore(Protocol):
         """Writes a batch. Raises StaleWriterError, with nothing written, when a guard fails.
 
         `totals` and all figures change with the rows they count.
+        """
+
+    def agree_currency(self, code: str, digits: int) -> str:
+        """Has the buffer sum this currency; returns why it cannot, empty when it does.
+
+        It can while there are no orders, and when it does so already. An empty code is any currency with these digits,
+        and one that was not named may be named later. Whoever was quicker is refused with its next batch that has
+        orders, see `Batch.currency`.
         """
 
     def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
@@ -541,6 +551,12 @@ class WatchStore(Protocol):
 
     def event(self, role: str, level: Literal["info", "warning", "error"], message: str, now_ms: int) -> None:
         """Leaves a note for the operator; the newest thousand are kept."""
+
+    def event_of_change(self, role: str, subject: str, message: str, now_ms: int) -> None:
+        """Notes that a subject is another than before: unless this is what its last event says.
+
+        `message` begins with the subject.
+        """
 
     def prune_seconds(self, before_ms: int) -> None:
         """Drops per-second figures older than that; minutes keep their sums."""

@@ -16,10 +16,12 @@ from pipeline.consuming.session import consumer_session
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
-from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
+from pipeline.dead_letters.topics_file import NOTHING, DeadLetterTopics, DeadLetterTopicsFile
 from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
+from pipeline.headers import read_failure
 from pipeline.kafka import ClusterView, Gap, PartitionReader
-from pipeline.orders.serde import OrderCodec
+from pipeline.orders.mapping.mapping_file import MappingFile
+from pipeline.orders.order_reader import OrderReader, RecordList
 from pipeline.records import LastRead, Order, Position, Record
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -31,8 +33,9 @@ LOOK_FOR_TOPICS_EVERY_MS = 5000
 
 def run_collector(
     settings: Settings,
-    codec: OrderCodec,
+    order_reader: OrderReader,
     topics_file: DeadLetterTopicsFile,
+    mapping_file: MappingFile,
     clock: Clock,
     steady_clock: Clock,
     stop: StopSignal,
@@ -44,14 +47,14 @@ def run_collector(
         return []  # they join a session that has begun, whenever they are found
 
     def session() -> None:
-        codec.recheck_registry()
+        order_reader.recheck_registry()
         with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, no_topics) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
             collection = _Collection(
                 settings,
                 opened.writer,
-                codec,
+                order_reader,
                 topics_file,
                 reader,
                 opened.view,
@@ -62,6 +65,7 @@ def run_collector(
             )
             while not stop.is_set():
                 opened.check()
+                order_reader.use(mapping_file.content)
                 collection.look_for_topics()
                 if collection.has_topics:
                     collection.round()
@@ -89,7 +93,7 @@ class _Collection(Consumer[PartitionReader]):
         self,
         settings: Settings,
         writer: BatchWriter,
-        codec: OrderCodec,
+        order_reader: OrderReader,
         topics_file: DeadLetterTopicsFile,
         reader: PartitionReader,
         view: ClusterView,
@@ -99,7 +103,7 @@ class _Collection(Consumer[PartitionReader]):
         status: StatusWriter,
     ) -> None:
         super().__init__(settings, writer, clock, status)
-        self._codec = codec
+        self._order_reader = order_reader
         self._topics_file = topics_file
         self._reader = reader
         self._view = view
@@ -235,7 +239,7 @@ class _Collection(Consumer[PartitionReader]):
     def _rows(self, records: Sequence[Record]) -> list[DeadLetterRow]:
         rows = []
         said = self._topics_file.content
-        for record, order in zip(records, orders_in(records, self._codec), strict=True):
+        for record, order in zip(records, orders_in(records, self._order_reader, said), strict=True):
             partition = self._partitions[record.position.topic, record.position.partition]
             rows.append(dead_letter_row(record, partition.ref, partition.identity, order, said, self._topics))
         return rows
@@ -318,19 +322,35 @@ def _newest_ms(records: Sequence[Record]) -> dict[tuple[str, int], int]:
     return newest
 
 
-def orders_in(records: Sequence[Record], codec: OrderCodec) -> list[Order | None]:
-    """The order in each record; None where the value is none.
+def orders_in(records: Sequence[Record], reader: OrderReader, said: DeadLetterTopics = NOTHING) -> list[Order | None]:
+    """The order in each record, read as those of the topic that it came from are; None where it is none.
 
     Raises RegistryUnavailableError when the registry cannot say whether it is one: written down without it, a dead
     letter would never get its columns.
     """
-    orders = codec.decode_many([record.value for record in records])
-    found = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
-    return [found.get(index) or _order_in(record, codec) for index, record in enumerate(records)]
+    found: list[Order | None] = [None] * len(records)
+    for topic, indexes in _by_source(records, reader, said).items():
+        some = [records[index] for index in indexes]
+        orders = reader.read_many(topic, RecordList(some)).orders
+        at_once = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
+        for at, index in enumerate(indexes):
+            found[index] = at_once.get(at) or _order_in(some[at], topic, reader)
+    return found
 
 
-def _order_in(record: Record, codec: OrderCodec) -> Order | None:
+def _by_source(records: Sequence[Record], reader: OrderReader, said: DeadLetterTopics) -> dict[str, list[int]]:
+    if not reader.has_sections:
+        return {"": list(range(len(records)))}
+    by_source: dict[str, list[int]] = {}
+    for index, record in enumerate(records):
+        failure = said.of(record.position.topic).completed(read_failure(record.headers), record.headers)
+        by_source.setdefault(failure.source_topic or "", []).append(index)
+    return by_source
+
+
+def _order_in(record: Record, topic: str, reader: OrderReader) -> Order | None:
     try:
-        return codec.decode(record.value)
+        found = reader.read(topic, record)
     except (UndecodableError, SchemaPendingError):
         return None
+    return found if isinstance(found, Order) else None

@@ -42,6 +42,11 @@ class Fetched:
         return self._from
 
     @property
+    def topic(self) -> str:
+        """Where all of them come from."""
+        return self._from[0]
+
+    @property
     def partition(self) -> int:
         """Where all of them come from."""
         return self._from[1]
@@ -57,6 +62,11 @@ class Fetched:
     def values(self) -> list[bytes | None]:
         """The value of each."""
         return list(map(Message.value, self._messages))
+
+    def times(self) -> list[tuple[int, bool]]:
+        """The timestamp of each, and whether it is when the broker wrote it (LogAppendTime)."""
+        timestamps = map(Message.timestamp, self._messages)
+        return [(timestamp_ms, kind == TIMESTAMP_LOG_APPEND_TIME) for kind, timestamp_ms in timestamps]
 
     def without_headers(self, names: frozenset[str]) -> list[bool]:
         """Whether each has none of these headers, for certain."""

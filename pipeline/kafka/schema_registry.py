@@ -1,4 +1,4 @@
-"""The schema registry: the only module that imports confluent_kafka's registry client.
+"""The schema registry of the settings: what is found in it, what is waited for, and what is registered.
 
 Whatever keeps an answer away becomes a RegistryUnavailableError in one line: what is wrong, where, and what to check.
 A new client is made after each of them, so that certificates which were replaced are read again.
@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx2
@@ -17,7 +18,17 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, Schema
 from confluent_kafka.schema_registry.error import OAuthTokenError
 
 from pipeline.clock import Clock
-from pipeline.errors import RegistryUnavailableError, SchemaPendingError, SchemaRefusedError, SettingsError
+from pipeline.errors import (
+    RegistryUnavailableError,
+    SchemaPendingError,
+    SchemaRefusedError,
+    SchemaUnusableError,
+    SettingsError,
+)
+from pipeline.kafka.registries.answers import SUBJECT_UNKNOWN, UNKNOWN
+from pipeline.kafka.registries.apicurio import by_apicurio_id
+from pipeline.kafka.registries.confluent import by_guid, by_id
+from pipeline.schema_source import RegisteredSchema, SchemaGuid, SchemaId, SchemaRef
 from pipeline.settings import Settings, masked, variable_of
 
 log = logging.getLogger(__name__)
@@ -29,33 +40,39 @@ ANSWER_S = 3
 """A role says something at least every 5 s, or counts as silent."""
 
 UNKNOWN_FOR_MS = 1000
-"""So long an unknown id is not asked for again. Short: it may be registered at any time."""
+"""So long what is not there is not asked for again. Short: it may be registered at any time."""
 
 PENDING_FOR_MS = 8000
-"""So long after it was first asked for an unknown id may still come: replicas of a registry follow in seconds."""
+"""So long after it was first asked for an unknown schema may still come: replicas of a registry follow in seconds."""
 
 MOST_PENDING = 100
-"""So many unknown ids may be waited for at a time. Garbage that looks like Avro has another one in every record."""
+"""So many unknown schemas may be waited for at a time. Garbage that looks like Avro has another one in every record."""
 
 UNKNOWN_KEPT = 10_000
 HIGHEST_ID = 2**31 - 1
 """Ids are positive 32-bit numbers. Not every registry takes a higher one for an id that is merely unknown."""
 
+HIGHEST_APICURIO_ID = 2**63 - 1
+"""Apicurio's own are positive 64-bit numbers."""
+
 COMPATIBILITY = "BACKWARD"
 
-# https://docs.confluent.io/platform/current/schema-registry/develop/api.html#errors
-_SUBJECT_UNKNOWN = 40401
-_VERSION_UNKNOWN = 40402
-_SCHEMA_UNKNOWN = 40403
-_UNKNOWN = (_SUBJECT_UNKNOWN, _VERSION_UNKNOWN, _SCHEMA_UNKNOWN)
 _REFUSALS = (409, 422)
 # What its client trips over when somebody else answers: no JSON, or JSON of another shape.
-_STRANGE_ANSWERS = (ValueError, TypeError, AttributeError, KeyError)
+_STRANGE_ANSWERS = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 _URL = variable_of("schema_registry_url")
 _CONFIG = variable_of("schema_registry_config")
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What was answered, and when; without a reason it is not there."""
+
+    since_ms: int
+    reason: str | None
 
 
 class RegistryClient:
@@ -69,29 +86,27 @@ class RegistryClient:
         self._config = defaults | settings.schema_registry_config | {"url": settings.schema_registry_url}
         self._clock = clock
         self._client: SchemaRegistryClient | None = None
-        self._unknown_since_ms: dict[int, int] = {}
-        self._pending_since_ms: dict[int, int] = {}
-        self._was_pending: dict[int, None] = {}
-        self._unanswered_id: int | None = None
+        self._found: dict[SchemaRef, RegisteredSchema] = {}
+        self._missing: dict[SchemaRef, Missing] = {}
+        self._pending_since_ms: dict[SchemaRef, int] = {}
+        self._was_pending: dict[SchemaRef, None] = {}
+        self._unanswered: SchemaRef | None = None
         _check(self._config)
 
-    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-        """The schema's JSON text, after the texts of those it refers to; None when there is none.
+    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
+        """The schema with all that it needs; None when there is none.
 
-        Raises RegistryUnavailableError, and SchemaPendingError while there is none so far.
+        Raises RegistryUnavailableError, SchemaPendingError while there is none so far, and SchemaUnusableError when
+        this registry can never give it.
         """
-        if schema_id > HIGHEST_ID:
+        if not _may_be(ref):
             return None
-        if not self._known_to_be_unknown(schema_id):
-            self._unanswered_id = schema_id
-            texts = self._ask(f"schema id {schema_id}", lambda client: _schema_texts(client, schema_id))
-            self._unanswered_id = None
-            if texts is not None:
-                self._pending_since_ms.pop(schema_id, None)
-                return texts
-            self._note_unknown(schema_id)
-        self._raise_while_pending(schema_id)
-        return None
+        found = self._found.get(ref) or self._asked_for(ref)
+        if isinstance(found, str):
+            raise SchemaUnusableError(found)
+        if found is None:
+            self._raise_while_pending(ref)
+        return found
 
     def register(self, subject: str, text: str) -> int:
         """The id of our schema under this subject, registering it where need be.
@@ -108,16 +123,35 @@ class RegistryClient:
 
     def recheck(self) -> None:
         """Asks again for what was not answered last, if anything. Raises RegistryUnavailableError."""
-        if self._unanswered_id is not None:
-            with suppress(SchemaPendingError):  # that is an answer
-                self.get_by_id(self._unanswered_id)
+        if self._unanswered is not None:
+            with suppress(SchemaPendingError, SchemaUnusableError):  # these are answers
+                self.get(self._unanswered)
+
+    def _asked_for(self, ref: SchemaRef) -> RegisteredSchema | str | None:
+        """The schema, the reason why it cannot be used, or None; asked for once in a while."""
+        if self._known_to_be_missing(ref):
+            return self._missing[ref].reason
+        self._unanswered = ref
+        found: RegisteredSchema | str | None
+        try:
+            found = self._ask(str(ref), lambda client: _look_up(client, ref, self._place))
+        except SchemaUnusableError as error:
+            found = error.reason
+        self._unanswered = None
+        if found is not None:
+            self._pending_since_ms.pop(ref, None)
+        if isinstance(found, RegisteredSchema):
+            self._found[ref] = found
+        else:
+            self._note_missing(ref, found)
+        return found
 
     def _ask(self, what: str, call: Callable[[SchemaRegistryClient], Answer]) -> Answer | None:
         """The answer; None when what was asked for is not there."""
         try:
             return call(self._connected())
         except SchemaRegistryError as error:
-            if error.error_code in _UNKNOWN:
+            if error.error_code in UNKNOWN:
                 return None
             trouble: Exception = error
         except (httpx2.HTTPError, httpx2.InvalidURL, OAuthTokenError, OSError, *_STRANGE_ANSWERS) as error:
@@ -135,45 +169,45 @@ class RegistryClient:
             self._client.close()
             self._client = None
 
-    def _known_to_be_unknown(self, schema_id: int) -> bool:
-        since_ms = self._unknown_since_ms.get(schema_id)
-        return since_ms is not None and 0 <= self._clock() - since_ms < UNKNOWN_FOR_MS
+    def _known_to_be_missing(self, ref: SchemaRef) -> bool:
+        missing = self._missing.get(ref)
+        return missing is not None and 0 <= self._clock() - missing.since_ms < UNKNOWN_FOR_MS
 
-    def _raise_while_pending(self, schema_id: int) -> None:
-        """Raises SchemaPendingError while an unknown id may still come; each waits twice as long as the time before."""
-        if schema_id not in self._pending_since_ms:
-            if schema_id in self._was_pending or not self._may_wait():
+    def _raise_while_pending(self, ref: SchemaRef) -> None:
+        """Raises SchemaPendingError while it may still come; each time waits twice as long as the one before."""
+        if ref not in self._pending_since_ms:
+            if ref in self._was_pending or not self._may_wait():
                 return
-            self._pending_since_ms[schema_id] = self._clock()
-        waited_ms = self._waited_ms(schema_id)
+            self._pending_since_ms[ref] = self._clock()
+        waited_ms = self._waited_ms(ref)
         if waited_ms < PENDING_FOR_MS:
             wait_ms = max(UNKNOWN_FOR_MS, waited_ms)
-            raise SchemaPendingError(f"unknown schema id {schema_id}, so far", wait_ms=wait_ms)
-        self._give_up(schema_id)
+            raise SchemaPendingError(f"unknown {ref}, so far", wait_ms=wait_ms)
+        self._give_up(ref)
 
-    def _waited_ms(self, schema_id: int) -> int:
+    def _waited_ms(self, ref: SchemaRef) -> int:
         now_ms = self._clock()
         # A clock that was set back begins again.
-        since_ms = self._pending_since_ms[schema_id] = min(now_ms, self._pending_since_ms[schema_id])
+        since_ms = self._pending_since_ms[ref] = min(now_ms, self._pending_since_ms[ref])
         return now_ms - since_ms
 
     def _may_wait(self) -> bool:
         if len(self._pending_since_ms) >= MOST_PENDING:
-            for schema_id in list(self._pending_since_ms):
-                if self._waited_ms(schema_id) >= PENDING_FOR_MS:
-                    self._give_up(schema_id)
+            for ref in list(self._pending_since_ms):
+                if self._waited_ms(ref) >= PENDING_FOR_MS:
+                    self._give_up(ref)
         return len(self._pending_since_ms) < MOST_PENDING
 
-    def _give_up(self, schema_id: int) -> None:
-        del self._pending_since_ms[schema_id]
+    def _give_up(self, ref: SchemaRef) -> None:
+        del self._pending_since_ms[ref]
         if len(self._was_pending) >= UNKNOWN_KEPT:
             self._was_pending.clear()
-        self._was_pending[schema_id] = None
+        self._was_pending[ref] = None
 
-    def _note_unknown(self, schema_id: int) -> None:
-        if len(self._unknown_since_ms) >= UNKNOWN_KEPT:
-            self._unknown_since_ms.clear()
-        self._unknown_since_ms[schema_id] = self._clock()
+    def _note_missing(self, ref: SchemaRef, reason: str | None) -> None:
+        if len(self._missing) >= UNKNOWN_KEPT:
+            self._missing.clear()
+        self._missing[ref] = Missing(self._clock(), reason)
 
 
 def _check(config: dict[str, object]) -> None:
@@ -186,25 +220,18 @@ def _check(config: dict[str, object]) -> None:
         raise SettingsError(f"{_CONFIG}: {_one_line(str(error))}") from error
 
 
-def _schema_texts(client: SchemaRegistryClient, schema_id: int) -> tuple[str, ...]:
-    texts: list[str] = []
-    _collect(client, client.get_schema(schema_id), set(), texts)
-    return tuple(texts)
+def _look_up(client: SchemaRegistryClient, ref: SchemaRef, place: str) -> RegisteredSchema:
+    if isinstance(ref, SchemaId):
+        return by_id(client, ref)
+    if isinstance(ref, SchemaGuid):
+        return by_guid(client, ref, place)
+    return by_apicurio_id(client, ref)
 
 
-def _collect(client: SchemaRegistryClient, schema: Schema, seen: set[tuple[str, int]], texts: list[str]) -> None:
-    """Adds the text of a schema behind those of the schemas it refers to, each once."""
-    if schema.schema_str is None:
-        raise ValueError("an answer without a schema")
-    for reference in schema.references or []:
-        if reference.subject is None or reference.version is None:
-            raise ValueError("a reference to nothing")
-        if (reference.subject, reference.version) not in seen:
-            seen.add((reference.subject, reference.version))
-            # Deleted ones too: records that were written with them are still there.
-            found = client.get_version(reference.subject, reference.version, deleted=True)
-            _collect(client, found.schema, seen, texts)
-    texts.append(schema.schema_str)
+def _may_be(ref: SchemaRef) -> bool:
+    if isinstance(ref, SchemaGuid):
+        return True
+    return 0 <= ref.value <= (HIGHEST_ID if isinstance(ref, SchemaId) else HIGHEST_APICURIO_ID)
 
 
 def _registered(client: SchemaRegistryClient, subject: str, schema: Schema) -> int:
@@ -212,9 +239,9 @@ def _registered(client: SchemaRegistryClient, subject: str, schema: Schema) -> i
     try:
         return _id_in(client.lookup_schema(subject, schema).schema_id)
     except SchemaRegistryError as error:
-        if error.error_code not in _UNKNOWN:
+        if error.error_code not in UNKNOWN:
             raise
-        if error.error_code == _SUBJECT_UNKNOWN:
+        if error.error_code == SUBJECT_UNKNOWN:
             client.set_compatibility(subject, COMPATIBILITY)
     try:
         return _id_in(client.register_schema(subject, schema))

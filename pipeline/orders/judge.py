@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,23 +10,23 @@ from pipeline.clock import Clock
 from pipeline.errors import (
     PermanentError,
     RecordError,
-    RegistryUnavailableError,
     SchemaPendingError,
     TransientError,
     UndecodableError,
 )
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, headers_needed
+from pipeline.orders.mapping.batches import Records
+from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
-from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, PassedOver, Record, RecordContext
 
 
 class Judge:
     """Decodes, validates and handles; the same for first attempts and retries."""
 
-    def __init__(self, codec: OrderCodec, rules_file: RulesFile, handler: Handler, clock: Clock) -> None:
-        self._codec = codec
+    def __init__(self, reader: OrderReader, rules_file: RulesFile, handler: Handler, clock: Clock) -> None:
+        self._reader = reader
         self._rules_file = rules_file
         self._handler = handler
         self._clock = clock
@@ -36,7 +35,7 @@ class Judge:
 
     def recheck_registry(self) -> None:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
-        self._codec.recheck_registry()
+        self._reader.recheck_registry()
 
     def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | PassedOver | RecordError:
         """The order, or what is wrong with it: a TransientError may be tried again, any other may not.
@@ -52,7 +51,9 @@ class Judge:
                 raise UndecodableError(
                     "a header's name is not UTF-8; key and value are kept, headers are not", "headers"
                 )
-            order = self._codec.decode(record.value)
+            order = self._reader.read(record.position.topic, record)
+            if isinstance(order, PassedOver):
+                return order
             self._rules_file.rules.check(order, self._clock())
         except SchemaPendingError as error:
             return error
@@ -60,21 +61,20 @@ class Judge:
             return type(error)(f"{record.position}: {error.reason} (rule {error.rule})", error.rule)
         return self._handle(order, record, attempt)
 
-    def order_in(self, value: bytes | None) -> Order | None:
-        """The order in these bytes, whatever rule it breaks; None where they are none, or nobody can say just now."""
-        try:
-            return self._codec.decode(value)
-        except (UndecodableError, SchemaPendingError, RegistryUnavailableError):
-            return None
+    def order_in(self, record: Record) -> Order | None:
+        """The order in a record, whatever rule it breaks; None where it is none, or nobody can say just now."""
+        return self._reader.order_in(record.position.topic, record)
 
-    def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags, Flags]:
-        """Orders as far as they can be read at a glance, which of them are valid, and which values are passed over.
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, Flags]:
+        """Orders as far as they can be read at a glance, which of them are valid, and which records are passed over.
 
         Ask `judge` about all others. Raises RegistryUnavailableError when nobody can say.
         """
-        orders = self._codec.decode_many(values)
-        valid = self._rules_file.rules.valid_mask(orders, self._clock())
-        return orders, valid, np.zeros(len(values), np.bool_)
+        made = self._reader.read_many(topic, records)
+        valid = self._rules_file.rules.valid_mask(made.orders, self._clock())
+        passed_over: Flags = np.zeros(len(records), np.bool_)
+        passed_over[made.passed_over] = True
+        return made.orders, valid, passed_over
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

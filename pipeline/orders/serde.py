@@ -23,6 +23,7 @@ from pipeline.orders.avro import MAXIMUM_DEPTH, Names, OrderPlan, Schema, Unreso
 from pipeline.orders.columns import OrderColumns, Values, joined, read_columns, write_columns
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.records import Order
+from pipeline.schema_source import SchemaId, SchemaRef, SchemaRegistry
 
 SINGLE_OBJECT_MARK = b"\xc3\x01"
 CONFLUENT_MARK = b"\x00"
@@ -31,30 +32,12 @@ _SCHEMA_ID_END = 5
 _FRAMES_AT_ONCE = 8
 MAXIMUM_SCHEMA_DEPTH = 256
 """So many objects and arrays within each other are handed on to fastavro: no schema of an order needs a tenth of it."""
+_FAULT_LENGTH = 100
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
 # Numbers as an order may have them, of more than a byte each.
 _PROBES: dict[str, int] = {"cents": 12_345, "millis": 1_700_000_000_000}
 # What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
 _SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-
-class SchemaRegistry(Protocol):
-    """Where schemas are found by the id that Confluent's framing carries.
-
-    Every call raises RegistryUnavailableError when there is no answer.
-    """
-
-    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-        """The schema's JSON text, after the texts of those it refers to; None when there is none.
-
-        Raises SchemaPendingError while there is none so far.
-        """
-
-    def register(self, subject: str, text: str) -> int:
-        """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""
-
-    def recheck(self) -> None:
-        """Asks again for what was not answered last, if anything."""
 
 
 class OrderEncoder(Protocol):
@@ -88,10 +71,16 @@ def parse(text: str, referenced: Sequence[str] = (), maximum_depth: int = MAXIMU
             parse_schema(_json_of(each, maximum_depth), names)
         parsed = parse_schema(_json_of(text, maximum_depth), names)
     except _SCHEMA_FAULTS as error:
-        raise UnresolvableError(f"it is no Avro schema ({type(error).__name__}: {error})") from error
+        raise UnresolvableError(f"it is no Avro schema ({_schema_fault(error)})") from error
     for name, schema in names.items():
         _check_named_type(name, schema)
     return WriterSchema(text, parsed, names)
+
+
+def _schema_fault(error: Exception) -> str:
+    """What is wrong, in a line. fastavro quotes the schema, or the part that it tripped over: that is left out."""
+    said = re.split(r"[{\[<]", str(error), maxsplit=1)[0]
+    return f"{type(error).__name__}: {' '.join(said.split())[:_FAULT_LENGTH]}"
 
 
 def _json_of(text: str, maximum_depth: int) -> Any:
@@ -110,7 +99,7 @@ def _check_named_type(name: str, schema: Schema) -> None:
     """What the plan of a reader takes for granted of a named type."""
     size = schema.get("size", 0)
     if not isinstance(size, int) or size < 0:
-        raise UnresolvableError(f"the size of {name} is {size!r}")
+        raise UnresolvableError(f"the size of {name} is {repr(size)[:_FAULT_LENGTH]}")
     for named in (schema, *schema.get("fields", [])):
         aliases = named.get("aliases", [])
         if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (named["name"], *aliases)):
@@ -302,22 +291,23 @@ class OrderCodec:
         schema_id = int.from_bytes(value[1:_SCHEMA_ID_END], "big")
         plan = self._plans_by_id.get(schema_id)
         if plan is None:
-            plan = self._plans_by_id[schema_id] = self._plan(self._by_id(schema_id), f"schema id {schema_id}")
+            ref = SchemaId(schema_id)
+            plan = self._plans_by_id[schema_id] = self._plan(self._registered(ref), str(ref))
         return plan
 
-    def _by_id(self, schema_id: int) -> WriterSchema:
-        # Whether an unknown id is asked for again is the registry client's to decide: it may be registered later.
+    def _registered(self, ref: SchemaRef) -> WriterSchema:
+        # Whether an unknown one is asked for again is the registry client's to decide: it may be registered later.
         if self._registry is None:
-            raise UndecodableError(
-                f"schema id {schema_id} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)"
-            )
-        texts = self._registry.get_by_id(schema_id)
-        if texts is None:
-            raise UndecodableError(f"unknown schema id {schema_id}")
+            raise UndecodableError(f"{ref} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)")
+        schema = self._registry.get(ref)
+        if schema is None:
+            raise UndecodableError(f"unknown {ref}")
+        if schema.kind != "AVRO":
+            raise UndecodableError(f"{ref} is of kind {schema.kind}, not AVRO")
         try:
-            return parse(texts[-1], texts[:-1])
+            return parse(schema.text, [each.text for each in schema.referenced])
         except UnresolvableError as error:
-            raise UndecodableError(f"schema id {schema_id} cannot be read: {error}") from error
+            raise UndecodableError(f"{ref} cannot be read: {error}") from error
 
     def _plan(self, schema: WriterSchema, what: str) -> OrderPlan:
         try:

@@ -5,7 +5,7 @@ Nothing of it is true before the batch is in the buffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -34,6 +34,7 @@ from pipeline.kafka import Fetched
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
+from pipeline.orders.order_reader import RecordList
 from pipeline.processing.adoption import Adopted
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, ParkedIndex
@@ -113,7 +114,7 @@ class Attempts:
 
     def prevalidate(self, records: Fetched) -> Prevalidated:
         """Finds the valid orders, which changes nothing here."""
-        orders, valid, passed_over = self._judge.prevalidate(records.values())
+        orders, valid, passed_over = self._judge.prevalidate(records.topic, records)
         if len(passed_over.nonzero()[0]):
             passed_over &= np.array(records.without_headers(_OF_A_REPLAY), np.bool_)
         found = np.full(len(records), -1, np.int64)
@@ -216,11 +217,23 @@ class Attempts:
     def _retry_all(self, batch: Batch, partition: Parking, taken: list[int]) -> list[int]:
         """Tries parked records; returns those of the same keys that waited for their end."""
         loaded = self._load(partition, taken)
-        orders, valid, _ = self._judge.prevalidate([parked.value for parked in loaded])
-        record_indexes = orders.indexes.tolist()
-        order_at = {record_indexes[index]: orders.order(index) for index in np.flatnonzero(valid).tolist()}
-        successors = [self._retry(batch, partition, parked, order_at.get(index)) for index, parked in enumerate(loaded)]
+        records = [_parked_record(partition, parked) for parked in loaded]
+        valid = self._valid_orders(records)
+        successors = [
+            self._retry(batch, partition, parked, record, valid.get(record.position))
+            for parked, record in zip(loaded, records, strict=True)
+        ]
         return [successor for successor in successors if successor is not None]
+
+    def _valid_orders(self, records: Sequence[Record]) -> dict[Position, Order]:
+        """Those of the records that are found to be valid orders at a glance."""
+        found: dict[Position, Order] = {}
+        for topic in {record.position.topic for record in records}:
+            some = [record for record in records if record.position.topic == topic]
+            orders, valid, _ = self._judge.prevalidate(topic, RecordList(some))
+            at = orders.indexes.tolist()
+            found |= {some[at[index]].position: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+        return found
 
     def _load(self, partition: Parking, identifiers: list[int]) -> list[Parked]:
         rows, missing = partition.take(identifiers)
@@ -230,11 +243,11 @@ class Attempts:
                 raise StaleWriterError("parked records were settled by another processor: starting again")
         return sorted(rows, key=attrgetter("record_id"))
 
-    def _retry(self, batch: Batch, partition: Parking, parked: Parked, valid: Order | None) -> int | None:
+    def _retry(
+        self, batch: Batch, partition: Parking, parked: Parked, record: Record, valid: Order | None
+    ) -> int | None:
         """Tries a parked record; returns the one of the same key that waited for its end."""
         generation = partition.generations[ref_of(parked.record_id)]
-        position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
-        record = Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
         batch.taken.append(Attempted(parked.record_id, parked.attempts))
         first_failed_at_ms = parked.first_failed_at_ms or batch.now_ms
         tried = _TriedRecord(parked.record_id, record, parked.attempts + 1, first_failed_at_ms, generation.identity)
@@ -281,6 +294,12 @@ class Attempts:
         if isinstance(error, SchemaPendingError):
             return error.wait_ms  # the registry's client knows when it has waited for long enough
         return self._backoff.delay_ms(attempt) if is_transient(error) else None
+
+
+def _parked_record(partition: Parking, parked: Parked) -> Record:
+    generation = partition.generations[ref_of(parked.record_id)]
+    position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
+    return Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
 
 
 def _only_replayed(records: Fetched, indexes: Iterable[int], names: frozenset[str]) -> dict[int, str]:

@@ -23,6 +23,7 @@ from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
+from pipeline.headers import read_failure
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
     ClusterView,
@@ -35,11 +36,12 @@ from pipeline.orders.rules_file import RulesFile
 from pipeline.processing.adoption import Adopted, Adoption
 from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.brake import Brake
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import OwnersWatch
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
-from pipeline.records import TopicIdentity
+from pipeline.records import Position, Record, TopicIdentity
 from pipeline.running.instances import member_name
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -55,6 +57,7 @@ def run_processor(
     settings: Settings,
     judge: Judge,
     rules_file: RulesFile,
+    mapping: MappingInForce,
     instance: int,
     clock: Clock,
     steady_clock: Clock,
@@ -74,6 +77,7 @@ def run_processor(
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
         with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
+            mapping.begin(opened.writer)
             cluster = opened.view.cluster
             sender = opened.keep(Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS))
             flow = _Flow(
@@ -81,6 +85,7 @@ def run_processor(
                 opened.writer,
                 judge,
                 rules_file,
+                mapping,
                 backoff,
                 sender,
                 opened.guard.generations[settings.orders_topic],
@@ -118,6 +123,7 @@ class _Flow(Consumer[GroupReader]):
         writer: BatchWriter,
         judge: Judge,
         rules_file: RulesFile,
+        mapping: MappingInForce,
         backoff: Backoff,
         sender: Sender,
         identity: TopicIdentity,
@@ -128,6 +134,7 @@ class _Flow(Consumer[GroupReader]):
     ) -> None:
         super().__init__(settings, writer, clock, status)
         self._rules_file = rules_file
+        self._mapping = mapping
         self._backoff = backoff
         self._identity = identity
         self._confirm = confirm
@@ -149,10 +156,11 @@ class _Flow(Consumer[GroupReader]):
         # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         fetched = self._holds.before_copies(fetched)
-        # 2. Find the valid orders. That changes nothing here: the round before may still be on its way into the buffer.
+        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still be on its way into the buffer.
+        self._mapping.look(self._writer)
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.
-        batch, many = Batch(self._clock()), sum(len(records) for records in fetched)
+        batch, many = Batch(self._clock(), currency=self._mapping.currency), sum(len(records) for records in fetched)
         self._attempts.try_due(batch, many)
         for each in prevalidated:
             self._throughput.add(self._attempts.try_new(batch, each))
@@ -284,7 +292,7 @@ class _Flow(Consumer[GroupReader]):
         return [ref for each in self._looked_after for ref in each.generations]
 
     def _keep_undeliverable(self, refused: Sequence[tuple[OutboxRow, str]]) -> None:
-        rows = [undeliverable_row(row, why, self._judge.order_in(row.value)) for row, why in refused]
+        rows = [undeliverable_row(row, why, self._judge.order_in(_failed_record(row))) for row, why in refused]
         self._writer.flow.undeliverable(rows, self._clock())
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
@@ -356,9 +364,19 @@ class _Flow(Consumer[GroupReader]):
             "stopped": str(self._holds.held.get(self._identity.topic) or self._brake.stopped or ""),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
+            "mapping_version": self._mapping.version,
+            "mapping_error": self._mapping.error,
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }
+
+
+def _failed_record(row: OutboxRow) -> Record:
+    """The record that failed, with the headers of its failure behind its own."""
+    failure = read_failure(row.headers)
+    position = Position(failure.newest_topic or "", failure.newest_partition or 0, failure.newest_offset or 0)
+    timestamp_ms = -1 if failure.record_timestamp_ms is None else failure.record_timestamp_ms
+    return Record(position, timestamp_ms, row.key, row.value, row.headers)
 
 
 def _commit(batch: Batch, buffer: Buffer) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
 from pipeline.kafka.schema_registry import RegistryClient
 from pipeline.running.statusboard import RoleState, StatusWriter
+from pipeline.schema_source import SchemaId
 from pipeline.settings import load_settings
 from tests.support.sample_buffer import PARKED, fill
 
@@ -108,7 +109,7 @@ def test_a_role_that_waits_for_the_registry_says_where_and_what_to_check(
     fill(database_file)
     settings = load_settings(schema_registry_url="http://reader:pa55@127.0.0.1:1")
     with pytest.raises(RegistryUnavailableError) as caught:
-        RegistryClient(settings, wall_clock_ms).get_by_id(7)
+        RegistryClient(settings, wall_clock_ms).get(SchemaId(7))
     say("processor", "waiting", str(caught.value))
     [warning] = open_app(PAGE).warning
     assert warning.value.startswith(f"**{plain('processor-0')}** waits: the schema registry at ")

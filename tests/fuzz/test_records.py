@@ -14,6 +14,7 @@ from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_
 from pipeline.orders.avro import FIRST_MS, LAST_MS
 from pipeline.orders.serde import SINGLE_OBJECT_MARK, OrderCodec, SchemaStore
 from pipeline.records import Order, Position, Record, TopicIdentity
+from pipeline.schema_source import RegisteredSchema, SchemaId, SchemaRef
 from pipeline.settings import PROJECT_DIR
 from tests.fuzz.cases import cases
 from tests.support.buffer_rows import NOW_MS, batch, collector, processor
@@ -30,13 +31,13 @@ class Registry:
     """Schemas by id, among them some that are none; one id stands for a registry that is away."""
 
     def __init__(self) -> None:
-        self.schemas: dict[int, str] = {1: STORE.version(1).text, 2: STORE.version(2).text}
+        self.schemas: dict[SchemaRef, str] = {SchemaId(version): STORE.version(version).text for version in (1, 2)}
 
-    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-        if schema_id == 3:
+    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
+        if ref == SchemaId(3):
             raise RegistryUnavailableError("it is away")
-        text = self.schemas.get(schema_id)
-        return None if text is None else (text,)
+        text = self.schemas.get(ref)
+        return None if text is None else RegisteredSchema("AVRO", text)
 
     def recheck(self) -> None:
         """Nothing was left unanswered."""
@@ -123,7 +124,7 @@ def writer_schemas(draw):
 @cases(5_000)
 @given(schema=writer_schemas(), body=st.binary(max_size=60))
 def test_bytes_of_any_writers_schema_are_an_order_or_undecodable(schema, body):
-    REGISTRY.schemas[9] = json.dumps(schema)
+    REGISTRY.schemas[SchemaId(9)] = json.dumps(schema)
     # A codec remembers the plan of an id.
     error = decoded(OrderCodec(STORE, REGISTRY), b"\x00\x00\x00\x00\x09" + body)
     str(error).encode("utf-8", "backslashreplace")

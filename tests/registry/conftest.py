@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
+from tests.registry.clients import USER_INFO, Clock
 from tests.support.registry_proxy import RegistryProxy
 
-USER_INFO = "reader:s3cret-Passw0rd"
+_topics = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,20 @@ def proxy(registry: ApicurioRegistry, authority: CertificateAuthority) -> Iterat
     """The registry by HTTPS, for USER_INFO only."""
     with RegistryProxy(registry.url, authority.server(), USER_INFO) as running:
         yield running
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic, so a subject, that no other test has."""
+    return f"topic-{next(_topics)}"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def theirs(registry: ApicurioRegistry) -> SchemaRegistryClient:
+    """Another program at the same registry."""
+    return SchemaRegistryClient({"url": registry.url})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
@@ -17,77 +14,29 @@ from pipeline.kafka.schema_registry import (
     PENDING_FOR_MS,
     UNKNOWN_FOR_MS,
     UNKNOWN_KEPT,
-    RegistryClient,
+    Missing,
 )
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
-from pipeline.settings import PROJECT_DIR, load_settings
+from pipeline.schema_source import RegisteredSchema, SchemaId
+from pipeline.settings import PROJECT_DIR
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
-from tests.registry.conftest import USER_INFO
+from tests.registry.clients import (
+    NEVER,
+    PASSWORD,
+    USER_INFO,
+    Clock,
+    assert_pending,
+    client_of,
+    complaint,
+    through,
+)
 from tests.support.registry_proxy import RegistryProxy
 
 STORE = SchemaStore(PROJECT_DIR / "schemas")
 NEWEST = STORE.latest.text
-PASSWORD = USER_INFO.partition(":")[2]
 ORDER = Order("ORD-1", "CUST-7", "Cup", 1299, 1_700_000_000_000, "north")
-NEVER = 1_000_000
-"""An id that is far from any that these tests register."""
-
-_topics = itertools.count()
-
-
-class Clock:
-    """A clock that is moved by hand."""
-
-    now_ms = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
-@pytest.fixture
-def topic() -> str:
-    """A topic, so a subject, that no other test has."""
-    return f"topic-{next(_topics)}"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def theirs(registry: ApicurioRegistry) -> SchemaRegistryClient:
-    """Another program at the same registry."""
-    return SchemaRegistryClient({"url": registry.url})
-
-
-def client_of(url: str, clock: Callable[[], int] = lambda: 0, **config: Any) -> RegistryClient:
-    return RegistryClient(load_settings(schema_registry_url=url, schema_registry_config=config), clock)
-
-
-def through(proxy: RegistryProxy, authority: CertificateAuthority, **config: Any) -> RegistryClient:
-    """A client that knows the password and trusts the certificate, unless told otherwise."""
-    known = {"basic.auth.user.info": USER_INFO, "ssl.ca.location": str(authority.ca_file)}
-    return client_of(proxy.url, **known | config)
-
-
-def assert_pending(client: RegistryClient, schema_id: int) -> None:
-    """The registry answers that it does not know the id, and that is not believed yet."""
-    with pytest.raises(SchemaPendingError, match=f"unknown schema id {schema_id}, so far"):
-        client.get_by_id(schema_id)
-
-
-def complaint(client: RegistryClient, schema_id: int = NEVER) -> str:
-    """What is said when there is no answer, for certain in one line and without the password."""
-    with pytest.raises(RegistryUnavailableError) as caught:
-        client.get_by_id(schema_id)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert PASSWORD not in text
-    assert text.startswith("the schema registry at http")
-    return text
 
 
 # -- what is there
@@ -188,7 +137,7 @@ def test_an_unknown_id_is_asked_for_once_a_second_and_found_when_it_is_registere
     schema = '{"type": "fixed", "name": "B", "size": 2}'
     assert theirs.register_schema(f"{topic}-value", Schema(schema, "AVRO")) == coming
     clock.now_ms += UNKNOWN_FOR_MS
-    assert client.get_by_id(coming) == (schema,)
+    assert client.get(SchemaId(coming)) == RegisteredSchema("AVRO", schema)
 
 
 def test_a_clock_that_is_set_back_does_not_keep_an_id_unknown(
@@ -209,35 +158,35 @@ def test_an_id_that_stays_unknown_is_waited_for_a_few_times_and_then_never_again
     waits = []
     for _ in range(10):
         try:
-            assert client.get_by_id(NEVER) is None
+            assert client.get(SchemaId(NEVER)) is None
             break
         except SchemaPendingError as error:
             waits.append(error.wait_ms)
             clock.now_ms += error.wait_ms
     assert waits == [1000, 1000, 2000, 4000]
-    assert client.get_by_id(NEVER) is None
+    assert client.get(SchemaId(NEVER)) is None
     clock.now_ms += 3_600_000
-    assert client.get_by_id(NEVER) is None
+    assert client.get(SchemaId(NEVER)) is None
 
 
 def test_ids_without_end_are_not_all_waited_for(registry: ApicurioRegistry, clock: Clock) -> None:
     client = client_of(registry.url, clock)
     for number in range(MOST_PENDING):
         assert_pending(client, NEVER - number)
-    assert client.get_by_id(NEVER - MOST_PENDING) is None
+    assert client.get(SchemaId(NEVER - MOST_PENDING)) is None
     clock.now_ms += PENDING_FOR_MS
     assert_pending(client, NEVER - MOST_PENDING)
 
 
 def test_an_id_that_is_higher_than_ids_are_is_unknown_without_asking() -> None:
-    assert client_of("http://127.0.0.1:1").get_by_id(HIGHEST_ID + 1) is None
+    assert client_of("http://127.0.0.1:1").get(SchemaId(HIGHEST_ID + 1)) is None
 
 
 def test_unknown_ids_without_end_take_no_memory_without_end(registry: ApicurioRegistry) -> None:
     client = client_of(registry.url)
-    client._unknown_since_ms = dict.fromkeys(range(NEVER, NEVER + UNKNOWN_KEPT), 0)
+    client._missing = {SchemaId(NEVER + number): Missing(0, None) for number in range(UNKNOWN_KEPT)}
     assert_pending(client, NEVER - 1)
-    assert len(client._unknown_since_ms) == 1
+    assert len(client._missing) == 1
 
 
 # -- no answer

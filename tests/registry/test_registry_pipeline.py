@@ -29,7 +29,7 @@ from pipeline.settings import PROJECT_DIR
 from scripts.local.certificates import CertificateAuthority
 from scripts.local.registry import ApicurioRegistry
 from scripts.waiting import wait_for
-from tests.registry.conftest import USER_INFO
+from tests.registry.clients import USER_INFO
 from tests.support.registry_proxy import RegistryProxy
 from tests.support.running_pipeline import RunningPipeline
 

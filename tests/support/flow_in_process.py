@@ -17,10 +17,15 @@ from pipeline.consuming.holds import TopicHolds
 from pipeline.errors import RecordError
 from pipeline.kafka import Delivery, Fetched, Gap
 from pipeline.orders.columns import Flags, OrderColumns
+from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
+from pipeline.orders.mapping.batches import Records
+from pipeline.orders.mapping.mapping_file import MappingFile
+from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
 from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
 from pipeline.records import Headers, Order, PassedOver, Record, TopicIdentity
@@ -28,7 +33,8 @@ from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
 ROOT = Path(__file__).parents[2]
-CODEC = OrderCodec(SchemaStore(ROOT / "schemas"))
+STORE = SchemaStore(ROOT / "schemas")
+CODEC = OrderCodec(STORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +164,10 @@ class JudgeByHand(Judge):
         """See Judge."""
         return PassedOver("named") if record.value in self.passed_over else super().judge(record, attempt, valid)
 
-    def prevalidate(self, values: Sequence[bytes | None]) -> tuple[OrderColumns, Flags, Flags]:
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, Flags]:
         """See Judge."""
-        orders, valid, _ = super().prevalidate(values)
-        passed_over = np.array([value in self.passed_over for value in values], np.bool_)
+        orders, valid, _ = super().prevalidate(topic, records)
+        passed_over = np.array([value in self.passed_over for value in records.values()], np.bool_)
         return orders, valid & ~passed_over[orders.indexes], passed_over
 
 
@@ -185,7 +191,8 @@ class FlowInProcess:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
-        parts = (CODEC, rules_file, handler, self.clock)
+        reader = OrderReader(CODEC, Schemas(STORE, None))
+        parts = (reader, rules_file, handler, self.clock)
         judge = Judge(*parts) if passed_over is None else JudgeByHand(passed_over, *parts)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
@@ -194,6 +201,7 @@ class FlowInProcess:
             self._writer,
             judge,
             rules_file,
+            MappingInForce(MappingFile(settings or Settings()), reader, self.clock),
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             identity,

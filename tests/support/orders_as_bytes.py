@@ -16,6 +16,7 @@ from pipeline.orders.avro import PRICE_SCALE
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
+from pipeline.schema_source import ReferencedSchema, RegisteredSchema, SchemaId, SchemaKind, SchemaRef
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 STORE = SchemaStore(SCHEMAS)
@@ -29,13 +30,15 @@ FRAME = b"\x00\x00\x00\x00\x07"
 class Registry:
     """What a registry says that knows one schema, as id 7, and the schemas that it refers to."""
 
-    def __init__(self, schema: Any, *referenced: Any) -> None:
-        self.texts = tuple(each if isinstance(each, str) else json.dumps(each) for each in (*referenced, schema))
-        self.asked: list[int] = []
+    def __init__(self, schema: Any, *referenced: Any, kind: SchemaKind = "AVRO") -> None:
+        *needed, text = [each if isinstance(each, str) else json.dumps(each) for each in (*referenced, schema)]
+        named = tuple(ReferencedSchema(f"number {number}", each) for number, each in enumerate(needed))
+        self.schema = RegisteredSchema(kind, text, named)
+        self.asked: list[SchemaRef] = []
 
-    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-        self.asked.append(schema_id)
-        return self.texts if schema_id == 7 else None
+    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
+        self.asked.append(ref)
+        return self.schema if ref == SchemaId(7) else None
 
     def register(self, subject: str, text: str) -> int:
         raise SchemaRefusedError(f"{subject}: this registry takes none")
@@ -45,7 +48,7 @@ class Registry:
 
 
 class RegistryThatIsAway:
-    def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
+    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
         raise RegistryUnavailableError("connection refused")
 
     def register(self, subject: str, text: str) -> int:

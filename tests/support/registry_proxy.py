@@ -35,6 +35,8 @@ class RegistryProxy:
         """A status that it answers to everything, instead of asking the registry."""
         self.lagging_behind: set[int] = set()
         """Schema ids that it says it does not know, as a replica that has not got them yet."""
+        self.without = ""
+        """The beginning of the paths that it does not have, as Apicurio says that of a path that is none."""
         self.asked: list[str] = []
         """Method and path of each request that came, answered or not."""
         self.may_answer = threading.Event()
@@ -113,6 +115,9 @@ class RegistryProxy:
             self._answer(request, 401, b'{"error_code": 40101, "message": "wrong user"}', "application/json")
         elif any(urlsplit(request.path).path.endswith(f"/schemas/ids/{each}") for each in self.lagging_behind):
             self._answer(request, 404, b'{"error_code": 40403, "message": "Schema not found"}', "application/json")
+        elif self.without and request.path.startswith(self.without):
+            no_path = b'{"message": "Could not find resource", "error_code": 404, "name": "NotFoundException"}'
+            self._answer(request, 404, no_path, "application/json")
         else:
             self._answer(request, *self._forwarded(request, body))
 

@@ -32,6 +32,7 @@ from pipeline.buffer.views import (
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
+from pipeline.records import Currency
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -105,6 +106,10 @@ class Reader:
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+
+    def currency(self) -> Currency:
+        """What all amounts are in."""
+        return Currency(*self._whole("SELECT currency, currency_digits FROM totals").rows[0])
 
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""

@@ -89,7 +89,9 @@ CREATE TABLE totals (
     dead_letters  INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
     pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
+    currency             TEXT NOT NULL DEFAULT '',  -- of all amounts, by its ISO 4217 code; '': nobody has said
+    currency_digits      INTEGER NOT NULL DEFAULT 2 -- behind its point: 2, so cents are summed
 );
 INSERT INTO totals (id) VALUES (1);
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -27,6 +28,9 @@ from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.orders.toml_file import Keys, Problem, WatchedFile, parse, problem_of
 from pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    from pipeline.orders.formats.protobuf_values import MessageTypes
+
 _KIND = "mapping file"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -37,6 +41,8 @@ class Mapped:
 
     mappings: Mappings
     recipes: Mapping[str, Recipe]
+    descriptors: Mapping[str, MessageTypes] = field(default_factory=dict)
+    """By the name of the descriptor file as sections have it."""
     _found: dict[str, Recipe | None] = field(default_factory=dict, init=False, compare=False, repr=False)
     """By topic that was asked for."""
 
@@ -54,10 +60,10 @@ DEFAULT = Mapped(Mappings(), {})
 
 def parse_mappings(content: bytes, path: Path) -> Mapped:
     """What a file's content says; `path` is for the error's words. Raises MappingFileError with one line."""
-    return parse(content, path, _KIND, MappingFileError, _mapped)
+    return parse(content, path, _KIND, MappingFileError, partial(_mapped, folder=path.parent))
 
 
-def _mapped(table: dict[str, Any]) -> tuple[Mapped, Sequence[Problem]]:
+def _mapped(table: dict[str, Any], folder: Path) -> tuple[Mapped, Sequence[Problem]]:
     problems = [
         Problem((key,), " is no table of this file; there are topics and labels")
         for key in table
@@ -80,7 +86,9 @@ def _mapped(table: dict[str, Any]) -> tuple[Mapped, Sequence[Problem]]:
         return DEFAULT, problems
     mappings = Mappings(sections, labels or Labels())
     recipes = {topic: _recipe(topic, section, mappings, problems) for topic, section in sections.items()}
-    return Mapped(mappings, {topic: recipe for topic, recipe in recipes.items() if recipe is not None}), problems
+    descriptors = _descriptors(sections, folder, problems)
+    found = {topic: recipe for topic, recipe in recipes.items() if recipe is not None}
+    return Mapped(mappings, found, descriptors), problems
 
 
 def _section(topic: str, table: Any, problems: list[Problem]) -> Section | None:
@@ -138,6 +146,28 @@ def _recipe(topic: str, section: Section, mappings: Mappings, problems: list[Pro
     return None
 
 
+def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[Problem]) -> dict[str, MessageTypes]:
+    """The descriptor files that sections name, by that name: it goes from the mapping file's folder."""
+    named = {topic: section for topic, section in sections.items() if section.descriptor}
+    if not named:
+        return {}
+    # Only where one is named: the library takes its time to be imported.
+    from pipeline.orders.formats.protobuf_values import DescriptorError, read_descriptor_set
+
+    found: dict[str, MessageTypes] = {}
+    for topic, section in named.items():
+        key = ("topics", topic, "descriptor")
+        try:
+            types = found[section.descriptor] = read_descriptor_set((folder / section.descriptor).read_bytes())
+            key = ("topics", topic, "message")
+            types.named(section.message)
+        except OSError as error:
+            problems.append(Problem(key, f": {folder / section.descriptor} cannot be read: {error.strerror}"))
+        except DescriptorError as error:
+            problems.append(Problem(key, f": {error}"))
+    return found
+
+
 class MappingFile(WatchedFile[Mapped]):
     """The mapping as the file has it now. A change that cannot be used leaves the mapping before in force."""
 
@@ -162,7 +192,3 @@ class MappingFile(WatchedFile[Mapped]):
     def parse(self, content: bytes | None) -> Mapped:
         """What the file's bytes say. Raises MappingFileError."""
         return DEFAULT if content is None else parse_mappings(content, self.path)
-
-    def recipe(self, topic: str) -> Recipe | None:
-        """How orders are made of the records of a topic; None: they are `Order` as it is in the schemas folder."""
-        return self.content.recipe(topic)

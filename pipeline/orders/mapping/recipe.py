@@ -15,7 +15,6 @@ from pipeline.errors import UndecodableError
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.mapping.amounts import AmountExpression, product, products_of_lines
 from pipeline.orders.mapping.conditions import Condition, parse_condition
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sections import (
     AmountRule,
@@ -36,7 +35,7 @@ from pipeline.orders.mapping.values import (
     text_of,
     unscaled_base64,
 )
-from pipeline.records import Order, OrderField, PassedOver
+from pipeline.records import Currency, Order, OrderField, PassedOver
 
 RULE = "mapping"
 """How dead letters name what the mapping file asks for."""

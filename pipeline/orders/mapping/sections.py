@@ -13,11 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.mapping.amounts import AmountExpression, parse_amount
 from pipeline.orders.mapping.conditions import parse_condition
-from pipeline.orders.mapping.currency import Currency, digits_of
+from pipeline.orders.mapping.currency import digits_of
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sources import Source, parse_source
 from pipeline.orders.mapping.values import TIME_UNITS
-from pipeline.records import OrderField
+from pipeline.records import Currency, OrderField
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 FORMATS = ("json", "avro", "protobuf")
@@ -235,7 +235,7 @@ class Mappings:
         codes = [each.currency.code for each in self.sections.values() if each.currency is not None]
         code = codes[0] if codes else ""
         digits = self.labels.currency_digits
-        return Currency(code, digits_of(code) if digits is None else digits, self.labels.currency_symbol)
+        return Currency(code, digits_of(code) if digits is None else digits)
 
 
 def currencies_named(sections: Sequence[Section]) -> set[str]:

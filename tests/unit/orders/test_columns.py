@@ -16,6 +16,7 @@ from pipeline.orders.columns import OrderColumns, columns_of, joined
 from pipeline.orders.rules import Rules
 from pipeline.orders.serde import OrderCodec, SchemaStore
 from pipeline.records import Order
+from pipeline.schema_source import RegisteredSchema, SchemaId, SchemaRef
 from tests.support.rule_samples import rules_of
 
 STORE = SchemaStore(Path(__file__).parents[3] / "schemas")
@@ -97,8 +98,9 @@ def test_no_byte_that_is_another_is_read_otherwise(at, byte):
 
 def test_versions_and_frames_may_be_mixed():
     class Registry:
-        def get_by_id(self, schema_id: int) -> tuple[str, ...] | None:
-            return (STORE.version(schema_id).text,) if schema_id in (1, 2) else None
+        def get(self, ref: SchemaRef) -> RegisteredSchema | None:
+            known = {SchemaId(version): RegisteredSchema("AVRO", STORE.version(version).text) for version in (1, 2)}
+            return known.get(ref)
 
     codec = OrderCodec(STORE, Registry())
     values = [
@@ -126,8 +128,8 @@ def test_a_schema_of_more_than_plain_fields_is_left_to_the_strict_readers(field)
     known = {each["name"]: each for each in NEWEST["fields"]} | {field["name"]: field}
 
     class Registry:
-        def get_by_id(self, schema_id: int) -> tuple[str, ...]:
-            return (json.dumps(NEWEST | {"fields": list(known.values())}),)
+        def get(self, ref: SchemaRef) -> RegisteredSchema:
+            return RegisteredSchema("AVRO", json.dumps(NEWEST | {"fields": list(known.values())}))
 
     codec = OrderCodec(STORE, Registry())
     assert len(codec.decode_many([b"\0\0\0\0\7" + CODEC.encode(ORDER)[10:]])) == 0

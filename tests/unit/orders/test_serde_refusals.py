@@ -15,6 +15,7 @@ from pipeline.errors import RegistryUnavailableError, SettingsError, Undecodable
 from pipeline.orders import serde
 from pipeline.orders.avro import DECIMAL_LIMIT, OrderPlan, UnresolvableError, _pass_over_items
 from pipeline.orders.serde import OrderCodec, SchemaStore, parse
+from pipeline.schema_source import SchemaId, SchemaKind
 from tests.support.orders_as_bytes import (
     FRAME,
     LOCAL,
@@ -81,7 +82,16 @@ def test_a_schema_that_was_found_is_not_asked_for_again_and_one_that_was_not_is(
     for _ in range(2):
         assert reason_for(b"\x00\x00\x00\x00\x2a", codec) == "unknown schema id 42"
         codec.decode(LOCAL.encode_confluent(ORDER, 7))
-    assert registry.asked == [42, 7, 42]
+    assert registry.asked == [SchemaId(42), SchemaId(7), SchemaId(42)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("PROTOBUF", 'syntax = "proto3"; message Order {}'), ("JSON", '{"type": "object", "title": "Order"}')],
+)
+def test_a_schema_of_another_kind_is_named_and_not_parsed(kind: SchemaKind, text: str) -> None:
+    codec = OrderCodec(STORE, Registry(text, kind=kind))
+    assert reason_for(FRAME, codec) == f"schema id 7 is of kind {kind}, not AVRO"
 
 
 def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
@@ -118,6 +128,25 @@ def test_a_record_is_not_judged_while_the_registry_is_away() -> None:
 )
 def test_a_writers_schema_that_is_no_order_is_named_with_the_reason(schema: Any, reason: str) -> None:
     assert reason_for(FRAME, codec_knowing(schema)).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "record", "doc": "a secret"},
+        {"type": "secret", "doc": "a secret"},
+        {"type": "record", "name": "R", "fields": [{"doc": "a secret"}]},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": {"a": "secret"}}]},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "aliases": {"a": "secret"}}]},
+        {"type": "fixed", "name": "F", "size": ["x" * 10_000]},
+        "Unheard" * 1000,
+    ],
+)
+def test_the_reason_for_a_schema_that_cannot_be_parsed_does_not_hold_its_text(part: Any) -> None:
+    reason = reason_for(FRAME, codec_knowing(with_extra_field(part)))
+    assert reason.startswith("schema id 7 cannot be read: ")
+    assert "secret" not in reason
+    assert len(reason) < 200
 
 
 ARRAY_OF_NULLS = {"type": "array", "items": "null"}

@@ -16,8 +16,8 @@ LIBRARIES = {name for room in ROOMS for name in room.libraries}
 PAGES = next(room for room in ROOMS if room.name == "dashboard/PAGE/")
 # Finer than by room. Everything in a folder is meant; the longest name that fits counts.
 ONLY_IN = {
-    "confluent_kafka.schema_registry": ("pipeline/kafka/schema_registry.py",),
-    "httpx2": ("pipeline/kafka/schema_registry.py",),
+    "confluent_kafka.schema_registry": ("pipeline/kafka/schema_registry.py", "pipeline/kafka/registries"),
+    "httpx2": ("pipeline/kafka/schema_registry.py", "pipeline/kafka/registries"),
     "fastavro": ("pipeline/orders/serde.py",),
     "msgspec": ("pipeline/orders/formats",),
     "google.protobuf": ("pipeline/orders/formats",),

@@ -34,6 +34,11 @@ _PRUNE_SECONDS = tuple(
 )
 
 
+_NEWEST_OF_SUBJECT = (
+    "SELECT message FROM events WHERE role = ?1 AND substr(message, 1, length(?2)) = ?2 ORDER BY id DESC LIMIT 1"
+)
+
+
 class SqliteWatchStore:
     """The contract's WatchStore on SQLite."""
 
@@ -136,6 +141,13 @@ class SqliteWatchStore:
         """See WatchStore."""
         with atomic(self._connection) as connection:
             add_event(connection, role, level, message, now_ms)
+
+    def event_of_change(self, role: str, subject: str, message: str, now_ms: int) -> None:
+        """See WatchStore."""
+        with atomic(self._connection) as connection:
+            found = connection.execute(_NEWEST_OF_SUBJECT, (role, subject)).fetchone()
+            if found is None or found[0] != message:
+                add_event(connection, role, "info", message, now_ms)
 
     def prune_seconds(self, before_ms: int) -> None:
         """See WatchStore."""

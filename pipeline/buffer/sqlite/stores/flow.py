@@ -32,7 +32,7 @@ from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
 from pipeline.buffer.sqlite.stores.passed_over import note_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import StaleWriterError
-from pipeline.records import LastRead, TopicIdentity
+from pipeline.records import Currency, LastRead, TopicIdentity
 
 OUTBOX_BYTES = 16_000_000
 """Of larger rows, fewer are read at once."""
@@ -166,6 +166,22 @@ class SqliteFlowStore:
         reached("processor: batch committed")
         self._orders.committed()
 
+    def agree_currency(self, code: str, digits: int) -> str:
+        """See FlowStore."""
+        asked = Currency(code, digits)
+        with atomic(self._connection) as connection:
+            *kept, orders = connection.execute("SELECT currency, currency_digits, orders FROM totals").fetchone()
+            summed = Currency(*kept)
+            agree = _agree(summed, asked)
+            if orders and not agree:
+                return (
+                    f"the buffer holds {orders:,} orders in {summed}, the mapping says {asked}: one buffer sums one "
+                    "currency, use another data folder"
+                )
+            if code or not agree:
+                connection.execute("UPDATE totals SET currency = ?, currency_digits = ?", asked)
+        return ""
+
     def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
         """See FlowStore."""
         with reading(self._connection):
@@ -269,6 +285,10 @@ def topic_ref_of(connection: sqlite3.Connection, identity: TopicIdentity, now_ms
     return int(topic_ref)
 
 
+def _agree(one: Currency, other: Currency) -> bool:
+    return one.digits == other.digits and ("" in (one.code, other.code) or one.code == other.code)
+
+
 def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) -> None:
     found = dict(
         connection.execute(
@@ -284,9 +304,15 @@ def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) 
 def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta) -> None:
     orders, revenue_cents = sales.orders, sales.revenue_cents
     if orders:
-        connection.execute(
-            "UPDATE totals SET orders = orders + ?, revenue_cents = revenue_cents + ?", (orders, revenue_cents)
-        )
+        # Another guard: the prices are in what is summed.
+        code, digits = batch.currency or (None, None)
+        counted = connection.execute(
+            "UPDATE totals SET orders = orders + ?1, revenue_cents = revenue_cents + ?2 "
+            "WHERE ?4 IS NULL OR (?4 = currency_digits AND ?3 IN ('', currency))",
+            (orders, revenue_cents, code, digits),
+        ).rowcount
+        if counted != 1:
+            raise StaleWriterError(f"the buffer does not sum {batch.currency} any more: another currency was agreed on")
         _PRODUCT_TOTALS.insert(connection, sales)
     if orders or batch.failed_attempts:
         count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)

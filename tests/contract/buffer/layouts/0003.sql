@@ -452,9 +452,11 @@ CREATE TABLE totals (
     dead_letters  INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
     pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
+    currency             TEXT NOT NULL DEFAULT '',  -- of all amounts, by its ISO 4217 code; '': nobody has said
+    currency_digits      INTEGER NOT NULL DEFAULT 2 -- behind its point: 2, so cents are summed
 );
-INSERT INTO "totals" VALUES(1,40,502004,13,0,0,0);
+INSERT INTO "totals" VALUES(1,40,502004,13,0,0,0,'',2);
 CREATE INDEX order_rows_by_order_id ON order_rows (record_id >> 12, order_id);
 CREATE INDEX order_rows_by_created_at ON order_rows (created_at_ms);
 CREATE INDEX order_rows_by_product ON order_rows (product_ref, created_at_ms);

@@ -4,3 +4,7 @@ CREATE TABLE passed_over_blocks (
     block          INTEGER PRIMARY KEY,
     flags          BLOB NOT NULL
 );
+
+-- What all amounts are in.
+ALTER TABLE totals ADD COLUMN currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE totals ADD COLUMN currency_digits INTEGER NOT NULL DEFAULT 2;
