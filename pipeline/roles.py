@@ -156,9 +156,10 @@ def mapping_bench(settings: Settings) -> MappingBench:
     """What looks at topics and proposes how their records become orders."""
     from pipeline.jobs.mapping_bench import MappingBench
     from pipeline.orders.formats.schemas import Schemas
-    from pipeline.orders.serde import SchemaStore
+    from pipeline.orders.serde import OrderCodec, SchemaStore
 
-    return MappingBench(settings, _codec(settings), Schemas(SchemaStore(settings.schemas_dir), None), wall_clock_ms)
+    store, registry = SchemaStore(settings.schemas_dir), _registry(settings)
+    return MappingBench(settings, OrderCodec(store, registry), Schemas(store, registry), wall_clock_ms)
 
 
 def _codec(settings: Settings) -> OrderCodec:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.dead_letters.fingerprints import without_varying_parts
 from pipeline.errors import MappingFileError, RecordError, RegistryUnavailableError, UsageError
 from pipeline.kafka import Cluster, ClusterView, Newest, TopicLook, find_cluster, look_at_topics, newest_records
-from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, read_descriptor_set
 from pipeline.orders.formats.schemas import Schemas
-from pipeline.orders.mapped_reader import MappedReader
-from pipeline.orders.mapping.currency import Currency
-from pipeline.orders.mapping.mapping_file import Mapped, MappingFile, parse_mappings
-from pipeline.orders.mapping.recipe import Recipe
-from pipeline.orders.mapping.sections import Section
+from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile, parse_mappings
+from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.proposing.propose import Proposal, propose
 from pipeline.orders.proposing.sample import Sample, look_through
 from pipeline.orders.proposing.trial import Trial, try_records
@@ -53,12 +50,9 @@ class MappingBench:
     def topics(self) -> list[ListedTopic]:
         """All topics that this account may see, but Kafka's own. Raises KafkaUnavailableError."""
         cluster = find_cluster(self._settings)
-        counts = {
-            name: count
-            for name, count in ClusterView(self._settings, cluster).partitions().items()
-            if not name.startswith("__")
-        }
-        looks = look_at_topics(self._settings, cluster, counts, FORMATS_LOOKED_AT)
+        counts = ClusterView(self._settings, cluster).partitions()
+        ours = {name: count for name, count in counts.items() if not name.startswith("__")}
+        looks = look_at_topics(self._settings, cluster, ours, FORMATS_LOOKED_AT)
         reader = WholeReader(self._schemas)
         return [ListedTopic(each.topic, each.held, _format(each, reader)) for each in looks]
 
@@ -66,9 +60,10 @@ class MappingBench:
         """The newest records of a topic. Raises UsageError when there are none, and KafkaUnavailableError."""
         cluster = find_cluster(self._settings)
         found = newest_records(self._settings, cluster, topic, self._partitions(cluster, topic))
+        if not found.held:
+            raise UsageError(f"topic {topic} is empty: there is nothing to look at yet")
         if not found.records:
-            why = "its records could not be read in time" if found.cut else "there is nothing to look at yet"
-            raise UsageError(f"topic {topic} is empty: {why}" if not found.held else f"topic {topic}: {why}")
+            raise UsageError(f"topic {topic}: {found.cut or 'it holds no record that may be read'}")
         return found
 
     def _partitions(self, cluster: Cluster, topic: str) -> int:
@@ -81,59 +76,54 @@ class MappingBench:
 
     def look_through(self, topic: str, records: list[Record]) -> Sample:
         """What the records hold. Raises RegistryUnavailableError."""
-        recipe = self._mapped_in_force().recipe(topic)
-        plain = self._plain_message(recipe.section, self._settings.mapping_file) if recipe is not None else None
-        reader = WholeReader(self._schemas, plain, recipe.section.message if recipe is not None else "")
-        return look_through(topic, records, reader)
+        mapped = self._mapped_if_any()
+        recipe = mapped.recipe(topic)
+        message = recipe.section.message if recipe is not None and recipe.section.descriptor else ""
+        plain = mapped.descriptors[recipe.section.descriptor] if recipe is not None and message else None
+        return look_through(topic, records, WholeReader(self._schemas, plain, message), without_varying_parts)
 
     def propose(self, sample: Sample) -> Proposal:
         """A section for the topic of the sample."""
-        sections = {
-            topic: each for topic, each in self._mapped_in_force().mappings.sections.items() if topic != sample.topic
-        }
-        codes = [each.currency.code for each in sections.values() if each.currency is not None]
-        return propose(sample, codes[0] if codes else "")
+        sections = self._mapped_if_any().mappings.sections
+        others = (each.currency for topic, each in sections.items() if topic != sample.topic)
+        return propose(sample, next((each.code for each in others if each is not None), ""))
 
-    def _mapped_in_force(self) -> Mapped:
-        return MappingFile(self._settings).content
+    def _mapped_if_any(self) -> Mapped:
+        """What the mapping file says. One that cannot be used says nothing: whoever writes it needs a proposal too."""
+        try:
+            return MappingFile(self._settings).content
+        except MappingFileError:
+            return DEFAULT
 
     # -- trying
 
     def try_file(self, topic: str, records: list[Record], path: Path | None) -> tuple[Trial, bool]:
-        """What would come of records by a file, None: that of the settings; and whether it has a section for them."""
-        mapped = self._mapped_in_force() if path is None else _mapped_of(path)
-        recipe = mapped.recipe(topic)
-        return self._try(records, recipe, path or self._settings.mapping_file), recipe is not None
+        """What would come of records by a file, None: that of the settings; and whether it has a section for them.
+
+        Raises MappingFileError and RegistryUnavailableError.
+        """
+        mapped = MappingFile(self._settings).content if path is None else _mapped_of(path)
+        return self._try(topic, records, mapped), mapped.recipe(topic) is not None
 
     def try_text(self, topic: str, records: list[Record], text: str) -> Trial:
-        """What would come of records by a section that stands nowhere yet. Raises MappingFileError."""
-        path = self._settings.mapping_file
-        recipe = parse_mappings(text.encode(), path).recipe(topic)
-        if recipe is None:
+        """What would come of records by a section that stands nowhere yet.
+
+        Raises MappingFileError and RegistryUnavailableError.
+        """
+        mapped = parse_mappings(text.encode("utf-8", "backslashreplace"), self._settings.mapping_file)
+        if mapped.recipe(topic) is None:
             raise MappingFileError(f"there is no section of {topic}")
-        return self._try(records, recipe, path)
+        return self._try(topic, records, mapped)
 
-    def _try(self, records: list[Record], recipe: Recipe | None, path: Path) -> Trial:
-        rules, now_ms = load_rules(self._settings.rules_file), self._clock()
-        if recipe is None:
-            return try_records(
-                records, lambda each: self._codec.decode(each.value), rules, Currency(), without_varying_parts, now_ms
-            )
-        reader = MappedReader(recipe, self._schemas, self._plain_message(recipe.section, path))
-        return try_records(records, reader.read, rules, recipe.currency, without_varying_parts, now_ms)
-
-    def _plain_message(self, section: Section, path: Path) -> MessageTypes | None:
-        if not section.descriptor:
-            return None
-        file = path.parent / section.descriptor
-        try:
-            return read_descriptor_set(read_file(file, "descriptor file", MappingFileError))
-        except DescriptorError as error:
-            raise MappingFileError(f"the descriptor file {file}: {error}") from error
+    def _try(self, topic: str, records: list[Record], mapped: Mapped) -> Trial:
+        reader = OrderReader(self._codec, self._schemas, mapped)
+        rules = load_rules(self._settings.rules_file)
+        currency = mapped.mappings.currency
+        return try_records(records, partial(reader.read, topic), rules, currency, without_varying_parts, self._clock())
 
 
 def _mapped_of(path: Path) -> Mapped:
-    return parse_mappings(read_file(path, "mapping file", MappingFileError), path)
+    return parse_mappings(read_file(path, "mapping file", MappingFileError), path.absolute())
 
 
 def _format(look: TopicLook, reader: WholeReader) -> str:

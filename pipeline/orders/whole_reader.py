@@ -34,7 +34,7 @@ class WholeReader:
     """Reads records whole, in any format that says what it is."""
 
     def __init__(self, schemas: Schemas, plain_message: MessageTypes | None = None, message: str = "") -> None:
-        """`plain_message` and `message`: the descriptor file of a section, where values are Protobuf without a framing."""
+        """`plain_message`: the types of a descriptor file, of which `message` is what values are without a framing."""
         self._schemas = schemas
         self._avro: dict[SchemaRef | Fingerprint, AvroReader] = {}
         self._plain = ProtobufReader(plain_message.named(message), WHOLE, ()) if plain_message is not None else None

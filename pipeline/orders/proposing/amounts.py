@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.mapping.paths import EACH, Path, Step
 from pipeline.orders.mapping.values import Amounts, JsonNumber, ValueMismatchError
 from pipeline.orders.proposing import names
 from pipeline.orders.proposing.guess import FILL_IN, Guess, Tried, has_each, share_words, tried
 from pipeline.orders.proposing.sample import Sample, Seen, is_beside_the_record
 from pipeline.orders.proposing.section_text import source_text, toml_value
+from pipeline.records import Currency
 
 LOOKED_AT = 8
 """So many of the likeliest are tried."""

@@ -23,14 +23,17 @@ _FIRST = frozenset(
     "create created creation place placed new insert inserted submit submitted c r i read snapshot add added".split()
 )
 _SECOND = frozenset(
-    "checkout purchase purchased ordered confirm confirmed complete completed receive received open opened accepted paid "
+    "checkout purchase purchased ordered confirm confirmed complete completed receive received open opened accepted "
+    "paid "
     "finalized closed sold".split()
 )
 _NOUNS = frozenset("order orders sale sales purchase purchases checkout booking transaction invoice".split())
 _OTHERS = frozenset(
-    "return returned returns refund refunded refunds cancel canceled cancelled cancellation delete deleted d u update updated "
+    "return returned returns refund refunded refunds cancel canceled cancelled cancellation delete deleted d u update "
+    "updated "
     "void voided chargeback ship shipped shipment shipping delivered delivery failed rejected expired removed archive "
-    "archived test heartbeat truncate t payment customer user product inventory stock view viewed page click cart basket wishlist begin start started initiated abandoned draft".split()
+    "archived test heartbeat truncate t payment customer user product inventory stock view viewed page click cart "
+    "basket wishlist begin start started initiated abandoned draft".split()
 )
 _OPERATIONS = frozenset({"c", "r", "u", "d", "t", "i"})
 

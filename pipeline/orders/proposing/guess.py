@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.fields import ORDER_FIELDS
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.mapping.paths import Path, look_up
 from pipeline.orders.mapping.recipe import compile_section
 from pipeline.orders.mapping.sections import RULE_OF_KIND, Section
 from pipeline.orders.mapping.sources import Parts
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.orders.proposing.sample import Sample, SampleRecord, Seen
+from pipeline.records import Currency
 
 FILL_IN = "FILL_IN"
 """Stands where nothing could be guessed that would be worth a try: no record has it, so none becomes an order."""

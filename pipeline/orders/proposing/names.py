@@ -20,7 +20,8 @@ _CUSTOMER = {
 }  # fmt: skip
 _PRODUCT = {
     "product": 100, "article": 93, "item": 88, "lineitem": 88, "line": 80, "variant": 72, "material": 72, "plan": 75,
-    "offer": 62, "listing": 62, "part": 60, "service": 58, "position": 70, "entry": 60, "orderline": 84, "orderitem": 86,
+    "offer": 62, "listing": 62, "part": 60, "service": 58, "position": 70, "entry": 60, "orderline": 84,
+    "orderitem": 86,
 }  # fmt: skip
 _IDS = {
     "id": 0, "identifier": -3, "uuid": -2, "guid": -2, "number": -8, "no": -10, "nr": -10, "num": -10, "ref": -18,
@@ -55,14 +56,17 @@ _TOTALS = {
     "grandtotal": 110, "ordertotal": 104, "totalprice": 104, "totalamount": 104, "amounttotal": 102, "pricetotal": 100,
     "finaltotal": 102, "total": 100, "totalgross": 96, "grosstotal": 96, "ordervalue": 94, "orderamount": 98,
     "orderprice": 94, "finalprice": 94, "finalamount": 94, "totalvalue": 94, "totalcost": 90, "totalsum": 94,
-    "totaltopay": 92, "totalpaid": 88, "amountpaid": 84, "paidamount": 84, "amountcharged": 80, "price": 86, "amount": 84,
-    "amt": 72, "revenue": 80, "sum": 78, "paymentamount": 76, "transactionamount": 86, "grossamount": 82, "nettotal": 78,
+    "totaltopay": 92, "totalpaid": 88, "amountpaid": 84, "paidamount": 84, "amountcharged": 80, "price": 86,
+    "amount": 84,
+    "amt": 72, "revenue": 80, "sum": 78, "paymentamount": 76, "transactionamount": 86, "grossamount": 82,
+    "nettotal": 78,
     "totalnet": 74, "netamount": 72, "payment": 40, "subtotal": 64, "value": 44, "charge": 52, "cost": 52, "gross": 55,
     "net": 45,
 }  # fmt: skip
 _UNIT_PRICES = {
     "unitprice": 104, "priceperunit": 102, "priceeach": 100, "itemprice": 98, "productprice": 96, "price": 96,
-    "unitamount": 92, "sellingprice": 92, "saleprice": 92, "grossprice": 84, "netprice": 82, "unitcost": 70, "amount": 70,
+    "unitamount": 92, "sellingprice": 92, "saleprice": 92, "grossprice": 84, "netprice": 82, "unitcost": 70,
+    "amount": 70,
     "cost": 55, "listprice": 50, "value": 40, "singleprice": 98, "pricegross": 84, "pricenet": 80,
 }  # fmt: skip
 _LINE_TOTALS = {
@@ -74,13 +78,15 @@ _QUANTITIES = {
     "units": 70, "pieces": 75, "numberofitems": 60, "itemcount": 60, "amount": 30,
 }  # fmt: skip
 _REGIONS = {
-    "region": 104, "country": 94, "countrycode": 95, "countryiso": 92, "market": 90, "marketplace": 86, "saleschannel": 88,
+    "region": 104, "country": 94, "countrycode": 95, "countryiso": 92, "market": 90, "marketplace": 86,
+    "saleschannel": 88,
     "channel": 84, "territory": 82, "shop": 66, "shopid": 66, "store": 72, "storeid": 72, "storecode": 72, "site": 58,
     "location": 56, "warehouse": 46, "city": 44, "state": 36, "province": 46, "zone": 44, "tenant": 40, "branch": 56,
     "locale": 34, "platform": 32, "source": 22, "continent": 60, "area": 50, "outlet": 56, "subsidiary": 50,
 }  # fmt: skip
 _REGION_HOLDERS = frozenset(
-    "shipping shippingaddress shipto delivery deliveryaddress address billing billingaddress store shop customer".split()
+    "shipping shippingaddress shipto delivery deliveryaddress address billing billingaddress store shop "
+    "customer".split()
 )
 _CURRENCIES = {
     "currency": 100,
@@ -92,17 +98,21 @@ _CURRENCIES = {
     "isocurrency": 95,
 }
 _EVENTS = {
-    "eventtype": 110, "eventname": 104, "event": 96, "type": 92, "messagetype": 94, "op": 98, "operation": 88, "action": 88,
-    "changetype": 92, "kind": 70, "recordtype": 70, "cetype": 108, "typeid": 70, "class": 60, "objecttype": 70, "@type": 90,
+    "eventtype": 110, "eventname": 104, "event": 96, "type": 92, "messagetype": 94, "op": 98, "operation": 88,
+    "action": 88,
+    "changetype": 92, "kind": 70, "recordtype": 70, "cetype": 108, "typeid": 70, "class": 60, "objecttype": 70,
+    "@type": 90,
     "topic": 40, "ordertype": 66, "transactiontype": 66, "documenttype": 66, "entrytype": 50, "@class": 80, "name": 30,
 }  # fmt: skip
 _STATES = {"status": 90, "orderstatus": 100, "state": 84, "orderstate": 96, "stage": 60, "phase": 60, "statuscode": 70}
 _NO_TOTALS = (
-    "tax vat discount shipping fee refund tip deposit freight commission saving coupon original list old previous balance "
+    "tax vat discount shipping fee refund tip deposit freight commission saving coupon original list old previous "
+    "balance "
     "points weight rate min max limit due unit tendered change delivery handling rounding duty"
 ).split()
 _NO_CREATION = (
-    "updat modif ship deliver expire due birth delet cancel process ingest last end complet estimat paid payment confirm "
+    "updat modif ship deliver expire due birth delet cancel process ingest last end complet estimat paid payment "
+    "confirm "
     "register signup"
 ).split()
 _MINOR_ENDINGS = (
@@ -119,8 +129,8 @@ _MINOR_ENDINGS = (
     "grosze",
 )
 _TIME_ENDINGS = (
-    "epochmillis", "epochms", "epochseconds", "epochs", "epoch", "unixtime", "unix", "millis", "micros", "nanos", "seconds",
-    "utc", "ms", "us", "ns",
+    "epochmillis", "epochms", "epochseconds", "epochs", "epoch", "unixtime", "unix", "millis", "micros", "nanos",
+    "seconds", "utc", "ms", "us", "ns",
 )  # fmt: skip
 
 

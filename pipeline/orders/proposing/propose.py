@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.orders.mapping.currency import Currency, digits_of
+from pipeline.orders.mapping.currency import digits_of
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sources import HeaderSource, RecordSource
 from pipeline.orders.mapping.values import Instant, JsonNumber
@@ -18,6 +18,7 @@ from pipeline.orders.proposing.events import find_orders, orders_by_state, witho
 from pipeline.orders.proposing.guess import FILL_IN, Guess, Tried, has_each, kinds_of, share_words, tried
 from pipeline.orders.proposing.sample import Sample, Seen, is_beside_the_record
 from pipeline.orders.proposing.section_text import comment, header_line, source_text, toml_value
+from pipeline.records import Currency
 
 LOOKED_AT = 10
 LEAST = 20.0
@@ -138,7 +139,8 @@ def _guess_order_id(sample: Sample, among: list[int]) -> tuple[Guess, Seen | Non
     if not found:
         return Guess("order_id", FILL_IN, "no field looks like an order's number; say where it comes from"), None
     (_, seen, text, values), *rest = sorted(found, key=lambda each: -each[0])
-    why = f"{_how(seen)}; {_kind_and_share(seen, values, among)}, {share_words(len(set(values.values.values())), len(values.values))} different"
+    different = share_words(len(set(values.values.values())), len(values.values))
+    why = f"{_how(seen)}; {_kind_and_share(seen, values, among)}, {different} different"
     return Guess("order_id", text, why, tuple(each[2] for each in rest)), seen
 
 

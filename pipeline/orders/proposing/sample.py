@@ -12,6 +12,7 @@ from pipeline.orders.mapping.paths import EACH, TYPE, Path, RecordValue, Step
 from pipeline.orders.mapping.sources import HeaderSource, RecordSource, Source
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.orders.proposing.names import is_wrapper
+from pipeline.orders.proposing.trial import Shape
 from pipeline.orders.whole_reader import WholeReader
 from pipeline.records import Record
 
@@ -34,6 +35,8 @@ class SampleRecord:
     value: Any = None
     format: str = ""
     reason: str = ""
+    cause: str = ""
+    """What the reason has in common with others."""
 
     @property
     def is_read(self) -> bool:
@@ -91,10 +94,10 @@ class Sample:
 
     @property
     def reasons(self) -> list[tuple[str, int]]:
-        """Why records could not be read, without deletions, the most first."""
-        return Counter(
-            each.reason for each in self.records if each.reason and each.record.value is not None
-        ).most_common()
+        """Why records could not be read, without deletions, the most first: of each cause the first reason."""
+        failed = [each for each in self.records if each.reason and each.record.value is not None]
+        words = {each.cause: each.reason for each in reversed(failed)}
+        return [(words[cause], count) for cause, count in Counter(each.cause for each in failed).most_common()]
 
 
 def is_beside_the_record(seen: Seen) -> bool:
@@ -105,9 +108,12 @@ def is_beside_the_record(seen: Seen) -> bool:
     return names[0] in _BESIDE or (names[0] == "payload" and len(names) > 2 and names[1] in _BESIDE)
 
 
-def look_through(topic: str, records: Sequence[Record], reader: WholeReader) -> Sample:
-    """Reads a sample. Raises RegistryUnavailableError when nobody can say what some records hold."""
-    found = [_read(reader, each) for each in records]
+def look_through(topic: str, records: Sequence[Record], reader: WholeReader, shape: Shape = str) -> Sample:
+    """Reads a sample; `shape` is what reasons of one cause have in common.
+
+    Raises RegistryUnavailableError when nobody can say what some records hold.
+    """
+    found = [_read(reader, each, shape) for each in records]
     seen: dict[Source, Seen] = {}
     for number, each in enumerate(found):
         if each.is_read:
@@ -117,11 +123,11 @@ def look_through(topic: str, records: Sequence[Record], reader: WholeReader) -> 
     return Sample(topic, found, list(seen.values()))
 
 
-def _read(reader: WholeReader, record: Record) -> SampleRecord:
+def _read(reader: WholeReader, record: Record, shape: Shape) -> SampleRecord:
     try:
         found = reader.read(record)
     except (UndecodableError, SchemaPendingError) as error:
-        return SampleRecord(record, reason=error.reason)
+        return SampleRecord(record, reason=error.reason, cause=shape(error.reason))
     return SampleRecord(record, found.value, found.format)
 
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pipeline.errors import RecordError
 from pipeline.orders.fields import ORDER_FIELDS
-from pipeline.orders.mapping.currency import Currency
 from pipeline.orders.rules import Rules
-from pipeline.records import Order, PassedOver, Record
+from pipeline.records import Currency, Order, PassedOver, Record
 
 ROWS = 20
 REASONS = 20
@@ -75,7 +75,7 @@ def _row(order: Order, currency: Currency) -> dict[str, str]:
 
 def _cell(value: Any, kind: str, currency: Currency) -> str:
     if kind == "cents":
-        return f"{currency.text(value)} {currency.code}".strip()
+        return f"{Decimal(value).scaleb(-currency.digits):f} {currency.code}".strip()
     if kind == "millis":
         seconds, rest = divmod(value, 1000)
         try:
