@@ -197,9 +197,12 @@ def _guess_product(sample: Sample, among: list[int], lines: Lines | None, price:
     found = []
     for score, seen, text in _candidates(sample, among, "product"):
         table: dict[str, Any] = {"path": text}
-        if has_each(seen):
-            table |= _line_of(seen, lines, price)
         values = tried(sample, among, "product", table)
+        if has_each(seen) and (line := _line_of(seen, lines, price)):
+            dearest = tried(sample, among, "product", table | line)
+            # Lines whose amounts only `price` can read, such as base64, have no dearest one.
+            if len(dearest.values) >= len(values.values):
+                table, values = table | line, dearest
         repeats = 1.0 if values.distinct < 0.8 or len(values.values) < 20 else 0.8
         named = 1.06 if not all(str(each).isdigit() for each in values.values.values()) else 1.0
         worth = score * values.share * repeats * named
