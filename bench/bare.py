@@ -16,7 +16,8 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 
 BATCH_RECORDS = 10_000
 CELLS = 8

@@ -16,8 +16,9 @@ from bench.orders import Load, values
 from dashboard.shared.snapshots import overview_of
 from dashboard.shared.time_ranges import TIME_RANGES
 from pipeline.buffer import Advance, Batch, OrderBlock, Reader, open_buffer, record_id
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import OrderColumns
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import TopicIdentity
 
 BATCH_RECORDS = 10_000

@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.handlers import FAILS_ONCE
 from pipeline.clock import wall_clock_ms
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.samples import CATALOGUE, REGIONS
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 
 PARTITIONS = 4

@@ -86,6 +86,12 @@ def _run_command(settings: Settings, options: argparse.Namespace) -> int:
     return COMMANDS[options.command](settings, options)
 
 
+def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.mapping_commands import run_mapping
+
+    return run_mapping(settings, options)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -164,7 +170,7 @@ def _add_mapping(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     for each in (proposing, trying):
         each.add_argument("--topic", required=True, type=_utf8, metavar="T", help="any topic, also one not read yet")
-        each.set_defaults(needs_folder=False)
+        each.set_defaults(needs_folder=False, run=_run_mapping)
 
 
 def _utf8(text: str) -> str:

@@ -30,6 +30,7 @@ from pipeline.buffer import (
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
 from pipeline.clock import pause, wall_clock_ms
+from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
     AlreadyRunningError,
@@ -40,16 +41,13 @@ from pipeline.errors import (
 )
 from pipeline.exports import export_all
 from pipeline.jobs import requests
-from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.jobs.starts import start_of
-from pipeline.kafka import check_kafka_config, find_cluster
-from pipeline.orders.fields import ORDER_FIELDS
-from pipeline.orders.proposing.sample import Sample
-from pipeline.orders.proposing.trial import Trial
+from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
+from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
-from pipeline.records import Record, TopicIdentity
-from pipeline.roles import check_roles, mapping_bench
+from pipeline.records import TopicIdentity
+from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
@@ -257,79 +255,6 @@ def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
         pause(PROGRESS_EVERY_S)
 
 
-# -- the mapping
-
-
-def mapping(settings: Settings, options: argparse.Namespace) -> int:
-    """Proposes a section of the mapping file, or tries one, on the newest records of a topic."""
-    check_kafka_config(settings)
-    bench = mapping_bench(settings)
-    newest = bench.sample(options.topic)
-    if newest.cut:
-        print(f"{options.topic}: {len(newest.records):,} records looked at; {newest.cut}", file=sys.stderr)
-    return _MAPPING_ACTIONS[options.action](bench, newest.records, options)
-
-
-def _propose_mapping(bench: MappingBench, records: list[Record], options: argparse.Namespace) -> int:
-    sample = bench.look_through(options.topic, records)
-    if not sample.read:
-        raise UsageError(_nothing_readable(sample))
-    proposal = bench.propose(sample)
-    print(proposal.text, end="")
-    trial = bench.try_text(options.topic, records, proposal.text)
-    print(f"{options.topic}: {trial_in_words(trial)}", file=sys.stderr)
-    for key in proposal.open_keys:
-        print(f"{options.topic}: {key} could not be guessed; say where it comes from", file=sys.stderr)
-    return 0
-
-
-def _nothing_readable(sample: Sample) -> str:
-    if not sample.reasons:
-        return f"topic {sample.topic}: all {len(sample.records):,} records are deletions (null)"
-    (reason, count), *others = sample.reasons
-    more = f", and {len(others)} other reasons" if others else ""
-    return f"topic {sample.topic}: none of {len(sample.records):,} records can be read: {reason} ({count:,}){more}"
-
-
-def _try_mapping(bench: MappingBench, records: list[Record], options: argparse.Namespace) -> int:
-    path = Path(options.file) if options.file else None
-    trial, has_section = bench.try_file(options.topic, records, path)
-    if not has_section:
-        print(f"{options.topic} has no section: tried as `Order` of the schemas folder", file=sys.stderr)
-    for line in trial_lines(trial):
-        print(line)
-    if not trial.accepted:
-        raise UsageError(f"topic {options.topic}: {trial_in_words(trial)}")
-    return 0
-
-
-_MAPPING_ACTIONS: dict[str, Callable[[MappingBench, list[Record], argparse.Namespace], int]] = {
-    "propose": _propose_mapping,
-    "try": _try_mapping,
-}
-
-
-def trial_in_words(trial: Trial) -> str:
-    """What would come of a sample, in one line."""
-    return (
-        f"of {trial.records:,} records {trial.accepted:,} would be accepted, {trial.passed_over:,} passed over, "
-        f"{trial.refused:,} dead letters"
-    )
-
-
-def trial_lines(trial: Trial) -> list[str]:
-    """The first orders as a table, then how many records would become what, and why."""
-    names = [each.avro_name for each in ORDER_FIELDS]
-    table = [names, *([_one_line(row[name]) for name in names] for row in trial.rows)] if trial.rows else []
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return [*lines, trial_in_words(trial), *(f"{count:>7,}  {_one_line(reason)}" for count, reason in trial.reasons)]
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
 # -- reports
 
 
@@ -406,7 +331,7 @@ def _of_gone_partitions(settings: Settings, reader: Reader) -> list[dict[str, An
         if role.role == "processor" and role.state == "running" and not role.silent(now_ms)
         for partition in role.figures.get("partitions", {})
     }
-    rows = reader.waiting_of_gone_partitions(settings.orders_topic)
+    rows = reader.waiting_of_gone_partitions(topics_read(settings, reader))
     waits = [dict(zip(rows.columns, cells, strict=True)) for cells in rows.rows]
     return [each for each in waits if f"{each['topic']}[{each['partition']}]" not in read]
 
@@ -565,13 +490,34 @@ def restore(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def config(settings: Settings, options: argparse.Namespace) -> int:
-    """Every setting with its value and where it came from; then what a role could not run with, if anything."""
+    """Every setting with its value and where it came from; then what a role could not run with, if anything.
+
+    Where Kafka answers, also the topics that a pattern of the orders takes in and that are not read.
+    """
     lines = describe(settings)
     width = max(len(line.variable) for line in lines)
     for line in lines:
         print(f"{line.variable:<{width}}  {line.value or '(empty)'}  [{line.source}]")
     check_roles(settings)
+    if settings.orders_topics.patterns:
+        _print_left_out(settings)
     return 0
+
+
+def _print_left_out(settings: Settings) -> None:
+    """The topics that a pattern of the orders takes in and that are not read, each with the reason."""
+    try:
+        partitions = ClusterView(settings, find_cluster(settings)).partitions()
+    except KafkaUnavailableError as error:
+        print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
+        return
+    mapped = MappingFile(settings).content
+
+    def has_section(topic: str) -> bool:
+        return mapped.recipe(topic) is not None
+
+    for topic, why in choose_orders_topics(settings, partitions, has_section).left_out.items():
+        print(f"topic {topic} is not read as orders: it {why}")
 
 
 Command = Callable[[Settings, argparse.Namespace], int]
@@ -589,6 +535,5 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "backup": backup,
     "restore": restore,
     "config": config,
-    "mapping": mapping,
 }
 """By the name that is typed."""

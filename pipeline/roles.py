@@ -61,8 +61,9 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
 def check_roles(settings: Settings) -> None:
     """Whether each role that `up` starts could begin with these settings; connects nowhere and makes nothing.
 
-    Raises SettingsError, or RulesFileError.
+    Raises SettingsError, RulesFileError or MappingFileError.
     """
+    from pipeline.orders.mapping.mapping_file import MappingFile
     from pipeline.orders.rules_file import load_rules
     from pipeline.watching.alerts import check_addresses
     from pipeline.watching.metrics import check_metrics_address
@@ -73,6 +74,7 @@ def check_roles(settings: Settings) -> None:
     if "processor" in settings.roles:
         _handler(settings)
         load_rules(settings.rules_file)
+        MappingFile(settings)
     if "worker" in settings.roles:
         check_addresses(settings)
         check_metrics_address(settings, wall_clock_ms())
@@ -135,7 +137,7 @@ def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
     from pipeline.watching.metrics import serve_metrics
 
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, _codec(settings), wall_clock_ms, steady_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), mapping_bench(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _handler(settings: Settings) -> Handler:
@@ -155,26 +157,21 @@ def _handler(settings: Settings) -> Handler:
 def mapping_bench(settings: Settings) -> MappingBench:
     """What looks at topics and proposes how their records become orders."""
     from pipeline.jobs.mapping_bench import MappingBench
-    from pipeline.orders.formats.schemas import Schemas
-    from pipeline.orders.serde import OrderCodec, SchemaStore
 
-    store, registry = SchemaStore(settings.schemas_dir), _registry(settings)
-    return MappingBench(settings, OrderCodec(store, registry), Schemas(store, registry), wall_clock_ms)
+    return MappingBench(settings, _codec(settings), wall_clock_ms)
 
 
 def _codec(settings: Settings) -> OrderCodec:
-    from pipeline.orders.serde import OrderCodec, SchemaStore
+    from pipeline.orders.avro_schemas import SchemaStore
+    from pipeline.orders.serde import OrderCodec
 
     return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
 
 
 def _order_reader(settings: Settings) -> OrderReader:
-    from pipeline.orders.formats.schemas import Schemas
     from pipeline.orders.order_reader import OrderReader
-    from pipeline.orders.serde import OrderCodec, SchemaStore
 
-    store, registry = SchemaStore(settings.schemas_dir), _registry(settings)
-    return OrderReader(OrderCodec(store, registry), Schemas(store, registry))
+    return OrderReader(_codec(settings))
 
 
 def _registry(settings: Settings) -> SchemaRegistry | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 _ALERT_ADDRESS = re.compile(r"[A-Za-z0-9]{1,32}://\S")
@@ -46,10 +47,36 @@ def check_topics_and_patterns(topics: Sequence[str]) -> None:
             continue
         try:
             re.compile(topic)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(
                 f"{topic!r} is no regular expression: {error}; one with a comma needs a JSON array"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class NamesAndPatterns:
+    """A list of topics: those that are named, in their order, and patterns of more."""
+
+    names: tuple[str, ...]
+    patterns: tuple[re.Pattern[str], ...]
+
+    @classmethod
+    def of(cls, topics: Iterable[str]) -> Self:
+        """Each as it was written; what begins with a `^` is a pattern."""
+        names, patterns = [], []
+        for topic in topics:
+            if topic.startswith("^"):
+                patterns.append(re.compile(topic))
+            else:
+                names.append(topic)
+        return cls(tuple(dict.fromkeys(names)), tuple(patterns))
+
+    def __contains__(self, topic: str) -> bool:
+        """Whether a topic is named, or taken in by a pattern."""
+        return topic in self.names or any(pattern.search(topic) for pattern in self.patterns)
+
+    def __str__(self) -> str:
+        return ", ".join((*self.names, *(each.pattern for each in self.patterns)))
 
 
 def check_alert_addresses(urls: Sequence[str]) -> None:

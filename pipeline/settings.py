@@ -28,10 +28,10 @@ from pipeline.environment import (
 )
 from pipeline.errors import SettingsError
 from pipeline.setting_values import (
+    NamesAndPatterns,
     check_alert_addresses,
     check_brokers,
     check_properties,
-    check_topic,
     check_topics_and_patterns,
     is_http_url,
     protocols_of,
@@ -89,11 +89,17 @@ class Settings(BaseSettings):
         "workbench alone.",
     )
     processors: int = Field(1, ge=1, le=64, description="Processors that `up` starts; they share the partitions.")
-    orders_topic: str = Field("orders", min_length=1, description="Topic of the orders.")
+    orders_topic: str = Field(
+        "orders",
+        min_length=1,
+        description="Topics of the orders, listed as in `DLQ_TOPICS`. What a pattern takes in is read once the mapping "
+        "file has a section for it. Sample orders go to the first plain name.",
+    )
     dlq_topics: tuple[str, ...] = Field(
         ("orders-dlq",),
         description="Dead-letter topics to collect, with commas between or a JSON array; one that begins with `^` is a "
-        "pattern. The first plain name is where our own dead letters go.",
+        "pattern. The first plain name is where our own dead letters go; without one it is that of the orders and "
+        "`-dlq`.",
     )
     dead_letters_file: Path = Field(
         PROJECT_DIR / "dead-letters.toml",
@@ -251,8 +257,11 @@ class Settings(BaseSettings):
 
     @field_validator("orders_topic")
     @classmethod
-    def _topic_name(cls, value: str) -> str:
-        check_topic(value)
+    def _orders_topics(cls, value: str) -> str:
+        topics = split_list(value)
+        if not topics:
+            raise ValueError("names no topic")
+        check_topics_and_patterns(topics)
         return value
 
     @field_validator("dlq_topics")
@@ -263,13 +272,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _orders_are_no_dead_letters(self) -> Self:
-        patterns = self.dlq_topics if self.sends_orders else ()
-        taken_in = [topic for topic in patterns if topic.startswith("^") and re.search(topic, self.orders_topic)]
-        if taken_in or self.orders_topic in self.dlq_topics:
+        if self.own_orders_topic is None and all(topic.startswith("^") for topic in self.dlq_topics):
             raise ValueError(
-                f"{variable_of('dlq_topics')}: {taken_in[0] if taken_in else self.orders_topic} takes in "
-                f"{self.orders_topic}, the topic of the orders ({variable_of('orders_topic')}); name another one"
+                f"{variable_of('dlq_topics')}: must name a topic plainly, for our own dead letters, where "
+                f"{variable_of('orders_topic')} has patterns only"
             )
+        collected = self.collected_topics
+        patterns = collected.patterns if self.sends_orders else ()
+        for topic in self.orders_topics.names:
+            taken_in = next((each.pattern for each in patterns if each.search(topic)), None)
+            if taken_in or topic in collected.names:
+                raise ValueError(
+                    f"{variable_of('dlq_topics')}: {taken_in or topic} takes in {topic}, "
+                    f"the topic of the orders ({variable_of('orders_topic')}); name another one"
+                )
         return self
 
     @model_validator(mode="after")
@@ -347,13 +363,28 @@ class Settings(BaseSettings):
         return not self.bootstrap_servers
 
     @property
+    def orders_topics(self) -> NamesAndPatterns:
+        """The topics of the orders. `orders_topic` is how they were written."""
+        return NamesAndPatterns.of(split_list(self.orders_topic))
+
+    @property
+    def own_orders_topic(self) -> str | None:
+        """The topic that sample orders are written to; None where there are patterns only."""
+        return next(iter(self.orders_topics.names), None)
+
+    @property
     def own_dlq_topic(self) -> str:
         """The topic our own dead letters are written to; it is always collected too."""
-        return next((topic for topic in self.dlq_topics if not topic.startswith("^")), f"{self.orders_topic}-dlq")
+        return next((topic for topic in self.dlq_topics if not topic.startswith("^")), f"{self.own_orders_topic}-dlq")
+
+    @property
+    def collected_topics(self) -> NamesAndPatterns:
+        """The dead-letter topics that are collected, our own among them."""
+        return NamesAndPatterns.of((*self.dlq_topics, self.own_dlq_topic))
 
     @property
     def sends_orders(self) -> bool:
-        """Whether the orders topic is ours to make: without a processor it is somebody else's, or nobody's."""
+        """Whether our orders topic is ours to make: without a processor it is somebody else's, or nobody's."""
         return "processor" in self.roles
 
     @property

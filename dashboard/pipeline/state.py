@@ -19,6 +19,7 @@ from dashboard.shared.snapshots import snapshots
 from dashboard.shared.tables import draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer import HeldTopic, Reader, StoppedTopic
 from pipeline.buffer.views import Rows
+from pipeline.consuming.topic_choice import topics_read
 from pipeline.errors import KafkaUnavailableError, OrderPulseError
 from pipeline.jobs.requests import resume_reading
 from pipeline.kafka import find_cluster
@@ -165,7 +166,7 @@ def _ask(source: Reader) -> Waiting:
         source.parked_count(),
         source.outbox_count(),
         source.parked(ROWS_SHOWN),
-        source.waiting_of_gone_partitions(settings().orders_topic),
+        source.waiting_of_gone_partitions(topics_read(settings(), source)),
         source.partitions(),
         source.events(ROWS_SHOWN),
         source.file_bytes(),
@@ -238,7 +239,7 @@ def _draw_cluster(roles: list[RoleView]) -> None:
     kind = ":green-badge[:material/science: Demo cluster]" if settings().demo else ":blue-badge[:material/hub: Kafka]"
     parts = [
         f"{kind} {where}",
-        f"orders from {plain(settings().orders_topic)}",
+        f"orders from {plain(str(settings().orders_topics))}",
         f"group {plain(settings().group_id)}",
         f"schemas from {'registry ' if settings().schema_registry_url else ''}{plain(settings().schemas_from)}",
     ]

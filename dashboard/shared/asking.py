@@ -26,7 +26,7 @@ def invite_orders() -> None:
     """What to do where there is nothing to show yet."""
     st.info(
         "No orders yet. Press **Produce orders** in the sidebar"
-        + ("." if settings().demo else f", or write to the topic {plain(settings().orders_topic)}."),
+        + ("." if settings().demo else f", or write to the topic {plain(str(settings().orders_topics))}."),
         icon=":material/inbox:",
     )
 

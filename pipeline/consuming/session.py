@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pipeline.buffer import Reader, open_buffer
 from pipeline.buffer.batch_writer import BatchWriter
@@ -13,11 +13,8 @@ from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.topic_guard import TopicGuard
-from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView, IdentityWatch, find_cluster
 from pipeline.settings import Settings
-
-Topics = TypeVar("Topics", bound=Collection[str])
 
 
 class _Client(Protocol):
@@ -28,15 +25,14 @@ _KeptClient = TypeVar("_KeptClient", bound=_Client)
 
 
 @dataclass(frozen=True, slots=True)
-class ConsumerSession(Generic[Topics]):
-    """One session: the buffer, by its writer, and the topics that are read from the cluster.
+class ConsumerSession:
+    """One session: the buffer, by its writer, and the cluster that topics are read from. They join it as it goes on.
 
     `guard` knows which generation of each topic that is, `holds` which are not to be read.
     """
 
     writer: BatchWriter
     view: ClusterView
-    topics: Topics
     guard: TopicGuard
     holds: TopicHolds
     watch: IdentityWatch
@@ -64,9 +60,8 @@ def consumer_session(
     clock: Clock,
     steady_clock: Clock,
     stop: StopSignal,
-    topics_of: Callable[[ClusterView], Topics],
-) -> Iterator[ConsumerSession[Topics]]:
-    """A session that reads the topics which `topics_of` chooses, and writes batches of up to `max_records` records.
+) -> Iterator[ConsumerSession]:
+    """A session that writes batches of up to `max_records` records.
 
     Left without an error it waits for the last batch, and raises what writing that raised. Raises
     BufferUnavailableError, BufferCorruptError and KafkaUnavailableError.
@@ -77,18 +72,13 @@ def consumer_session(
         closing(_writer(settings, max_records, steady_clock)) as writer,
     ):
         view = ClusterView(settings, find_cluster(settings), stop.wait)
-        topics = topics_of(view)
-        told = view.identities(list(topics))
         with (
             closing(IdentityWatch(settings, view, {})) as watch,
             closing(TopicGuard(settings, role, writer, view, watch, stop.wait, clock)) as guard,
             Reader(settings.database_file) as reader,
         ):
             holds = TopicHolds(role, writer, reader, clock)
-            holds.expect(told)
-            for why in guard.expect(told).values():
-                raise KafkaUnavailableError(why)
-            yield ConsumerSession(writer, view, topics, guard, holds, watch, clients)
+            yield ConsumerSession(writer, view, guard, holds, watch, clients)
             writer.finish()
 
 

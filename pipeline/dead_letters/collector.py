@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from pipeline.clock import Clock, Interval, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, ConsumedPartition, Consumer
 from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.session import consumer_session
+from pipeline.consuming.topic_choice import choose_dead_letter_topics
 from pipeline.consuming.topic_guard import TopicGuard
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
@@ -43,12 +43,9 @@ def run_collector(
 ) -> None:
     """Collects dead letters until asked to stop. `steady_clock` is one that nobody sets."""
 
-    def no_topics(_: ClusterView) -> list[str]:
-        return []  # they join a session that has begun, whenever they are found
-
     def session() -> None:
         order_reader.recheck_registry()
-        with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop, no_topics) as opened:
+        with consumer_session(settings, "collector", BATCH_RECORDS, clock, steady_clock, stop) as opened:
             group_id = f"{settings.group_id}-collector"
             reader = opened.keep(PartitionReader(settings, opened.view.cluster, group_id, stop.wait))
             collection = _Collection(
@@ -73,17 +70,6 @@ def run_collector(
                     collection.wait(stop)
 
     keep_going(session, status, clock, stop)
-
-
-def matching_topics(settings: Settings, partitions: dict[str, int]) -> dict[str, int]:
-    """The dead-letter topics among `partitions` (topic: count of its partitions): named ones, patterns, our own."""
-    names = {topic for topic in settings.dlq_topics if not topic.startswith("^")} | {settings.own_dlq_topic}
-    patterns = [re.compile(topic) for topic in settings.dlq_topics if topic.startswith("^")]
-    return {
-        topic: count
-        for topic, count in partitions.items()
-        if topic in names or any(pattern.search(topic) for pattern in patterns)
-    }
 
 
 class _Collection(Consumer[PartitionReader]):
@@ -132,7 +118,7 @@ class _Collection(Consumer[PartitionReader]):
         # Without a processor nobody here writes dead letters: the topics are for their writers to make.
         if self._settings.sends_orders and self._settings.own_dlq_topic not in partitions:
             self._make_own_topic()
-        found = matching_topics(self._settings, partitions)
+        found = choose_dead_letter_topics(self._settings, partitions)
         if found != self._topics:
             self._change_to(found)
 
@@ -331,7 +317,7 @@ def orders_in(records: Sequence[Record], reader: OrderReader, said: DeadLetterTo
     found: list[Order | None] = [None] * len(records)
     for topic, indexes in _by_source(records, reader, said).items():
         some = [records[index] for index in indexes]
-        orders = reader.read_many(topic, RecordList(some)).orders
+        orders, _ = reader.read_many(topic, RecordList(some))
         at_once = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
         for at, index in enumerate(indexes):
             found[index] = at_once.get(at) or _order_in(some[at], topic, reader)

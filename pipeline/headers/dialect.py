@@ -55,6 +55,10 @@ class Dialect:
     """
     refuses_value: Callable[[bytes | None], bool] | None = None
     """Header values that the program cannot take: a replay to it leaves out headers of all dialects that have one."""
+    topics: str = ""
+    """A regular expression of the names that the program gives its topics of dead letters and of retries, unless it is
+    told otherwise. Such a topic is never read as orders because of a pattern.
+    """
     older: tuple[Dialect, ...] = ()
     """The same program's headers before they got other names."""
     borrows_from: Dialect | None = None

@@ -10,7 +10,6 @@ from pipeline.clock import Clock
 from pipeline.dead_letters.fingerprints import without_varying_parts
 from pipeline.errors import MappingFileError, RecordError, RegistryUnavailableError, UsageError
 from pipeline.kafka import Cluster, ClusterView, Newest, TopicLook, find_cluster, look_at_topics, newest_records
-from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile, parse_mappings
 from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.proposing.propose import Proposal, propose
@@ -39,10 +38,10 @@ class ListedTopic:
 class MappingBench:
     """Looks at topics of the cluster of the settings. Reads only, as a member of no group."""
 
-    def __init__(self, settings: Settings, codec: OrderCodec, schemas: Schemas, clock: Clock) -> None:
+    def __init__(self, settings: Settings, codec: OrderCodec, clock: Clock) -> None:
         self._settings = settings
         self._codec = codec
-        self._schemas = schemas
+        self._schemas = codec.schemas
         self._clock = clock
 
     # -- Kafka
@@ -116,7 +115,7 @@ class MappingBench:
         return self._try(topic, records, mapped)
 
     def _try(self, topic: str, records: list[Record], mapped: Mapped) -> Trial:
-        reader = OrderReader(self._codec, self._schemas, mapped)
+        reader = OrderReader(self._codec, mapped)
         rules = load_rules(self._settings.rules_file)
         currency = mapped.mappings.currency
         return try_records(records, partial(reader.read, topic), rules, currency, without_varying_parts, self._clock())

@@ -30,13 +30,13 @@ class Pace:
 
     @property
     def limited(self) -> bool:
-        """Whether what goes to the orders topic has to wait for the processor."""
+        """Whether what goes to topics of the orders has to wait for the processor."""
         return self._settings.demo and self._settings.sends_orders
 
-    def orders(self, ends: Mapping[int, int], under_way: int) -> int:
-        """Records that may go to the orders topic; 0: wait.
+    def orders(self, ends: Mapping[str, Mapping[int, int]], under_way: int) -> int:
+        """Records that may go to these topics of the orders; 0: wait.
 
-        Its partitions are known to end at `ends`, with so many records `under_way` beyond.
+        Their partitions are known to end at `ends`, with so many records `under_way` beyond.
         """
         if not self.limited:
             return WINDOW_RECORDS
@@ -46,12 +46,10 @@ class Pace:
             waiting += int(status.figures.get("outbox", 0))
             for name, partition in status.figures.get("partitions", {}).items():
                 reached[name] = partition["next_offset"]
-        topic = self._settings.orders_topic
-        if len(reached) < len(ends) or not reached:
+        known = {f"{topic}[{partition}]": end for topic, found in ends.items() for partition, end in found.items()}
+        if not reached or known.keys() - reached.keys():
             return 0  # the processor is away or has not got all partitions yet
-        outstanding = sum(
-            max(0, end - reached.get(f"{topic}[{partition_id}]", 0)) for partition_id, end in ends.items()
-        )
+        outstanding = sum(max(0, end - reached[name]) for name, end in known.items())
         return max(0, min(WINDOW_RECORDS, DEMO_OUTSTANDING - outstanding - waiting))
 
     def dead_letters(self) -> bool:

@@ -46,7 +46,7 @@ class ProduceRun(JobRun):
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""
         self._window_sender.describe([self._topic])
-        return self._pace.orders(self._window_sender.end_of(self._topic), self._window_sender.under_way)
+        return self._pace.orders(self._window_sender.ends_of([self._topic]), self._window_sender.under_way)
 
     def next_send_window(self, limit: int) -> SendWindow:
         """The samples after those that are counted or under way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.buffer import Buffer, Job, ReplayItem
@@ -31,19 +31,19 @@ class ReplayRun(JobRun):
         buffer: Buffer,
         window_sender: WindowSender,
         pace: Pace,
-        orders_topic: str,
+        orders_topics: Sequence[str],
         clock: Clock,
         steady_clock: Clock,
     ) -> None:
         super().__init__(job, buffer, window_sender, clock, steady_clock, json.loads(job.params)["rate"])
         self._pace = pace
-        self._orders_topic = orders_topic
+        self._orders_topics = orders_topics
 
     def room(self) -> int:
         """As many as the demo cluster can hold until the processor has read them."""
         if self._pace.limited:
-            self._window_sender.describe([self._orders_topic])
-        ends = self._window_sender.end_of(self._orders_topic)
+            self._window_sender.describe(self._orders_topics)
+        ends = self._window_sender.ends_of(self._orders_topics)
         return min(WINDOW_RECORDS, self._pace.orders(ends, self._window_sender.under_way))
 
     def next_send_window(self, limit: int) -> SendWindow:

@@ -28,7 +28,7 @@ from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.jobs.starts import start_of
 from pipeline.kafka import DEMO_IDS
-from pipeline.orders.samples import MAX_RATE, ProduceRequest
+from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
 
 
@@ -38,6 +38,8 @@ def request_produce(
     """Queues a produce job and returns its id. Raises UsageError."""
     _refuse_when_read_only(settings)
     request.check()
+    if why_not := why_no_samples(settings):
+        raise UsageError(why_not)
     if request.simulates_failures and not settings.demo:
         raise UsageError(
             "a transient share and the scenario `reference` need the demo cluster, whose handler simulates failures; "

@@ -12,8 +12,8 @@ from pipeline.buffer import Buffer, Cut, Generation, HeldTopic, RereadPlan, Span
 from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, Interval
 from pipeline.consuming.generations import known_generation
+from pipeline.consuming.topic_choice import choose_dead_letter_topics, may_hold_orders
 from pipeline.crash_points import reached
-from pipeline.dead_letters.collector import matching_topics
 from pipeline.errors import KafkaUnavailableError, UsageError
 from pipeline.jobs.requests import of_other_clusters
 from pipeline.jobs.starts import EARLIEST, LATEST
@@ -80,11 +80,11 @@ def plan_reread(settings: Settings, buffer: Buffer, topic: str, start: str) -> C
 def _role_of(settings: Settings, topic: str, counts: dict[str, int]) -> Role:
     if topic not in counts:
         raise UsageError(f"there is no topic {topic}, or it is hidden from this account")
-    if topic == settings.orders_topic:
+    if may_hold_orders(settings, topic):
         return "processor"
-    if topic in matching_topics(settings, counts):
+    if topic in choose_dead_letter_topics(settings, counts):
         return "collector"
-    raise UsageError(f"{topic} is neither the orders topic ({settings.orders_topic}) nor a dead-letter topic")
+    raise UsageError(f"{topic} is neither a topic of the orders ({settings.orders_topics}) nor a dead-letter topic")
 
 
 def _of_cluster(generations: list[Generation], cluster_id: str) -> list[TopicIdentity]:

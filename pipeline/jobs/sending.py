@@ -75,7 +75,7 @@ class WindowSender:
 
     def _ours_to_make(self, topic: str) -> bool:
         """The demo cluster has no topics but those we make; on a real one somebody else's may be gone on purpose."""
-        return bool(self._cluster.demo_id) or (topic == self._settings.orders_topic and self._settings.sends_orders)
+        return bool(self._cluster.demo_id) or (topic == self._settings.own_orders_topic and self._settings.sends_orders)
 
     def begin(self, records: Sequence[Outgoing]) -> None:
         """Hands a window to Kafka; what `describe` returned for its topics is in the buffer."""
@@ -113,9 +113,9 @@ class WindowSender:
         self.under_way = 0
         return Outcome(self._sent, self._errors)
 
-    def end_of(self, topic: str) -> Mapping[int, int]:
-        """The offset after the newest record that we know of, by partition; empty for a topic not described yet."""
-        return self._ends.get(topic, {})
+    def ends_of(self, topics: Iterable[str]) -> dict[str, Mapping[int, int]]:
+        """The offset after the newest record that we know of, by topic and partition; none of one not described yet."""
+        return {topic: self._ends.get(topic, {}) for topic in topics}
 
     def look_for(self, send_ids: set[str], header: str, described: Mapping[str, object]) -> Outcome:
         """What became of the records of a window that nobody closed; `described` as it came from `describe`.

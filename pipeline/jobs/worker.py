@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import BufferUnavailableError, SchemaRefusedError
+from pipeline.jobs.lookups import Lookups
+from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun
@@ -17,6 +19,7 @@ from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
+from pipeline.orders.samples import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -30,14 +33,20 @@ UPKEEP_EVERY_MS = 1000
 
 
 def run_worker(
-    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+    settings: Settings,
+    codec: OrderCodec,
+    bench: MappingBench,
+    clock: Clock,
+    steady_clock: Clock,
+    stop: StopSignal,
+    status: StatusWriter,
 ) -> None:
-    """Runs jobs until asked to stop. `steady_clock` is one that nobody sets."""
+    """Runs jobs until asked to stop. `bench` has a codec of its own; `steady_clock` is one that nobody sets."""
 
     def session() -> None:
         # FULL: what the ledger says was sent, or not yet, must survive a power cut.
         with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
-            worker = _Worker(settings, codec, buffer, clock, steady_clock, stop, status)
+            worker = _Worker(settings, codec, bench, buffer, clock, steady_clock, stop, status)
             try:
                 worker.run()
             finally:
@@ -66,6 +75,7 @@ class _Worker:
         self,
         settings: Settings,
         codec: OrderCodec,
+        bench: MappingBench,
         buffer: Buffer,
         clock: Clock,
         steady_clock: Clock,
@@ -82,6 +92,7 @@ class _Worker:
         self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._rereads = Rereads(settings, buffer, clock)
+        self._lookups = Lookups(buffer, bench, clock)
         self._upkeep_at_ms = 0
 
     def run(self) -> None:
@@ -89,6 +100,7 @@ class _Worker:
         while not self._stop.is_set():
             job = self._buffer.jobs.next_job(self._clock())
             if job is None:
+                self._lookups.step()
                 self._upkeep(None, self._rereads.trouble)
                 self._stop.wait(PAUSE_S if self._rereads.step() else LOOK_FOR_JOBS_EVERY_S)
             else:
@@ -99,6 +111,9 @@ class _Worker:
         self._alerts.close()
 
     def _run(self, job: Job) -> None:
+        if job.kind == "produce" and (why_not := why_no_samples(self._settings)):
+            self._buffer.jobs.finish(job.id, "failed", self._clock(), why_not)
+            return
         cluster = find_cluster(self._settings)
         view = ClusterView(self._settings, cluster, self._stop.wait)
         watch = IdentityWatch(self._settings, view, view.identities(self._topics_to_watch(job, view)))
@@ -110,6 +125,7 @@ class _Worker:
             while not run.step(STEP_S):
                 watch.check()
                 self._rereads.step()
+                self._lookups.step()
                 self._upkeep(job, run.detail or sender.trouble)
                 if self._stop.is_set():
                     return  # an open window is looked for at the next start
@@ -123,21 +139,21 @@ class _Worker:
             sender.close()
 
     def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
-        topic = self._settings.orders_topic
-        if job.kind == "produce":
-            view.ensure_topic(topic)
+        if job.kind == "produce" and self._settings.own_orders_topic:
+            view.ensure_topic(self._settings.own_orders_topic)
         # Dead letters may be somebody else's: then there need be no orders topic.
-        return [topic] if topic in view.partitions() else []
+        partitions = view.partitions()
+        return [topic for topic in self._settings.orders_topics.names if topic in partitions]
 
     def _job_run(self, job: Job, cluster: Cluster, view: ClusterView, sender: Sender) -> JobRun:
         window_sender = WindowSender(self._settings, cluster, view, sender)
         pace = Pace(self._settings, self._clock)
-        topic = self._settings.orders_topic
-        if job.kind == "produce":
+        topic, topics = self._settings.own_orders_topic, self._settings.orders_topics.names
+        if job.kind == "produce" and topic:
             return ProduceRun(
                 job, self._buffer, window_sender, pace, topic, self._codec, self._clock, self._steady_clock
             )
-        return ReplayRun(job, self._buffer, window_sender, pace, topic, self._clock, self._steady_clock)
+        return ReplayRun(job, self._buffer, window_sender, pace, topics, self._clock, self._steady_clock)
 
     def _upkeep(self, job: Job | None, detail: str = "") -> None:
         now_ms = self._clock()

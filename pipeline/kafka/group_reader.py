@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import groupby
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -25,14 +25,15 @@ log = logging.getLogger(__name__)
 class GroupReader(Reader):
     """A member of the processors' consumer group: Kafka deals out the partitions, the buffer says where to go on.
 
-    `view` tells which partitions there are. `confirm()` is called once the ends of those that come are known, and
-    raises when the topic is not the one that it was taken for. `assigned(reader, partition)` returns the offset to
-    begin at; `revoked(partition)` is called for those that go. All are called inside `read` and `read_partitions`, so
-    never in the middle of a batch, and what they raise is raised there.
+    It reads no topic before `subscribe`. `view` tells which partitions there are. `confirm(topics)` is called once the
+    ends of those that come are known, and raises when one of their topics is not the one that it was taken for.
+    `assigned(reader, topic, partition)` returns the offset to begin at; `revoked(topic, partition)` is called for those
+    that go. All are called inside `read` and `read_partitions`, so never in the middle of a batch, and what they raise
+    is raised there.
 
     Kafka gives a member that comes back what it had before, whatever it subscribes to by now. So what is dealt out is
-    held against the topic and the partitions that it has; a member with any other leaves and joins again, and none of
-    those is ever assigned.
+    held against the topics and the partitions that they have; a member with any other leaves and joins again, and none
+    of those is ever assigned.
     """
 
     def __init__(
@@ -40,9 +41,9 @@ class GroupReader(Reader):
         settings: Settings,
         view: ClusterView,
         instance_id: str,
-        assigned: Callable[[GroupReader, int], int],
-        revoked: Callable[[int], None],
-        confirm: Callable[[], None],
+        assigned: Callable[[GroupReader, str, int], int],
+        revoked: Callable[[str, int], None],
+        confirm: Callable[[Collection[str]], None],
         wait: Wait = pause,
     ) -> None:
         member = membership(settings, view.cluster, instance_id)
@@ -50,14 +51,18 @@ class GroupReader(Reader):
         self._view = view
         self._assigned = assigned
         self._revoked = revoked
-        self._confirm_topic = confirm
-        self._topic = settings.orders_topic
+        self._confirm_topics = confirm
+        self._topics: frozenset[str] = frozenset()
         self._failed: Exception | None = None
-        self.foreign_offsets: dict[int, int] = {}
+        self.foreign_offsets: dict[PartitionKey, int] = {}
         """By partition that was assigned last: the group's committed offset, where something else committed it."""
         self._ours: set[PartitionKey] = set()
         self._rejoins = Rejoins()
         self._join_watch = JoinWatch(session_ms(settings, view.cluster) or BROKERS_SESSION_MS)
+
+    def subscribe(self, topics: Collection[str]) -> None:
+        """Reads these topics from now on, and no others. Of those that it reads already, partitions stay with it."""
+        self._topics = frozenset(topics)
         self._subscribe()
 
     def rejoin(self) -> None:
@@ -67,17 +72,21 @@ class GroupReader(Reader):
         self._subscribe()
 
     def _subscribe(self) -> None:
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
-        )
+        if self._topics:
+            self._consumer.subscribe(
+                sorted(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+        else:
+            self._consumer.unsubscribe()
 
     def read_partitions(self, max_records: int, timeout_s: float) -> tuple[list[Fetched], list[Gap]]:
         """As `read`, by partition."""
         messages, gaps = self._fetch(max_records, timeout_s)
-        by_partition: defaultdict[int | None, list[Message]] = defaultdict(list)
+        by_partition: defaultdict[tuple[str | None, int | None], list[Message]] = defaultdict(list)
         # They come in long runs of one partition each: one step a run, not one a record.
-        for partition, run in groupby(messages, Message.partition):
-            by_partition[partition].extend(run)
+        for topic, of_topic in groupby(messages, Message.topic):
+            for partition, run in groupby(of_topic, Message.partition):
+                by_partition[topic, partition].extend(run)
         return [Fetched(found) for found in by_partition.values()], gaps
 
     def _fetch(self, max_records: int, timeout_s: float) -> tuple[list[Message], list[Gap]]:
@@ -92,21 +101,19 @@ class GroupReader(Reader):
             raise KafkaUnavailableError("joining the consumer group: nobody answers")
         return found
 
-    def pause(self) -> None:
-        """Stops fetching, of partitions that come later or can be read again too; the group membership goes on."""
-        self._paused = True
-        self._pause(self._consumer.assignment())
+    def hold_back(self, topics: Collection[str]) -> None:
+        """Fetches nothing of these topics, of partitions that come later or can be read again too, and all others.
+
+        What cannot be read stays out; the group membership goes on.
+        """
+        self._held_back = frozenset(topics)
+        out = self._unreadable.waiting() | self._not_begun.keys()
+        self._fetch_again([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
 
     def query_ends(self) -> None:
-        """Asks where the partitions end, which no fetch reports while they are paused; `known_high` knows it then."""
-        found, _ = self.all_watermarks((each.topic, each.partition) for each in self._consumer.assignment())
+        """Asks where partitions that are held back end, which no fetch reports; `known_high` knows it then."""
+        found, _ = self.all_watermarks(key for key in self._assigned_keys() if key[0] in self._held_back)
         self._asked_highs |= {key: high for key, (_, high) in found.items()}
-
-    def resume(self) -> None:
-        """Fetches again, but what cannot be read."""
-        self._paused = False
-        out = self._unreadable.waiting() | self._not_begun.keys()
-        self._resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in out])
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -127,43 +134,51 @@ class GroupReader(Reader):
         self._pause(waiting)
 
     def _begin_at(self, topic: str, partition: int) -> int:
-        return self._assigned(self, partition)
+        return self._assigned(self, topic, partition)
 
-    def _confirm(self) -> None:
-        self._confirm_topic()
+    def _confirm(self, topics: Collection[str]) -> None:
+        self._confirm_topics(topics)
 
-    def _look_for_foreign_offsets(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[int, int]:
+    def _look_for_foreign_offsets(
+        self, consumer: Consumer, partitions: list[TopicPartition]
+    ) -> dict[PartitionKey, int]:
         try:
             committed = consumer.committed(partitions, timeout=ANSWER_S)
         except KafkaException as error:
             log.debug("committed offsets not known: %s", error)  # nothing here depends on them
             return {}
-        return {each.partition: each.offset for each in committed if each.offset >= 0 and each.metadata != OURS}
+        return {
+            (each.topic, each.partition): each.offset
+            for each in committed
+            if each.offset >= 0 and each.metadata != OURS
+        }
 
     def _that_exist(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Those of the topic that it has. Where there are others, this member has to join again."""
-        highest = max((each.partition for each in partitions if each.topic == self._topic), default=-1)
-        count = self._partition_count(highest) if highest >= 0 else 0
-        exist = [each for each in partitions if each.topic == self._topic and each.partition < count]
+        """Those that the topics have. Where there are others, this member has to join again."""
+        wanted = [each for each in partitions if each.topic in self._topics]
+        counts = self._partition_counts(wanted)
+        exist = [each for each in wanted if each.partition < counts.get(each.topic, 0)]
         others = [f"{each.topic}[{each.partition}]" for each in partitions if each not in exist]
         if others:
-            log.warning("the group dealt out %s, which topic %s does not have", ", ".join(others), self._topic)
+            topics = ", ".join(sorted(self._topics))
+            log.warning("the group dealt out %s, which %s does not have", ", ".join(others), topics or "no topic")
             self._rejoins.want()
         return exist
 
-    def _partition_count(self, highest: int) -> int:
-        """How many partitions the topic has. Brokers hear of those that were added one after the other."""
+    def _partition_counts(self, wanted: list[TopicPartition]) -> dict[str, int]:
+        """How many partitions each topic has. Brokers hear of those that were added one after the other."""
+        counts: dict[str, int] = {}
         # Never by this consumer: a `list_topics` inside of its callback has the next callback abort the process.
-        for wait_s in (*SPREADING_S, 0.0):
-            count = self._view.partitions().get(self._topic, 0)
-            if count > highest or self._wait(wait_s):
+        for wait_s in (*SPREADING_S, 0.0) if wanted else ():
+            counts = self._view.partitions()
+            if all(each.partition < counts.get(each.topic, 0) for each in wanted) or self._wait(wait_s):
                 break
-        return count
+        return counts
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         held = [each for each in partitions if (each.topic, each.partition) in self._ours]
         for each in held:
-            self._revoked(each.partition)
+            self._revoked(each.topic, each.partition)
         keys = [(each.topic, each.partition) for each in held]
         self._forget(keys)
         self._ours.difference_update(keys)

@@ -29,27 +29,11 @@ class Fetched:
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
         self._headers = headers_of(messages)
-        self._from = partition_of(messages[0]) if messages else ("", 0)
-        self.topics = set(map(Message.topic, messages))
-        """One, unless the client library was assigned what it should not have been."""
+        self.partition_key = partition_of(messages[0]) if messages else ("", 0)
+        self.topic, self.partition = self.partition_key
 
     def __len__(self) -> int:
         return len(self._messages)
-
-    @property
-    def partition_key(self) -> tuple[str, int]:
-        """Topic and partition."""
-        return self._from
-
-    @property
-    def topic(self) -> str:
-        """Where all of them come from."""
-        return self._from[0]
-
-    @property
-    def partition(self) -> int:
-        """Where all of them come from."""
-        return self._from[1]
 
     def offsets(self) -> list[int]:
         """The offset of each, ascending."""
@@ -83,7 +67,7 @@ class Fetched:
 
     def record(self, index: int) -> Record:
         """One of them whole."""
-        return _record(self._messages[index], self._headers[index], *self._from)
+        return _record(self._messages[index], self._headers[index], *self.partition_key)
 
     def last_read(self) -> tuple[LastRead, int]:
         """The last one, as it is known again, and the latest timestamp of all; -1: none has one."""
@@ -96,7 +80,7 @@ class Fetched:
         for index, message in enumerate(self._messages):
             timestamp_ms = message.timestamp()[1]
             if timestamp_ms <= limit_ms:
-                found = Position(*self._from, message.offset() or 0)
+                found = Position(*self.partition_key, message.offset() or 0)
                 return self._of(range(index)), found, timestamp_ms
         return self, None, -1
 
@@ -114,8 +98,7 @@ class Fetched:
 
     def _of(self, indexes: Iterable[int]) -> Fetched:
         some = Fetched([])
-        some._from = self._from
-        some.topics = self.topics
+        some.partition_key = some.topic, some.partition = self.partition_key
         some._messages, some._headers = [], []
         for index in indexes:
             some._messages.append(self._messages[index])

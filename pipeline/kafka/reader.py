@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -110,7 +110,7 @@ class Reader:
         self._known_watermarks: dict[PartitionKey, LowHigh] = {}
         self._asked_highs: dict[PartitionKey, int] = {}
         self._statistics = PartitionStatistics()
-        self._paused = False
+        self._held_back: frozenset[str] = frozenset()
         self._paused_keys: set[PartitionKey] = set()
         self.at_end: set[PartitionKey] = set()
         self.heard = False
@@ -224,11 +224,10 @@ class Reader:
         self._fetch_again(begun)
 
     def _fetch_again(self, partitions: list[TopicPartition]) -> None:
-        """Fetches these, unless nothing is to be fetched now."""
-        if self._paused:
-            self._pause(partitions)
-        else:
-            self._resume(partitions)
+        """Fetches these, but those of topics that are held back."""
+        if self._held_back:
+            self._pause([each for each in partitions if each.topic in self._held_back])
+        self._resume([each for each in partitions if each.topic not in self._held_back])
 
     def _pause(self, partitions: list[TopicPartition]) -> None:
         self._paused_keys.update((each.topic, each.partition) for each in partitions)
@@ -244,7 +243,7 @@ class Reader:
         """Where to begin with each partition, of those that can be asked about; the others are asked about again."""
         found, missing = self.all_watermarks(partitions)
         try:
-            self._confirm()
+            self._confirm({topic for topic, _ in found})
         except KafkaUnavailableError as error:
             missing |= dict.fromkeys(found, str(error))
             found = {}
@@ -265,8 +264,8 @@ class Reader:
         self._forget((each.topic, each.partition) for each in begun)
         return begun
 
-    def _confirm(self) -> None:
-        """Called once the ends of partitions are known: raises when they are another topic's than it was taken for."""
+    def _confirm(self, topics: Collection[str]) -> None:
+        """Called once the ends of partitions are known: raises when one is another topic's than it was taken for."""
 
     def _forget(self, keys: Iterable[PartitionKey]) -> None:
         for key in keys:

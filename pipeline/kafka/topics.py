@@ -189,7 +189,7 @@ class ClusterView:
 
 
 def _new_topic(settings: Settings, topic: str) -> NewTopic:
-    retention_h = settings.orders_retention_h if topic == settings.orders_topic else settings.dlq_retention_h
+    retention_h = settings.orders_retention_h if topic == settings.own_orders_topic else settings.dlq_retention_h
     retention_ms = -1 if retention_h < 0 else retention_h * 3_600_000
     return NewTopic(
         topic,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import traceback
 
-import numpy as np
-
 from pipeline.clock import Clock
 from pipeline.errors import (
     PermanentError,
@@ -65,16 +63,13 @@ class Judge:
         """The order in a record, whatever rule it breaks; None where it is none, or nobody can say just now."""
         return self._reader.order_in(record.position.topic, record)
 
-    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, Flags]:
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, list[int]]:
         """Orders as far as they can be read at a glance, which of them are valid, and which records are passed over.
 
         Ask `judge` about all others. Raises RegistryUnavailableError when nobody can say.
         """
-        made = self._reader.read_many(topic, records)
-        valid = self._rules_file.rules.valid_mask(made.orders, self._clock())
-        passed_over: Flags = np.zeros(len(records), np.bool_)
-        passed_over[made.passed_over] = True
-        return made.orders, valid, passed_over
+        orders, passed_over = self._reader.read_many(topic, records)
+        return orders, self._rules_file.rules.valid_mask(orders, self._clock()), passed_over
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH
+from pipeline.orders.avro_schemas import WriterSchema
 from pipeline.orders.columns import Values
 from pipeline.orders.formats.avro_columns import AvroColumns, avro_columns
 from pipeline.orders.formats.avro_json import avro_json_value
@@ -19,6 +20,7 @@ from pipeline.orders.formats.framing import (
     PLAIN_JSON,
     Fingerprint,
     Framing,
+    first_that_reads,
     framings_of,
     grouped,
     read_message_indexes,
@@ -32,7 +34,6 @@ from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.sources import Parts
 from pipeline.orders.mapping.values import ValueMismatchError
-from pipeline.orders.serde import WriterSchema
 from pipeline.records import Headers, Order, PassedOver, Record
 from pipeline.schema_source import SchemaRef
 
@@ -89,19 +90,8 @@ class MappedReader:
 
     def _values(self, value: bytes, headers: Headers) -> list[Any]:
         """What each path leads to, by the first way to read the value that fits it."""
-        reasons: list[str] = []
-        pending: SchemaPendingError | None = None
         framings = [Framing(None)] if self._plain is not None else framings_of(value, headers)
-        for framing in framings:
-            try:
-                return self._values_as(framing, value)
-            except SchemaPendingError as error:
-                pending = pending or error
-            except UndecodableError as error:
-                reasons.append(error.reason if len(framings) == 1 else f"as {framing}: {error.reason}")
-        if pending is not None:
-            raise pending
-        raise UndecodableError("; ".join(reasons))
+        return first_that_reads(framings, lambda framing: self._values_as(framing, value))
 
     def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
         if framing.schema is None:

@@ -1,4 +1,4 @@
-"""Makes orders of the records of any topic: by its section in the mapping file, else as `Order` of the schemas folder."""
+"""Makes orders of the records of any topic: by its section in the mapping file, else as `Order` of the schemas."""
 
 from __future__ import annotations
 
@@ -6,39 +6,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError, UndecodableError
-from pipeline.orders.mapping.batches import NONE_MADE, MadeOrders, Records
+from pipeline.orders.columns import OrderColumns
+from pipeline.orders.mapping.batches import NONE_MADE, Records
 from pipeline.orders.mapping.currency import DEFAULT_DIGITS
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, PassedOver, Record
 
 if TYPE_CHECKING:
-    from pipeline.orders.formats.schemas import Schemas
     from pipeline.orders.mapped_reader import MappedReader
 
 
 class OrderReader:
     """Reads by the mapping that is in force. To be used by one thread."""
 
-    def __init__(self, codec: OrderCodec, schemas: Schemas, mapped: Mapped = DEFAULT) -> None:
+    def __init__(self, codec: OrderCodec, mapped: Mapped = DEFAULT) -> None:
         self._codec = codec
-        self._schemas = schemas
         self._mapped = mapped
+        self._digits = mapped.mappings.currency.digits
         self._readers: dict[str, MappedReader | None] = {}
 
     def use(self, mapped: Mapped) -> None:
         """Reads by this mapping from now on."""
         if mapped is not self._mapped:
             self._mapped, self._readers = mapped, {}
+            self._digits = mapped.mappings.currency.digits
 
     @property
     def has_sections(self) -> bool:
         """Whether any topic is read by the mapping file."""
         return bool(self._mapped.recipes)
-
-    @property
-    def _digits(self) -> int:
-        return self._mapped.mappings.currency.digits
 
     def recheck_registry(self) -> None:
         """Raises RegistryUnavailableError while the registry still cannot say what it could not say last."""
@@ -59,19 +56,20 @@ class OrderReader:
                 f"{self._digits}: the topic {topic} needs a section there",
                 "mapping",
             )
-        return self._codec.decode(record.value)
+        return self._codec.decode(record.value, record.headers)
 
-    def read_many(self, topic: str, records: Records) -> MadeOrders:
-        """Orders of those records that are plain, and which are passed over; ask `read` about all others.
+    def read_many(self, topic: str, records: Records) -> tuple[OrderColumns, list[int]]:
+        """Orders of those records that are plain, and the indexes of those passed over; ask `read` about all others.
 
         Raises RegistryUnavailableError when some cannot be judged just now.
         """
-        reader = self._reader(topic)
+        # Without sections nothing is looked up.
+        reader = self._reader(topic) if self._mapped.recipes else None
         if reader is not None:
             return reader.read_many(records)
         if self._digits != DEFAULT_DIGITS:
             return NONE_MADE
-        return MadeOrders(self._codec.decode_many(records.values()), [])
+        return self._codec.decode_many(records.values()), []
 
     def order_in(self, topic: str, record: Record) -> Order | None:
         """The order in a record; None where it is none, or nobody can say just now."""
@@ -93,7 +91,7 @@ class OrderReader:
         # Only where there is a section: what reads JSON and Protobuf takes its time to be imported.
         from pipeline.orders.mapped_reader import MappedReader
 
-        return MappedReader(recipe, self._schemas, self._mapped.descriptors.get(recipe.section.descriptor))
+        return MappedReader(recipe, self._codec.schemas, self._mapped.descriptors.get(recipe.section.descriptor))
 
 
 class RecordList:

@@ -20,8 +20,10 @@ from pipeline.clock import Clock
 from pipeline.errors import UsageError
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.columns import Integers, OrderColumns, filled_columns
-from pipeline.orders.serde import CONFLUENT_MARK, OrderEncoder
+from pipeline.orders.formats.framing import CONFLUENT_MARK
+from pipeline.orders.serde import OrderEncoder
 from pipeline.records import Headers, Outgoing
+from pipeline.settings import Settings, variable_of
 
 SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""
@@ -75,6 +77,13 @@ _FAULTS = ("a negative price", "no price", "a price above the limit", "no produc
 _KINDS = ("invalid", "transient", "malformed")
 # Steps of the golden ratio spread evenly and show no rhythm.
 _GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def why_no_samples(settings: Settings) -> str:
+    """Why no sample orders can be written; empty where they can."""
+    if settings.own_orders_topic is None:
+        return f"{variable_of('orders_topic')} has patterns only, and names no topic to write sample orders to"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,17 @@ guards of a batch let one of them write, and a dead letter that is sent twice is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.buffer import Generation, Parked
-from pipeline.clock import Clock, Interval
-from pipeline.processing.owners import is_member
+from pipeline.clock import Clock
+from pipeline.kafka import PartitionKey
+from pipeline.processing.owners import is_member, topics_of
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import ParkedIndex
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import Settings
-
-LOOK_EVERY_MS = 2000
-
-Key = tuple[str, int]
-"""Topic and partition."""
 
 
 @dataclass(slots=True)
@@ -40,43 +36,43 @@ class Adoption:
 
     def __init__(self, settings: Settings, instance: int, clock: Clock) -> None:
         self._settings = settings
-        self._topic = settings.orders_topic
         self._instance = instance
         self._clock = clock
-        self._interval = Interval(LOOK_EVERY_MS, clock)
-
-    def is_due(self) -> bool:
-        """Whether to look again; every two seconds."""
-        return self._interval.is_over()
 
     def mine(
-        self, waiting: Iterable[Generation], partition_count: int, not_begun: Collection[Key] = ()
+        self,
+        waiting: Iterable[Generation],
+        partition_counts: Mapping[str, int],
+        not_begun: Collection[PartitionKey] = (),
     ) -> list[Generation]:
-        """Those that this processor is to look after; the topic that it reads has so many partitions, 0: not known.
+        """Those that this processor is to look after; the topics that it reads have so many partitions, 0: not known.
 
         `not_begun` were dealt out to it, and cannot be read yet.
         """
         others = self._other_processors()
-        lowest = self._instance < min(others, default=self._instance + 1)
-        of_this_topic = [instance for instance, topic in others.items() if topic == self._topic]
-        lowest_of_this_topic = self._instance < min(of_this_topic, default=self._instance + 1)
-        read_by_others = set(others.values())
         return [
             each
             for each in waiting
-            if (each.identity.topic, each.partition) in not_begun
-            or (
-                lowest_of_this_topic and 0 < partition_count <= each.partition
-                if each.identity.topic == self._topic
-                else lowest and each.identity.topic not in read_by_others
-            )
+            if (each.identity.topic, each.partition) in not_begun or self._is_mine(each, partition_counts, others)
         ]
 
-    def _other_processors(self) -> dict[int, str]:
-        """The topic that each of the others reads, by instance."""
+    def _is_mine(
+        self, waiting: Generation, partition_counts: Mapping[str, int], others: Mapping[int, set[str]]
+    ) -> bool:
+        topic = waiting.identity.topic
+        readers = [instance for instance, topics in others.items() if topic in topics]
+        if topic in partition_counts:
+            return self._is_lowest(readers) and 0 < partition_counts[topic] <= waiting.partition
+        return self._is_lowest(others) and not readers
+
+    def _is_lowest(self, others: Iterable[int]) -> bool:
+        return self._instance < min(others, default=self._instance + 1)
+
+    def _other_processors(self) -> dict[int, set[str]]:
+        """The topics that each of the others reads, by instance."""
         now_ms = self._clock()
         return {
-            role.instance: str(role.figures.get("topic", ""))
+            role.instance: topics_of(role)
             for role in read_roles(self._settings.data_dir)
             if role.role == "processor"
             and role.instance != self._instance

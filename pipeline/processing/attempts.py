@@ -5,7 +5,7 @@ Nothing of it is true before the batch is in the buffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -30,7 +30,7 @@ from pipeline.consuming.consumer import ConsumedPartition
 from pipeline.errors import RecordError, SchemaPendingError, StaleWriterError, TopicChangedError
 from pipeline.headers import dead_letter_id_of, failure_headers, replay_id_of
 from pipeline.headers.own import REPLAY_ID
-from pipeline.kafka import Fetched
+from pipeline.kafka import Fetched, PartitionKey
 from pipeline.orders.columns import Flags, Integers, OrderColumns
 from pipeline.orders.handlers import name_of_handler
 from pipeline.orders.judge import Judge, class_of, is_transient, stacktrace_of
@@ -92,7 +92,10 @@ class _TriedRecord:
 
 
 class Attempts:
-    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which."""
+    """Judges, for the partitions that are ours, and what waits of those that nobody reads. Its owner decides which.
+
+    `generations` are the topics that are read.
+    """
 
     def __init__(
         self,
@@ -100,24 +103,24 @@ class Attempts:
         judge: Judge,
         backoff: Backoff,
         writer: BatchWriter,
-        identity: TopicIdentity,
+        generations: Mapping[str, TopicIdentity],
     ) -> None:
-        self.partitions: dict[int, Partition] = {}
-        self.adopted: dict[tuple[str, int], Adopted] = {}
-        """By topic and partition."""
+        self.partitions: dict[PartitionKey, Partition] = {}
+        self.adopted: dict[PartitionKey, Adopted] = {}
         self._settings = settings
         self._judge = judge
         self._backoff = backoff
         self._writer = writer
-        self._identity = identity
+        self._generations = generations
         self._tried_at_ms = 0
 
     def prevalidate(self, records: Fetched) -> Prevalidated:
         """Finds the valid orders, which changes nothing here."""
-        orders, valid, passed_over = self._judge.prevalidate(records.topic, records)
-        if len(passed_over.nonzero()[0]):
-            passed_over &= np.array(records.without_headers(_OF_A_REPLAY), np.bool_)
+        orders, valid, no_orders = self._judge.prevalidate(records.topic, records)
         found = np.full(len(records), -1, np.int64)
+        passed_over: Flags = np.zeros(len(found), np.bool_)
+        if no_orders:
+            passed_over[no_orders] = np.array(records.without_headers(_OF_A_REPLAY), np.bool_)[no_orders]
         found[orders.indexes[valid]] = np.flatnonzero(valid)
         is_valid = found >= 0
         names = self._judge.headers_needed
@@ -132,12 +135,12 @@ class Attempts:
     def try_new(self, batch: Batch, prevalidated: Prevalidated) -> int:
         """Judges new records of a partition that is ours; returns how many there were.
 
-        Raises TopicChangedError for records of another topic than the one that is read: nothing of them may be written.
+        Raises TopicChangedError for records of another topic than those that are read: nothing of them may be written.
         """
-        if prevalidated.records.topics != {self._identity.topic}:
-            others = prevalidated.records.topics - {self._identity.topic}
-            raise TopicChangedError(f"records of {', '.join(map(str, others))} came as those of {self._identity.topic}")
-        partition = self.partitions.get(prevalidated.records.partition)
+        key = prevalidated.records.partition_key
+        if key[0] not in self._generations:
+            raise TopicChangedError(f"records of {key[0]} came as those of {', '.join(self._generations)}")
+        partition = self.partitions.get(key)
         if partition is None:
             return 0  # taken away while we were reading
         records = prevalidated.records.since(partition.next_offset)
@@ -190,7 +193,7 @@ class Attempts:
 
     def _judge_one(self, batch: Batch, partition: Partition, record: Record, valid: Order | None) -> None:
         identifier = record_id(partition.ref, record.position.offset)
-        tried = _TriedRecord(identifier, record, 1, batch.now_ms, self._identity)
+        tried = _TriedRecord(identifier, record, 1, batch.now_ms, partition.identity)
         parked = self._settle(batch, tried, valid)
         if parked is not None:
             partition.parked.add(identifier, record.key, parked.due_at_ms or 0)
@@ -219,20 +222,19 @@ class Attempts:
         loaded = self._load(partition, taken)
         records = [_parked_record(partition, parked) for parked in loaded]
         valid = self._valid_orders(records)
-        successors = [
-            self._retry(batch, partition, parked, record, valid.get(record.position))
-            for parked, record in zip(loaded, records, strict=True)
-        ]
+        successors = [self._retry(batch, partition, *each) for each in zip(loaded, records, valid, strict=True)]
         return [successor for successor in successors if successor is not None]
 
-    def _valid_orders(self, records: Sequence[Record]) -> dict[Position, Order]:
-        """Those of the records that are found to be valid orders at a glance."""
-        found: dict[Position, Order] = {}
-        for topic in {record.position.topic for record in records}:
-            some = [record for record in records if record.position.topic == topic]
-            orders, valid, _ = self._judge.prevalidate(topic, RecordList(some))
+    def _valid_orders(self, records: Sequence[Record]) -> list[Order | None]:
+        """For each record the order that it is found to be at a glance, if it is a valid one."""
+        found: list[Order | None] = [None] * len(records)
+        topics = [record.position.topic for record in records]
+        for topic in set(topics):
+            indexes = [index for index, each in enumerate(topics) if each == topic]
+            orders, valid, _ = self._judge.prevalidate(topic, RecordList([records[index] for index in indexes]))
             at = orders.indexes.tolist()
-            found |= {some[at[index]].position: orders.order(index) for index in np.flatnonzero(valid).tolist()}
+            for index in np.flatnonzero(valid).tolist():
+                found[indexes[at[index]]] = orders.order(index)
         return found
 
     def _load(self, partition: Parking, identifiers: list[int]) -> list[Parked]:

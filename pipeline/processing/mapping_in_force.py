@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.clock import Clock
 from pipeline.errors import MappingFileError
-from pipeline.orders.mapping.mapping_file import Mapped, MappingFile
+from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
 from pipeline.orders.order_reader import OrderReader
 from pipeline.records import Currency
 
@@ -20,6 +20,7 @@ class MappingInForce:
         self._reader = reader
         self._clock = clock
         self._seen: Mapped | None = None
+        self._in_force = DEFAULT
         self._refused = ""
         self.currency = Currency()
         """What orders are in that are read by it."""
@@ -32,8 +33,8 @@ class MappingInForce:
         return self._file.error or self._refused
 
     def has_section(self, topic: str) -> bool:
-        """Whether the file says how orders are made of this topic's records."""
-        return self._file.content.recipe(topic) is not None
+        """Whether the mapping says how orders are made of this topic's records."""
+        return self._in_force.recipe(topic) is not None
 
     def begin(self, writer: BatchWriter) -> None:
         """Takes the mapping to a session's buffer. Raises MappingFileError when that one sums another currency."""
@@ -52,6 +53,7 @@ class MappingInForce:
         self._refused = writer.flow.agree_currency(*currency)
         if self._refused:
             return
+        self._in_force = content
         self._reader.use(content)
         self.currency, self.version = currency, self._file.version
         topics = ", ".join(content.recipes) or "none"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection, Iterable, Mapping
 
 from pipeline.clock import Clock
 from pipeline.errors import KafkaUnavailableError
@@ -45,15 +46,21 @@ class OwnersWatch:
         self._min_patience_ms = self._patience_ms = session_ms + PATIENCE_MS
         self._clock = clock
         self._steady_clock = steady_clock
-        self._since_ms: dict[int, int] = {}
-        self._unowned: list[int] = []
-        self.partition_count: int | None = None
-        """How many partitions the topic has; None before the first look."""
+        self._since_ms: dict[str, int] = {}
+        self._unowned: list[str] = []
+        self._partitions: dict[str, int] | None = None
+        self.topics: Collection[str] = ()
+        """The topics that this processor reads; its owner says so."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="owners-watch", daemon=True)
         self._thread.start()
 
-    def pop_unowned(self) -> list[int]:
+    def pop_partitions(self) -> dict[str, int] | None:
+        """All topics that there are, with the count of their partitions, once for each look."""
+        partitions, self._partitions = self._partitions, None
+        return partitions
+
+    def pop_unowned(self) -> list[str]:
         """Partitions that have had no owner for too long, if it is for this processor to do something about it."""
         unowned, self._unowned = self._unowned, []
         return unowned
@@ -71,39 +78,49 @@ class OwnersWatch:
                 log.debug("partitions not known: %s", error)  # the readers and senders report what is away
 
     def _look(self) -> None:
-        topic = self._settings.orders_topic
-        self.partition_count = self._view.partitions().get(topic, 0)
-        everything = range(self.partition_count)
-        owned = self._owned()
-        unowned = set(everything).difference(*owned.values()) if owned else set()
+        partitions = self._view.partitions()
+        self._partitions = partitions
+        members = self._members()
+        unowned = _everything(partitions, set(self.topics) & _read_by(members)).difference(*map(_owned_by, members))
         steady_ms = self._steady_clock()
-        self._since_ms = {partition_id: self._since_ms.get(partition_id, steady_ms) for partition_id in unowned}
+        self._since_ms = {name: self._since_ms.get(name, steady_ms) for name in unowned}
         if not unowned:
             self._patience_ms = self._min_patience_ms
-        late = [
-            partition_id
-            for partition_id, since_ms in self._since_ms.items()
-            if steady_ms - since_ms >= self._patience_ms
-        ]
+        late = [name for name, since_ms in self._since_ms.items() if steady_ms - since_ms >= self._patience_ms]
         if late:
             # Each time more patiently: a member of the group that is none of ours may have them.
             self._patience_ms = min(self._patience_ms * 2, MAX_PATIENCE_MS)
             self._since_ms = {}
-            # One for all: the processor that has the fewest.
-            if min((len(partition_ids), instance) for instance, partition_ids in owned.items())[1] == self._instance:
+            # One for all: of those that read such a topic, the processor that has the fewest.
+            topics = {name.rpartition("[")[0] for name in late}
+            readers = [(len(_owned_by(role)), role.instance) for role in members if topics & topics_of(role)]
+            if min(readers)[1] == self._instance:
                 self._unowned = sorted(late)
 
-    def _owned(self) -> dict[int, set[int]]:
-        """The partitions of each processor that runs and reads this topic, by its instance."""
-        now_ms, topic = self._clock(), self._settings.orders_topic
-        return {
-            role.instance: {int(name.rpartition("[")[2][:-1]) for name in _owned_by(role)}
+    def _members(self) -> list[RoleStatus]:
+        """All processors that run."""
+        now_ms = self._clock()
+        return [
+            role
             for role in read_roles(self._settings.data_dir)
-            if role.role == "processor"
-            and is_member(role)
-            and not role.silent(now_ms)
-            and role.figures.get("topic", topic) == topic
-        }
+            if role.role == "processor" and is_member(role) and not role.silent(now_ms)
+        ]
+
+
+def _everything(partitions: Mapping[str, int], topics: Iterable[str]) -> set[str]:
+    return {f"{topic}[{partition}]" for topic in topics for partition in range(partitions.get(topic, 0))}
+
+
+def _read_by(members: Iterable[RoleStatus]) -> set[str]:
+    return set().union(*map(topics_of, members))
+
+
+BETWEEN_TOPICS = ", "
+
+
+def topics_of(role: RoleStatus) -> set[str]:
+    """The topics that a processor reads."""
+    return set(filter(None, str(role.figures.get("topic", "")).split(BETWEEN_TOPICS)))
 
 
 def is_member(role: RoleStatus) -> bool:

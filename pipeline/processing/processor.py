@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.buffer import Advance, Batch, Buffer, Generation, OutboxRow
 from pipeline.buffer.batch_writer import BatchWriter
@@ -19,16 +19,16 @@ from pipeline.clock import Clock, StopSignal
 from pipeline.consuming.consumer import IDLE_WAIT_S, Consumer, lost_its_end
 from pipeline.consuming.holds import TopicHolds
 from pipeline.consuming.session import consumer_session
-from pipeline.consuming.topic_guard import InPartition
 from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import undeliverable_row
 from pipeline.errors import KafkaUnavailableError
 from pipeline.headers import read_failure
 from pipeline.kafka import (
     DEAD_LETTER_TIMEOUT_MS,
-    ClusterView,
+    Fetched,
     Gap,
     GroupReader,
+    PartitionKey,
     Sender,
 )
 from pipeline.orders.judge import Judge
@@ -38,10 +38,11 @@ from pipeline.processing.attempts import Attempts, Partition
 from pipeline.processing.brake import Brake
 from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.outbox import OutboxDrain
-from pipeline.processing.owners import OwnersWatch
+from pipeline.processing.owners import BETWEEN_TOPICS, OwnersWatch
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
-from pipeline.records import Position, Record, TopicIdentity
+from pipeline.processing.topics import TopicsRead
+from pipeline.records import Position, Record
 from pipeline.running.instances import member_name
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -68,16 +69,14 @@ def run_processor(
     member = member_name(settings.data_dir, instance)
     backoff = backoff_of(settings, random.Random().random)
 
-    def topics(view: ClusterView) -> list[str]:
-        for topic in (settings.orders_topic, settings.own_dlq_topic):
-            view.ensure_topic(topic)
-        return [settings.orders_topic]
-
     def session() -> None:
         # Before joining the group: a rebalance, and handlers called again, for nothing.
         judge.recheck_registry()
-        with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop, topics) as opened:
+        with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop) as opened:
             mapping.begin(opened.writer)
+            topics = TopicsRead(settings, mapping.has_section, opened.view, opened.guard, opened.holds)
+            topics.begin()
+            opened.view.ensure_topic(settings.own_dlq_topic)
             cluster = opened.view.cluster
             sender = opened.keep(Sender(settings, cluster, DEAD_LETTER_TIMEOUT_MS))
             flow = _Flow(
@@ -88,26 +87,31 @@ def run_processor(
                 mapping,
                 backoff,
                 sender,
-                opened.guard.generations[settings.orders_topic],
-                opened.guard.confirm,
+                topics,
                 opened.holds,
                 clock,
                 status,
             )
             reader = opened.keep(
-                GroupReader(settings, opened.view, member, flow.assigned, flow.revoked, flow.confirm_topic, stop.wait)
+                GroupReader(settings, opened.view, member, flow.assigned, flow.revoked, flow.confirm_topics, stop.wait)
             )
             flow.hold_back(reader)  # before it has its first partition
+            reader.subscribe(topics.counts.keys())
             owners = OwnersWatch(settings, opened.view, instance, opened.view.session_ms(), clock, steady_clock)
             adoption = Adoption(settings, instance, clock)
             with closing(owners):
                 while not stop.is_set():
                     opened.check()
-                    if adoption.is_due() and owners.partition_count is not None:
-                        count, not_begun = owners.partition_count, reader.not_begun
-                        flow.adopt(partial(adoption.mine, partition_count=count, not_begun=not_begun))
+                    owners.topics = topics.counts.keys()
+                    if (partitions := owners.pop_partitions()) is not None:
+                        if topics.look(partitions, flow.topics_held):
+                            log.info("the topics of the orders are %s now", ", ".join(topics.counts) or "none")
+                            flow.hold_back(reader)
+                            reader.subscribe(topics.counts.keys())
+                        counts, not_begun = topics.counts, reader.not_begun
+                        flow.adopt(partial(adoption.mine, partition_counts=counts, not_begun=not_begun))
                     if unowned := owners.pop_unowned():
-                        log.warning("partitions %s have no owner: joining the group again", unowned)
+                        log.warning("%s have no owner: joining the group again", ", ".join(unowned))
                         reader.rejoin()
                     flow.round(reader)
 
@@ -115,7 +119,7 @@ def run_processor(
 
 
 class _Flow(Consumer[GroupReader]):
-    """The orders topic's partitions that are ours."""
+    """The orders topics' partitions that are ours."""
 
     def __init__(
         self,
@@ -126,8 +130,7 @@ class _Flow(Consumer[GroupReader]):
         mapping: MappingInForce,
         backoff: Backoff,
         sender: Sender,
-        identity: TopicIdentity,
-        confirm: Callable[[Mapping[str, Collection[InPartition]]], None],
+        topics: TopicsRead,
         holds: TopicHolds,
         clock: Clock,
         status: StatusWriter,
@@ -136,17 +139,18 @@ class _Flow(Consumer[GroupReader]):
         self._rules_file = rules_file
         self._mapping = mapping
         self._backoff = backoff
-        self._identity = identity
-        self._confirm = confirm
+        self._topics = topics
+        self._topic_of: dict[int, str] = {}
         self._holds = holds
         self._judge = judge
         self._outbox = OutboxDrain(writer, sender, settings.own_dlq_topic, self._refs, self._keep_undeliverable, clock)
-        self._attempts = Attempts(settings, judge, backoff, writer, identity)
+        self._attempts = Attempts(settings, judge, backoff, writer, topics.generations)
         self._partitions = self._attempts.partitions
-        self._brake = Brake(settings, writer, identity.topic, clock)
+        self._brake = Brake(settings, writer, self._topic_of, clock)
         self._written = Batch(0)
-        self._adopted: set[tuple[str, int]] = set()
-        self._paused = self._full = False
+        self._adopted: set[PartitionKey] = set()
+        self._held_back: set[str] = set()
+        self._full = False
 
     # -- one round
 
@@ -156,7 +160,8 @@ class _Flow(Consumer[GroupReader]):
         # here, between two transactions.
         fetched, gaps = reader.read_partitions(self._writer.records_at_once, self._wait_s())
         fetched = self._holds.before_copies(fetched)
-        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still be on its way into the buffer.
+        # 2. Find the valid orders, by the mapping as it is now. That changes nothing here: the round before may still
+        # be on its way into the buffer.
         self._mapping.look(self._writer)
         prevalidated = [self._attempts.prevalidate(records) for records in fetched]
         # 3. Judge the retries that are due, then the new records: an older one of the same key comes first.
@@ -167,9 +172,9 @@ class _Flow(Consumer[GroupReader]):
         # 4. By now the round before is in the buffer, or its failure ends this session.
         if self._writer.busy:
             self._conclude(reader)
-        # 5. What was read is of the topic that we take it for, not of one that was recreated meanwhile.
+        # 5. What was read is of the topics that we take it for, not of one that was recreated meanwhile.
         if fetched:
-            self._confirm({self._identity.topic: fetched})
+            self._topics.confirm(_by_topic(fetched))
         # 6. Orders, figures, parked and failed records and the offsets after them: one transaction, guarded.
         if not batch.empty:
             self._writer.write(partial(_commit, batch), many)
@@ -179,11 +184,11 @@ class _Flow(Consumer[GroupReader]):
             self._conclude(reader)
         self._holds.check_met()
         # 8. Skip what Kafka no longer has, from where the buffer stands. It comes after what there was to read.
+        gaps = [gap for gap in gaps if (gap.topic, gap.partition) in self._partitions]
         if gaps:
-            self._confirm({self._identity.topic: gaps})
+            self._topics.confirm(_by_topic(gaps))
         for gap in gaps:
-            if gap.topic == self._identity.topic and gap.partition in self._partitions:
-                self._skip(reader, gap)
+            self._skip(reader, gap)
         # 9. Pass markers of transactions and what else is no record.
         self._follow(reader)
 
@@ -195,38 +200,43 @@ class _Flow(Consumer[GroupReader]):
         if written.outbox:
             self._outbox.added(written.outbox)
         self._outbox.pump()
-        # Read no more than can be parked, nothing while the brake is on or the topic is held, and report.
+        # Read no more than can be parked, nothing of a topic that its brake has stopped or that is held, and report.
         self._brake.count(written)
         self._hold_back(reader)
         self._report(reader)
 
     def _write_moves(self, moves: list[Advance]) -> None:
-        self._confirm({self._identity.topic: ()})
+        self.confirm_topics({self._topic_of[move.ref] for move in moves})
         self._writer.flow.commit(Batch(self._clock(), moves))
 
     # -- partitions come and go
 
-    def confirm_topic(self) -> None:
-        """Raises when the topic was recreated since the session began: ends of its partitions are not this topic's."""
-        self._confirm({self._identity.topic: ()})
+    @property
+    def topics_held(self) -> set[str]:
+        """The topics of which partitions are ours."""
+        return {topic for topic, _ in self._partitions}
 
-    def assigned(self, reader: GroupReader, partition_id: int) -> int:
+    def confirm_topics(self, topics: Iterable[str]) -> None:
+        """Raises when one was recreated since it was taken on: ends of its partitions are not this topic's."""
+        self._topics.confirm(dict.fromkeys(topics, ()))
+
+    def assigned(self, reader: GroupReader, topic: str, partition_id: int) -> int:
         """Takes a partition over from where the buffer stands; returns the offset to begin at."""
-        low, high = reader.watermarks(self._identity.topic, partition_id)
-        flow = self._writer.flow
+        low, high = reader.watermarks(topic, partition_id)
+        identity, flow = self._topics.generations[topic], self._writer.flow
         reached("processor: before a partition is taken over")
-        assignment = flow.assign("processor", self._identity, partition_id, low, self._clock())
+        assignment = flow.assign("processor", identity, partition_id, low, self._clock())
         reached("processor: partition taken over")
         if assignment.next_offset > high:
             # Where the cluster tells no topic ids, that says that it is another one.
-            self._confirm({self._identity.topic: [Gap(self._identity.topic, partition_id, low, high)]})
+            self._topics.confirm({topic: [Gap(topic, partition_id, low, high)]})
             # It alone is not read then; it is looked at again after a while.
-            where = f"{assignment.topic}[{partition_id}]"
+            where = f"{topic}[{partition_id}]"
             raise KafkaUnavailableError(lost_its_end(where, high, assignment.next_offset))
-        generations = flow.generations("processor", self._identity.topic, partition_id)
+        generations = flow.generations("processor", topic, partition_id)
         partition = Partition(
             assignment.ref,
-            self._identity,
+            identity,
             partition_id,
             assignment.next_offset,
             assignment.next_offset,
@@ -234,35 +244,35 @@ class _Flow(Consumer[GroupReader]):
         )
         self._attempts.adopted.pop(partition.key, None)
         self._load_parked(partition, partition.generations)
-        self._partitions[partition_id] = partition
+        self._partitions[partition.key] = partition
+        self._topic_of |= dict.fromkeys(partition.generations, topic)
         self._outbox.recount()
         self._note_foreign_offset(reader, partition)
         return assignment.next_offset
 
     def _note_foreign_offset(self, reader: GroupReader, partition: Partition) -> None:
-        offset = reader.foreign_offsets.get(partition.partition_id, partition.next_offset)
+        offset = reader.foreign_offsets.get(partition.key, partition.next_offset)
         if offset != partition.next_offset:
             message = (
-                f"offset {offset} of {self._identity.topic}[{partition.partition_id}] was committed in Kafka's group "
+                f"offset {offset} of {partition} was committed in Kafka's group "
                 f"{self._settings.group_id} by something else, and has no effect: OrderPulse reads on from its buffer, "
                 f"at {partition.next_offset}; see docs/connecting.md"
             )
             log.warning("%s", message)
             self._writer.watch.event("processor", "warning", message, self._clock())
 
-    def revoked(self, partition_id: int) -> None:
+    def revoked(self, topic: str, partition_id: int) -> None:
         """Forgets a partition; what is parked of it is the next owner's."""
         # The next owner goes on from where the buffer stands then.
         self._writer.wait()
-        self._partitions.pop(partition_id, None)
-        self._attempts.adopted.pop((self._identity.topic, partition_id), None)
+        self._partitions.pop((topic, partition_id), None)
+        self._attempts.adopted.pop((topic, partition_id), None)
         self._outbox.recount()
 
     def adopt(self, choose: Callable[[list[Generation]], list[Generation]]) -> None:
         """Looks after what waits of these partitions, which nobody reads, and of no others."""
         flow, adopted = self._writer.flow, self._attempts.adopted
-        read = {each.key for each in self._partitions.values()}
-        waiting = [each for each in flow.waiting() if (each.identity.topic, each.partition) not in read]
+        waiting = [each for each in flow.waiting() if (each.identity.topic, each.partition) not in self._partitions]
         mine = {each.ref: each for each in choose(waiting)}
         keys = {(each.identity.topic, each.partition) for each in mine.values()}
         for key in adopted.keys() - keys:
@@ -271,6 +281,7 @@ class _Flow(Consumer[GroupReader]):
         for ref in sorted(new):
             key = (mine[ref].identity.topic, mine[ref].partition)
             adopted.setdefault(key, Adopted()).generations[ref] = mine[ref]
+            self._topic_of[ref] = key[0]
             self._load_parked(adopted[key], [ref])
             log.warning("adopting what waits of %s[%d]: nobody reads it", *key)
         if new or self._adopted != keys:
@@ -296,7 +307,7 @@ class _Flow(Consumer[GroupReader]):
         self._writer.flow.undeliverable(rows, self._clock())
 
     def _skip(self, reader: GroupReader, gap: Gap) -> None:
-        partition = self._partitions[gap.partition]
+        partition = self._partitions[gap.topic, gap.partition]
         if self._held_up(reader, partition, gap):
             return
         reached("processor: before a gap is skipped")
@@ -317,21 +328,20 @@ class _Flow(Consumer[GroupReader]):
         return min(longest_s, max(0, min(due) - self._clock()) / 1000) if due else longest_s
 
     def hold_back(self, reader: GroupReader) -> None:
-        """Reads nothing from the beginning on where the brake is on or the topic is held."""
+        """Reads nothing, from the beginning on, of topics that their brake has stopped or that are held."""
         self._brake.look()
         self._hold_back(reader)
 
     def _hold_back(self, reader: GroupReader) -> None:
         self._full = self._parked + self._outbox.waiting >= self._settings.max_parked
-        held_back = self._full or self._brake.stopped is not None or self._identity.topic in self._holds.held
-        if held_back:
-            reader.pause()  # again and again: a partition that was sought in meanwhile is fetched again
-        elif self._paused:
-            reader.resume()
-        self._paused = held_back
+        topics = self._topics.generations.keys()
+        held_back = set(topics) if self._full else (self._brake.stopped.keys() | self._holds.held.keys()) & topics
+        if held_back or self._held_back:
+            reader.hold_back(held_back)  # again and again: what was sought in meanwhile is fetched again
+        self._held_back = held_back
 
     def _commit_offsets(self, reader: GroupReader) -> None:
-        if self._paused:
+        if self._held_back:
             reader.query_ends()
         reached("processor: before offsets are committed to Kafka")
         reader.commit_offsets(self._stored_offsets())
@@ -346,22 +356,30 @@ class _Flow(Consumer[GroupReader]):
             return f"reading is paused: {self._parked} records are parked, {self._outbox.waiting} wait in the outbox"
         if self._outbox.error:
             return f"dead letters wait in the outbox: {self._outbox.error}"
-        if not self._partitions and reader.readable:
-            return reader.trouble or "joining the consumer group"
-        return reader.trouble or self._writer.trouble
+        joining = "joining the consumer group" if not self._partitions and self._topics.counts else ""
+        trouble = reader.trouble or (joining if reader.readable else "") or self._writer.trouble
+        return "; ".join(filter(None, (trouble, self._topics.detail)))
 
     def _figures(self, reader: GroupReader) -> dict[str, Any]:
-        partitions = {
-            str(partition): {"lag": self._lag(reader, partition), "next_offset": partition.stored_offset}
-            for partition in self._consumed
+        partitions: dict[str, dict[str, int]] = {}
+        held, braked = self._holds.held, self._brake.stopped
+        topics: dict[str, Any] = {
+            topic: {"lag": 0, "stopped": str(held.get(topic) or braked.get(topic) or "")}
+            for topic in sorted(self._topics.counts)
         }
+        for partition in self._consumed:
+            lag = self._lag(reader, partition)
+            partitions[str(partition)] = {"lag": lag, "next_offset": partition.stored_offset}
+            if partition.identity.topic in topics:
+                topics[partition.identity.topic]["lag"] += lag
         return {
             "lag": sum(each["lag"] for each in partitions.values()),
             "rate_per_s": self._throughput.per_s(),
             "parked": self._parked,
             "outbox": self._outbox.waiting,
-            "topic": self._identity.topic,
-            "stopped": str(self._holds.held.get(self._identity.topic) or self._brake.stopped or ""),
+            "topic": BETWEEN_TOPICS.join(topics),
+            "topics": topics,
+            "stopped": "; ".join(filter(None, (each["stopped"] for each in topics.values()))),
             "partitions": partitions,
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
             "mapping_version": self._mapping.version,
@@ -377,6 +395,17 @@ def _failed_record(row: OutboxRow) -> Record:
     position = Position(failure.newest_topic or "", failure.newest_partition or 0, failure.newest_offset or 0)
     timestamp_ms = -1 if failure.record_timestamp_ms is None else failure.record_timestamp_ms
     return Record(position, timestamp_ms, row.key, row.value, row.headers)
+
+
+_OfTopic = TypeVar("_OfTopic", Fetched, Gap)
+
+
+def _by_topic(parts: Iterable[_OfTopic]) -> dict[str, list[_OfTopic]]:
+    """What was read, or is missing, of each topic."""
+    found: dict[str, list[_OfTopic]] = {}
+    for part in parts:
+        found.setdefault(part.topic, []).append(part)
+    return found
 
 
 def _commit(batch: Batch, buffer: Buffer) -> None:

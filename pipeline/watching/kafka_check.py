@@ -10,7 +10,7 @@ from pipeline.buffer import Reader, replays_without_outcome, stored_bytes, unacc
 from pipeline.buffer.contract import Role
 from pipeline.buffer.views import Rows
 from pipeline.consuming.generations import known_generation
-from pipeline.dead_letters.collector import matching_topics
+from pipeline.consuming.topic_choice import choose_dead_letter_topics, topics_read
 from pipeline.errors import KafkaUnavailableError
 from pipeline.headers import dead_letter_id_of, last_text, replay_id_of
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
@@ -39,20 +39,21 @@ def compare_with_kafka(settings: Settings) -> Comparison:
     cluster = find_cluster(settings)
     view = ClusterView(settings, cluster)
     partitions = view.partitions()
-    topics = matching_topics(settings, partitions)
-    told, missing = view.look_up([topic for topic in (settings.orders_topic, *topics) if topic in partitions])
-    compacted = view.may_be_compacted(list(told))
     with Reader(settings.database_file) as reader:
         stored = reader.partitions()
+        orders = [topic for topic in topics_read(settings, reader) if topic in partitions]
+    dead_letters = choose_dead_letter_topics(settings, partitions)
+    told, missing = view.look_up([*orders, *dead_letters])
+    compacted = view.may_be_compacted(list(told))
     identities = _generations(stored, told)
     read_up_to = _read_up_to(stored, identities)
     on_the_way: set[str] = set()
     found, unread = Comparison([], list(missing.values())), set(missing)
     # The dead-letter topics first: what is in them and not collected yet is accounted for.
-    for topic in (*topics, settings.orders_topic):
+    for topic in (*dead_letters, *orders):
         if topic not in identities:
             continue
-        role: Role = "processor" if topic == settings.orders_topic else "collector"
+        role: Role = "processor" if topic in orders else "collector"
         known = read_up_to.get((role, topic), {})
         compared = _Compared(settings, cluster, identities[topic], known, topic in compacted)
         compare = _compare_orders if role == "processor" else _compare_dead_letters

@@ -15,7 +15,8 @@ from pipeline.buffer import DeadLetterFilter, HeldTopic, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.jobs.requests import read_on, request_replay
 from pipeline.kafka import Delivery, Sender, records_since
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record
 from pipeline.running.statusboard import read_roles
 from scripts.waiting import wait_for

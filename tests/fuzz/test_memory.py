@@ -8,7 +8,8 @@ import tracemalloc
 from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.errors import UndecodableError
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from pipeline.settings import PROJECT_DIR
 from tests.fuzz.cases import LONG, RAN

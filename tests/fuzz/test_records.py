@@ -12,7 +12,10 @@ from pipeline.dead_letters.fingerprints import TITLE_LIMIT, fingerprint
 from pipeline.errors import RegistryUnavailableError, TransientError, UndecodableError
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
 from pipeline.orders.avro import FIRST_MS, LAST_MS
-from pipeline.orders.serde import SINGLE_OBJECT_MARK, OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.formats.framing import SINGLE_OBJECT_MARK
+from pipeline.orders.order_reader import OrderReader
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Position, Record, TopicIdentity
 from pipeline.schema_source import RegisteredSchema, SchemaId, SchemaRef
 from pipeline.settings import PROJECT_DIR
@@ -180,7 +183,7 @@ def test_a_dead_letter_is_in_the_buffer_with_every_byte(collection, headers, key
     offset = offsets[0]
     record = Record(Position("orders-dlq", 0, offset), timestamp_ms, key, value, headers, readable)
     try:
-        row = dead_letter_row(record, assignment.ref, IDENTITY, *orders_in([record], CODEC))
+        row = dead_letter_row(record, assignment.ref, IDENTITY, *orders_in([record], OrderReader(CODEC)))
     except RegistryUnavailableError:
         return
     new = buffer.dead_letters.collect([Advance(assignment.ref, offset, offset + 1)], [row], NOW_MS)

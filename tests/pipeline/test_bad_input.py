@@ -9,7 +9,8 @@ import subprocess
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.errors import BufferUnavailableError
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from scripts.waiting import wait_for
 from tests.support.running_pipeline import RunningPipeline

@@ -19,8 +19,9 @@ from pipeline.headers import last_text, replay_id_of
 from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.jobs.requests import request_produce, request_replay
 from pipeline.kafka import ends, records_since
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.samples import SAMPLE, ProduceRequest
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Record
 from scripts.local.cluster import KafkaCluster
 from tests.support.faulty_handler import FAIL_AS_ASKED

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.buffer import DeadLetterFilter
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from scripts.local.process import program
 from scripts.waiting import wait_for

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.samples import REFERENCE_REASON, ProduceRequest, SampleOrders
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.settings import PROJECT_DIR
 from scripts.waiting import wait_for
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipeline.buffer import recount
 from pipeline.crash_points import FOLDER_VARIABLE, POINTS
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from scripts.waiting import wait_for
 from tests.support.faulty_handler import FAIL_AS_ASKED, FAILURES

@@ -12,7 +12,8 @@ from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegis
 
 from pipeline.errors import SchemaUnusableError, UndecodableError
 from pipeline.kafka.schema_registry import HIGHEST_APICURIO_ID, UNKNOWN_FOR_MS, RegistryClient
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.schema_source import (
     ApicurioContentId,
     ApicurioGlobalId,

@@ -16,7 +16,8 @@ from pipeline.kafka.schema_registry import (
     UNKNOWN_KEPT,
     Missing,
 )
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from pipeline.schema_source import RegisteredSchema, SchemaId
 from pipeline.settings import PROJECT_DIR

@@ -22,7 +22,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.views import DeadLetterDetail
 from pipeline.kafka import records_since
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, Record
 from pipeline.running.statusboard import RoleStatus
 from pipeline.settings import PROJECT_DIR

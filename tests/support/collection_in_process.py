@@ -15,6 +15,7 @@ from pipeline.dead_letters.collector import _Collection
 from pipeline.dead_letters.topics_file import DeadLetterTopicsFile
 from pipeline.headers import failure_headers
 from pipeline.kafka import Gap, PartitionKey
+from pipeline.orders.order_reader import OrderReader
 from pipeline.records import Headers, Position, Record, TopicIdentity
 from pipeline.settings import Settings
 from tests.support.buffer_rows import DEAD, NOW_MS
@@ -122,7 +123,7 @@ class CollectionInProcess:
         self.collection = _Collection(
             Settings(),
             self._writer,
-            CODEC,
+            OrderReader(CODEC),
             DeadLetterTopicsFile(Settings()),
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics

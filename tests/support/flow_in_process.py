@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,16 @@ from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.consuming.holds import TopicHolds
 from pipeline.errors import RecordError
-from pipeline.kafka import Delivery, Fetched, Gap
+from pipeline.kafka import Delivery, Fetched, Gap, PartitionKey
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import Flags, OrderColumns
-from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
 from pipeline.orders.mapping.batches import Records
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
@@ -33,8 +33,7 @@ from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
 ROOT = Path(__file__).parents[2]
-STORE = SchemaStore(ROOT / "schemas")
-CODEC = OrderCodec(STORE)
+CODEC = OrderCodec(SchemaStore(ROOT / "schemas"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ class ReaderByHand:
     gaps: list[Gap] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     trouble: str = ""
-    foreign_offsets: dict[int, int] = field(default_factory=dict)
-    paused: bool = False
+    foreign_offsets: dict[PartitionKey, int] = field(default_factory=dict)
+    held_back: set[str] = field(default_factory=set)
     readable: bool = True
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -102,13 +101,9 @@ class ReaderByHand:
     def commit_offsets(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Nobody asks."""
 
-    def pause(self) -> None:
+    def hold_back(self, topics: Collection[str]) -> None:
         """Notes it."""
-        self.paused = True
-
-    def resume(self) -> None:
-        """Notes it."""
-        self.paused = False
+        self.held_back = set(topics)
 
     def query_ends(self) -> None:
         """They are known."""
@@ -164,16 +159,29 @@ class JudgeByHand(Judge):
         """See Judge."""
         return PassedOver("named") if record.value in self.passed_over else super().judge(record, attempt, valid)
 
-    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, Flags]:
+    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, list[int]]:
         """See Judge."""
         orders, valid, _ = super().prevalidate(topic, records)
         passed_over = np.array([value in self.passed_over for value in records.values()], np.bool_)
-        return orders, valid & ~passed_over[orders.indexes], passed_over
+        return orders, valid & ~passed_over[orders.indexes], np.flatnonzero(passed_over).tolist()
 
 
 class _Silent:
     def report(self, *_: object) -> None:
         """Nobody listens."""
+
+
+class _Topics:
+    """One topic, which stays the same."""
+
+    detail = ""
+
+    def __init__(self, identity: TopicIdentity) -> None:
+        self.generations = {identity.topic: identity}
+        self.counts = {identity.topic: 1}
+
+    def confirm(self, _: object) -> None:
+        """It is the same one."""
 
 
 class FlowInProcess:
@@ -191,7 +199,7 @@ class FlowInProcess:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
-        reader = OrderReader(CODEC, Schemas(STORE, None))
+        reader = OrderReader(CODEC)
         parts = (reader, rules_file, handler, self.clock)
         judge = Judge(*parts) if passed_over is None else JudgeByHand(passed_over, *parts)
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
@@ -204,14 +212,13 @@ class FlowInProcess:
             MappingInForce(MappingFile(settings or Settings()), reader, self.clock),
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
-            identity,
-            lambda _: None,
+            _Topics(identity),  # type: ignore[arg-type] # only what a flow asks of it
             TopicHolds("processor", self._writer, Reader(Path("nowhere")), self.clock),
             self.clock,
             _Silent(),  # type: ignore[arg-type] # only what a flow asks of it
         )
         for partition in partitions:
-            self.flow.assigned(self.reader, partition)  # type: ignore[arg-type] # only what a flow asks of it
+            self.flow.assigned(self.reader, identity.topic, partition)  # type: ignore[arg-type] # only what a flow asks of it
 
     def clock(self) -> int:
         """The time that the test has set."""

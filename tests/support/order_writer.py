@@ -14,8 +14,9 @@ from typing import Literal, Self
 from pipeline.clock import wall_clock_ms
 from pipeline.headers.own import TRANSIENT_FAILURES
 from pipeline.kafka import Delivery, Sender
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.samples import ProduceRequest, SampleOrders
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Headers, Order
 from tests.support.faulty_handler import FAILURES
 from tests.support.running_pipeline import RunningPipeline
@@ -54,8 +55,10 @@ class OrderWriter:
     a transient one an order at its third attempt, if the pipeline's handler is FAIL_AS_ASKED.
     """
 
-    def __init__(self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None) -> None:
-        self._topic = pipeline.settings.orders_topic
+    def __init__(
+        self, pipeline: RunningPipeline, rate_per_s: int, faults: dict[int, Kind] | None = None, topic: str = ""
+    ) -> None:
+        self._topic = topic or pipeline.settings.orders_topic
         self._codec = OrderCodec(SchemaStore(pipeline.settings.schemas_dir))
         self._pipeline = pipeline
         self._sender = Sender(pipeline.settings, pipeline.cluster)

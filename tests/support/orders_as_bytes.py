@@ -13,8 +13,9 @@ import pytest
 
 from pipeline.errors import RegistryUnavailableError, SchemaRefusedError, UndecodableError
 from pipeline.orders.avro import PRICE_SCALE
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.fields import ORDER_FIELDS
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from pipeline.schema_source import ReferencedSchema, RegisteredSchema, SchemaId, SchemaKind, SchemaRef
 

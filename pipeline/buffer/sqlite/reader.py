@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Literal, Self
 from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.stores.lookups import LOOKUP
 from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
 from pipeline.buffer.views import (
     Count,
@@ -115,6 +118,11 @@ class Reader:
         """Dead letters by status."""
         return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
 
+    def lookup(self, number: int) -> Lookup | None:
+        """A question and its answer, whole; None when it is gone."""
+        rows = self._whole(f"SELECT {LOOKUP.sql} FROM lookups WHERE id = :id", {"id": number}, long_texts=True).rows
+        return LOOKUP.read(rows[0]) if rows else None
+
     def parked_count(self) -> int:
         """Records that are parked for a retry, or wait behind one."""
         return int(self._whole("SELECT count(*) FROM retries").rows[0][0])
@@ -123,8 +131,14 @@ class Reader:
         """Failed records on their way to the dead-letter topic."""
         return int(self._whole("SELECT count(*) FROM outbox").rows[0][0])
 
-    def waiting_of_gone_partitions(self, orders_topic: str) -> Rows:
-        """What waits of partitions that nobody reads: of another topic than this one, or not in its newest generation.
+    def orders_topics(self) -> list[str]:
+        """The topics of which orders were read."""
+        return self._whole(
+            "SELECT DISTINCT topic FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' ORDER BY 1"
+        ).column("topic")
+
+    def waiting_of_gone_partitions(self, read: Collection[str]) -> Rows:
+        """What waits of partitions that nobody reads: of other topics than these, or not in their newest generation.
 
         Columns: topic, partition, parked, outbox.
         """
@@ -137,10 +151,10 @@ class Reader:
             "  WHERE role = 'processor'"
             ") SELECT topic, partition, sum(parked) AS parked, sum(outbox) AS outbox FROM waiting "
             "JOIN partitions ON partition_ref = ref JOIN topics USING (topic_ref) "
-            "WHERE topic <> :topic OR partition NOT IN (SELECT partition FROM read "
-            "  WHERE topic_ref = (SELECT max(topic_ref) FROM read WHERE topic = :topic)) "
+            "WHERE topic NOT IN (SELECT value FROM json_each(:read)) OR partition NOT IN (SELECT partition FROM read "
+            "  WHERE topic_ref = (SELECT max(topic_ref) FROM read WHERE read.topic = topics.topic)) "
             "GROUP BY topic, partition ORDER BY topic, partition",
-            {"topic": orders_topic},
+            {"read": json.dumps(list(read))},
         )
 
     def flow(self, grain: Grain, span_ms: int) -> Rows:

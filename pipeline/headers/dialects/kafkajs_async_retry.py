@@ -50,4 +50,6 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     not_replayed=frozenset({RETRY}),
+    # README, "Kafka Setup": `<group>-dlq`; `RetryTopicNaming`: `<group>-retry-<attempt>` or `<group>-retry-<seconds>s`.
+    topics=r"-dlq$|-retry-\d+s?$",
 )

@@ -27,4 +27,6 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     not_replayed=_THROWABLE,
+    # `ConsumerBuilder::withDlq`: the first topic and `-dlq`.
+    topics=r"-dlq$",
 )

@@ -46,4 +46,6 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     not_replayed=_FAULT | {"MT-Redelivery-Count"},
+    # Its queues' names, which a bridge to Kafka may keep: `<queue>_error` and `<queue>_skipped`.
+    topics=r"_(error|skipped)$",
 )

@@ -37,4 +37,6 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     not_replayed=frozenset({EXCEPTION, INNER_EXCEPTION, MESSAGE, SOURCE, STACKTRACE}) | _COUNTERS,
+    # The error queue of its samples and installers, which a bridge to Kafka may keep.
+    topics=r"^error$",
 )

@@ -56,4 +56,6 @@ DIALECT = Dialect(
     required=frozenset({DEAD_LETTER_ID}),
     borrows_from=kafka_connect.DIALECT,
     not_borrowed=frozenset({kafka_connect.CONNECTOR_NAME, kafka_connect.TASK_ID}),
+    # `Settings.own_dlq_topic`: the orders topic and `-dlq`.
+    topics=r"-dlq$",
 )

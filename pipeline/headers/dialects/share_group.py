@@ -31,4 +31,6 @@ DIALECT = Dialect(
     read=read,
     header_order="appended",
     may_lack_body=True,
+    # KIP-1191: `errors.deadletterqueue.topic.name.prefix` is `dlq.`.
+    topics=r"^dlq\.",
 )

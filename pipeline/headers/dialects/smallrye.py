@@ -96,4 +96,7 @@ DIALECT = Dialect(
         | {DESERIALIZATION_REASON, DESERIALIZATION_CAUSE, DESERIALIZATION_TOPIC, DESERIALIZATION_KEY}
         | {DESERIALIZER, DESERIALIZATION_DATA, KEY_DATA, VALUE_DATA}
     ),
+    # `KafkaDeadLetterQueue`: `dead-letter-topic-` and the channel. `delayed-retry-topic.topics`: the channel, `_retry_`
+    # and the delay in ms.
+    topics=r"^dead-letter-topic-|_retry_\d+$",
 )

@@ -34,4 +34,6 @@ DIALECT = Dialect(
     header_order="appended",
     not_replayed=frozenset({EXCEPTION, MESSAGE, STACKTRACE}),
     binary_numbers={PARTITION: as_int32, OFFSET: as_int64, TIMESTAMP: as_int64},
+    # By the binder's `enableDlq`: `error.<destination>.<group>`.
+    topics=r"^error\.[^.].*\.[^.]+$",
 )

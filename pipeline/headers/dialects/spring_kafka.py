@@ -110,4 +110,7 @@ DIALECT = Dialect(
         **dict.fromkeys((FIRST_TIMESTAMP, BACKOFF_TIMESTAMP), as_big_integer),
         ATTEMPTS: _attempts,
     },
+    # `DeadLetterPublishingRecoverer` appends `.DLT` up to 3.2, `-dlt` from 3.3. `RetryTopicConstants` has `-retry` and
+    # `-dlt`, and an index or a delay in ms may follow (reference, "Topic Naming").
+    topics=r"[.-](dlt|DLT)$|-retry(-\d+)*$",
 )

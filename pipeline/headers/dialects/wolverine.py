@@ -57,4 +57,6 @@ DIALECT = Dialect(
     header_order="appended",
     required=_FAILURE,
     not_replayed=_FAILURE | {STACKTRACE} | _RETRIES | {"attempts"},
+    # `KafkaTransport.DeadLetterQueueTopicName`; `MoveToKafkaRetryTopic` sends to `<topic>.retry.<delay>`.
+    topics=r"^wolverine-dead-letter-queue$|\.retry\.\w+$",
 )

@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.avro import Names, Schema, logical_type_of, type_of, unqualified
+from pipeline.orders.avro_schemas import WriterSchema
 from pipeline.orders.formats.avro_values import time_of
 from pipeline.orders.formats.json_values import check_json, whole_json
 from pipeline.orders.mapping.paths import RecordValue
 from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, decimal_of, described
-from pipeline.orders.serde import WriterSchema
 
 MAXIMUM_BYTES = 1_000_000
 """All of a value becomes objects here, which take ten times its room."""

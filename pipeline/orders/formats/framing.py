@@ -5,14 +5,17 @@ Bytes of each writer: docs/mapping.md. A bare Avro body may itself begin with an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
-from pipeline.errors import UndecodableError
+from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import read_long
 from pipeline.records import Headers
 from pipeline.schema_source import ApicurioContentId, ApicurioGlobalId, SchemaGuid, SchemaId, SchemaRef
+
+Read = TypeVar("Read")
 
 CONFLUENT_HEADER = "__value_schema_id"
 APICURIO_CONTENT = "apicurio.value.contentId"
@@ -131,6 +134,27 @@ def _unknown(value: bytes) -> str:
         f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; plain Protobuf "
         "needs `descriptor` and `message` in the mapping file"
     )
+
+
+def first_that_reads(framings: Sequence[Framing], read: Callable[[Framing], Read]) -> Read:
+    """What the first framing reads that fits.
+
+    Raises SchemaPendingError when it may yet be known that one fits, else UndecodableError with each one's reason.
+    """
+    reasons: list[str] = []
+    pending: SchemaPendingError | None = None
+    rule = ""
+    for framing in framings:
+        try:
+            return read(framing)
+        except SchemaPendingError as error:
+            pending = pending or error
+        except UndecodableError as error:
+            reasons.append(error.reason if len(framings) == 1 else f"as {framing}: {error.reason}")
+            rule = rule or error.rule
+    if pending is not None:
+        raise pending
+    raise UndecodableError("; ".join(reasons), rule)
 
 
 def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -30,6 +30,8 @@ class DescriptorError(ValueError):
 
 class MessageTypes:
     """The message types of some files, which need each other."""
+
+    kind: ClassVar[Literal["PROTOBUF"]] = "PROTOBUF"
 
     def __init__(self, files: Sequence[descriptor_pb2.FileDescriptorProto], main: str = "") -> None:
         """`main` is the name of the file whose messages records count by index. Raises DescriptorError."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.avro import UnresolvableError
+from pipeline.orders.avro_schemas import SchemaStore, WriterSchema, parse
 from pipeline.orders.formats.framing import Fingerprint
-from pipeline.orders.formats.protobuf_files import types_of
-from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes
-from pipeline.orders.serde import SchemaStore, WriterSchema, parse
 from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaRegistry
+
+if TYPE_CHECKING:
+    from pipeline.orders.formats.protobuf_values import MessageTypes
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
     """A record is JSON; its schema has nothing to add."""
 
-    kind: Literal["JSON"] = "JSON"
+    kind: ClassVar[Literal["JSON"]] = "JSON"
 
 
-Parsed = WriterSchema | MessageTypes | JsonSchema
+Parsed: TypeAlias = "WriterSchema | MessageTypes | JsonSchema"
 
 
 class Schemas:
@@ -58,9 +59,22 @@ class Schemas:
 
 
 def _parsed(found: RegisteredSchema, ref: SchemaRef) -> Parsed:
+    if found.kind == "JSON":
+        return JsonSchema()
+    if found.kind == "PROTOBUF":
+        return _message_types(found, ref)
     try:
-        if found.kind == "AVRO":
-            return parse(found.text, [each.text for each in found.referenced])
-        return types_of(found) if found.kind == "PROTOBUF" else JsonSchema()
-    except (UnresolvableError, DescriptorError) as error:
+        return parse(found.text, [each.text for each in found.referenced])
+    except UnresolvableError as error:
         raise UndecodableError(f"{ref} cannot be read: {error}") from error
+
+
+def _message_types(found: RegisteredSchema, ref: SchemaRef) -> MessageTypes:
+    # Only where there is such a schema: the library takes its time to be imported.
+    from pipeline.orders.formats.protobuf_files import types_of
+    from pipeline.orders.formats.protobuf_values import DescriptorError
+
+    try:
+        return types_of(found)
+    except DescriptorError as error:
+        raise UndecodableError(f"{ref} cannot be read: {error}", "protobuf") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,7 @@ _HASHED = frozenset({str, int, float, Decimal, JsonNumber, Instant})
 """Types whose equal values become the same field, as long as a column has one of them only."""
 
 
-@dataclass(frozen=True, slots=True)
-class MadeOrders:
+class MadeOrders(NamedTuple):
     """What was made of a batch."""
 
     orders: OrderColumns

@@ -14,7 +14,7 @@ from pipeline.buffer.batch_writer import BIG_RECORDS
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.session import ConsumerSession, consumer_session
 from pipeline.errors import BufferUnavailableError, KafkaUnavailableError, TopicChangedError
-from pipeline.kafka import ClusterView, DemoBroker
+from pipeline.kafka import DemoBroker
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings, load_settings
 
@@ -36,16 +36,11 @@ def settings(tmp_path) -> Iterator[Settings]:
         yield load_settings(data_dir=tmp_path)
 
 
-def orders(view: ClusterView) -> list[str]:
-    view.ensure_topic("orders")
-    return ["orders"]
-
-
 def opened(settings: Settings):
-    return consumer_session(settings, "processor", 1000, wall_clock_ms, steady_clock_ms, StopSignal(), orders)
+    return consumer_session(settings, "processor", 1000, wall_clock_ms, steady_clock_ms, StopSignal())
 
 
-def write_slowly(session: ConsumerSession[list[str]], happened: list[str], go_on: threading.Event) -> None:
+def write_slowly(session: ConsumerSession, happened: list[str], go_on: threading.Event) -> None:
     def commit(_: Buffer) -> None:
         go_on.wait()
         happened.append("batch")
@@ -109,8 +104,9 @@ def test_without_a_broker_the_buffer_is_closed_again(tmp_path):
 
 def test_a_topic_that_was_away_and_comes_back_as_another_one_ends_the_session(settings):
     with opened(settings) as session:
-        [cluster_id] = {identity.cluster_id for identity in session.guard.generations.values()}
-        letters = TopicIdentity(cluster_id, "letters", "first")
+        orders = session.view.identities(["orders"])["orders"]
+        assert session.guard.expect({"orders": orders}) == {}
+        letters = TopicIdentity(orders.cluster_id, "letters", "first")
         session.guard.expect({"letters": letters})
         session.guard.forget(["letters", "orders"])
         assert session.guard.expect({"letters": letters}) == {}

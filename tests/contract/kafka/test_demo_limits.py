@@ -123,11 +123,12 @@ def seconds_to_join(demo: Demo, name: str) -> float:
     """How long a member waits for its partitions; then it ends."""
     got = threading.Event()
 
-    def begin(reader: GroupReader, partition: int) -> int:
+    def begin(reader: GroupReader, topic: str, partition: int) -> int:
         got.set()
         return 0
 
     began = time.monotonic()
-    with GroupReader(demo.settings, demo.view(), name, begin, lambda partition: None, lambda: None) as reader:
+    with GroupReader(demo.settings, demo.view(), name, begin, lambda *_: None, lambda _: None) as reader:
+        reader.subscribe([demo.settings.orders_topic])
         wait_for("partitions", lambda: reader.read(1, 0.05) == ([], []) and got.is_set())
         return time.monotonic() - began

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,27 +36,37 @@ class Member:
     """A member of the group, with what it was given and what it has read."""
 
     def __init__(
-        self, kafka: Kafka, name: str, begin_at: Callable[[int], int] = lambda partition: 0, **settings: str
+        self,
+        kafka: Kafka,
+        name: str,
+        begin_at: Callable[[int], int] = lambda partition: 0,
+        topics: Collection[str] = (),
+        **settings: str,
     ) -> None:
         self.owned: set[int] = set()
+        """Of whichever topic."""
+        self.owned_of: defaultdict[str, set[int]] = defaultdict(set)
         self.revoked: list[int] = []
         self.records: list[Record] = []
         self._begin_at = begin_at
         self.reader = GroupReader(
-            kafka.with_settings(**settings), kafka.view(), name, self._assigned, self._revoked, lambda: None
+            kafka.with_settings(**settings), kafka.view(), name, self._assigned, self._revoked, lambda topics: None
         )
+        self.reader.subscribe(topics or [kafka.topic])
 
     def step(self) -> None:
         records, gaps = self.reader.read(1000, 0.05)
         assert gaps == []
         self.records += records
 
-    def _assigned(self, reader: GroupReader, partition: int) -> int:
+    def _assigned(self, reader: GroupReader, topic: str, partition: int) -> int:
         self.owned.add(partition)
+        self.owned_of[topic].add(partition)
         return self._begin_at(partition)
 
-    def _revoked(self, partition: int) -> None:
+    def _revoked(self, topic: str, partition: int) -> None:
         self.owned.discard(partition)
+        self.owned_of[topic].discard(partition)
         self.revoked.append(partition)
 
 
@@ -63,8 +75,8 @@ def join(kafka: Kafka) -> Iterator[Callable[..., Member]]:
     kafka.make_topic()
     joined: list[Member] = []
 
-    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0, **settings: str) -> Member:
-        joined.append(Member(kafka, name, begin_at, **settings))
+    def member(name: str, begin_at: Callable[[int], int] = lambda partition: 0, **others: Any) -> Member:
+        joined.append(Member(kafka, name, begin_at, **others))
         return joined[-1]
 
     yield member
@@ -83,6 +95,14 @@ def until(what: str, condition: Callable[[], bool], *members: Member) -> None:
     wait_for(what, stepped)
 
 
+def another_topic(kafka: Kafka) -> str:
+    """Makes a second topic, and waits until it is led."""
+    other = f"{kafka.topic}-b"
+    kafka.view().ensure_topic(other)
+    wait_for("its leaders", lambda: kafka.view().partitions().get(other) == PARTITIONS)
+    return other
+
+
 @on_group_protocols()
 def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, join):
     kafka.send(*(Sent(b"%d" % number, partition=number % PARTITIONS) for number in range(40)))
@@ -96,12 +116,12 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
         offsets = [record.position.offset for record in member.records if record.position.partition == partition]
         assert offsets == list(range(first, 10))
 
-    member.reader.pause()
+    member.reader.hold_back([kafka.topic])
     kafka.send(Sent(b"while paused", partition=0))
     for _ in range(10):
         member.step()
     assert len(member.records) == 18
-    member.reader.resume()
+    member.reader.hold_back([])
     until("the record", lambda: len(member.records) == 19, member)
 
 
@@ -109,10 +129,10 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
 def test_partitions_that_were_paused_when_they_were_taken_away_are_read_when_they_come_back(kafka, join):
     member = join("a")
     until("its partitions", lambda: len(member.owned) == PARTITIONS, member)
-    member.reader.pause()
+    member.reader.hold_back([kafka.topic])
     member.reader.rejoin()
     until("the loss of them", lambda: len(member.revoked) == PARTITIONS, member)
-    member.reader.resume()
+    member.reader.hold_back([])
     until("its partitions again", lambda: len(member.owned) == PARTITIONS, member)
     kafka.send(*(Sent(b"%d" % number, partition=number) for number in range(PARTITIONS)))
     until("the records", lambda: len(member.records) == PARTITIONS, member)
@@ -122,7 +142,7 @@ def test_partitions_that_were_paused_when_they_were_taken_away_are_read_when_the
 def test_a_paused_member_fetches_nothing_of_a_partition_that_can_be_read_again(kafka, join):
     member = join("a")
     until("its partitions", lambda: len(member.owned) == PARTITIONS, member)
-    member.reader.pause()
+    member.reader.hold_back([kafka.topic])
     kafka.send(Sent(b"while paused", partition=0))
     member.reader.wait_with(Gap(kafka.topic, 0, 0, 0), "it has lost its end")
     assert member.reader.unreadable == {f"{kafka.topic}[0]": "it has lost its end"}
@@ -139,7 +159,7 @@ def test_a_paused_member_fetches_nothing_of_a_partition_that_can_be_read_again(k
     for _ in range(10):
         read_on()
     assert (records, len(gaps)) == ([], 1)
-    member.reader.resume()
+    member.reader.hold_back([])
     wait_for("the record", lambda: read_on() and records)
     assert values(records) == [b"while paused"]
 
@@ -204,7 +224,7 @@ def test_a_member_that_comes_back_for_another_topic_gets_nothing_of_the_one_befo
     until("the records of A", lambda: len(before.records) == PARTITIONS, before)
     before.reader.close()
 
-    member = join("a", orders_topic=other)
+    member = join("a", topics=[other])
     until("a record of B", lambda: bool(member.records), member)
     assert {record.position.topic for record in member.records} == {other}
     until("all of B's partitions", lambda: member.owned == set(range(PARTITIONS)), member)
@@ -216,13 +236,104 @@ def test_a_member_that_comes_back_for_another_topic_gets_nothing_of_the_one_befo
 def test_members_of_one_group_that_read_different_topics_share_none(kafka, join):
     other = f"{kafka.topic}-b"
     kafka.view().ensure_topic(other)
-    first, second = join("a"), join("b", orders_topic=other)
+    first, second = join("a"), join("b", topics=[other])
     everything = set(range(PARTITIONS))
     until("each all of its own topic", lambda: first.owned == second.owned == everything, first, second)
     kafka.send(Sent(b"A", partition=0))
     kafka.send(Sent(b"B", partition=0), topic=other)
     until("both records", lambda: len(first.records) == len(second.records) == 1, first, second)
     assert (first.records[0].value, second.records[0].value) == (b"A", b"B")
+
+
+@on_group_protocols()
+def test_topics_join_and_leave_and_the_others_are_read_on(kafka, join):
+    other = another_topic(kafka)
+    everything = set(range(PARTITIONS))
+    member = join("a")
+    until("its partitions", lambda: member.owned_of[kafka.topic] == everything, member)
+    member.reader.subscribe([kafka.topic, other])
+    until("those of the other topic", lambda: member.owned_of[other] == everything, member)
+    assert member.revoked == []
+    kafka.send(Sent(b"A", partition=0))
+    kafka.send(Sent(b"B", partition=0), topic=other)
+    until("both records", lambda: len(member.records) == 2, member)
+
+    member.reader.subscribe([kafka.topic])
+    until("the other topic's end", lambda: not member.owned_of[other], member)
+    kafka.send(Sent(b"not to be read", partition=1), topic=other)
+    kafka.send(Sent(b"C", partition=1))
+    until("the next record", lambda: len(member.records) == 3, member)
+    assert (member.records[2].value, member.owned_of[kafka.topic]) == (b"C", everything)
+    assert sorted(member.revoked) == sorted(everything)
+
+    member.reader.subscribe([])
+    until("the end of both", lambda: not member.owned_of[kafka.topic], member)
+    member.reader.subscribe([other])
+    until("the other topic", lambda: member.owned_of[other] == everything, member)
+
+
+@on_group_protocols()
+def test_two_members_share_the_partitions_of_all_topics(kafka, join):
+    other = another_topic(kafka)
+    both = [kafka.topic, other]
+    first = join("a", topics=both)
+    until("all partitions", lambda: all(len(first.owned_of[topic]) == PARTITIONS for topic in both), first)
+    second = join("b", topics=both)
+
+    def of(member: Member) -> set[tuple[str, int]]:
+        return {(topic, partition) for topic, owned in member.owned_of.items() for partition in owned}
+
+    until("an even share", lambda: len(of(first)) == len(of(second)) == PARTITIONS, first, second)
+    assert of(first) | of(second) == {(topic, partition) for topic in both for partition in range(PARTITIONS)}
+    for topic in both:
+        kafka.send(*(Sent(topic.encode(), partition=partition) for partition in range(PARTITIONS)), topic=topic)
+    until("every record", lambda: len(first.records) + len(second.records) == 2 * PARTITIONS, first, second)
+    for member in (first, second):
+        read_of = {(record.position.topic, record.position.partition) for record in member.records}
+        assert read_of == of(member)
+        assert all(record.value == record.position.topic.encode() for record in member.records)
+
+
+@on_group_protocols()
+def test_of_two_topics_one_is_held_back_and_the_other_read(kafka, join):
+    other = another_topic(kafka)
+    member = join("a", topics=[kafka.topic, other])
+    member.reader.hold_back([other])
+    until(
+        "the partitions", lambda: all(len(member.owned_of[each]) == PARTITIONS for each in (kafka.topic, other)), member
+    )
+    kafka.send(Sent(b"held back", partition=0), topic=other)
+    kafka.send(Sent(b"read", partition=0))
+    until("the other one's record", lambda: bool(member.records), member)
+    member.reader.query_ends()
+    assert member.reader.known_high(other, 0) == 1
+    member.reader.hold_back([kafka.topic])
+    kafka.send(Sent(b"later", partition=0))
+    until("what was held back", lambda: len(member.records) == 2, member)
+    assert values(member.records) == [b"read", b"held back"]
+    member.reader.hold_back([])
+    until("what was held back then", lambda: len(member.records) == 3, member)
+
+
+@on_kafka()
+def test_records_of_several_topics_come_apart(kafka, join):
+    other = another_topic(kafka)
+    topics = [kafka.topic, other]
+    for _ in range(3):
+        for topic in topics:
+            kafka.send(*(Sent(b"%s %d" % (topic.encode(), n), partition=n % PARTITIONS) for n in range(8)), topic=topic)
+    member = join("a", topics=topics)
+    found: dict[tuple[str, int], list[bytes | None]] = {}
+
+    def all_read() -> bool:
+        for part in member.reader.read_partitions(1000, 0.05)[0]:
+            assert {part.record(index).position.topic for index in range(len(part))} == {part.topic}
+            found.setdefault(part.partition_key, []).extend(part.values())
+        return sum(map(len, found.values())) == 48
+
+    wait_for("every record", all_read)
+    for (topic, partition), read in found.items():
+        assert read == [b"%s %d" % (topic.encode(), partition), b"%s %d" % (topic.encode(), partition + 4)] * 3
 
 
 @on_group_protocols()

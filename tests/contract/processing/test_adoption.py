@@ -48,7 +48,7 @@ def test_what_is_parked_is_tried_and_what_is_in_the_outbox_is_sent(parked):
         flow.run_dry()
         assert len(flow.sender.sent) == 1
         flow.flow.adopt(everything)
-        assert flow.flow._refs() == list(flow.flow._partitions[0].generations)
+        assert flow.flow._refs() == list(flow.flow._partitions["renamed", 0].generations)
     assert {(row["topic"], row["order_id"]) for row in parked.table("orders")} == {(GONE, f"O-{n}") for n in range(4)}
     assert parked.table("retries") == parked.table("outbox") == []
 
@@ -73,7 +73,7 @@ def test_a_topic_that_is_read_again_takes_back_what_was_adopted(parked):
         flow.flow.adopt(everything)
         assert flow.flow._parked == 4
         flow.reader.ends[0] = 5
-        flow.flow.assigned(flow.reader, 0)
+        flow.flow.assigned(flow.reader, GONE, 0)
         flow.flow.adopt(everything)
         assert (flow.flow._parked, flow.flow._attempts.adopted) == (4, {})
 
@@ -101,20 +101,20 @@ def test_who_adopts(buffer, tmp_path, instance, topic, count, others, adopts):
         status.report("running", "", {"topic": read})
     settings = Settings(data_dir=tmp_path, orders_topic=topic)
     adoption = Adoption(settings, instance, lambda: NOW_MS)
-    assert adoption.mine([generation], count) == ([generation] if adopts else [])
+    assert adoption.mine([generation], {topic: count}) == ([generation] if adopts else [])
 
 
 def test_what_was_dealt_out_and_cannot_be_read_yet_is_looked_after_by_whom_it_was_dealt_out_to(parked, tmp_path):
     StatusWriter(tmp_path, "processor", 0, lambda: NOW_MS).report("running", "", {"topic": GONE})
     adoption = Adoption(Settings(data_dir=tmp_path, orders_topic=GONE), 1, lambda: NOW_MS)
     with open_buffer(parked.path) as buffer, closing(FlowInProcess(buffer, partitions=())) as flow:
-        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4))
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, {GONE: 4}))
         assert flow.flow._parked == 0
-        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4, {(GONE, 0)}))
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, {GONE: 4}, {(GONE, 0)}))
         assert flow.flow._parked == 4
-        flow.flow.revoked(0)
+        flow.flow.revoked(GONE, 0)
         assert flow.flow._parked == 0
-        flow.flow.adopt(lambda waiting: adoption.mine(waiting, 4, {(GONE, 0)}))
+        flow.flow.adopt(lambda waiting: adoption.mine(waiting, {GONE: 4}, {(GONE, 0)}))
         flow.run_dry()
         assert len(flow.sender.sent) == 1
     assert len(parked.table("orders")) == 4
@@ -127,7 +127,7 @@ def test_a_processor_that_waits_for_partitions_of_its_own_is_still_one(buffer, t
     [generation] = buffer.flow.generations("processor", GONE, 3)
     StatusWriter(tmp_path, "processor", 0, lambda: NOW_MS).report("waiting", "", {"topic": GONE} | figures)
     adoption = Adoption(Settings(data_dir=tmp_path, orders_topic="renamed"), 1, lambda: NOW_MS)
-    assert adoption.mine([generation], 4) == ([] if reads else [generation])
+    assert adoption.mine([generation], {"renamed": 4}) == ([] if reads else [generation])
 
 
 def test_a_processor_that_is_silent_adopts_nothing(buffer, tmp_path):
@@ -136,4 +136,4 @@ def test_a_processor_that_is_silent_adopts_nothing(buffer, tmp_path):
     [generation] = buffer.flow.generations("processor", GONE, 3)
     StatusWriter(tmp_path, "processor", 0, lambda: NOW_MS).report("running", "", {"topic": GONE})
     later = Adoption(Settings(data_dir=tmp_path, orders_topic="renamed"), 1, lambda: NOW_MS + 600_000)
-    assert later.mine([generation], 4) == [generation]
+    assert later.mine([generation], {"renamed": 4}) == [generation]

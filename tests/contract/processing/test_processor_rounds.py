@@ -204,7 +204,7 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
 
             def judge(*kinds):
                 processor.round([incoming(n, None, kind, 0) for n, kind in enumerate(kinds)], pass_ms=600)
-                return processor.reader.paused
+                return processor.reader.held_back
 
             assert not judge(*["is no order"] * 19)
             assert not judge(*["plain"] * 20)
@@ -222,7 +222,7 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
         # Another session begins as this one ended, whatever the settings are then.
         with processing(tmp_path, partitions=(2,)) as processor:
             processor.flow.hold_back(processor.reader)
-            assert processor.reader.paused
+            assert processor.reader.held_back
 
 
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
@@ -275,7 +275,7 @@ def test_dead_letters_of_a_partition_that_went_while_they_were_on_their_way_do_n
         # Another partition's rows are in the outbox from before: they are found when partitions are dealt out again.
         with open_buffer(SqliteStore(tmp_path).path) as buffer:
             buffer.flow.commit(Batch(NOW_MS, outbox=[outbox_row(1, 0)]))
-        processor.flow.revoked(1)
+        processor.flow.revoked("orders", 1)
         processor.round()
         processor.sender.answer = ""
         for _ in range(3):

@@ -20,7 +20,9 @@ from pipeline.headers import (
     replay_headers,
     why_not_replayed,
 )
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.order_reader import OrderReader
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Headers, Position, Record, TopicIdentity
 from tests.support.dialect_samples import SAMPLES
 from tests.support.recordings import DEAD_LETTER_TIMESTAMP_MS, recordings
@@ -137,7 +139,9 @@ FAILED_AT_MS = {
 
 
 def row_of(record: Record) -> DeadLetterRow:
-    return dead_letter_row(record, 1, TopicIdentity("cluster", record.position.topic), *orders_in([record], CODEC))
+    return dead_letter_row(
+        record, 1, TopicIdentity("cluster", record.position.topic), *orders_in([record], OrderReader(CODEC))
+    )
 
 
 def with_headers(name: str, headers: Headers) -> Record:

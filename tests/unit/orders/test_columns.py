@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RuleBrokenError, UndecodableError
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import OrderColumns, columns_of, joined
 from pipeline.orders.rules import Rules
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from pipeline.schema_source import RegisteredSchema, SchemaId, SchemaRef
 from tests.support.rule_samples import rules_of

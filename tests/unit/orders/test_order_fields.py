@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.avro import PRICE_SCALE, decimal_bytes, written_long
+from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import columns_of, filled_columns
 from pipeline.orders.fields import CHOICE_FIELDS, NUMBER_FIELDS, ORDER_FIELDS, TEXT_FIELDS
 from pipeline.orders.rules import Required, Rules
 from pipeline.orders.samples import ProduceRequest, SampleOrders
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, OrderField, OrderFieldKind
 from pipeline.settings import PROJECT_DIR
 from tests.support.order_values import BOUNDS, NOW_MS, any_order, distinct_order

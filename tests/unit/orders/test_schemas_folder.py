@@ -10,7 +10,8 @@ import fastavro
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.orders.serde import OrderCodec, SchemaStore
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.serde import OrderCodec
 from tests.support.orders_as_bytes import (
     LOCAL,
     NEWEST,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RegistryUnavailableError, SettingsError, UndecodableError
-from pipeline.orders import serde
+from pipeline.orders import avro_schemas, serde
 from pipeline.orders.avro import DECIMAL_LIMIT, OrderPlan, UnresolvableError, _pass_over_items
-from pipeline.orders.serde import OrderCodec, SchemaStore, parse
+from pipeline.orders.avro_schemas import SchemaStore, parse
+from pipeline.orders.formats import schemas
+from pipeline.orders.serde import OrderCodec
 from pipeline.schema_source import SchemaId, SchemaKind
 from tests.support.orders_as_bytes import (
     FRAME,
@@ -38,8 +41,15 @@ from tests.support.orders_as_bytes import (
     [
         (None, "value is null (a tombstone)"),
         (b"", "value is empty"),
-        (b'{"order_id": 1}', "value begins with 0x7b: neither Avro single-object nor Confluent framing"),
-        (b"\xc3\x02rest", "value begins with 0xc302: neither Avro single-object nor Confluent framing"),
+        (
+            b'{"order_id": 1}',
+            "value is JSON, and `Order` is Avro; a section for the topic in the mapping file says how to read it",
+        ),
+        (
+            b"\xc3\x02rest",
+            "value begins with 0xc302: neither Avro single-object nor Confluent framing, nor JSON; plain Protobuf "
+            "needs `descriptor` and `message` in the mapping file",
+        ),
         (b"\xc3\x01\x01\x02", "truncated after 4 bytes, in the schema fingerprint"),
         (b"\xc3\x01\x01\x02\x03\x04\x05\x06\x07\x08", "unknown schema fingerprint 0102030405060708"),
         (b"\x00\x00\x00", "truncated after 3 bytes, in the schema id"),
@@ -226,7 +236,7 @@ def test_a_schema_is_taken_to_the_depth_that_is_set() -> None:
 
 
 def test_a_schema_that_is_nested_too_deeply_gets_its_records_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serde, "parse", partial(parse, maximum_depth=3))
+    monkeypatch.setattr(schemas, "parse", partial(parse, maximum_depth=3))
     assert reason_for(FRAME, codec_knowing(NEWEST)) == "schema id 7 cannot be read: it is nested too deeply"
 
 
@@ -235,16 +245,16 @@ def beyond_python_s_own_depth(*arguments: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "reason"),
+    ("module", "step", "reason"),
     [
-        ("parse_schema", "schema id 7 cannot be read: it is no Avro schema (RecursionError: )"),
-        ("plan_order", "schema id 7 cannot be read as an Order: "),
+        (avro_schemas, "parse_schema", "schema id 7 cannot be read: it is no Avro schema (RecursionError: )"),
+        (serde, "plan_order", "schema id 7 cannot be read as an Order: "),
     ],
 )
 def test_python_s_own_limit_in_a_schema_gets_its_records_refused(
-    monkeypatch: pytest.MonkeyPatch, step: str, reason: str
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str, reason: str
 ) -> None:
-    monkeypatch.setattr(serde, step, beyond_python_s_own_depth)
+    monkeypatch.setattr(module, step, beyond_python_s_own_depth)
     assert reason_for(FRAME, codec_knowing(NEWEST)) == reason
 
 

@@ -14,7 +14,7 @@ STEPS = {
     "Find the valid orders": "Find the valid orders",
     "Judge": "Judge",
     "Conclude the batch before": "the round before",
-    "Confirm the topic": "of the topic",
+    "Confirm the topics": "of the topics",
     "Write": "one transaction",
     "Conclude a small batch": "A small batch",
     "Skip": "Skip",

@@ -18,7 +18,7 @@ PAGES = next(room for room in ROOMS if room.name == "dashboard/PAGE/")
 ONLY_IN = {
     "confluent_kafka.schema_registry": ("pipeline/kafka/schema_registry.py", "pipeline/kafka/registries"),
     "httpx2": ("pipeline/kafka/schema_registry.py", "pipeline/kafka/registries"),
-    "fastavro": ("pipeline/orders/serde.py",),
+    "fastavro": ("pipeline/orders/serde.py", "pipeline/orders/avro_schemas.py"),
     "msgspec": ("pipeline/orders/formats",),
     "google.protobuf": ("pipeline/orders/formats",),
     "sqlite3": ("pipeline/buffer/sqlite",),
