@@ -37,6 +37,7 @@ ROOMS = (
             "dashboard/jobs",
             "dashboard/pipeline",
             "dashboard/alerts",
+            "dashboard/connect",
         ),
         "what one page draws; no page imports another's",
         ("streamlit", "altair"),

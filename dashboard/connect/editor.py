@@ -1,0 +1,85 @@
+"""The section as an editable table: where each field comes from, its options, and why that was proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shared.formats import plain
+from dashboard.shared.session import StateKey
+from pipeline.errors import UsageError
+from pipeline.orders.fields import ORDER_FIELDS
+from pipeline.orders.proposing.cells import EDITED_KEYS, Cells, section_of_cells
+
+LABELS = {
+    "where": "Which records are orders",
+    **{each.avro_name: each.label for each in ORDER_FIELDS},
+    "currency": "Currency",
+}
+_HINTS = {
+    "where": 'A condition such as type == "order.created"; records that do not meet it are passed over.',
+    "price": "A path, a product such as price * quantity, or sum(lines[].price * lines[].qty).",
+    "currency": 'The path of its code; options: code = "EUR".',
+}
+_HINT = "A path such as order.id, key, header:name or timestamp; several with commas between: the first that is there."
+_OPTIONS = {
+    "product": 'line = "dearest", constant = "…", default = "…"',
+    "price": 'unit = "minor", float = true, base64_scale = 2',
+    "created_at": 'unit = "s", zone = "Europe/Berlin"',
+    "currency": 'code = "EUR"',
+}
+_SAMPLE_SHOWN: StateKey[int] = StateKey("connect_sample_shown")
+
+
+def edit_section(topic: str, number: int, answer: Mapping[str, Any]) -> str | None:
+    """Draws the table; returns the section as it stands there, None where a cell cannot be read, which it says.
+
+    `number` is that of the sample: another one brings other cells.
+    """
+    guesses = {each["key"]: each for each in answer["guesses"]}
+    cells: dict[str, Cells] = {}
+    st.markdown("**How orders are made of its records**")
+    for key in EDITED_KEYS:
+        proposed = Cells.of(guesses.get(key, {}).get("value"))
+        cells[key] = _edit(key, number, proposed, guesses.get(key))
+    comments = {key: _comment(each) for key, each in guesses.items() if cells[key] == Cells.of(each["value"])}
+    try:
+        return section_of_cells(topic, cells, comments, answer["told"])
+    except UsageError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def _edit(key: str, number: int, proposed: Cells, guess: Mapping[str, Any] | None) -> Cells:
+    label = LABELS[key]
+    with st.container(gap=None):
+        if key == "where":
+            source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=_HINTS[key])
+            options = ""
+        else:
+            left, right = st.columns([3, 2], gap="small")
+            hint = _HINTS.get(key, _HINT)
+            with left:
+                source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=hint)
+            with right:
+                options = st.text_input(
+                    f"{label}: options",
+                    proposed.options,
+                    key=f"connect_{number}_{key}_options",
+                    placeholder=_OPTIONS.get(key, 'default = "…"'),
+                    label_visibility="hidden",
+                )
+        if guess is not None:
+            st.caption(plain(_why(guess)))
+    return Cells(source, options)
+
+
+def _why(guess: Mapping[str, Any]) -> str:
+    others = ", ".join(guess["others"][:4])
+    return f"{guess['why']}; else: {others}" if others else str(guess["why"])
+
+
+def _comment(guess: Mapping[str, Any]) -> str:
+    return f"{guess['key']}: {_why(guess)}"
