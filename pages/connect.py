@@ -27,7 +27,7 @@ def draw_topic(topic: str) -> None:
     if asked.answer is None:
         say_waiting(asked, "Its newest records are looked at.")
         return
-    section, records = st.columns([3, 2], gap="large")
+    section, records = st.columns([3, 2], gap="medium")
     with section, st.container(border=True):
         text = edit_section(topic, asked.number, asked.answer)
     with records, st.container(border=True):

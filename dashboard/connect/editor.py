@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shared.formats import plain
-from dashboard.shared.session import StateKey
 from pipeline.errors import UsageError
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.proposing.cells import EDITED_KEYS, Cells, section_of_cells
@@ -30,7 +29,6 @@ _OPTIONS = {
     "created_at": 'unit = "s", zone = "Europe/Berlin"',
     "currency": 'code = "EUR"',
 }
-_SAMPLE_SHOWN: StateKey[int] = StateKey("connect_sample_shown")
 
 
 def edit_section(topic: str, number: int, answer: Mapping[str, Any]) -> str | None:
@@ -59,7 +57,7 @@ def _edit(key: str, number: int, proposed: Cells, guess: Mapping[str, Any] | Non
             source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=_HINTS[key])
             options = ""
         else:
-            left, right = st.columns([3, 2], gap="small")
+            left, right = st.columns([3, 2], gap="small", vertical_alignment="bottom")
             hint = _HINTS.get(key, _HINT)
             with left:
                 source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=hint)
@@ -69,7 +67,7 @@ def _edit(key: str, number: int, proposed: Cells, guess: Mapping[str, Any] | Non
                     proposed.options,
                     key=f"connect_{number}_{key}_options",
                     placeholder=_OPTIONS.get(key, 'default = "…"'),
-                    label_visibility="hidden",
+                    label_visibility="collapsed",
                 )
         if guess is not None:
             st.caption(plain(_why(guess)))

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.connect.questions import Asked
 from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, writer
+from dashboard.shared.context import now_ms, reader, writer
 from dashboard.shared.formats import plain
 from dashboard.shared.session import StateKey
 from pipeline.consuming.topic_choice import may_hold_orders
@@ -37,11 +37,19 @@ def draw_save(topic: str, text: str | None, trial: Asked | None) -> None:
     if failed := _FAILED.pop():
         st.error(plain(failed), icon=":material/error:")
     elif text is not None and _SAVED.get() == (topic, text):
-        goes_on = "The processor follows by itself." if may_hold_orders(settings(), topic) else "It is not read yet."
-        st.success(f"Saved. {goes_on}", icon=":material/check_circle:")
+        st.success(f"Saved. {_goes_on(topic)}", icon=":material/check_circle:")
     if text is not None:
         with st.expander("The section as text", icon=":material/code:"):
             st.code(text, language="toml", wrap_lines=True)
+
+
+def _goes_on(topic: str) -> str:
+    if not may_hold_orders(settings(), topic):
+        return "The topic is not read yet, see above."
+    if topic not in reader().orders_topics():
+        return "The processor follows by itself."
+    command = plain(f"python -m pipeline reread --topic {topic} --from earliest")
+    return f"The processor follows by itself. What was read before is made orders by {command}."
 
 
 def _save(topic: str, text: str) -> None:
