@@ -18,6 +18,7 @@ from dashboard.shared.time_ranges import TIME_RANGES
 from pipeline.buffer import Advance, Batch, OrderBlock, Reader, open_buffer, record_id
 from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import OrderColumns
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import TopicIdentity
 
@@ -73,7 +74,7 @@ def _overview_ms(file: Path) -> float:
     with Reader(file) as reader:
         for _ in range(LOOKS):
             before = time.perf_counter()
-            overview_of(reader, list(TIME_RANGES.values())[-1], "UTC")
+            overview_of(reader, list(TIME_RANGES.values())[-1], "UTC", DEFAULT_CURRENCY)
             times.append((time.perf_counter() - before) * 1000)
     return statistics.median(times)
 

@@ -9,6 +9,8 @@ from dashboard.overview.charts import KINDS, draw
 from dashboard.overview.figures import draw_figures
 from dashboard.shared.asking import invite_orders
 from dashboard.shared.context import now_ms, viewer_zone
+from dashboard.shared.formats import plain
+from dashboard.shared.mapping import wording
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import has_records, overview
 from dashboard.shared.time_ranges import TIME_RANGES, TimeRange
@@ -38,17 +40,17 @@ def full(time_range: TimeRange) -> None:
             with column.container(border=True):
                 # Not at the right edge: Streamlit's own toolbar appears there above a chart, and would be hit instead.
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"**{KINDS[name].title_in(time_range)}**", width="content")
+                    st.markdown(f"**{plain(KINDS[name].title_in(time_range, wording()))}**", width="content")
                     download_popover(KINDS[name], time_range, ZONE)
                 charts[name] = st.container()
 
     def render() -> None:
-        shown = overview(time_range, ZONE)
+        shown, said = overview(time_range, ZONE), wording()
         with figures:
             draw_figures(shown, now_ms())
         for name, container in charts.items():
             with container:
-                draw(KINDS[name], kind_table(KINDS[name], shown), ZONE)
+                draw(KINDS[name], kind_table(KINDS[name], shown), ZONE, said)
 
     live(render, (figures, *charts.values()))
 

@@ -42,9 +42,7 @@ from pipeline.errors import (
 from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
-from pipeline.jobs.starts import start_of
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
-from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.samples import ProduceRequest
 from pipeline.records import TopicIdentity
 from pipeline.roles import check_roles
@@ -52,6 +50,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
+from pipeline.starts import start_of
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
 from pipeline.watching.upkeep import PAUSE_S
 
@@ -404,8 +403,11 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
+
+    called = load_mappings(settings).mappings.labels.said()
     with target as out:
-        written = export_all(settings.database_file, entity, None, options.format, out)
+        written = export_all(settings.database_file, entity, None, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
 
@@ -511,7 +513,9 @@ def _print_left_out(settings: Settings) -> None:
     except KafkaUnavailableError as error:
         print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
         return
-    mapped = MappingFile(settings).content
+    from pipeline.orders.mapping.mapping_file import load_mappings
+
+    mapped = load_mappings(settings)
 
     def has_section(topic: str) -> bool:
         return mapped.recipe(topic) is not None

@@ -71,10 +71,13 @@ POINTS = (
     "reread: orders not taken out",
     "reread: orders taken out",
     "reread: end not committed",
+    "start: before it is decided",
+    "start: not committed",
+    "start: decided",
 )
 """Every point, `role: moment`; a test compares them with the calls of `reached`.
 
-A reread is done by the worker and by the command of that name.
+A reread is done by the worker and by the command of that name. Where a topic starts is decided by processors.
 """
 
 _FOLDER = os.environ.get(FOLDER_VARIABLE)

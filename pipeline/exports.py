@@ -12,19 +12,25 @@ Parquet   64-bit integers, doubles, strings, and binary for keys and values.
 ========  ==================================================================================================
 
 CSV and JSON have no bytes: the columns `key` and `value` are base64 there and named `key_base64` and `value_base64`.
+
+Where the mapping file gives a field of an order another name, its column has that in all formats, with the unit of what
+it holds: `Total (minor units)` for `price_cents`. What it holds stays as it is.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from pipeline.buffer import columns_of, stream
 from pipeline.buffer.entities import Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import RowFilter
+from pipeline.orders.fields import ORDER_FIELDS
+from pipeline.records import OrderFieldKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +39,8 @@ ExportFormat = Literal["csv", "jsonl", "parquet"]
 ROW_GROUP_BYTES = 4_000_000
 ROW_GROUP_ROWS = 100_000
 LINES_AT_ONCE = 200
+_WITH_ORDER_FIELDS: tuple[Entity, ...] = ("orders", "dead_letters", "products")
+_UNITS: dict[OrderFieldKind, str] = {"text": "", "cents": " (minor units)", "millis": " (ms)"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell's text (OWASP, "CSV injection"), full-width forms included."""
 
@@ -52,14 +60,33 @@ def export_all(
     out: BinaryIO,
     max_rows: int | None = None,
     max_bytes: int | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Written:
     """Writes the rows of the buffer at `path` that `which` means to `out`.
 
-    Text ends with the last row that fits into `max_bytes`, Parquet with the group of rows that reaches them.
+    `called` has what people call fields of an order, by their names in the mapping file. Text ends with the last row
+    that fits into `max_bytes`, Parquet with the group of rows that reaches them.
     Raises BufferUnavailableError, BufferCorruptError; UsageError when the filter is another entity's.
     """
     chunks = stream(path, entity, which, max_rows)
-    return _WRITERS[format](columns_of(entity), chunks, out, max_bytes)
+    return _WRITERS[format](_named(entity, called or {}), chunks, out, max_bytes)
+
+
+def _named(entity: Entity, called: Mapping[str, str]) -> tuple[Column, ...]:
+    """The columns of an entity, those of an order's fields as people call them; no two are called alike."""
+    columns = columns_of(entity)
+    if entity not in _WITH_ORDER_FIELDS:
+        return columns
+    names = {column.name for column in columns}
+    named = []
+    for column in columns:
+        field = next((each for each in ORDER_FIELDS if each.name == column.name), None)
+        name = called[field.avro_name] + _UNITS[field.kind] if field and field.avro_name in called else column.name
+        if name != column.name and name not in names:
+            names.add(name)
+            column = replace(column, name=name)
+        named.append(column)
+    return tuple(named)
 
 
 def safe_text(text: str) -> str:
@@ -81,9 +108,13 @@ def _write_csv(
     def line(row: Row) -> str:
         return ",".join("" if cell is None else show(cell) for show, cell in zip(cells, row, strict=True)) + "\r\n"
 
-    head = (",".join(_plain_name(column) for column in columns) + "\r\n").encode()
+    head = (",".join(_csv_name(_plain_name(column)) for column in columns) + "\r\n").encode()
     out.write(head)
     return _write_lines(chunks, line, out, None if max_bytes is None else max_bytes - len(head))
+
+
+def _csv_name(name: str) -> str:
+    return name if name.isidentifier() else _quoted(name)
 
 
 def _quoted(text: str) -> str:

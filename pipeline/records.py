@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
 Header = tuple[str, bytes | None]
@@ -90,11 +91,22 @@ class Outgoing(NamedTuple):
 class Currency(NamedTuple):
     """What amounts are in: an ISO 4217 code, empty where nobody has said, and the digits behind the point.
 
-    Of a currency with two digits the minor unit is a cent.
+    Of a currency with two digits the minor unit is a cent. `symbol` is what people want to see before an amount.
     """
 
     code: str = ""
     digits: int = 2
+    symbol: str = ""
+
+    def text(self, minor_units: int) -> str:
+        """An amount as text without a symbol: 1999 is "19.99", with no digits "1999"."""
+        whole, rest = divmod(abs(minor_units), 10**self.digits)
+        sign = "-" if minor_units < 0 else ""
+        return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
+
+    def minor_units(self, amount: Decimal) -> Decimal:
+        """An amount in minor units, exactly: with digits after the point where it is finer than the currency."""
+        return amount.scaleb(self.digits)
 
     def __str__(self) -> str:
         digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"

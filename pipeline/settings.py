@@ -26,7 +26,7 @@ from pipeline.environment import (
     split_addresses,
     split_list,
 )
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, UsageError
 from pipeline.setting_values import (
     NamesAndPatterns,
     check_alert_addresses,
@@ -36,6 +36,7 @@ from pipeline.setting_values import (
     is_http_url,
     protocols_of,
 )
+from pipeline.starts import start_of
 
 ENV_PREFIX = "ORDERPULSE_"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -94,6 +95,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Topics of the orders, listed as in `DLQ_TOPICS`. What a pattern takes in is read once the mapping "
         "file has a section for it. Sample orders go to the first plain name.",
+    )
+    start: str = Field(
+        "earliest",
+        description="Where a topic of the orders that is met for the first time begins: `earliest`, `latest` or a "
+        "time such as 2026-03-01T12:00:00Z. Later on it has no effect, and `reread --from` does the same.",
     )
     dlq_topics: tuple[str, ...] = Field(
         ("orders-dlq",),
@@ -262,6 +268,15 @@ class Settings(BaseSettings):
         if not topics:
             raise ValueError("names no topic")
         check_topics_and_patterns(topics)
+        return value
+
+    @field_validator("start")
+    @classmethod
+    def _place_to_begin(cls, value: str) -> str:
+        try:
+            start_of(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @field_validator("dlq_topics")

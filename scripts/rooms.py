@@ -78,6 +78,7 @@ ROOMS = (
         (
             "pipeline/__init__.py",
             "pipeline/settings.py",
+            "pipeline/starts.py",
             "pipeline/environment.py",
             "pipeline/setting_values.py",
             "pipeline/records.py",

@@ -11,6 +11,7 @@ from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
 from dashboard.shared.formats import moment, money, number, plain, size
+from dashboard.shared.mapping import wording
 from dashboard.shared.tables import Column, draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
@@ -86,15 +87,15 @@ def _failure_facts(detail: DeadLetterDetail) -> Facts:
 
 
 def _order_facts(detail: DeadLetterDetail) -> Facts:
-    row = detail.row
+    row, said = detail.row, wording()
     if row.order_id is None:
         return [("Value", "no readable order")]
     return [
-        ("Order ID", row.order_id),
-        ("Customer", detail.customer_id or "–"),
-        ("Product", row.product or "–"),
-        ("Price", money(row.price_cents)),
-        ("Timestamp", moment(row.created_at_ms, viewer_zone())),
+        (said.of("order_id", "Order ID"), row.order_id),
+        (said.of("customer_id", "Customer"), detail.customer_id or "–"),
+        (said.of("product", "Product"), row.product or "–"),
+        (said.of("price", "Price"), money(row.price_cents, said.currency)),
+        (said.of("created_at", "Timestamp"), moment(row.created_at_ms, viewer_zone())),
     ]
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.context import reader, viewer_zone
+from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey, StateKey, selected_rows
 from dashboard.shared.tables import draw_selectable_table, number_column, text_column, time_column
 from pipeline.buffer import DeadLetterFilter
@@ -74,7 +75,7 @@ def filter_card(groups: Rows) -> DeadLetterFilter:
             )
             st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=_clear, key="letters_clear")
         text, group = st.columns(2)
-        text.text_input("Text", key=_TEXT.name, placeholder="Order, customer, product, reason")
+        text.text_input("Text", key=_TEXT.name, placeholder=_looked_through())
         with group:
             _group_box(groups)
         narrowed = any(key.get() for key in (_SOURCE, _DIALECT, _FROM, _TO))
@@ -87,6 +88,12 @@ def filter_card(groups: Rows) -> DeadLetterFilter:
             failed_from.datetime_input("Failed from", value=None, key=_FROM.name)
             failed_to.datetime_input("Failed before", value=None, key=_TO.name)
     return _filter()
+
+
+def _looked_through() -> str:
+    """What a text is looked for in."""
+    fields = (("order_id", "Order"), ("customer_id", "customer"), ("product", "product"))
+    return ", ".join((*(wording().of(name, ours) for name, ours in fields), "reason"))
 
 
 def _filter() -> DeadLetterFilter:

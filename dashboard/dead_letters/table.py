@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
 from dashboard.shared.context import reader
+from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey, StateKey, selected_rows
 from dashboard.shared.tables import (
     Column,
@@ -188,12 +189,13 @@ def _pages(count: Count, page_size: int) -> int:
 
 
 def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:
+    said = wording()
     return [
         badge_column("status", "Status", [row.status for row in rows], STATUSES, 95),
-        text_column("order_id", "Order ID", [row.order_id for row in rows], 120),
-        text_column("product", "Product", [row.product for row in rows], 115),
-        money_column("price", "Price", [row.price_cents for row in rows], 75),
-        time_column("created_at", "Timestamp", [row.created_at_ms for row in rows], 142),
+        text_column("order_id", said.of("order_id", "Order ID"), [row.order_id for row in rows], 120),
+        text_column("product", said.of("product", "Product"), [row.product for row in rows], 115),
+        money_column("price", said.of("price", "Price"), [row.price_cents for row in rows], said.currency, 75),
+        time_column("created_at", said.of("created_at", "Timestamp"), [row.created_at_ms for row in rows], 142),
         text_column("reason", "Reason", [row.reason for row in rows], 200),
         number_column("attempts", "Attempts", [row.attempts for row in rows], 72),
         text_column("source", "Source", [row.source for row in rows], 140),

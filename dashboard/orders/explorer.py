@@ -11,13 +11,15 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.shared.context import steady_ms, viewer_zone
-from dashboard.shared.formats import number
+from dashboard.shared.formats import number, plain
+from dashboard.shared.mapping import Wording, wording
 from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.snapshots import snapshots
+from dashboard.shared.tables import money_cells, money_format
 from pipeline.buffer import Choice, OrderFilter, Reader
 from pipeline.buffer.views import Count, OrderSort, Rows
 from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
-from pipeline.records import OrderField
+from pipeline.records import Currency, OrderField
 
 PAGE_SIZES = (50, 100, 200)
 REACHABLE_ROWS = 100_000
@@ -28,11 +30,12 @@ REST_FACTOR = 5
 SORTS: dict[str, tuple[OrderSort, bool]] = {
     "Newest first": ("created_at_ms", True),
     "Oldest first": ("created_at_ms", False),
-    "Highest price first": ("price_cents", True),
-    "Lowest price first": ("price_cents", False),
-    "Order id, ascending": ("order_id", False),
-    "Order id, descending": ("order_id", True),
+    "Highest {price} first": ("price_cents", True),
+    "Lowest {price} first": ("price_cents", False),
+    "{order_id}, ascending": ("order_id", False),
+    "{order_id}, descending": ("order_id", True),
 }
+"""What people may sort by; fields stand in braces, and are called as people call them."""
 _TEXT = RenewableKey[str]("orders_text_")
 _CHOICES = {field.name: RenewableKey[list[str]](f"orders_{field.names_table}_") for field in CHOICE_FIELDS}
 _FROM = RenewableKey[datetime]("orders_from_")
@@ -81,17 +84,18 @@ class Shown:
 
 def filter_card() -> OrderFilter:
     """Draws the filters and returns what they mean."""
+    said = wording()
     with st.container(border=True, key="orders_filter"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(
-                "Order or customer",
+                f"{plain(said.of('order_id', 'Order'))} or {plain(said.of('customer_id', 'customer'))}",
                 key=_TEXT.name,
                 placeholder="Id, or how it begins",
                 width=220,
                 on_change=_turn_to_first_page,
             )
             for field in CHOICE_FIELDS:
-                _choice_box(field)
+                _choice_box(field, said)
             st.toggle(
                 "Retried only",
                 key=_RETRIED.name,
@@ -102,35 +106,35 @@ def filter_card() -> OrderFilter:
             st.button("Clear", icon=":material/filter_alt_off:", on_click=_clear, key="orders_clear")
         narrowed = any(key.get() is not None for key in (_LEAST, _MOST, _FROM, _TO))
         with (
-            st.expander("Price and time", expanded=narrowed),
+            st.expander(f"{plain(said.of('price', 'Price'))} and time", expanded=narrowed),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
-            _price_box("Price from", _LEAST)
-            _price_box("Price to", _MOST)
-            st.datetime_input("Created from", value=None, key=_FROM.name, width=220, on_change=_turn_to_first_page)
-            st.datetime_input("Created before", value=None, key=_TO.name, width=220, on_change=_turn_to_first_page)
-    return _filter()
+            _price_box(f"{plain(said.of('price', 'Price'))} from", _LEAST, said.currency)
+            _price_box(f"{plain(said.of('price', 'Price'))} to", _MOST, said.currency)
+            _time_box(f"{plain(said.of('created_at', 'Created'))} from", _FROM)
+            _time_box(f"{plain(said.of('created_at', 'Created'))} before", _TO)
+    return _filter(said.currency)
 
 
-def _filter() -> OrderFilter:
+def _filter(currency: Currency) -> OrderFilter:
     chosen = {name: tuple(key.get() or ()) for name, key in _CHOICES.items()}
     return OrderFilter(
         text=(_TEXT.get() or "").strip(),
         choices=tuple(Choice(name, values) for name, values in chosen.items() if values),
         created_from_ms=_epoch_ms(_FROM.get()),
         created_to_ms=_epoch_ms(_TO.get()),
-        min_price_cents=_cents(_LEAST.get()),
-        max_price_cents=_cents(_MOST.get()),
+        min_price_cents=_minor_units(_LEAST.get(), currency),
+        max_price_cents=_minor_units(_MOST.get(), currency),
         retried_only=bool(_RETRIED.get()),
     )
 
 
-def _choice_box(field: OrderField) -> None:
+def _choice_box(field: OrderField, said: Wording) -> None:
     key = _CHOICES[field.name]
     known = _values(field.name)
     chosen = [value for value in key.get() or () if value not in known]
     st.multiselect(
-        field.label,
+        plain(said.of(field.avro_name, field.label)),
         [*known, *chosen],
         key=key.name,
         placeholder="All",
@@ -144,13 +148,13 @@ def _values(name: str) -> list[str]:
     return snapshots().get(("order_values", name), lambda source: source.order_values(name))
 
 
-def _price_box(label: str, key: RenewableKey[float]) -> None:
+def _price_box(label: str, key: RenewableKey[float], currency: Currency) -> None:
     st.number_input(
         label,
         min_value=0.0,
         value=None,
         step=1.0,
-        format="%.2f",
+        format=f"%.{currency.digits}f",
         key=key.name,
         placeholder="Any",
         width=130,
@@ -158,8 +162,12 @@ def _price_box(label: str, key: RenewableKey[float]) -> None:
     )
 
 
-def _cents(price: float | None) -> int | None:
-    return None if price is None else round(price * 100)
+def _time_box(label: str, key: RenewableKey[datetime]) -> None:
+    st.datetime_input(label, value=None, key=key.name, width=220, on_change=_turn_to_first_page)
+
+
+def _minor_units(price: float | None, currency: Currency) -> int | None:
+    return None if price is None else round(price * 10**currency.digits)
 
 
 def _epoch_ms(local: datetime | None) -> int | None:
@@ -181,8 +189,16 @@ def _turn_to_first_page() -> None:
 
 def choose_view(which: OrderFilter) -> View:
     """Draws the choice of order and page size."""
+    said = wording()
+    words = {"price": said.of("price", "price"), "order_id": said.of("order_id", "Order id")}
     sort = st.selectbox(
-        "Sort by", list(SORTS), key=_SORT.name, label_visibility="collapsed", width=200, on_change=_turn_to_first_page
+        "Sort by",
+        list(SORTS),
+        key=_SORT.name,
+        format_func=lambda name: name.format(**words),
+        label_visibility="collapsed",
+        width=200,
+        on_change=_turn_to_first_page,
     )
     page_size = st.selectbox(
         "Rows a page",
@@ -252,14 +268,14 @@ def _pages(shown: Shown) -> int:
 
 
 def _draw_table(shown: Shown) -> None:
-    zone = str(viewer_zone())
+    zone, said = str(viewer_zone()), wording()
     st.dataframe(
-        _table(shown.rows),
+        _table(shown.rows, said.currency),
         hide_index=True,
         height=_ROW_PIXELS * (min(len(shown.rows.rows), _ROWS_HIGH) + 1) + 2,
         key="orders_table",
         column_config={
-            **{field.avro_name: _column_config(field, zone) for field in SHOWN_FIELDS},
+            **{field.avro_name: _column_config(field, zone, said) for field in SHOWN_FIELDS},
             "processed_at": st.column_config.DatetimeColumn("Processed", format=_TIME_FORMAT, timezone=zone),
             "attempts": st.column_config.NumberColumn("Attempts", width="small"),
             "position": st.column_config.TextColumn("Position", help="Where the record stands in Kafka."),
@@ -267,25 +283,26 @@ def _draw_table(shown: Shown) -> None:
     )
 
 
-def _column_config(field: OrderField, zone: str) -> ColumnConfig:
+def _column_config(field: OrderField, zone: str, said: Wording) -> ColumnConfig:
+    label = said.of(field.avro_name, field.label)
     width: Literal["small"] | None = "small" if field.name in _NARROW else None
     pinned = True if field.name in _PINNED else None
     match field.kind:
         case "text":
-            return st.column_config.TextColumn(field.label, width=width, pinned=pinned)
+            return st.column_config.TextColumn(label, width=width, pinned=pinned)
         case "cents":
-            return st.column_config.NumberColumn(field.label, width=width, pinned=pinned, format="%,.2f")
+            return st.column_config.NumberColumn(label, width=width, pinned=pinned, format=money_format(said.currency))
         case "millis":
             return st.column_config.DatetimeColumn(
-                field.label, width=width, pinned=pinned, format=_TIME_FORMAT, timezone=zone
+                label, width=width, pinned=pinned, format=_TIME_FORMAT, timezone=zone
             )
 
 
-def _table(rows: Rows) -> pa.Table:
+def _table(rows: Rows, currency: Currency) -> pa.Table:
     positions = zip(rows.column("topic"), rows.column("partition"), rows.column("offset"), strict=True)
     return pa.table(
         {
-            **{field.avro_name: _shown_values(field, rows.column(field.name)) for field in SHOWN_FIELDS},
+            **{field.avro_name: _shown_values(field, rows.column(field.name), currency) for field in SHOWN_FIELDS},
             "processed_at": pa.array(rows.column("processed_at_ms"), _TIME_TYPE),
             "attempts": rows.column("attempts"),
             "position": [f"{topic}[{partition}] offset {offset}" for topic, partition, offset in positions],
@@ -293,11 +310,11 @@ def _table(rows: Rows) -> pa.Table:
     )
 
 
-def _shown_values(field: OrderField, values: list[Any]) -> pa.Array:
+def _shown_values(field: OrderField, values: list[Any], currency: Currency) -> pa.Array:
     match field.kind:
         case "text":
             return pa.array(values, pa.string())
         case "cents":
-            return pa.array([cents / 100 for cents in values], pa.float64())
+            return money_cells(values, currency)
         case "millis":
             return pa.array(values, _TIME_TYPE)

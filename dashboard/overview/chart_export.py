@@ -13,6 +13,7 @@ import vl_convert
 from dashboard.overview.charts import PALETTES, ChartKind, Spec, specification
 from dashboard.shared.context import shown_errors
 from dashboard.shared.kept_files import kept_files
+from dashboard.shared.mapping import Wording, wording
 from dashboard.shared.snapshots import Overview, overview
 from dashboard.shared.time_ranges import TimeRange
 
@@ -25,6 +26,7 @@ SHIELD = "\ue000"
 
 def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
     """Offers a chart as files, made when it is opened. Belongs outside of what refreshes."""
+    said = wording()
     # Files that Streamlit makes at the click belong to no session: it drops them when any two runs have ended,
     # which with a few viewers is before the browser has fetched them. Those that are made here stay.
     with (
@@ -38,10 +40,10 @@ def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
         def make() -> tuple[bytes, ...]:
             # Instead of the buttons of before: nobody presses one whose file is about to go.
             container.caption("Making the files…")
-            spec = export_specification(kind, kind_table(kind, overview(time_range, zone)), time_range, zone)
+            spec = export_specification(kind, kind_table(kind, overview(time_range, zone)), time_range, zone, said)
             return tuple(format_.convert(spec) for format_ in FORMATS)
 
-        files = kept_files(f"files_{kind.name}", time_range, bool(popover.open), make)
+        files = kept_files(f"files_{kind.name}", (time_range, said), bool(popover.open), make)
         if files is not None:
             with container.container():
                 for format_, content in zip(FORMATS, files, strict=True):
@@ -66,11 +68,11 @@ def kind_table(kind: ChartKind, shown: Overview) -> pa.Table:
     return shown.products if kind.name == "products" else shown.flow
 
 
-def export_specification(kind: ChartKind, table: pa.Table, time_range: TimeRange, zone: str) -> Spec:
+def export_specification(kind: ChartKind, table: pa.Table, time_range: TimeRange, zone: str, wording: Wording) -> Spec:
     """A specification that is whole: with all rows, a title and a light background."""
-    return specification(kind.name, zone, "light") | {
+    return specification(kind.name, zone, "light", wording) | {
         "data": {"values": table.select(kind.columns).to_pylist()},
-        "title": f"{kind.title_in(time_range)}",
+        "title": kind.title_in(time_range, wording),
         "background": PALETTES["light"].background,
         "width": WIDTH,
         "height": HEIGHT,

@@ -11,7 +11,9 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
+from dashboard.shared.mapping import Wording
 from dashboard.shared.time_ranges import TimeRange
+from pipeline.records import Currency
 
 Mode = Literal["light", "dark"]
 Spec = dict[str, Any]
@@ -49,18 +51,38 @@ PALETTES: dict[Mode, Palette] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a chart is drawn with: colours, the viewer's zone, and what people call things."""
+
+    palette: Palette
+    zone: str
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
 class ChartKind:
-    """One chart. `title` may hold `{grain}`; `columns` are those of its table that it needs."""
+    """One chart. `title` and `about` may hold `{grain}`, `{price}` and `{products}`.
+
+    `columns` are those of its table that it needs.
+    """
 
     name: str
     title: str
     about: str
     columns: tuple[str, ...]
-    build: Callable[[Palette, str], Drawing]
+    build: Callable[[Look], Drawing]
 
-    def title_in(self, time_range: TimeRange) -> str:
+    def title_in(self, time_range: TimeRange, wording: Wording) -> str:
         """The title, with the grain of the time range where it matters."""
-        return self.title.format(grain=time_range.grain)
+        return self.title.format(grain=time_range.grain, **_words(wording))
+
+    def about_in(self, wording: Wording) -> str:
+        """What it shows, for those who do not see it."""
+        return self.about.format(**_words(wording))
+
+
+def _words(wording: Wording) -> dict[str, str]:
+    return {"price": wording.of("price", "price"), "products": wording.of("product", "products")}
 
 
 def screen_mode() -> Mode:
@@ -68,23 +90,24 @@ def screen_mode() -> Mode:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def draw(kind: ChartKind, table: pa.Table, zone: str) -> None:
+def draw(kind: ChartKind, table: pa.Table, zone: str, wording: Wording) -> None:
     """Draws a chart; only its rows are sent again while its specification stays."""
     st.vega_lite_chart(
         table.select(kind.columns),
-        specification(kind.name, zone, screen_mode()),
+        specification(kind.name, zone, screen_mode(), wording),
         theme=None,
         key=f"chart_{kind.name}",
-        alt=kind.about,
+        alt=kind.about_in(wording),
     )
 
 
 @lru_cache(maxsize=512)
-def specification(name: str, zone: str, mode: Mode) -> Spec:
+def specification(name: str, zone: str, mode: Mode, wording: Wording) -> Spec:
     """The Vega-Lite specification of a chart without its data. Shared: not to be changed."""
     palette = PALETTES[mode]
-    spec = _without_data(KINDS[name].build(palette, zone).to_dict())
-    return spec | {"config": theme(palette), "width": "container", "height": HEIGHT, "autosize": AUTOSIZE}
+    spec = _without_data(KINDS[name].build(Look(palette, zone, wording)).to_dict())
+    config = theme(palette) | _locale(wording.currency)
+    return spec | {"config": config, "width": "container", "height": HEIGHT, "autosize": AUTOSIZE}
 
 
 def _without_data(spec: Spec) -> Spec:
@@ -125,6 +148,19 @@ def theme(palette: Palette) -> Spec:
     }
 
 
+def _locale(currency: Currency) -> Spec:
+    """What `$` in a number's format stands for, where there is a symbol."""
+    if not currency.symbol:
+        return {}
+    number = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": [currency.symbol, ""]}
+    return {"locale": {"number": number}}
+
+
+def _money(currency: Currency, form: str) -> str:
+    """A format of D3 for money, with the symbol where there is one."""
+    return f"${form}" if currency.symbol else form
+
+
 AUTOSIZE = {"type": "fit", "contains": "padding"}
 
 
@@ -137,14 +173,14 @@ def _time_tooltip() -> alt.Tooltip:
     return alt.Tooltip("at:T", timeUnit=CLOCK, title="Time", format="%Y-%m-%d %H:%M:%S")
 
 
-def _hover(palette: Palette, zone: str, *tooltips: alt.Tooltip) -> alt.Chart:
+def _hover(look: Look, *tooltips: alt.Tooltip) -> alt.Chart:
     """A thin line at the bucket nearest to the pointer, with its figures."""
     nearest = alt.selection_point(name="hover", fields=["at"], nearest=True, on="pointerover", empty=False)
     rule: alt.Chart = (
         alt.Chart()
-        .mark_rule(color=palette.muted)
+        .mark_rule(color=look.palette.muted)
         .encode(
-            x=_time_axis(zone),
+            x=_time_axis(look.zone),
             opacity=alt.when(nearest).then(alt.value(0.6)).otherwise(alt.value(0)),
             tooltip=[_time_tooltip(), *tooltips],
         )
@@ -153,36 +189,44 @@ def _hover(palette: Palette, zone: str, *tooltips: alt.Tooltip) -> alt.Chart:
     return rule
 
 
-def _area(
-    column: str, title: str, color: str, number_format: str, least_step: float
-) -> Callable[[Palette, str], Drawing]:
-    def build(palette: Palette, zone: str) -> Drawing:
-        shade = getattr(palette, color)
-        axis = alt.Axis(title=None, format=number_format, tickMinStep=least_step)
-        area = (
-            alt.Chart()
-            .mark_area(color=shade, fillOpacity=0.22, interpolate="monotone", line={"color": shade, "strokeWidth": 1.5})
-            .encode(x=_time_axis(zone), y=alt.Y(f"{column}:Q", axis=axis))
-        )
-        tooltip = alt.Tooltip(f"{column}:Q", title=title, format=number_format)
-        return alt.layer(area, _hover(palette, zone, tooltip))
-
-    return build
+def _area(look: Look, column: str, title: str, shade: str, axis: alt.Axis, number_format: str) -> Drawing:
+    area = (
+        alt.Chart()
+        .mark_area(color=shade, fillOpacity=0.22, interpolate="monotone", line={"color": shade, "strokeWidth": 1.5})
+        .encode(x=_time_axis(look.zone), y=alt.Y(f"{column}:Q", axis=axis))
+    )
+    return alt.layer(area, _hover(look, alt.Tooltip(f"{column}:Q", title=title, format=number_format)))
 
 
-def _average(palette: Palette, zone: str) -> Drawing:
-    axis = alt.Axis(title=None, format=",.2f")
+def _orders(look: Look) -> Drawing:
+    axis = alt.Axis(title=None, format=",d", tickMinStep=1)
+    return _area(look, "orders", "Orders", look.palette.primary, axis, ",d")
+
+
+def _revenue(look: Look) -> Drawing:
+    currency = look.wording.currency
+    form = _money(currency, f",.{currency.digits}~f")
+    axis = alt.Axis(title=None, format=form, tickMinStep=10**-currency.digits)
+    return _area(look, "revenue", "Revenue", look.palette.money, axis, form)
+
+
+def _average(look: Look) -> Drawing:
+    currency = look.wording.currency
+    form = _money(currency, f",.{currency.digits}f")
     line = (
         alt.Chart()
-        .mark_line(color=palette.money, strokeWidth=2)
-        .encode(x=_time_axis(zone), y=alt.Y("average:Q", axis=axis, scale=alt.Scale(zero=False)))
+        .mark_line(color=look.palette.money, strokeWidth=2)
+        .encode(
+            x=_time_axis(look.zone),
+            y=alt.Y("average:Q", axis=alt.Axis(title=None, format=form), scale=alt.Scale(zero=False)),
+        )
     )
-    return alt.layer(
-        line, _hover(palette, zone, alt.Tooltip("average:Q", title="Running average price", format=",.2f"))
-    )
+    title = f"Running average {look.wording.of('price', 'price')}"
+    return alt.layer(line, _hover(look, alt.Tooltip("average:Q", title=title, format=form)))
 
 
-def _failures(palette: Palette, zone: str) -> Drawing:
+def _failures(look: Look) -> Drawing:
+    palette = look.palette
     colors = alt.Scale(domain=["Dead letters", "Retries"], range=[palette.danger, palette.warning])
     lines = (
         alt.Chart()
@@ -190,7 +234,7 @@ def _failures(palette: Palette, zone: str) -> Drawing:
         .transform_fold(["Dead letters", "Retries"], as_=["kind", "records"])
         .mark_line(strokeWidth=1.75, interpolate="monotone")
         .encode(
-            x=_time_axis(zone),
+            x=_time_axis(look.zone),
             y=alt.Y("records:Q", axis=alt.Axis(title=None, format=",d", tickMinStep=1)),
             color=alt.Color("kind:N", scale=colors),
         )
@@ -198,24 +242,24 @@ def _failures(palette: Palette, zone: str) -> Drawing:
     return alt.layer(
         lines,
         _hover(
-            palette,
-            zone,
+            look,
             alt.Tooltip("dead_letters:Q", title="Dead letters", format=",d"),
             alt.Tooltip("retries:Q", title="Retries", format=",d"),
         ),
     )
 
 
-def _products(palette: Palette, zone: str) -> Drawing:
+def _products(look: Look) -> Drawing:
+    currency = look.wording.currency
     bars: alt.Chart = (
         alt.Chart()
-        .mark_bar(color=palette.money)
+        .mark_bar(color=look.palette.money)
         .encode(
-            x=alt.X("revenue:Q", axis=alt.Axis(title="Revenue", format="~s", tickCount=5)),
+            x=alt.X("revenue:Q", axis=alt.Axis(title="Revenue", format=_money(currency, "~s"), tickCount=5)),
             y=alt.Y("product:N", sort="-x", axis=alt.Axis(title=None, labelLimit=150)),
             tooltip=[
-                alt.Tooltip("product:N", title="Product"),
-                alt.Tooltip("revenue:Q", title="Revenue", format=",.2f"),
+                alt.Tooltip("product:N", title=look.wording.of("product", "Product")),
+                alt.Tooltip("revenue:Q", title="Revenue", format=_money(currency, f",.{currency.digits}f")),
                 alt.Tooltip("orders:Q", title="Orders", format=",d"),
             ],
         )
@@ -231,19 +275,19 @@ KINDS: dict[str, ChartKind] = {
             "Orders per {grain}",
             "Area chart of accepted orders over time",
             ("at", "orders"),
-            _area("orders", "Orders", "primary", ",d", 1),
+            _orders,
         ),
         ChartKind(
             "revenue",
             "Revenue per {grain}",
             "Area chart of revenue over time",
             ("at", "revenue"),
-            _area("revenue", "Revenue", "money", ",.2~f", 0.01),
+            _revenue,
         ),
         ChartKind(
             "average",
-            "Running average price",
-            "Line chart of the average price of all orders so far",
+            "Running average {price}",
+            "Line chart of the average {price} of all orders so far",
             ("at", "average"),
             _average,
         ),
@@ -256,8 +300,8 @@ KINDS: dict[str, ChartKind] = {
         ),
         ChartKind(
             "products",
-            "Top products by revenue",
-            "Bar chart of the ten products with the most revenue",
+            "Top {products} by revenue",
+            "Bar chart of the ten {products} with the most revenue",
             ("product", "orders", "revenue"),
             _products,
         ),

@@ -7,7 +7,8 @@ from itertools import accumulate
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.shared.formats import big_money, money, number, per_second, share
+from dashboard.shared.formats import big_money, money, number, per_second, plain, share
+from dashboard.shared.mapping import wording
 from dashboard.shared.snapshots import Overview
 
 SPARK_POINTS = 60
@@ -15,7 +16,7 @@ SPARK_POINTS = 60
 
 def draw_figures(shown: Overview, now_ms: int) -> None:
     """Six cards, three in a row, one in a row on a phone."""
-    totals = shown.totals
+    totals, said = shown.totals, wording()
     orders, dead_letters = _line(shown, "orders"), _line(shown, "dead_letters")
     both = [accepted + dead for accepted, dead in zip(orders, dead_letters, strict=True)]
     upper, lower = st.columns(3), st.columns(3)
@@ -29,14 +30,14 @@ def draw_figures(shown: Overview, now_ms: int) -> None:
     _card(
         upper[1],
         "Revenue",
-        big_money(totals.revenue_cents),
+        big_money(totals.revenue_cents, said.currency),
         _line(shown, "revenue"),
-        "Sum of the prices of accepted orders.",
+        f"Sum of the {plain(said.of('price', 'prices'))} of accepted orders.",
     )
     _card(
         upper[2],
-        "Average price",
-        money(totals.average_cents),
+        f"Average {plain(said.of('price', 'price'))}",
+        money(totals.average_cents, said.currency),
         _line(shown, "average"),
         "Revenue divided by accepted orders, over all time.",
     )

@@ -10,6 +10,7 @@ from dashboard.shared.asking import refusal, requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, writer
 from dashboard.shared.formats import ago, money, number, plain
+from dashboard.shared.mapping import wording
 from dashboard.shared.session import StateKey
 from pipeline.buffer import HeldTopic, TakenOrders
 from pipeline.errors import OrderPulseError
@@ -89,8 +90,9 @@ def _ask(held: HeldTopic) -> None:
 def _draw_question(held: HeldTopic, taken: TakenOrders) -> None:
     goes = "order goes" if taken.orders == 1 else "orders go"
     st.warning(
-        f"{number(taken.orders)} {goes} out of rows and figures, with a revenue of {money(taken.revenue_cents)}; then "
-        f"all that {plain(held.topic)} holds is read. Dead letters stay.",
+        f"{number(taken.orders)} {goes} out of rows and figures, with a revenue of "
+        f"{plain(money(taken.revenue_cents, wording().currency))}; then all that {plain(held.topic)} holds is read. "
+        "Dead letters stay.",
         icon=":material/restart_alt:",
     )
     with st.container(horizontal=True, key=f"pipeline_held_{held.id}"):

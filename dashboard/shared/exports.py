@@ -17,6 +17,7 @@ from dashboard.shared.context import now_ms, reader, shown_errors, viewer_zone
 from dashboard.shared.disk_files import DiskFile
 from dashboard.shared.formats import number, size
 from dashboard.shared.kept_files import forget_files, has_files, kept_files
+from dashboard.shared.mapping import wording
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.buffer.entities import Entity
 from pipeline.buffer.filters import RowFilter
@@ -106,6 +107,7 @@ def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, fo
                 file.out,
                 settings().export_max_rows,
                 most_bytes,
+                dict(wording().said),
             )
         file.finish()
     except OSError as error:

@@ -1,9 +1,11 @@
-"""Figures as people read them. Money is cents until here."""
+"""Figures as people read them. Money is minor units of the currency until here, cents in most."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, tzinfo
+
+from pipeline.records import Currency
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _MADE_OF_TEXT = re.compile(r"(?<=.)(?=[:@])|(?<=[<>~=-])(?=[<>~=-])|(?<=ww)(?=w\.)", re.IGNORECASE)
@@ -13,16 +15,27 @@ LINE_LETTERS = 2_000
 """What a line of a page shows of a text."""
 
 
-def money(cents: float | None) -> str:
-    """Whole units with two decimals and thousands apart; a dash for none."""
-    return "–" if cents is None else f"{cents / 100:,.2f}"
+def money(minor_units: float | None, currency: Currency) -> str:
+    """Whole units with the currency's symbol and digits, and thousands apart; a dash for none."""
+    if minor_units is None:
+        return "–"
+    if isinstance(minor_units, int):
+        # A sum may have more digits than a float can hold.
+        whole, point, rest = currency.text(abs(minor_units)).partition(".")
+        amount = f"{int(whole):,}{point}{rest}"
+    else:
+        amount = f"{abs(minor_units) / 10**currency.digits:,.{currency.digits}f}"
+    return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 
-def big_money(cents: float | None) -> str:
+def big_money(minor_units: float | None, currency: Currency) -> str:
     """Money on a card: no decimals from a million up, millions from a billion up."""
-    if cents is None or abs(cents) < 100 * 10**6:
-        return money(cents)
-    return f"{cents / 100:,.0f}" if abs(cents) < 100 * 10**9 else f"{cents / 100 / 10**6:,.0f}M"
+    unit = 10**currency.digits
+    if minor_units is None or abs(minor_units) < unit * 10**6:
+        return money(minor_units, currency)
+    units = abs(minor_units) / unit
+    amount = f"{units:,.0f}" if units < 10**9 else f"{units / 10**6:,.0f}M"
+    return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 
 def number(value: int) -> str:

@@ -12,10 +12,13 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader
+from dashboard.shared.mapping import wording
+from dashboard.shared.tables import money_cells
 from dashboard.shared.time_ranges import TimeRange, flow_table
 from pipeline.buffer import Reader
 from pipeline.buffer.views import JobView, Rows, Totals
 from pipeline.clock import Clock
+from pipeline.records import Currency
 
 RATE_OVER_MS = 10_000
 ANSWERS_KEPT = 200
@@ -104,7 +107,10 @@ def _any(known: Totals) -> bool:
 
 def overview(time_range: TimeRange, zone: str) -> Overview:
     """Everything on the overview, times as clocks in `zone` show them."""
-    return snapshots().get(("overview", time_range, zone), lambda source: overview_of(source, time_range, zone))
+    currency = wording().currency
+    return snapshots().get(
+        ("overview", time_range, zone, currency), lambda source: overview_of(source, time_range, zone, currency)
+    )
 
 
 def newest_job() -> JobView | None:
@@ -116,19 +122,19 @@ def _newest_job(source: Reader) -> JobView | None:
     return source.unfinished_job() or next(iter(source.jobs(1)), None)
 
 
-def overview_of(source: Reader, time_range: TimeRange, zone: str) -> Overview:
-    """The same, asked of a buffer now."""
+def overview_of(source: Reader, time_range: TimeRange, zone: str, currency: Currency) -> Overview:
+    """The same, asked of a buffer now; money in whole units of the currency."""
     totals = source.totals()
     products = source.product_totals(TOP_PRODUCTS)
     return Overview(
         totals,
         source.parked_count(),
-        flow_table(source.flow(time_range.grain, time_range.span_ms), time_range, totals, zone),
+        flow_table(source.flow(time_range.grain, time_range.span_ms), time_range, totals, zone, currency),
         pa.table(
             {
                 "product": pa.array(products.column("product"), pa.string()),
                 "orders": pa.array(products.column("orders"), pa.int64()),
-                "revenue": pa.array([cents / 100 for cents in products.column("revenue_cents")], pa.float64()),
+                "revenue": money_cells(products.column("revenue_cents"), currency),
             }
         ),
         source.flow("second", RATE_OVER_MS),

@@ -13,6 +13,7 @@ from dashboard.shared.badges import Badges
 from dashboard.shared.context import viewer_zone
 from dashboard.shared.formats import beginning, position_text
 from pipeline.buffer.views import Rows
+from pipeline.records import Currency
 
 if TYPE_CHECKING:
     # Streamlit gives this type no public name: nothing that runs may depend on where it stands.
@@ -52,11 +53,23 @@ def number_column(
     return Column(name, pa.array(cells, pa.int64()), shown)
 
 
-def money_column(name: str, label: str, cents: Iterable[int | None], width: Width = None) -> Column:
-    """Money in whole units with two decimals."""
-    cells = [None if each is None else each / 100 for each in cents]
-    shown = st.column_config.NumberColumn(label, width=width, format="%,.2f")
-    return Column(name, pa.array(cells, pa.float64()), shown)
+def money_column(
+    name: str, label: str, minor_units: Iterable[int | None], currency: Currency, width: Width = None
+) -> Column:
+    """Money in whole units, with the currency's symbol and digits."""
+    shown = st.column_config.NumberColumn(label, width=width, format=money_format(currency))
+    return Column(name, money_cells(minor_units, currency), shown)
+
+
+def money_format(currency: Currency) -> str:
+    """How a column of numbers shows money in whole units."""
+    return f"{currency.symbol.replace('%', '%%')}%,.{currency.digits}f"
+
+
+def money_cells(minor_units: Iterable[int | None], currency: Currency) -> pa.Array:
+    """Money in whole units."""
+    unit = 10**currency.digits
+    return pa.array([None if each is None else each / unit for each in minor_units], pa.float64())
 
 
 def time_column(name: str, label: str, epoch_ms: Iterable[int | None], width: Width = None) -> Column:

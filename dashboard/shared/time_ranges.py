@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from pipeline.buffer.views import Grain, Rows, Totals
+from pipeline.records import Currency
 
 MIN_BUCKETS = 60
 
@@ -35,13 +36,14 @@ TIME_RANGES = {
 }
 
 
-def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str) -> pa.Table:
+def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str, currency: Currency) -> pa.Table:
     """One row a bucket up to the newest one in `flow`: zeros where nothing happened.
 
     Columns: at (clock time in `zone`, as milliseconds), orders, revenue, average (running, since the first order;
-    null before it), dead_letters, retries. Money in whole units. The quiet time before the first bucket is left out,
-    down to 60 buckets.
+    null before it), dead_letters, retries. Money in whole units of the currency. The quiet time before the first bucket
+    is left out, down to 60 buckets.
     """
+    unit = 10**currency.digits
     times = _times(flow.column("at_ms"), time_range)
     index_of = {at_ms: index for index, at_ms in enumerate(times)}
     filled: dict[str, list[int]] = {}
@@ -54,8 +56,14 @@ def flow_table(flow: Rows, time_range: TimeRange, totals: Totals, zone: str) -> 
         {
             "at": pa.array(_clock_times(times, zone), pa.float64()),
             "orders": pa.array(filled["orders"], pa.int64()),
-            "revenue": pa.array([cents / 100 for cents in filled["revenue_cents"]], pa.float64()),
-            "average": pa.array(_running_average(filled["orders"], filled["revenue_cents"], totals), pa.float64()),
+            "revenue": pa.array([cents / unit for cents in filled["revenue_cents"]], pa.float64()),
+            "average": pa.array(
+                [
+                    None if each is None else each / unit
+                    for each in _running_average(filled["orders"], filled["revenue_cents"], totals)
+                ],
+                pa.float64(),
+            ),
             "dead_letters": pa.array(filled["dead_letters"], pa.int64()),
             "retries": pa.array(filled["retries"], pa.int64()),
         }
@@ -78,7 +86,7 @@ def _running_average(orders: list[int], revenue_cents: list[int], totals: Totals
     cents = max(0, totals.revenue_cents - sum(revenue_cents)) if count else 0
     counts = list(accumulate(orders, initial=count))[1:]
     sums = list(accumulate(revenue_cents, initial=cents))[1:]
-    return [part / whole / 100 if whole else None for part, whole in zip(sums, counts, strict=True)]
+    return [part / whole if whole else None for part, whole in zip(sums, counts, strict=True)]
 
 
 def _clock_times(times: range, zone: str) -> list[float]:

@@ -6,7 +6,7 @@ Every method may raise BufferUnavailableError (wait and try again) and BufferCor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
@@ -46,6 +46,8 @@ class ReadUpTo(NamedTuple):
 
     next_offset: int
     last: LastRead | None
+    read_from: int = 0
+    """Where it was begun, if not at the oldest record there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +316,15 @@ class FlowStore(Protocol):
         Dead letters below the `end_offset` that it had then raise no alert.
         """
 
+    def begin_topic(
+        self, role: Role, identity: TopicIdentity, starts: Mapping[int, int], now_ms: int, message: str
+    ) -> bool:
+        """Decides, with an event, where each partition of a topic begins that this cluster's buffer does not know yet.
+
+        What lies before is as if it had never been. False, and nothing changes, when the topic is known by now: then
+        somebody else has decided it.
+        """
+
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """All generations of a partition, oldest first: whoever owns the newest looks after the others' leftovers."""
 
@@ -332,7 +343,7 @@ class FlowStore(Protocol):
         `totals` and all figures change with the rows they count.
         """
 
-    def agree_currency(self, code: str, digits: int) -> str:
+    def agree_currency(self, currency: Currency) -> str:
         """Has the buffer sum this currency; returns why it cannot, empty when it does.
 
         It can while there are no orders, and when it does so already. An empty code is any currency with these digits,

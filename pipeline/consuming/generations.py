@@ -73,7 +73,9 @@ def compare(
         if reason:
             return Comparison("another", f"{topic}[{partition}] {reason}")
         proven |= read_up_to.last is not None and found[partition].record == read_up_to.last
-        was_read |= read_up_to.last is not None or read_up_to.next_offset > found[partition].low
+        was_read |= read_up_to.last is not None or read_up_to.next_offset > max(
+            found[partition].low, read_up_to.read_from
+        )
     # A topic never loses partitions, so where one of them is proven a broker only has not heard of all yet.
     absent = sorted(answered - found.keys())
     if absent and not proven:

@@ -27,11 +27,11 @@ from pipeline.buffer import (
 from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
-from pipeline.jobs.starts import start_of
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.proposing.edited_file import edited, write_whole
 from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
+from pipeline.starts import start_of
 
 
 def request_produce(
@@ -140,7 +140,7 @@ def resume_reading(settings: Settings, buffer: Buffer, clock: Clock, by: str) ->
 
 
 def read_on(settings: Settings, buffer: Buffer, clock: Clock, held_id: int, start: str, by: str) -> None:
-    """Says from where on a topic is read that is held, since it may hold copies: see `reread.start_of`.
+    """Says from where on a topic is read that is held, since it may hold copies: see `starts.start_of`.
 
     The worker does the rest. Raises UsageError.
     """

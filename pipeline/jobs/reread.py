@@ -16,10 +16,10 @@ from pipeline.consuming.topic_choice import choose_dead_letter_topics, may_hold_
 from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, UsageError
 from pipeline.jobs.requests import of_other_clusters
-from pipeline.jobs.starts import EARLIEST, LATEST
 from pipeline.kafka import DEMO_IDS, Cluster, ClusterView, find_cluster, offsets_since, watermarks_of
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
+from pipeline.starts import EARLIEST, LATEST
 
 ASK_AGAIN_MS = 5000
 

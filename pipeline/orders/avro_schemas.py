@@ -21,6 +21,7 @@ from pipeline.orders.avro import Names, Schema, UnresolvableError, plan_order
 MAXIMUM_SCHEMA_DEPTH = 256
 """So many objects and arrays within each other are handed on to fastavro: no schema of an order needs a tenth of it."""
 _FAULT_LENGTH = 100
+PRIMITIVE_NAMES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _VERSIONED_FILE = re.compile(r"order\.v(\d+)\.avsc")
 # What fastavro raises on JSON that is no schema: it checks some of it and trips over the rest.
 SCHEMA_FAULTS = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -92,7 +93,11 @@ class SchemaStore:
         self._versions = _versions(schemas)
         if not self._versions:
             raise SettingsError(f"the schemas folder {folder} has no order.v1.avsc or order.v2.avsc")
-        self._by_fingerprint = {schema.fingerprint(): schema for schema in schemas.values()}
+        self._by_fingerprint = {
+            mark: schema
+            for schema in schemas.values()
+            for mark in (fingerprint_by_python(schema.text), schema.fingerprint())
+        }
         _check_usable(folder, self._versions, self.latest)
 
     @property
@@ -114,6 +119,46 @@ class SchemaStore:
     def by_fingerprint(self, fingerprint: bytes) -> WriterSchema | None:
         """The schema with this CRC-64-AVRO fingerprint (8 bytes, little-endian)."""
         return self._by_fingerprint.get(fingerprint)
+
+
+def fingerprint_by_python(text: str) -> bytes:
+    """The fingerprint that Apache's own Python package gives a schema: primitives with attributes stay objects there.
+
+    Of a schema without logical types and the like it is the fingerprint of the specification.
+    """
+    return bytes.fromhex(fingerprint(_canonical_by_python(json.loads(text), ""), "CRC-64-AVRO"))
+
+
+def _canonical_by_python(schema: Any, namespace: str) -> str:
+    if isinstance(schema, str):
+        known = schema in PRIMITIVE_NAMES or "." in schema or not namespace
+        return json.dumps(schema if known else f"{namespace}.{schema}")
+    if isinstance(schema, list):
+        return f"[{','.join(_canonical_by_python(each, namespace) for each in schema)}]"
+    kind = schema["type"]
+    if not isinstance(kind, str):
+        return _canonical_by_python(kind, namespace)
+    if kind in PRIMITIVE_NAMES:
+        return f'{{"type":{json.dumps(kind)}}}' if len(schema) > 1 else json.dumps(kind)
+    parts = []
+    if "name" in schema:
+        namespace = schema.get("namespace", namespace)
+        full = schema["name"] if "." in schema["name"] or not namespace else f"{namespace}.{schema['name']}"
+        namespace = full.rpartition(".")[0]
+        parts.append(f'"name":{json.dumps(full)}')
+    parts.append(f'"type":{json.dumps(kind)}')
+    if "fields" in schema:
+        fields = (
+            f'{{"name":{json.dumps(each["name"])},"type":{_canonical_by_python(each["type"], namespace)}}}'
+            for each in schema["fields"]
+        )
+        parts.append(f'"fields":[{",".join(fields)}]')
+    if "symbols" in schema:
+        parts.append(f'"symbols":{json.dumps(schema["symbols"], separators=(",", ":"))}')
+    parts += [f'"{key}":{_canonical_by_python(schema[key], namespace)}' for key in ("items", "values") if key in schema]
+    if "size" in schema:
+        parts.append(f'"size":{schema["size"]}')
+    return f"{{{','.join(parts)}}}"
 
 
 def _read_schema_file(path: Path) -> WriterSchema:

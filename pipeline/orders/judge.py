@@ -52,7 +52,7 @@ class Judge:
             order = self._reader.read(record.position.topic, record)
             if isinstance(order, PassedOver):
                 return order
-            self._rules_file.rules.check(order, self._clock())
+            self._rules_file.rules.check(order, self._clock(), self._reader.currency)
         except SchemaPendingError as error:
             return error
         except PermanentError as error:
@@ -69,7 +69,8 @@ class Judge:
         Ask `judge` about all others. Raises RegistryUnavailableError when nobody can say.
         """
         orders, passed_over = self._reader.read_many(topic, records)
-        return orders, self._rules_file.rules.valid_mask(orders, self._clock()), passed_over
+        valid = self._rules_file.rules.valid_mask(orders, self._clock(), self._reader.currency)
+        return orders, valid, passed_over
 
     def _handle(self, order: Order, record: Record, attempt: int) -> Order | RecordError:
         try:

@@ -17,13 +17,14 @@ from pipeline.orders.formats.avro_values import AvroReader, avro_reader
 from pipeline.orders.formats.connect_json import envelope_prefix, types_of
 from pipeline.orders.formats.framing import (
     FRAMING_HEADERS,
-    PLAIN_JSON,
+    PLAIN,
     Fingerprint,
     Framing,
     first_that_reads,
     framings_of,
     grouped,
     read_message_indexes,
+    read_type_ref,
 )
 from pipeline.orders.formats.json_values import JsonReader
 from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, ProtobufReader
@@ -51,10 +52,10 @@ class MappedReader:
         self,
         recipe: Recipe,
         schemas: Schemas,
-        plain_message: MessageTypes | None = None,
+        unframed: MessageTypes | WriterSchema | None = None,
         maximum_depth: int = MAXIMUM_DEPTH,
     ) -> None:
-        """`plain_message`: the types of the section's descriptor file, where values are Protobuf without a framing."""
+        """`unframed`: what the section's file says of values without a framing."""
         self.recipe = recipe
         self._schemas = schemas
         self._maximum_depth = maximum_depth
@@ -63,9 +64,11 @@ class MappedReader:
         self._avro: dict[SchemaRef | Fingerprint | None, AvroReader] = {}
         self._avro_columns: dict[SchemaRef | Fingerprint | None, AvroColumns | None] = {}
         self._protobuf: dict[tuple[SchemaRef | None, tuple[int, ...]], ProtobufReader] = {}
-        self._plain = None
-        if plain_message is not None:
-            self._plain = self._protobuf_reader(plain_message.named(recipe.section.message))
+        self._unframed: ProtobufReader | WriterSchema | None = None
+        if isinstance(unframed, MessageTypes):
+            self._unframed = self._protobuf_reader(unframed.named(recipe.section.message))
+        elif unframed is not None:
+            self._unframed = unframed
 
     # -- one record
 
@@ -90,23 +93,36 @@ class MappedReader:
 
     def _values(self, value: bytes, headers: Headers) -> list[Any]:
         """What each path leads to, by the first way to read the value that fits it."""
-        framings = [Framing(None)] if self._plain is not None else framings_of(value, headers)
+        told = self._unframed is not None or self.recipe.section.format == "json"
+        framings = [PLAIN] if told else framings_of(value, headers)
         return first_that_reads(framings, lambda framing: self._values_as(framing, value))
 
     def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
         if framing.schema is None:
-            return self._looked_up(self._plain.read(value)) if self._plain is not None else self._json_values(value)
+            return self._unframed_values(value)
         schema = self._schemas.get(framing.schema)
         body = value[framing.begin :]
         if isinstance(schema, JsonSchema):
             return self._json_values(body)
         if isinstance(schema, MessageTypes):
-            indexes, begin = read_message_indexes(framing.message_indexes or body, 0)
-            message = body if framing.message_indexes else body[begin:]
-            return self._looked_up(self._message_reader(framing.schema, schema, indexes).read(message))
+            reader, begin = self._message_reader_of(framing, schema, value)
+            return self._looked_up(reader.read(value[begin:]))
         if framing.json_encoding:
             return self._looked_up(avro_json_value(schema, body))
-        return self._looked_up(self._avro_reader(framing.schema, schema).read(value, framing.begin))
+        try:
+            return self._looked_up(self._avro_reader(framing.schema, schema).read(value, framing.begin))
+        except UndecodableError:
+            # Apicurio's JSON encoding says so in a header only, and behind a prefix not at all.
+            if not body.startswith(b"{"):
+                raise
+            return self._looked_up(avro_json_value(schema, body))
+
+    def _unframed_values(self, value: bytes) -> list[Any]:
+        if self._unframed is None:
+            return self._json_values(value)
+        if isinstance(self._unframed, ProtobufReader):
+            return self._looked_up(self._unframed.read(value))
+        return self._looked_up(self._avro_reader(None, self._unframed).read(value, 0))
 
     def _json_values(self, value: bytes) -> list[Any]:
         found = self._json.read(value)
@@ -135,6 +151,18 @@ class MappedReader:
                 self._avro_columns.clear()
             self._avro_columns[ref] = avro_columns(schema.parsed, schema.names, self.recipe.paths)
         return self._avro_columns[ref]
+
+    def _message_reader_of(self, framing: Framing, types: MessageTypes, value: bytes) -> tuple[ProtobufReader, int]:
+        """What reads a value, and where its message begins."""
+        if framing.message_indexes:
+            indexes, _ = read_message_indexes(framing.message_indexes, 0)
+            return self._message_reader(framing.schema, types, indexes), framing.begin
+        if (named := read_type_ref(value, framing.begin)) is not None:
+            name, begin = named
+            if (found := types.index_of(name)) is not None:
+                return self._message_reader(framing.schema, types, found), begin
+        indexes, begin = read_message_indexes(value, framing.begin)
+        return self._message_reader(framing.schema, types, indexes), begin
 
     def _message_reader(
         self, ref: SchemaRef | Fingerprint | None, types: MessageTypes, indexes: tuple[int, ...]
@@ -165,8 +193,11 @@ class MappedReader:
             return NONE_MADE
         values = records.values()
         plainly_framed = [index for index, clear in enumerate(records.without_headers(FRAMING_HEADERS)) if clear]
-        if self._plain is not None:
-            return self._of_messages(self._plain, records, values, [each for each in plainly_framed if values[each]], 0)
+        if self._unframed is not None:
+            some = [index for index, value in enumerate(values) if value]
+            if isinstance(self._unframed, ProtobufReader):
+                return self._of_messages(self._unframed, records, values, some, 0)
+            return self._of_avro(records, values, some, PLAIN, self._unframed)
         groups = grouped(values, plainly_framed)
         return (
             together(self._of_group(records, values, indexes) for indexes in groups.values()) if groups else NONE_MADE
@@ -177,7 +208,7 @@ class MappedReader:
         first = values[indexes[0]] or b""
         try:
             (framing,) = framings_of(first, ())
-            if framing is PLAIN_JSON:
+            if framing is PLAIN:
                 return self._of_plain_json(records, values, indexes)
             assert framing.schema is not None
             schema = self._schemas.get(framing.schema)
@@ -215,19 +246,19 @@ class MappedReader:
         framing: Framing,
         schema: MessageTypes,
     ) -> MadeOrders:
-        by_message: dict[tuple[tuple[int, ...], int], list[int]] = {}
-        for index in indexes:
+        # Nearly all are a file's first message, which a single 0 says.
+        first = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] == b"\0"]
+        others = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] != b"\0"]
+        by_message: dict[tuple[str, int], tuple[ProtobufReader, list[int]]] = {}
+        for some in ([first] if first else []) + [[index] for index in others]:
             try:
-                by_message.setdefault(read_message_indexes(values[index] or b"", framing.begin), []).append(index)
+                reader, begin = self._message_reader_of(framing, schema, values[some[0]] or b"")
             except UndecodableError:
                 continue
-        made = []
-        for (message, begin), some in by_message.items():
-            try:
-                reader = self._message_reader(framing.schema, schema, message)
-            except UndecodableError:
-                continue
-            made.append(self._of_messages(reader, records, values, some, begin))
+            by_message.setdefault((reader.name, begin), (reader, []))[1].extend(some)
+        made = [
+            self._of_messages(reader, records, values, some, begin) for (_, begin), (reader, some) in by_message.items()
+        ]
         return together(made) if made else NONE_MADE
 
     def _of_messages(

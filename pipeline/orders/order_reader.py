@@ -23,14 +23,15 @@ class OrderReader:
     def __init__(self, codec: OrderCodec, mapped: Mapped = DEFAULT) -> None:
         self._codec = codec
         self._mapped = mapped
-        self._digits = mapped.mappings.currency.digits
+        self.currency = mapped.mappings.currency
+        """What prices of orders are in."""
         self._readers: dict[str, MappedReader | None] = {}
 
     def use(self, mapped: Mapped) -> None:
         """Reads by this mapping from now on."""
         if mapped is not self._mapped:
             self._mapped, self._readers = mapped, {}
-            self._digits = mapped.mappings.currency.digits
+            self.currency = mapped.mappings.currency
 
     @property
     def has_sections(self) -> bool:
@@ -50,10 +51,10 @@ class OrderReader:
         reader = self._reader(topic)
         if reader is not None:
             return reader.read(record)
-        if self._digits != DEFAULT_DIGITS:
+        if self.currency.digits != DEFAULT_DIGITS:
             raise UndecodableError(
                 f"prices of `Order` have {DEFAULT_DIGITS} digits behind the point, and the mapping file's currency "
-                f"{self._digits}: the topic {topic} needs a section there",
+                f"{self.currency.digits}: the topic {topic} needs a section there",
                 "mapping",
             )
         return self._codec.decode(record.value, record.headers)
@@ -67,7 +68,7 @@ class OrderReader:
         reader = self._reader(topic) if self._mapped.recipes else None
         if reader is not None:
             return reader.read_many(records)
-        if self._digits != DEFAULT_DIGITS:
+        if self.currency.digits != DEFAULT_DIGITS:
             return NONE_MADE
         return self._codec.decode_many(records.values()), []
 
@@ -91,7 +92,7 @@ class OrderReader:
         # Only where there is a section: what reads JSON and Protobuf takes its time to be imported.
         from pipeline.orders.mapped_reader import MappedReader
 
-        return MappedReader(recipe, self._codec.schemas, self._mapped.descriptors.get(recipe.section.descriptor))
+        return MappedReader(recipe, self._codec.schemas, self._mapped.schema_files.get(recipe.section.schema_file))
 
 
 class RecordList:

@@ -6,9 +6,11 @@ tests/unit/orders/test_rules.py tries every rule of `RULES` at and beside each o
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from itertools import filterfalse
 from typing import Annotated, ClassVar, Self
 
@@ -18,24 +20,25 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.fields import TextFieldName
-from pipeline.records import Order
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY, MAXIMUM_DIGITS
+from pipeline.records import Currency, Order
 
 
-def _to_cents(value: object) -> int:
-    """Cents of a price in the file, exactly. Raises ValueError."""
+def _to_amount(value: object) -> Decimal:
+    """A price in the file, exactly. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError("must be an amount such as 0.01")
     try:
-        cents = Decimal(value) * 100
+        amount = Decimal(value)
     except InvalidOperation as error:
         raise ValueError(f"must be an amount such as 0.01, not {value!r}") from error
-    if not cents.is_finite() or abs(cents) > 10**15 or cents != int(cents):
-        raise ValueError(f"must be an amount in whole cents, not {value}")
-    return int(cents)
+    if not amount.is_finite() or abs(amount) > 10**13 or amount != round(amount, MAXIMUM_DIGITS):
+        raise ValueError(f"must be an amount with at most {MAXIMUM_DIGITS} digits after the point, not {value}")
+    return amount
 
 
-Cents = Annotated[int, BeforeValidator(_to_cents)]
-"""A price in the file, such as "0.01" or 5, as cents."""
+Amount = Annotated[Decimal, BeforeValidator(_to_amount)]
+"""A price in the file, such as "0.01" or 5, in units of the currency, whichever that is."""
 Seconds = Annotated[int, Field(ge=0, le=10**10)]
 
 
@@ -59,11 +62,11 @@ class Rule(Table, ABC):
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     @abstractmethod
-    def breaks(self, order: Order, now_ms: int) -> str | None:
-        """Why the order breaks the rule at this time; None when it keeps it."""
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
+        """Why the order, priced in this currency, breaks the rule at this time; None when it keeps it."""
 
     @abstractmethod
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         """For each of many orders, whether it keeps the rule at this time: where `breaks` is None."""
 
 
@@ -73,13 +76,13 @@ class Required(Rule):
     name = "required"
     required: list[TextFieldName]
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
         for field in self.required:
             if not getattr(order, field).strip():
                 return f"{field} is empty"
         return None
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         valid = np.ones(len(orders), np.bool_)
         for field in self.required:
             texts = orders.texts[field]
@@ -93,25 +96,26 @@ class Price(Rule):
     """The price is from the minimum to the maximum, both included."""
 
     name = "price"
-    price_min_cents: Cents = Field(alias="price_min")
-    price_max_cents: Cents = Field(alias="price_max")
+    price_min: Amount
+    price_max: Amount
 
     @model_validator(mode="after")
     def _minimum_is_not_above_maximum(self) -> Self:
-        if self.price_min_cents > self.price_max_cents:
+        if self.price_min > self.price_max:
             raise ValueError("price_min is above price_max")
         return self
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
-        cents = order.price_cents
-        if cents < self.price_min_cents:
-            return f"price {money(cents)} is below the minimum {money(self.price_min_cents)}"
-        if cents > self.price_max_cents:
-            return f"price {money(cents)} is above the maximum {money(self.price_max_cents)}"
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
+        units = order.price_cents
+        if units < currency.minor_units(self.price_min):
+            return f"price {currency.text(units)} is below the minimum {money(self.price_min, currency)}"
+        if units > currency.minor_units(self.price_max):
+            return f"price {currency.text(units)} is above the maximum {money(self.price_max, currency)}"
         return None
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
-        return (orders.prices_cents >= self.price_min_cents) & (orders.prices_cents <= self.price_max_cents)
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
+        lowest, highest = _limits_in(currency, self.price_min, self.price_max)
+        return (orders.prices_cents >= lowest) & (orders.prices_cents <= highest)
 
 
 class Product(Rule):
@@ -121,10 +125,10 @@ class Product(Rule):
     may_be_off = True
     products: Annotated[list[str], Field(min_length=1)]
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
         return None if order.product in self.products else f"product {order.product!r} is not a known product"
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         known = frozenset(self.products)
         return np.fromiter(map(known.__contains__, orders.texts["product"]), np.bool_, len(orders))
 
@@ -135,13 +139,13 @@ class Ahead(Rule):
     name = "ahead"
     max_ahead_s: Seconds
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
         ahead_ms = order.created_at_ms - now_ms
         if ahead_ms > self.max_ahead_s * 1000:
             return f"created_at is {seconds(ahead_ms)} s ahead, more than the {self.max_ahead_s} s allowed"
         return None
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         return orders.created_at_ms - now_ms <= self.max_ahead_s * 1000
 
 
@@ -152,13 +156,13 @@ class Age(Rule):
     may_be_off = True
     max_age_s: Seconds
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
         age_ms = now_ms - order.created_at_ms
         if age_ms > self.max_age_s * 1000:
             return f"created_at is {seconds(age_ms)} s ago, more than the {self.max_age_s} s allowed"
         return None
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         return now_ms - orders.created_at_ms <= self.max_age_s * 1000
 
 
@@ -172,25 +176,33 @@ class Rules:
     def __init__(self, in_force: Sequence[Rule]) -> None:
         self.in_force = tuple(in_force)
 
-    def check(self, order: Order, now_ms: int) -> None:
-        """Raises RuleBrokenError with the first rule that the order breaks at this time."""
+    def check(self, order: Order, now_ms: int, currency: Currency = DEFAULT_CURRENCY) -> None:
+        """Raises RuleBrokenError with the first rule that the order, priced in this currency, breaks at this time."""
         for rule in self.in_force:
-            reason = rule.breaks(order, now_ms)
+            reason = rule.breaks(order, now_ms, currency)
             if reason is not None:
                 raise RuleBrokenError(reason, rule.name)
 
-    def valid_mask(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid_mask(self, orders: OrderColumns, now_ms: int, currency: Currency = DEFAULT_CURRENCY) -> Flags:
         """For each of many orders, whether it keeps every rule at this time: where `check` raises nothing."""
         mask = np.ones(len(orders), np.bool_)
         for rule in self.in_force:
-            mask &= rule.valid(orders, now_ms)
+            mask &= rule.valid(orders, now_ms, currency)
         return mask
 
 
-def money(cents: int) -> str:
-    """Cents as a reason shows them: -5 is "-0.05"."""
-    whole, rest = divmod(abs(cents), 100)
-    return f"{'-' if cents < 0 else ''}{whole}.{rest:02}"
+@lru_cache(maxsize=16)
+def _limits_in(currency: Currency, lowest: Decimal, highest: Decimal) -> tuple[int, int]:
+    """The lowest and the highest price in minor units."""
+    # A limit may be finer than the currency is: 0.01 where there are no cents.
+    return math.ceil(currency.minor_units(lowest)), math.floor(currency.minor_units(highest))
+
+
+def money(amount: Decimal, currency: Currency) -> str:
+    """An amount of the file as a reason shows it: with the currency's digits, and more where it has more."""
+    exponent = amount.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)  # it is finite
+    return f"{amount:.{max(currency.digits, -exponent)}f}"
 
 
 def seconds(millis: int) -> str:

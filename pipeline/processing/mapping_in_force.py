@@ -50,7 +50,7 @@ class MappingInForce:
             return
         self._seen = content
         currency = content.mappings.currency
-        self._refused = writer.flow.agree_currency(*currency)
+        self._refused = writer.flow.agree_currency(currency)
         if self._refused:
             return
         self._in_force = content

@@ -41,6 +41,7 @@ from pipeline.processing.outbox import OutboxDrain
 from pipeline.processing.owners import BETWEEN_TOPICS, OwnersWatch
 from pipeline.processing.parking import Parking
 from pipeline.processing.retries import Backoff, backoff_of
+from pipeline.processing.starts import Starts
 from pipeline.processing.topics import TopicsRead
 from pipeline.records import Position, Record
 from pipeline.running.instances import member_name
@@ -74,7 +75,8 @@ def run_processor(
         judge.recheck_registry()
         with consumer_session(settings, "processor", BATCH_RECORDS, clock, steady_clock, stop) as opened:
             mapping.begin(opened.writer)
-            topics = TopicsRead(settings, mapping.has_section, opened.view, opened.guard, opened.holds)
+            starts = Starts(settings, opened.view.cluster, opened.writer, clock)
+            topics = TopicsRead(settings, mapping.has_section, opened.view, opened.guard, opened.holds, starts)
             topics.begin()
             opened.view.ensure_topic(settings.own_dlq_topic)
             cluster = opened.view.cluster
@@ -256,7 +258,8 @@ class _Flow(Consumer[GroupReader]):
             message = (
                 f"offset {offset} of {partition} was committed in Kafka's group "
                 f"{self._settings.group_id} by something else, and has no effect: OrderPulse reads on from its buffer, "
-                f"at {partition.next_offset}; see docs/connecting.md"
+                f"at {partition.next_offset}. `python -m pipeline reread --topic {partition.identity.topic} --from "
+                "earliest` (or latest, or a time) reads the topic again; see docs/connecting.md"
             )
             log.warning("%s", message)
             self._writer.watch.event("processor", "warning", message, self._clock())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from pipeline.buffer import Reader
 from pipeline.consuming.holds import TopicHolds
-from pipeline.consuming.topic_choice import HasSection, OrdersTopics, choose_orders_topics
+from pipeline.consuming.topic_choice import HasSection, OrdersTopics, choose_orders_topics, topics_read
 from pipeline.consuming.topic_guard import InPartition, TopicGuard
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import ClusterView
+from pipeline.processing.starts import Starts
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
@@ -21,13 +23,20 @@ class TopicsRead:
     """
 
     def __init__(
-        self, settings: Settings, has_section: HasSection, view: ClusterView, guard: TopicGuard, holds: TopicHolds
+        self,
+        settings: Settings,
+        has_section: HasSection,
+        view: ClusterView,
+        guard: TopicGuard,
+        holds: TopicHolds,
+        starts: Starts,
     ) -> None:
         self._settings = settings
         self._has_section = has_section
         self._view = view
         self._guard = guard
         self._holds = holds
+        self._starts = starts
         self._chosen = OrdersTopics()
         self._not_made = ""
         self._not_looked_up: dict[str, str] = {}
@@ -43,7 +52,7 @@ class TopicsRead:
         self._guard.confirm(read)
 
     def begin(self) -> None:
-        """Makes our own topic if it is not there, and looks for all of them.
+        """Makes our own topic if it is not there, and looks for all of them; those that are new join a moment later.
 
         Raises KafkaUnavailableError when there is none to be read, and it is said why.
         """
@@ -56,7 +65,15 @@ class TopicsRead:
         except KafkaUnavailableError as error:
             self._not_made, made = str(error), []  # that keeps nobody from reading the others
         # One that was just made may not be listed yet.
-        self.look(dict.fromkeys(made, 0) | self._view.partitions())
+        self._chosen = self._choose(dict.fromkeys(made, 0) | self._view.partitions())
+        with Reader(self._settings.database_file) as reader:
+            met = set(topics_read(self._settings, reader))
+        # Kafka gives a static member that comes back what it had before, and nothing of a topic that it did not
+        # subscribe to then; to one that subscribes to more while it is a member, it does.
+        found = self._chosen.read
+        self._take_on({topic: count for topic, count in found.items() if topic in met})
+        if not self.counts:
+            self._take_on(found)
         if not self.counts and (why := self._not_made or next(iter(self._not_looked_up.values()), "")):
             raise KafkaUnavailableError(why)
 
@@ -66,24 +83,35 @@ class TopicsRead:
         `partitions` are all topics that there are, with the count of their partitions, `held` the topics of which
         partitions are ours: those are still looked after when they leave, until none is.
         """
-        self._chosen = choose_orders_topics(self._settings, partitions, self._has_section)
-        found, before = self._chosen.read, self.counts.keys()
+        self._chosen = self._choose(partitions)
+        if self._settings.own_orders_topic in self._chosen.read:
+            self._not_made = ""  # somebody else has made it
+        before = self.counts.keys()
+        self._take_on(self._chosen.read)
+        self._guard.forget(self._guard.generations.keys() - self.counts.keys() - set(held))
+        return self.counts.keys() != before
+
+    def _choose(self, partitions: Mapping[str, int]) -> OrdersTopics:
+        return choose_orders_topics(self._settings, partitions, self._has_section)
+
+    def _take_on(self, found: Mapping[str, int]) -> None:
         told, self._not_looked_up = self._view.look_up([topic for topic in found if topic not in self.counts])
         if told:
             self._holds.expect(told)
             self._not_looked_up |= self._guard.expect(told)
+            self._not_looked_up |= self._starts.decide(
+                {topic: found[topic] for topic in told if topic not in self._not_looked_up}, self.generations
+            )
         named = self._settings.orders_topics.names
-        stay = {topic for topic in before if topic in named or topic in found}
+        stay = {topic for topic in self.counts if topic in named or topic in found}
         joined = told.keys() - self._not_looked_up.keys()
         self.counts = {topic: found.get(topic, 0) for topic in (*stay, *joined)}
-        self._guard.forget(self._guard.generations.keys() - self.counts.keys() - set(held))
-        return self.counts.keys() != before
 
     @property
     def detail(self) -> str:
         """What keeps topics from being read; empty when nothing does."""
-        wanted = self._settings.orders_topics
-        missing = [topic for topic in wanted.names if topic not in self._chosen.read and not self._not_made]
+        wanted, said = self._settings.orders_topics, {self._settings.own_orders_topic} if self._not_made else set()
+        missing = [topic for topic in wanted.names if topic not in self._chosen.read and topic not in said]
         hidden = f"not there yet, or hidden from this account (no ACL allows Describe on it): {', '.join(missing)}"
         waiting = ", ".join(self._chosen.without_section)
         nothing = "" if self.counts or wanted.names or waiting else f"no topic yet that {wanted} takes in"

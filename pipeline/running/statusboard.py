@@ -18,6 +18,8 @@ from pipeline.clock import Clock
 RoleState = Literal["starting", "running", "waiting", "failing", "stopped"]
 FOLDER = "roles"
 FILE_BYTES = 65_536
+TEXT_CUT_AT = 15_000
+"""Of a status that has no room in its file: the names of hundreds of topics have."""
 STALE_AFTER_MS = 5000
 
 
@@ -71,7 +73,11 @@ class StatusWriter:
         text = json.dumps(asdict(status)).encode()
         if len(text) > FILE_BYTES:
             # What grows without bound is the list of partitions; the figures that sum them up stay.
-            figures = {name: figure for name, figure in status.figures.items() if not isinstance(figure, (dict, list))}
+            figures = {
+                name: figure[:TEXT_CUT_AT] if isinstance(figure, str) else figure
+                for name, figure in status.figures.items()
+                if not isinstance(figure, (dict, list))
+            }
             text = json.dumps(asdict(status) | {"figures": figures, "detail": detail[:1000]}).encode()
         os.pwrite(self._file, text.ljust(FILE_BYTES), 0)
 

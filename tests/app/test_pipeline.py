@@ -13,6 +13,7 @@ from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
 from pipeline.kafka.schema_registry import RegistryClient
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.running.statusboard import RoleState, StatusWriter
 from pipeline.schema_source import SchemaId
 from pipeline.settings import load_settings
@@ -243,7 +244,8 @@ def test_from_the_earliest_it_says_beforehand_which_orders_go_out(open_app: Open
     hold(database_file)
     app = open_app(PAGE)
     app.button(key="pipeline_held_earliest_1").click().run()
-    asked = f"{before.orders:,} orders go out of rows and figures, with a revenue of {money(before.revenue_cents)}"
+    revenue = plain(money(before.revenue_cents, DEFAULT_CURRENCY))
+    asked = f"{before.orders:,} orders go out of rows and figures, with a revenue of {revenue}"
     assert [each.value for each in app.warning if asked in each.value]
     app.button(key="pipeline_held_cancel_1").click().run()
     assert not [each.value for each in app.warning if asked in each.value]

@@ -349,6 +349,7 @@ def test_offsets_that_kafka_s_own_tool_resets_have_no_effect_and_that_is_said(gr
     said = [line for line in group.log("processor").splitlines() if "has no effect" in line]
     assert len(said) == PARTITIONS
     assert f"offset 0 of {topic}[" in said[0]
+    assert f"`python -m pipeline reread --topic {topic} --from earliest`" in said[0]
     with group.reader() as reader:
         events = [message for message in reader.events(100).column("message") if "has no effect" in message]
     assert len(events) == PARTITIONS

@@ -98,6 +98,10 @@ class StandInRegistry:
                     return self._of_apicurio(self._first(id=content_id), rest)
                 case "GET", "ids", "globalIds", global_id, *rest:
                     return self._of_apicurio(self._first(global_id=global_id), rest)
+                case "GET", "search", "versions":
+                    return 200, {"versions": self._searched(parse_qs(url.query))}
+                case "GET", "groups", _, "artifacts", artifact, "versions", version, *rest:
+                    return self._of_apicurio(self._version(artifact, version), rest)
         return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
 
     @staticmethod
@@ -116,6 +120,12 @@ class StandInRegistry:
                 for each in schema.references
             ]
         return 200, schema.schema
+
+    def _searched(self, query: Mapping[str, list[str]]) -> list[dict[str, str]]:
+        by_id = {"id": query.get("contentId"), "global_id": query.get("globalId")}
+        wanted = {name: values[0] for name, values in by_id.items() if values}
+        found = self._first(**wanted)
+        return [] if found is None else [{"artifactType": found.schema_type}]
 
     def _first(self, **wanted: str) -> RegisteredSchema | None:
         [(name, value)] = wanted.items()

@@ -142,6 +142,28 @@ def test_every_entity_is_written_in_every_format(everything: Path, entity: Entit
     assert written if format != "jsonl" else len(written.splitlines()) == len(stored(everything, entity))
 
 
+def test_columns_are_called_as_the_mapping_file_says_in_every_format(everything: Path) -> None:
+    called = {"product": "=SKU", "price": "Total, net", "created_at": "Sold", "region": "topic"}
+    columns = [column.name for column in columns_of("orders")]
+    # A name that another column has already is not given twice.
+    named = {"product": "=SKU", "price_cents": "Total, net (minor units)", "created_at_ms": "Sold (ms)"}
+    expected = [named.get(name, name) for name in columns]
+    files: dict[ExportFormat, io.BytesIO] = {"csv": io.BytesIO(), "jsonl": io.BytesIO(), "parquet": io.BytesIO()}
+    for format_, file in files.items():
+        export_all(everything, "orders", None, format_, file, called=called)
+    [head, *rows] = csv.reader(io.StringIO(files["csv"].getvalue().decode()))
+    assert head == ["'=SKU" if name == "=SKU" else name for name in expected]
+    objects = [json.loads(line) for line in files["jsonl"].getvalue().splitlines()]
+    assert all(list(each) == expected for each in objects)
+    table = pq.read_table(io.BytesIO(files["parquet"].getvalue()))
+    assert table.column_names == expected
+    # What they hold stays as it is, amounts in minor units.
+    prices = [row["price_cents"] for row in stored(everything, "orders")]
+    assert table.column("Total, net (minor units)").to_pylist() == prices
+    assert [each["Total, net (minor units)"] for each in objects] == prices
+    assert [int(row[expected.index("Total, net (minor units)")]) for row in rows] == prices
+
+
 def test_orders_come_newest_first_and_stop_at_the_cap(path: Path) -> None:
     fill_orders(path, [an_order(number) for number in range(50)])
 

@@ -117,6 +117,8 @@ def test_a_list_that_is_none_says_how_it_is_written(written):
         ({"orders_topic": "^orders", "dlq_topics": "^dead"}, "DLQ_TOPICS", "must name a topic plainly"),
         ({"orders_topic": "a,b", "dlq_topics": "c,b"}, "DLQ_TOPICS", "b takes in b, the topic of the orders"),
         ({"orders_topic": "a,a-dlq", "dlq_topics": "^x"}, "DLQ_TOPICS", "a-dlq takes in a-dlq"),
+        ({"start": "now"}, "START", "'now' is neither `earliest` nor `latest` nor a time"),
+        ({"start": ""}, "START", "is empty; leave it out, which means earliest"),
         ({"dlq_topics": "a,b/c"}, "DLQ_TOPICS", "'b/c' is no name of a topic"),
         ({"dlq_topics": "^dlq-.{1,3}$"}, "DLQ_TOPICS", "JSON array"),
         ({"dlq_topics": "^("}, "DLQ_TOPICS", "no regular expression"),

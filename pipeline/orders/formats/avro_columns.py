@@ -73,9 +73,9 @@ class AvroColumns:
 def avro_columns(schema: Schema, names: Names, paths: Sequence[Path]) -> AvroColumns | None:
     """How records of a writer's schema are read at once; None: they have to be read one by one."""
     root = _Wanted()
-    for slot, path in enumerate(paths):
-        root.add(path.steps, slot)
     try:
+        for slot, path in enumerate(paths):
+            root.add(path.steps, slot)
         return AvroColumns(_Planner(names).step(schema, root, 0), len(paths))
     except NotByColumns:
         return None

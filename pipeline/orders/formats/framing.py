@@ -61,7 +61,8 @@ class Framing:
         return "JSON" if self.schema is None else str(self.schema)
 
 
-PLAIN_JSON = Framing(None)
+PLAIN = Framing(None)
+"""JSON, unless the mapping names a file for values without a framing."""
 
 
 def framings_of(value: bytes, headers: Headers) -> list[Framing]:
@@ -74,7 +75,7 @@ def framings_of(value: bytes, headers: Headers) -> list[Framing]:
     if found:
         return found
     if looks_like_json(value):
-        return [PLAIN_JSON]
+        return [PLAIN]
     raise UndecodableError(_unknown(value))
 
 
@@ -131,8 +132,8 @@ def _unknown(value: bytes) -> str:
         return f"truncated after {len(value)} bytes, in the schema id"
     shown = value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()
     return (
-        f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; plain Protobuf "
-        "needs `descriptor` and `message` in the mapping file"
+        f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; without "
+        "a framing Protobuf needs `descriptor` and `message` in the mapping file, Avro `avro_schema`"
     )
 
 
@@ -173,6 +174,21 @@ def read_message_indexes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
         index, at = read_long(data, at, "the message indexes")
         found.append(index)
     return tuple(found), at
+
+
+def read_type_ref(data: bytes, at: int) -> tuple[str, int] | None:
+    """The name of a message as Apicurio's serializer writes it in place of indexes, and where it ends; None: none is.
+
+    It is a length and a message with the name as its field 1:
+    https://github.com/Apicurio/apicurio-registry, serdes, ref.proto
+    """
+    if len(data) < at + 4 or not 3 <= data[at] < 0x80 or data[at + 1] != 0x0A or data[at + 2] != data[at] - 2:
+        return None
+    end = at + 1 + data[at]
+    name = data[at + 3 : end]
+    if len(data) < end or not name.isascii() or not name.decode("latin-1").isidentifier():
+        return None
+    return name.decode(), end
 
 
 def grouped(values: Sequence[bytes | None], among: Sequence[int]) -> dict[bytes, list[int]]:

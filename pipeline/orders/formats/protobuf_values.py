@@ -50,6 +50,12 @@ class MessageTypes:
         except KeyError as error:
             raise DescriptorError(f"it has no message {name}") from error
 
+    def index_of(self, name: str) -> tuple[int, ...] | None:
+        """The index of the message of this simple name at the top of the file."""
+        assert self._main is not None
+        names = list(self._main.message_types_by_name)
+        return (names.index(name),) if name in names else None
+
     def at(self, indexes: Sequence[int]) -> Descriptor:
         """The message that Confluent's message indexes name: the third of the file, the first in it, and so on.
 

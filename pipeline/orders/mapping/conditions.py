@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipeline.orders.mapping.paths import PathError
+from pipeline.orders.mapping.paths import PathError, TypeName
 from pipeline.orders.mapping.sources import Parts, Source, read_source
 from pipeline.orders.mapping.values import JsonNumber
 
@@ -195,6 +195,8 @@ def _one_of(value: Callable[[Parts], Any], literals: Sequence[Any]) -> Condition
             return with_null
         if isinstance(found, bool):
             return found in flags
+        if isinstance(found, TypeName):
+            return found.is_one_of(texts)
         if isinstance(found, str) and not isinstance(found, JsonNumber):
             return found in texts
         return bool(numbers) and _number(found) in numbers

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pipeline.errors import MappingFileError
+from pipeline.orders.avro import UnresolvableError
+from pipeline.orders.avro_schemas import WriterSchema
+from pipeline.orders.avro_schemas import parse as parse_avro_schema
 from pipeline.orders.mapping.recipe import Recipe, compile_section
 from pipeline.orders.mapping.sections import (
     REQUIRED,
@@ -41,8 +44,8 @@ class Mapped:
 
     mappings: Mappings
     recipes: Mapping[str, Recipe]
-    descriptors: Mapping[str, MessageTypes] = field(default_factory=dict)
-    """By the name of the descriptor file as sections have it."""
+    schema_files: Mapping[str, MessageTypes | WriterSchema] = field(default_factory=dict)
+    """By the name of the file as sections have it."""
     _found: dict[str, Recipe | None] = field(default_factory=dict, init=False, compare=False, repr=False)
     """By topic that was asked for."""
 
@@ -86,9 +89,9 @@ def _mapped(table: dict[str, Any], folder: Path) -> tuple[Mapped, Sequence[Probl
         return DEFAULT, problems
     mappings = Mappings(sections, labels or Labels())
     recipes = {topic: _recipe(topic, section, mappings, problems) for topic, section in sections.items()}
-    descriptors = _descriptors(sections, folder, problems)
+    schema_files = _schema_files(sections, folder, problems)
     found = {topic: recipe for topic, recipe in recipes.items() if recipe is not None}
-    return Mapped(mappings, found, descriptors), problems
+    return Mapped(mappings, found, schema_files), problems
 
 
 def _section(topic: str, table: Any, problems: list[Problem]) -> Section | None:
@@ -146,26 +149,40 @@ def _recipe(topic: str, section: Section, mappings: Mappings, problems: list[Pro
     return None
 
 
-def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[Problem]) -> dict[str, MessageTypes]:
-    """The descriptor files that sections name, by that name: it goes from the mapping file's folder."""
-    named = {topic: section for topic, section in sections.items() if section.descriptor}
-    if not named:
-        return {}
-    # Only where one is named: the library takes its time to be imported.
-    from pipeline.orders.formats.protobuf_values import DescriptorError, read_descriptor_set
-
-    found: dict[str, MessageTypes] = {}
-    for topic, section in named.items():
-        key = ("topics", topic, "descriptor")
+def _schema_files(
+    sections: Mapping[str, Section], folder: Path, problems: list[Problem]
+) -> dict[str, MessageTypes | WriterSchema]:
+    """What the files say that sections name, by the name there, which goes from the mapping file's folder."""
+    found: dict[str, MessageTypes | WriterSchema] = {}
+    for topic, section in sections.items():
+        if not section.schema_file:
+            continue
+        key = ("topics", topic, "descriptor" if section.descriptor else "avro_schema")
         try:
-            types = found[section.descriptor] = read_descriptor_set((folder / section.descriptor).read_bytes())
-            key = ("topics", topic, "message")
-            types.named(section.message)
+            found[section.schema_file] = _read_schema_file(folder / section.schema_file, section)
         except OSError as error:
-            problems.append(Problem(key, f": {folder / section.descriptor} cannot be read: {error.strerror}"))
-        except DescriptorError as error:
-            problems.append(Problem(key, f": {error}"))
+            problems.append(Problem(key, f": {folder / section.schema_file} cannot be read: {error.strerror}"))
+        except (ValueError, UnresolvableError) as error:
+            problems.append(Problem(key, f": {folder / section.schema_file}: {error}"))
     return found
+
+
+def _read_schema_file(path: Path, section: Section) -> MessageTypes | WriterSchema:
+    """Raises OSError, ValueError or UnresolvableError."""
+    content = path.read_bytes()
+    if section.avro_schema:
+        return parse_avro_schema(content.decode())
+    # Only where one is named: the library takes its time to be imported.
+    from pipeline.orders.formats.protobuf_values import read_descriptor_set
+
+    types = read_descriptor_set(content)
+    types.named(section.message)
+    return types
+
+
+def load_mappings(settings: Settings) -> Mapped:
+    """Reads the file, which need not be there unless it was asked for. Raises MappingFileError."""
+    return MappingFile(settings).content
 
 
 class MappingFile(WatchedFile[Mapped]):

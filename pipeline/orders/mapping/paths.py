@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +148,16 @@ def _field(value: Any, name: str, path: Path, at: int) -> Any:
     return value.get(name)
 
 
+class TypeName(str):
+    """The full name of a record's type, which equals its name without a namespace too."""
+
+    __slots__ = ()
+
+    def is_one_of(self, names: Container[str]) -> bool:
+        """Whether either is among these."""
+        return str(self) in names or self.rpartition(".")[2] in names
+
+
 class RecordValue(dict[str, Any]):
     """A record with the name of its type: an Avro record's full name, or that of a Protobuf message."""
 
@@ -155,4 +165,4 @@ class RecordValue(dict[str, Any]):
 
     def __init__(self, fields: dict[str, Any], type_name: str) -> None:
         super().__init__(fields)
-        self.type_name = type_name
+        self.type_name = TypeName(type_name)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.mapping.amounts import AmountExpression, parse_amount
 from pipeline.orders.mapping.conditions import parse_condition
-from pipeline.orders.mapping.currency import digits_of
+from pipeline.orders.mapping.currency import MAXIMUM_DIGITS, digits_of
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sources import Source, parse_source
 from pipeline.orders.mapping.values import TIME_UNITS
@@ -141,8 +141,17 @@ class Section:
     where: str = ""
     currency: CurrencyRule | None = None
     format: str = ""
+    """What the values are where their bytes do not tell; empty: they do."""
     descriptor: str = ""
+    """A descriptor set file: the values are Protobuf without a framing, the message that `message` names."""
     message: str = ""
+    avro_schema: str = ""
+    """A schema's file: the values are Avro without a framing."""
+
+    @property
+    def schema_file(self) -> str:
+        """The file that says what values without a framing are, as the section names it."""
+        return self.descriptor or self.avro_schema
 
 
 class _SectionModel(BaseModel):
@@ -155,13 +164,20 @@ class _SectionModel(BaseModel):
     format: Literal["", "json", "avro", "protobuf"] = ""
     descriptor: str = ""
     message: str = ""
+    avro_schema: str = ""
 
     @model_validator(mode="after")
-    def _descriptor_for_protobuf(self) -> Self:
-        if self.descriptor and not self.message:
-            raise ValueError("has a descriptor and no message: name the message in it that the records are")
-        if self.descriptor and self.format not in ("", "protobuf"):
-            raise ValueError(f"has a descriptor of Protobuf and format {self.format}")
+    def _format_and_its_file(self) -> Self:
+        if bool(self.descriptor) != bool(self.message):
+            raise ValueError("needs both descriptor and message: the file, and the message in it that the records are")
+        if self.descriptor and self.avro_schema:
+            raise ValueError("has both descriptor, which is Protobuf's, and avro_schema")
+        of_file = "protobuf" if self.descriptor else "avro" if self.avro_schema else ""
+        if of_file and self.format not in ("", of_file):
+            raise ValueError(f"has a file of {of_file} and format {self.format}")
+        if self.format in ("avro", "protobuf") and not of_file:
+            wanted = "avro_schema" if self.format == "avro" else "descriptor and message"
+            raise ValueError(f"has format {self.format}, which needs {wanted}; a framing tells the format by itself")
         return self
 
 
@@ -197,7 +213,7 @@ def section_parts(table: Mapping[str, Any]) -> list[Part]:
 def section_of(own: BaseModel, fields: Mapping[str, Any]) -> Section:
     """The section of its parts, each of which was found good."""
     assert isinstance(own, _SectionModel)
-    return Section(dict(fields), own.where, own.currency, own.format, own.descriptor, own.message)
+    return Section(dict(fields), own.where, own.currency, own.format, own.descriptor, own.message, own.avro_schema)
 
 
 _Label = Annotated[str, Field(min_length=1, max_length=40)]
@@ -207,7 +223,7 @@ class _CurrencyLabels(BaseModel):
     model_config = _STRICT
 
     currency_symbol: str = Field("", max_length=8)
-    currency_digits: int | None = Field(None, ge=0, le=4)
+    currency_digits: int | None = Field(None, ge=0, le=MAXIMUM_DIGITS)
 
 
 _LABELS: dict[str, Any] = {each.avro_name: (_Label, each.label) for each in ORDER_FIELDS}
@@ -219,6 +235,10 @@ class Labels(create_model("_FieldLabels", __base__=_CurrencyLabels, **_LABELS)):
     def of(self, field: OrderField) -> str:
         """What a field is called."""
         return str(getattr(self, field.avro_name))
+
+    def said(self) -> dict[str, str]:
+        """What the file itself calls fields, by their names in it; those that it does not name are left out."""
+        return {each.avro_name: self.of(each) for each in ORDER_FIELDS if each.avro_name in self.model_fields_set}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +255,7 @@ class Mappings:
         codes = [each.currency.code for each in self.sections.values() if each.currency is not None]
         code = codes[0] if codes else ""
         digits = self.labels.currency_digits
-        return Currency(code, digits_of(code) if digits is None else digits)
+        return Currency(code, digits_of(code) if digits is None else digits, self.labels.currency_symbol)
 
 
 def currencies_named(sections: Sequence[Section]) -> set[str]:

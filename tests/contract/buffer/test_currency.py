@@ -33,12 +33,12 @@ def test_a_new_buffer_sums_what_was_not_named_with_two_digits(buffer, store):
 
 def test_without_orders_it_takes_on_what_is_asked_for_and_keeps_it(buffer, store):
     for currency in (EUR, JPY, KWD):
-        assert buffer.flow.agree_currency(*currency) == ""
+        assert buffer.flow.agree_currency(currency) == ""
         assert kept(store) == currency
     buffer.close()
     with store.open() as reopened:
         assert kept(store) == KWD
-        assert reopened.flow.agree_currency(*KWD) == ""
+        assert reopened.flow.agree_currency(KWD) == ""
 
 
 @pytest.mark.parametrize(
@@ -52,42 +52,42 @@ def test_without_orders_it_takes_on_what_is_asked_for_and_keeps_it(buffer, store
     ],
 )
 def test_with_orders_another_one_is_refused_in_one_line(buffer, store, first, other, told):
-    assert buffer.flow.agree_currency(*first) == ""
+    assert buffer.flow.agree_currency(first) == ""
     accept(buffer, processor(buffer), 0, 1200)
-    reason = buffer.flow.agree_currency(*other)
+    reason = buffer.flow.agree_currency(other)
     assert told in reason
     assert reason.endswith("use another data folder")
     assert len(reason.splitlines()) == 1
     assert kept(store) == first
-    assert buffer.flow.agree_currency(*first) == ""
+    assert buffer.flow.agree_currency(first) == ""
 
 
 def test_what_was_not_named_may_be_named_once_and_who_names_none_takes_what_is_there(buffer, store):
     accept(buffer, processor(buffer), 0, 1)
-    assert buffer.flow.agree_currency(*EUR) == ""
+    assert buffer.flow.agree_currency(EUR) == ""
     assert kept(store) == EUR
-    assert buffer.flow.agree_currency(*UNNAMED) == ""
+    assert buffer.flow.agree_currency(UNNAMED) == ""
     assert kept(store) == EUR
-    assert "EUR (2 digits)" in buffer.flow.agree_currency("USD", 2)
+    assert "EUR (2 digits)" in buffer.flow.agree_currency(Currency("USD", 2))
 
 
 def test_who_agreed_on_another_one_before_there_were_orders_writes_none(buffer, other, store):
     mine, others = processor(buffer), processor(buffer, 1)
-    assert buffer.flow.agree_currency(*EUR) == ""
-    assert other.flow.agree_currency(*JPY) == ""
+    assert buffer.flow.agree_currency(EUR) == ""
+    assert other.flow.agree_currency(JPY) == ""
     before = store.dump()
     with pytest.raises(StaleWriterError, match=r"EUR \(2 digits\) any more"):
         accept_in(buffer, mine, 0, EUR)
     assert store.dump() == before
     accept_in(other, others, 0, JPY)
-    assert "1 orders in JPY" in buffer.flow.agree_currency(*EUR)
+    assert "1 orders in JPY" in buffer.flow.agree_currency(EUR)
 
 
 def test_who_names_none_writes_on_after_somebody_has_named_it(buffer, other):
     mine, others = processor(buffer), processor(buffer, 1)
-    assert buffer.flow.agree_currency(*UNNAMED) == ""
+    assert buffer.flow.agree_currency(UNNAMED) == ""
     accept_in(buffer, mine, 0, UNNAMED)
-    assert other.flow.agree_currency(*EUR) == ""
+    assert other.flow.agree_currency(EUR) == ""
     accept_in(other, others, 0, EUR)
     accept_in(buffer, mine, 1, UNNAMED)
 
@@ -99,7 +99,7 @@ def work(path, currency, partition, together):
         together.wait()
         written = 0
         for _ in range(ROUNDS):
-            if buffer.flow.agree_currency(*currency):
+            if buffer.flow.agree_currency(currency):
                 continue
             step = batch(assignment.ref, written, written + 1)
             step.orders = [order_row(assignment.ref, written, product=currency.code)]

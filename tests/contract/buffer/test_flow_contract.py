@@ -38,6 +38,25 @@ def test_a_partition_met_for_the_first_time_begins_where_it_is_told_and_goes_on_
     assert buffer.flow.assign("processor", ORDERS, 3, 0, NOW_MS + 1) == assignment
 
 
+def test_where_a_topic_begins_is_decided_once_for_all_its_partitions(buffer, other, store):
+    assert buffer.flow.begin_topic("processor", ORDERS, {0: 7, 1: 0}, NOW_MS, "from its end")
+    # Somebody else is too late, whatever they found, and so is whoever meets the topic when it was recreated.
+    assert not other.flow.begin_topic("processor", ORDERS, {0: 9, 1: 3, 2: 5}, NOW_MS, "from a later end")
+    assert not other.flow.begin_topic("processor", replace(ORDERS, topic_id="another"), {0: 9}, NOW_MS, "no")
+    found = [other.flow.assign("processor", ORDERS, partition, 1, NOW_MS).next_offset for partition in range(3)]
+    assert found == [7, 0, 1]
+    assert [event["message"] for event in store.table("events")] == ["from its end"]
+    [generation] = buffer.flow.topic_generations("processor", ORDERS.cluster_id, ORDERS.topic)
+    assert generation.read == {0: ReadUpTo(7, None, 7), 1: ReadUpTo(0, None), 2: ReadUpTo(1, None)}
+    # Another topic, another role and another cluster are asked about by themselves.
+    for role, identity in (
+        ("processor", replace(ORDERS, topic="other")),
+        ("processor", replace(ORDERS, cluster_id="cluster-2")),
+        ("collector", ORDERS),
+    ):
+        assert buffer.flow.begin_topic(role, identity, {0: 4}, NOW_MS, "another one")
+
+
 def test_roles_partitions_and_topics_have_offsets_of_their_own(buffer):
     assignments = [
         processor(buffer),

@@ -61,6 +61,10 @@ def test_whoever_finds_a_topic_recreated_makes_the_same_generation_of_it():
         pytest.param({0: ReadUpTo(10, None)}, {0: Found(0, 20, None)}, "not known", id="read before digests were kept"),
         pytest.param({0: ReadUpTo(0, None)}, {0: Found(0, 20, None)}, "same", id="nothing was read"),
         pytest.param({0: ReadUpTo(30, None)}, {0: Found(30, 40, None)}, "same", id="begun at its beginning"),
+        pytest.param(
+            {0: ReadUpTo(30, None, 30)}, {0: Found(0, 40, None)}, "same", id="begun later, and nothing was read"
+        ),
+        pytest.param({0: ReadUpTo(31, None, 30)}, {0: Found(0, 40, None)}, "not known", id="begun later"),
         pytest.param({}, {}, "same", id="no partition was read"),
         pytest.param(
             {0: ReadUpTo(10, LAST), 1: ReadUpTo(10, LAST)},

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.consuming.topic_choice import choose_dead_letter_topics, choose_orders_topics, may_hold_orders
+from pipeline.consuming.topic_choice import HasSection, choose_dead_letter_topics, choose_orders_topics, may_hold_orders
 from pipeline.consuming.topic_names import known_use
 from pipeline.settings import Settings, load_settings
+
+EVERY: HasSection = bool
+NONE: HasSection = {}.__contains__
 
 
 def everything(*topics: str) -> dict[str, int]:
@@ -18,13 +21,13 @@ def wanting(orders: str, dead_letters: str = "orders-dlq") -> Settings:
 
 
 def test_a_topic_that_is_named_needs_no_section():
-    chosen = choose_orders_topics(wanting("orders, web"), {"orders": 4, "web": 2, "other": 1}, ())
+    chosen = choose_orders_topics(wanting("orders, web"), {"orders": 4, "web": 2, "other": 1}, NONE)
     assert (chosen.read, chosen.left_out) == ({"orders": 4, "web": 2}, {})
 
 
 def test_a_pattern_takes_in_what_has_a_section():
     there = everything("orders", "shop-a", "shop-b", "shop-dlq", "workshop")
-    chosen = choose_orders_topics(wanting("orders,^shop-"), there, {"shop-a", "workshop", "shop-dlq"})
+    chosen = choose_orders_topics(wanting("orders,^shop-"), there, {"shop-a", "workshop", "shop-dlq"}.__contains__)
     assert chosen.read == everything("orders", "shop-a")
     assert chosen.without_section == ["shop-b"]
     assert chosen.no_orders == {"shop-dlq": "is of the kind that orderpulse writes"}
@@ -33,7 +36,7 @@ def test_a_pattern_takes_in_what_has_a_section():
 
 def test_what_is_collected_as_dead_letters_is_not_read_as_orders_whatever_its_name_is():
     there = everything("orders-web", "orders-broken", "orders-late-1", "orders-own")
-    chosen = choose_orders_topics(wanting("^orders", "orders-own,orders-broken,^orders-late-"), there, there)
+    chosen = choose_orders_topics(wanting("^orders", "orders-own,orders-broken,^orders-late-"), there, EVERY)
     assert chosen.read == everything("orders-web")
     assert set(chosen.no_orders.values()) == {"is collected as dead letters"}
     assert not may_hold_orders(wanting("^orders", "orders-own"), "orders-own")
@@ -44,11 +47,11 @@ def test_our_own_dead_letters_are_collected_under_the_name_made_of_the_first_ord
     assert (settings.own_orders_topic, settings.own_dlq_topic) == ("web", "web-dlq")
     there = everything("web", "orders", "web-dlq", "foreign-1", "orders-dlq")
     assert choose_dead_letter_topics(settings, there) == everything("web-dlq", "foreign-1")
-    assert choose_orders_topics(settings, there, ()).read == everything("web", "orders")
+    assert choose_orders_topics(settings, there, NONE).read == everything("web", "orders")
 
 
 def test_a_topic_that_is_named_is_read_though_its_name_looks_like_something_else():
-    assert choose_orders_topics(wanting("orders-retry"), everything("orders-retry"), ()).read == everything(
+    assert choose_orders_topics(wanting("orders-retry"), everything("orders-retry"), NONE).read == everything(
         "orders-retry"
     )
 

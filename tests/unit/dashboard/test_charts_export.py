@@ -10,8 +10,11 @@ import pytest
 
 from dashboard.overview.chart_export import export_specification, html, png, svg
 from dashboard.overview.charts import KINDS, PALETTES, Spec, specification
+from dashboard.shared.mapping import OURS, Wording
 from dashboard.shared.time_ranges import TIME_RANGES, flow_table
 from pipeline.buffer.views import Rows, Totals
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.records import Currency
 
 NOON_MS = 1_767_268_800_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -23,13 +26,14 @@ FLOW = flow_table(
     TIME_RANGES["5 min"],
     Totals(1000, 5_000_000, 60),
     "Europe/Berlin",
+    DEFAULT_CURRENCY,
 )
 PRODUCTS = pa.table({"product": ["Kaffee – 1 kg", "<b>&</b>"], "orders": [3, 1], "revenue": [30.5, 2.0]})
 
 
 def _whole(name: str) -> Spec:
     table = PRODUCTS if name == "products" else FLOW
-    return export_specification(KINDS[name], table, TIME_RANGES["5 min"], "Europe/Berlin")
+    return export_specification(KINDS[name], table, TIME_RANGES["5 min"], "Europe/Berlin", OURS)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -41,7 +45,7 @@ def test_every_chart_becomes_a_picture(name: str) -> None:
 def test_every_chart_becomes_a_drawing_with_its_title_on_a_light_ground(name: str) -> None:
     drawing = svg(_whole(name))
     ElementTree.fromstring(drawing)
-    assert KINDS[name].title_in(TIME_RANGES["5 min"]).encode() in drawing
+    assert KINDS[name].title_in(TIME_RANGES["5 min"], OURS).encode() in drawing
     assert f'fill="{PALETTES["light"].background}"'.encode() in drawing
 
 
@@ -75,7 +79,7 @@ def test_the_page_loads_nothing_from_the_network(name: str) -> None:
 def test_a_product_puts_no_tag_into_the_page() -> None:
     def page_with(product: str) -> bytes:
         table = pa.table({"product": [product], "orders": [1], "revenue": [1.0]})
-        return html(export_specification(KINDS["products"], table, TIME_RANGES["5 min"], "UTC"))
+        return html(export_specification(KINDS["products"], table, TIME_RANGES["5 min"], "UTC", OURS))
 
     page, plain_page = page_with("<b>bold</b>"), page_with("bold")
     assert _Tags(page).names == _Tags(plain_page).names
@@ -89,6 +93,29 @@ def test_the_export_holds_all_rows() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_specification_is_made_once_and_holds_no_data(name: str) -> None:
-    spec = specification(name, "UTC", "dark")
-    assert spec is specification(name, "UTC", "dark")
+    spec = specification(name, "UTC", "dark", OURS)
+    assert spec is specification(name, "UTC", "dark", OURS)
     assert '"data"' not in json.dumps(spec)
+
+
+def test_a_chart_is_drawn_in_the_words_and_the_currency_of_the_mapping_file() -> None:
+    wording = Wording((("product", "SKU"), ("price", "Total")), Currency("JPY", 0, "¥"))
+
+    def drawing(name: str, table: pa.Table) -> str:
+        return svg(export_specification(KINDS[name], table, TIME_RANGES["5 min"], "UTC", wording)).decode()
+
+    assert "Top SKU by revenue" in drawing("products", PRODUCTS)
+    assert re.search(r">¥\d+<", drawing("products", PRODUCTS))
+    assert re.search(r">¥\d+<", drawing("revenue", FLOW))
+    average = drawing("average", FLOW)
+    assert "Running average Total" in average
+    assert re.search(r">¥\d+<", average)
+    assert "." not in "".join(re.findall(r">¥([^<]*)<", average))
+
+
+def test_what_a_chart_says_under_the_pointer_is_in_the_words_of_the_mapping_file() -> None:
+    wording = Wording((("product", "SKU"),), Currency("KWD", 3))
+    tooltips = specification("products", "UTC", "dark", wording)["encoding"]["tooltip"]
+    assert [(each["title"], each.get("format")) for each in tooltips] == [
+        ("SKU", None), ("Revenue", ",.3f"), ("Orders", ",d"),
+    ]  # fmt: skip

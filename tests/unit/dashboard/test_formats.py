@@ -5,14 +5,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboard.shared.formats import ago, beginning, big_money, moment, money, number, per_second, plain, share, size
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.records import Currency
 
 NOON_MS = 1_767_268_800_123
 
 
 def test_money_is_cents_until_it_is_shown() -> None:
-    assert money(123_456) == "1,234.56"
-    assert money(-5) == "-0.05"
-    assert money(None) == "–"
+    assert money(123_456, DEFAULT_CURRENCY) == "1,234.56"
+    assert money(-5, DEFAULT_CURRENCY) == "-0.05"
+    assert money(None, DEFAULT_CURRENCY) == "–"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,25 @@ def test_money_is_cents_until_it_is_shown() -> None:
     ],
 )
 def test_big_money_fits_on_a_card(cents: int | None, text: str) -> None:
-    assert big_money(cents) == text
+    assert big_money(cents, DEFAULT_CURRENCY) == text
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor_units", "on_a_card", "text"),
+    [
+        (Currency("JPY", 0, "¥"), 1999, "¥1,999", "¥1,999"),
+        (Currency("JPY", 0, "¥"), 1_999_999.5, "¥2,000,000", "¥2,000,000"),
+        (Currency("KWD", 3), -1999, "-1.999", "-1.999"),
+        (Currency("KWD", 3, "KD "), 1_999_999_999, "KD 2,000,000", "KD 1,999,999.999"),
+        (Currency("EUR", 2, "€"), -5, "-€0.05", "-€0.05"),
+        (Currency("EUR", 2, "€"), 9_007_199_254_740_993, "€90,071,993M", "€90,071,992,547,409.93"),
+    ],
+)
+def test_money_has_the_symbol_and_the_digits_of_its_currency(
+    currency: Currency, minor_units: float, on_a_card: str, text: str
+) -> None:
+    assert big_money(minor_units, currency) == on_a_card
+    assert money(minor_units, currency) == text
 
 
 def test_numbers_rates_and_shares() -> None:

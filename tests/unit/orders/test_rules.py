@@ -17,7 +17,7 @@ from pipeline import errors
 from pipeline.errors import RuleBrokenError
 from pipeline.orders.fields import NUMBER_FIELDS
 from pipeline.orders.rules import RULES, Price, Rule, Rules
-from pipeline.records import Order
+from pipeline.records import Currency, Order
 from pipeline.settings import PROJECT_DIR
 from tests.support.order_values import BOUNDS
 from tests.support.rule_samples import (
@@ -262,3 +262,24 @@ def test_the_rules_file_that_is_shipped_documents_every_rule_with_its_keys() -> 
     for rule in RULES:
         for key in rule.file_keys():
             assert re.search(rf"^(# )?({key} = |\[{key}\]$)", documented[rule.name], re.MULTILINE), key
+
+
+@pytest.mark.parametrize(
+    ("digits", "accepted", "refused", "reason"),
+    [
+        (0, 1, 0, "price 0 is below the minimum 0.01"),
+        (0, 250, 251, "price 251 is above the maximum 250"),
+        (2, 25_000, 25_001, "price 250.01 is above the maximum 250.00"),
+        (3, 10, 9, "price 0.009 is below the minimum 0.010"),
+        (3, 250_000, 250_001, "price 250.001 is above the maximum 250.000"),
+    ],
+)
+def test_prices_of_the_file_are_in_units_of_the_currency_whatever_its_digits(
+    digits: int, accepted: int, refused: int, reason: str
+) -> None:
+    rules = rules_of({"price_min": "0.01", "price_max": 250}, RULES)
+    orders, currency = [order_with({"price_cents": each}) for each in (accepted, refused)], Currency(digits=digits)
+    assert rules.valid_mask(columns_of(orders), NOW_MS, currency).tolist() == [True, False]
+    rules.check(orders[0], NOW_MS, currency)
+    with pytest.raises(RuleBrokenError, match=f"^{re.escape(reason)}$"):
+        rules.check(orders[1], NOW_MS, currency)

@@ -23,7 +23,7 @@ from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.fields import TEXT_FIELDS
 from pipeline.orders.rules import RULES, Price, Rule, Rules, Table
 from pipeline.orders.rules_file import RulesFile, load_rules, parse_rules
-from pipeline.records import Order
+from pipeline.records import Currency, Order
 from tests.support.rule_samples import EVERY_RULE, FEWEST, NOW_MS, ORDER, SAMPLES, Settings, toml_of
 
 SHIPPED = Path(__file__).parents[3] / "rules.toml"
@@ -40,7 +40,7 @@ MINIMUM_3 = TEXT.replace('price_min = "0.01"', 'price_min = "3.00"')
 def minimum_of(rules: Rules) -> int:
     """The lowest price that is accepted, in cents."""
     [price] = [rule for rule in rules.in_force if isinstance(rule, Price)]
-    return price.price_min_cents
+    return int(price.price_min * 100)
 
 
 class Watch:
@@ -162,11 +162,15 @@ def test_no_price_of_two_places_loses_a_cent(tmp_path_factory: pytest.TempPathFa
         ("max_ahead_s = 600", "", "max_ahead_s is missing"),
         ("max_ahead_s = 600", 'max_ahead_s = "600"', "line 13: max_ahead_s: Input should be a valid integer"),
         ("max_ahead_s = 600", "max_ahead_s = -1", "max_ahead_s: Input should be greater than or equal to 0"),
-        ('"0.01"', '"0.001"', "line 9: price_min: must be an amount in whole cents, not 0.001"),
+        (
+            '"0.01"',
+            '"0.00001"',
+            "line 9: price_min: must be an amount with at most 4 digits after",
+        ),
         ('"0.01"', '"cheap"', "price_min: must be an amount such as 0.01, not 'cheap'"),
         ('"0.01"', "true", "price_min: must be an amount such as 0.01"),
-        ('"0.01"', '"NaN"', "price_min: must be an amount in whole cents, not NaN"),
-        ('"0.01"', "inf", "price_min: must be an amount in whole cents"),
+        ('"0.01"', '"NaN"', "price_min: must be an amount with at most 4 digits after the point, not NaN"),
+        ('"0.01"', "inf", "price_min: must be an amount with at most 4 digits after the point"),
         ('"0.01"', '"100000.01"', "price_min is above price_max"),
         (
             '"product"]',
@@ -256,10 +260,10 @@ class Tables(Rule):
     limits: dict[str, Limits]
     regions: dict[Literal["north", "far south"], int]
 
-    def breaks(self, order: Order, now_ms: int) -> str | None:
+    def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
         return None
 
-    def valid(self, orders: OrderColumns, now_ms: int) -> Flags:
+    def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
         return np.ones(len(orders), np.bool_)
 
 

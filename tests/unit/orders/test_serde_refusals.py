@@ -47,8 +47,8 @@ from tests.support.orders_as_bytes import (
         ),
         (
             b"\xc3\x02rest",
-            "value begins with 0xc302: neither Avro single-object nor Confluent framing, nor JSON; plain Protobuf "
-            "needs `descriptor` and `message` in the mapping file",
+            "value begins with 0xc302: neither Avro single-object nor Confluent framing, nor JSON; without a "
+            "framing Protobuf needs `descriptor` and `message` in the mapping file, Avro `avro_schema`",
         ),
         (b"\xc3\x01\x01\x02", "truncated after 4 bytes, in the schema fingerprint"),
         (b"\xc3\x01\x01\x02\x03\x04\x05\x06\x07\x08", "unknown schema fingerprint 0102030405060708"),

@@ -24,7 +24,7 @@ MARKDOWN = set(
 TEXTS = {"body", "label", "text", "title", "help", "caption"}
 """Parameters that are Markdown too, of whatever call."""
 SAFE_CALLS = set(
-    "plain number money big_money size share ago moment per_second variable_of len int title_in strftime "
+    "plain number size share ago moment per_second variable_of len int title_in strftime "
     "_duration _whole _title _how_far _progress_line _role_text _extent _line _share".split()
 )
 """`plain` itself, what makes text of numbers and of our own names, and functions whose own texts are looked at here."""
@@ -40,7 +40,9 @@ OURS = set(
     "told where key names error failed lines amount unit seconds most new why count".split()
 )
 """Names that hold nothing from outside that did not go through `plain`, wherever they are used."""
-OUR_ATTRIBUTES = set("id cut total count rows settled size_bytes state label explanation kind major minor".split())
+OUR_ATTRIBUTES = set(
+    "id cut total count rows settled size_bytes state label explanation kind major minor digits".split()
+)
 """Attributes that do not either: numbers, our words on what was left out, states that the buffer has a list of."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.buffer.contract import (
@@ -87,6 +87,28 @@ class SqliteFlowStore:
                 connection.execute("INSERT INTO first_looks VALUES (?, ?)", (ref, end_offset))
         return Assignment(ref, identity.topic, partition, next_offset)
 
+    def begin_topic(
+        self, role: Role, identity: TopicIdentity, starts: Mapping[int, int], now_ms: int, message: str
+    ) -> bool:
+        """See FlowStore."""
+        reached("start: before it is decided")
+        with atomic(self._connection) as connection:
+            known = connection.execute(
+                "SELECT 1 FROM partitions JOIN topics USING (topic_ref) WHERE (role, cluster_id, topic) = (?, ?, ?)",
+                (role, identity.cluster_id, identity.topic),
+            ).fetchone()
+            if known is None:
+                topic_ref = topic_ref_of(connection, identity, now_ms)
+                connection.executemany(
+                    "INSERT INTO partitions (role, topic_ref, partition, next_offset, read_from) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    [(role, topic_ref, partition, start, start) for partition, start in starts.items()],
+                )
+                add_event(connection, role, "info", message, now_ms)
+            reached("start: not committed")
+        reached("start: decided")
+        return known is None
+
     def generations(self, role: Role, topic: str, partition: int) -> list[Generation]:
         """See FlowStore."""
         with reading(self._connection):
@@ -116,17 +138,17 @@ class SqliteFlowStore:
         """See FlowStore."""
         with reading(self._connection):
             rows = self._connection.execute(
-                f"SELECT topic_ref, {_IDENTITY.sql}, partition, next_offset, last_offset, last_digest "
+                f"SELECT topic_ref, {_IDENTITY.sql}, partition, next_offset, last_offset, last_digest, read_from "
                 "FROM topics LEFT JOIN partitions USING (topic_ref) "
                 "WHERE (cluster_id, topic) = (?, ?) AND (role = ? OR role IS NULL) ORDER BY topic_ref, partition",
                 (cluster_id, topic, role),
             ).fetchall()
         found: dict[int, TopicGeneration] = {}
-        for topic_ref, *identity, partition, next_offset, last_offset, last_digest in rows:
+        for topic_ref, *identity, partition, next_offset, last_offset, last_digest, read_from in rows:
             generation = found.setdefault(topic_ref, TopicGeneration(topic_ref, _IDENTITY.read(identity), {}))
             if partition is not None:
                 last = None if last_offset is None else LastRead(last_offset, last_digest)
-                generation.read[partition] = ReadUpTo(next_offset, last)
+                generation.read[partition] = ReadUpTo(next_offset, last, read_from)
         return list(found.values())
 
     def skip(self, ref: int, expected: int, next_offset: int, now_ms: int, message: str) -> None:
@@ -166,20 +188,21 @@ class SqliteFlowStore:
         reached("processor: batch committed")
         self._orders.committed()
 
-    def agree_currency(self, code: str, digits: int) -> str:
+    def agree_currency(self, currency: Currency) -> str:
         """See FlowStore."""
-        asked = Currency(code, digits)
         with atomic(self._connection) as connection:
             *kept, orders = connection.execute("SELECT currency, currency_digits, orders FROM totals").fetchone()
             summed = Currency(*kept)
-            agree = _agree(summed, asked)
+            agree = _agree(summed, currency)
             if orders and not agree:
                 return (
-                    f"the buffer holds {orders:,} orders in {summed}, the mapping says {asked}: one buffer sums one "
+                    f"the buffer holds {orders:,} orders in {summed}, the mapping says {currency}: one buffer sums one "
                     "currency, use another data folder"
                 )
-            if code or not agree:
-                connection.execute("UPDATE totals SET currency = ?, currency_digits = ?", asked)
+            if currency.code or not agree:
+                connection.execute(
+                    "UPDATE totals SET currency = ?, currency_digits = ?", (currency.code, currency.digits)
+                )
         return ""
 
     def parked(self, refs: Sequence[int]) -> list[ParkedEntry]:
@@ -233,12 +256,12 @@ class SqliteFlowStore:
 
     def undeliverable(self, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
         """See FlowStore."""
-        asked = json.dumps([row.dead_letter_id for row in rows])
+        currency = json.dumps([row.dead_letter_id for row in rows])
         with atomic(self._connection) as connection:
             # Only what is still in the outbox: somebody else may have been quicker.
             gone = connection.execute(
                 "DELETE FROM outbox WHERE dead_letter_id IN (SELECT value FROM json_each(?)) RETURNING dead_letter_id",
-                (asked,),
+                (currency,),
             ).fetchall()
             names = {name for (name,) in gone}
             kept = add_dead_letters(connection, [row for row in rows if row.dead_letter_id in names], now_ms)
@@ -305,7 +328,7 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta)
     orders, revenue_cents = sales.orders, sales.revenue_cents
     if orders:
         # Another guard: the prices are in what is summed.
-        code, digits = batch.currency or (None, None)
+        code, digits, _ = batch.currency or (None, None, None)
         counted = connection.execute(
             "UPDATE totals SET orders = orders + ?1, revenue_cents = revenue_cents + ?2 "
             "WHERE ?4 IS NULL OR (?4 = currency_digits AND ?3 IN ('', currency))",

@@ -1,0 +1,100 @@
+"""What the mapping file says, as the app knows it: how fields are called, what amounts are in, which topics it maps."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard.shared.configuration import settings
+from pipeline.errors import MappingFileError
+from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
+from pipeline.records import Currency
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How people want to have fields called and amounts shown."""
+
+    said: tuple[tuple[str, str], ...] = ()
+    """What the file calls fields, by their names in it."""
+    currency: Currency = DEFAULT_CURRENCY
+
+    def of(self, name: str, ours: str) -> str:
+        """What a field is called, by its name in the file: as the file says, else with these words of ours."""
+        return dict(self.said).get(name, ours)
+
+
+OURS = Wording()
+"""Where the file says nothing of it."""
+
+
+class ShownMapping:
+    """The mapping file, for pages: a change that cannot be used leaves in force what was before, at the start nothing.
+
+    Safe to read from any thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._file: MappingFile | None = None
+        self._seen: bytes | int | None = None
+        self.mapped: Mapped = DEFAULT
+        self.wording = OURS
+        self.error = ""
+        """Why the file as it is now cannot be used; empty when it can."""
+
+    @property
+    def version(self) -> str:
+        """A short hash of the file that is in force; empty where none is."""
+        return "" if self._file is None else self._file.version
+
+    def refresh(self) -> None:
+        """Follows the file. Costs the reading of it, 20 µs, while it stays as it is."""
+        with self._lock:
+            seen = self._look()
+            if seen != self._seen:
+                self._read()
+                self._seen = seen
+
+    def _look(self) -> bytes | int | None:
+        """The bytes of the file, or why there are none."""
+        try:
+            return self._settings.mapping_file.read_bytes()
+        except OSError as error:
+            return error.errno
+
+    def _read(self) -> None:
+        try:
+            if self._file is None:
+                self._file = MappingFile(self._settings)
+            else:
+                self._file.refresh()
+        except MappingFileError as error:
+            self.error = str(error)
+            return
+        self.error = self._file.error
+        self.mapped = self._file.content
+        mappings = self.mapped.mappings
+        self.wording = Wording(tuple(mappings.labels.said().items()), mappings.currency)
+
+
+def mapping() -> ShownMapping:
+    """The file as it is now."""
+    shown = _shown()
+    shown.refresh()
+    return shown
+
+
+def wording() -> Wording:
+    """How the file as it is now has fields called and amounts shown."""
+    return mapping().wording
+
+
+@st.cache_resource(show_spinner=False)
+def _shown() -> ShownMapping:
+    return ShownMapping(settings())

@@ -1,0 +1,159 @@
+"""What the mapping file's `[labels]` say is what people see; a file that cannot be used changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.shared.mapping import OURS, ShownMapping, Wording
+from pipeline.records import Currency
+from pipeline.settings import load_settings
+from tests.support.page import page_text
+from tests.support.sample_buffer import fill
+from tests.support.widget_keys import key_now
+
+OpenApp = Callable[..., AppTest]
+LABELS = """\
+[labels]
+order_id = "Receipt"
+customer_id = "Member"
+product = "SKU"
+price = "Total"
+created_at = "Sold"
+region = "Channel"
+currency_symbol = "$"
+currency_digits = {digits}
+"""
+
+
+@pytest.fixture
+def mapping_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mapping.toml"
+    path.write_text(LABELS.format(digits=3))
+    return path
+
+
+@pytest.fixture
+def open_labelled(open_app: OpenApp, database_file: Path, mapping_file: Path) -> OpenApp:
+    """Opens a page of an app with a full buffer and the mapping file."""
+    fill(database_file)
+    return lambda page="": open_app(page, mapping_file=str(mapping_file))
+
+
+def _columns(app: AppTest, table: int = 0) -> dict[str, dict[str, Any]]:
+    configs: dict[str, dict[str, Any]] = json.loads(app.dataframe[table].proto.columns)
+    return configs
+
+
+@pytest.mark.parametrize(
+    ("digits", "revenue", "average"),
+    [(0, "$7.722.259", "$12.870"), (2, "$77.222,59", "$128,70"), (3, "$7.722,259", "$12,870")],
+)
+def test_figures_have_the_currency_s_symbol_and_digits(
+    open_labelled: OpenApp, mapping_file: Path, digits: int, revenue: str, average: str
+) -> None:
+    mapping_file.write_text(LABELS.format(digits=digits))
+    figures = {metric.label: metric.value for metric in open_labelled().metric}
+    english = str.maketrans(".,", ",.")
+    assert figures["Revenue"] == revenue.translate(english)
+    assert figures["Average Total"] == average.translate(english)
+
+
+def test_charts_are_called_as_the_file_says(open_labelled: OpenApp) -> None:
+    titles = [each.value for each in open_labelled().markdown]
+    assert {"**Running average Total**", "**Top SKU by revenue**"} <= set(titles)
+
+
+def test_the_orders_page_speaks_the_file_s_words(open_labelled: OpenApp) -> None:
+    app = open_labelled("pages/orders.py")
+    columns = _columns(app)
+    assert [columns[name]["label"] for name in ("order_id", "product", "price", "region", "created_at")] == [
+        "Receipt", "SKU", "Total", "Channel", "Sold",
+    ]  # fmt: skip
+    assert columns["price"]["type_config"]["format"] == "$%,.3f"
+    assert [each.label for each in app.multiselect] == ["SKU", "Channel"]
+    assert [each.label for each in app.text_input] == ["Receipt or Member"]
+    assert {"Highest Total first", "Receipt, ascending"} <= set(app.selectbox(key="orders_sort").options)
+    assert "Total and time" in [each.label for each in app.expander]
+
+
+def test_prices_are_looked_for_in_units_of_the_currency(open_labelled: OpenApp) -> None:
+    app = open_labelled("pages/orders.py")
+    app.number_input(key=key_now(app, "orders_least_")).set_value(5.001)
+    app.number_input(key=key_now(app, "orders_most_")).set_value(9.999).run()
+    prices = app.dataframe[0].value["price"]
+    assert len(prices) == 50
+    assert prices.between(5.001, 9.999).all()
+    assert app.number_input(key=key_now(app, "orders_least_")).proto.format == "%.3f"
+
+
+def test_dead_letters_speak_the_file_s_words(open_labelled: OpenApp) -> None:
+    app = open_labelled("pages/dead_letters.py")
+    labels = {name: column.get("label") for name, column in _columns(app, 1).items()}
+    assert (labels["order_id"], labels["product"], labels["price"], labels["created_at"]) == (
+        "Receipt", "SKU", "Total", "Sold",
+    )  # fmt: skip
+    assert "Receipt, Member, SKU, reason" in [each.placeholder for each in app.text_input]
+
+
+def test_without_a_file_pages_speak_our_words(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    app = open_app()
+    assert {"Revenue", "Average price"} <= {metric.label for metric in app.metric}
+    assert "**Top products by revenue**" in [each.value for each in app.markdown]
+
+
+def test_pages_follow_the_file(open_labelled: OpenApp, mapping_file: Path) -> None:
+    app = open_labelled()
+    mapping_file.write_text('[labels]\nprice = "Amount"')
+    assert "Average Amount" in {metric.label for metric in app.run().metric}
+    mapping_file.write_text("[labels]\nprice = 7")
+    # What was before stays.
+    assert "Average Amount" in {metric.label for metric in app.run().metric}
+    assert not app.exception
+
+
+def test_a_file_that_is_broken_from_the_beginning_is_as_none(open_labelled: OpenApp, mapping_file: Path) -> None:
+    mapping_file.write_text("[labels]\nprice = 7")
+    app = open_labelled()
+    assert not app.exception
+    assert "Average price" in {metric.label for metric in app.metric}
+    mapping_file.write_text('[labels]\nprice = "Amount"')
+    assert "Average Amount" in {metric.label for metric in app.run().metric}
+
+
+def test_a_label_is_no_markdown(open_labelled: OpenApp, mapping_file: Path) -> None:
+    mapping_file.write_text('[labels]\nprice = "**$x$**"\nproduct = ":red[x]"')
+    assert not open_labelled().exception
+    app = open_labelled("pages/orders.py")
+    assert not app.exception
+    assert ":red[x]" not in page_text(app).replace('label: ":red[x]"', "")
+
+
+def test_the_file_is_read_again_only_when_it_has_changed(mapping_file: Path) -> None:
+    shown = ShownMapping(load_settings(mapping_file=mapping_file))
+    shown.refresh()
+    assert shown.wording.of("product", "Product") == "SKU"
+    assert shown.wording.currency == Currency(digits=3, symbol="$")
+    before, version = shown.mapped, shown.version
+    shown.refresh()
+    assert shown.mapped is before
+    mapping_file.write_text("nonsense")
+    shown.refresh()
+    assert "is not valid TOML" in shown.error
+    assert (shown.mapped, shown.version) == (before, version)
+    mapping_file.write_text("")
+    shown.refresh()
+    assert (shown.wording, shown.error) == (OURS, "")
+
+
+def test_a_file_that_is_asked_for_and_not_there_is_told(tmp_path: Path) -> None:
+    shown = ShownMapping(load_settings(mapping_file=tmp_path / "nowhere.toml"))
+    shown.refresh()
+    assert "cannot be read" in shown.error
+    assert shown.wording == Wording()
