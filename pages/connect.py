@@ -5,16 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.connect.editor import edit_section
-from dashboard.connect.preview import draw_preview, draw_records, try_section
-from dashboard.connect.questions import SAMPLE, has_news
+from dashboard.connect.preview import draw_preview, draw_records
+from dashboard.connect.questions import SAMPLE, TRIAL, has_news
 from dashboard.connect.saving import draw_save
 from dashboard.connect.topic import choose_topic, say_waiting, say_whether_read
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import reader
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
-
-ANSWERS_WITHIN_MS = 500
 
 begin_page("Connect", ":material/cable:")
 show_notice()
@@ -35,7 +33,7 @@ def draw_topic(topic: str) -> None:
     trial = None
     with st.container(border=True):
         if text is not None:
-            trial = try_section(topic, asked.number, text)
+            trial = TRIAL.ask(f"{asked.number} {text}", topic=topic, section=text)
             draw_preview(trial)
         draw_save(topic, text, trial)
 
@@ -48,4 +46,4 @@ with whole_page():
         st.caption("Nothing can be connected here.")
     elif chosen := choose_topic():
         draw_topic(chosen)
-    watch(has_news, ANSWERS_WITHIN_MS)
+    watch(has_news, 500)

@@ -37,40 +37,49 @@ def edit_section(topic: str, number: int, answer: Mapping[str, Any]) -> str | No
     `number` is that of the sample: another one brings other cells.
     """
     guesses = {each["key"]: each for each in answer["guesses"]}
-    cells: dict[str, Cells] = {}
+    proposed = {key: each["value"] for key, each in guesses.items()}
     st.markdown("**How orders are made of its records**")
-    for key in EDITED_KEYS:
-        proposed = Cells.of(guesses.get(key, {}).get("value"))
-        cells[key] = _edit(key, number, proposed, guesses.get(key))
-    comments = {key: _comment(each) for key, each in guesses.items() if cells[key] == Cells.of(each["value"])}
+    begun, name = proposed, _prefix(number, "new")
+    if in_file := answer["in_file"]:
+        st.caption("The mapping file has a section of this topic, which is shown.")
+        if not st.toggle("Begin with the proposal", key=f"{name}_anew"):
+            begun, name = in_file, _prefix(number, "file")
+    cells = {key: _edit(key, name, Cells.of(begun.get(key)), guesses.get(key)) for key in EDITED_KEYS}
+    comments = {key: _comment(each) for key, each in guesses.items() if cells.get(key) == Cells.of(each["value"])}
     try:
-        return section_of_cells(topic, cells, comments, answer["told"])
+        kept = {key: value for key, value in begun.items() if key not in EDITED_KEYS}
+        return section_of_cells(topic, cells, comments, answer["told"], kept)
     except UsageError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
 
 
-def _edit(key: str, number: int, proposed: Cells, guess: Mapping[str, Any] | None) -> Cells:
+def _prefix(number: int, of: str) -> str:
+    """What the keys of the cells begin with: those of another sample are others."""
+    return f"connect_{number}_{of}"
+
+
+def _edit(key: str, name: str, proposed: Cells, guess: Mapping[str, Any] | None) -> Cells:
     label = LABELS[key]
     with st.container(gap=None):
         if key == "where":
-            source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=_HINTS[key])
+            source = st.text_input(label, proposed.source, key=f"{name}_{key}", help=_HINTS[key])
             options = ""
         else:
             left, right = st.columns([3, 2], gap="small", vertical_alignment="bottom")
             hint = _HINTS.get(key, _HINT)
             with left:
-                source = st.text_input(label, proposed.source, key=f"connect_{number}_{key}", help=hint)
+                source = st.text_input(label, proposed.source, key=f"{name}_{key}", help=hint)
             with right:
                 options = st.text_input(
                     f"{label}: options",
                     proposed.options,
-                    key=f"connect_{number}_{key}_options",
+                    key=f"{name}_{key}_options",
                     placeholder=_OPTIONS.get(key, 'default = "…"'),
                     label_visibility="collapsed",
                 )
         if guess is not None:
-            st.caption(plain(_why(guess)))
+            st.caption(f"Proposed: {plain(_why(guess))}")
     return Cells(source, options)
 
 

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from dashboard.connect.questions import TRIAL, Asked
+from dashboard.connect.questions import Asked
 from dashboard.connect.topic import say_waiting
 from dashboard.shared.context import viewer_zone
 from dashboard.shared.formats import moment, number, plain
 from dashboard.shared.tables import draw_table, number_column, text_column
 from pipeline.orders.fields import ORDER_FIELDS
 
-_ROWS_HIGH = 20
+_ROWS_HIGH = 10
 _REASONS_HIGH = 8
+_TABS = ("Record 1", "Record 2", "Record 3")
 
 
 def draw_records(answer: Mapping[str, Any]) -> None:
     """Three records, decoded."""
     st.markdown("**Records**")
-    formats = ", ".join(f"{name} ({number(count)})" for name, count in answer["formats"][:3])
     st.caption(
         f"{number(answer['records'])} of {number(answer['held'])} looked at, the newest. "
-        f"{plain(formats or 'None could be read')}. {plain(answer['cut'])}"
+        f"{plain(_formats(answer['formats']))}. {plain(answer['cut'])}"
     )
     for reason, count in answer["unreadable"]:
         st.warning(f"{number(count)} cannot be read: {plain(reason)}", icon=":material/warning:")
     shown = answer["shown"]
-    for tab, each in zip(st.tabs([f"Record {index}" for index, _ in enumerate(shown, 1)]), shown, strict=True):
+    for tab, each in zip(st.tabs(_TABS[: len(shown)]), shown, strict=True):
         with tab:
             _draw_record(each)
 
 
+def _formats(formats: Sequence[tuple[str, int]]) -> str:
+    return ", ".join([f"{name} ({count:,})" for name, count in formats[:3]]) or "None could be read"
+
+
 def _draw_record(each: Mapping[str, Any]) -> None:
-    told = f"{each['position']}, {moment(each['timestamp_ms'], viewer_zone())}"
-    st.caption(plain(told))
+    st.caption(f"{plain(each['position'])}, {moment(each['timestamp_ms'], viewer_zone())}")
     if each["reason"]:
         st.caption(plain(each["reason"]))
     st.code(each["value"], language="json" if each["format"] else None, height=420, wrap_lines=True)
-    beside = [f"key: {each['key']}", *(f"header:{name}: {value}" for name, value in each["headers"])]
-    st.code("\n".join(beside), language=None, wrap_lines=True)
+    st.code(_key_and_headers(each), language=None, wrap_lines=True)
 
 
-def try_section(topic: str, sample: int, text: str) -> Asked:
-    """What would come of the sample by this section; asked anew whenever it is another one."""
-    return TRIAL.ask(f"{sample} {text}", topic=topic, text=text)
+def _key_and_headers(each: Mapping[str, Any]) -> str:
+    return "\n".join([f"key: {each['key']}", *(f"header:{name}: {value}" for name, value in each["headers"])])
 
 
 def draw_preview(asked: Asked) -> None:

@@ -37,7 +37,7 @@ def draw_save(topic: str, text: str | None, trial: Asked | None) -> None:
     if failed := _FAILED.pop():
         st.error(plain(failed), icon=":material/error:")
     elif text is not None and _SAVED.get() == (topic, text):
-        st.success(f"Saved. {_goes_on(topic)}", icon=":material/check_circle:")
+        st.success(f"Saved. {plain(_goes_on(topic))}", icon=":material/check_circle:")
     if text is not None:
         with st.expander("The section as text", icon=":material/code:"):
             st.code(text, language="toml", wrap_lines=True)
@@ -48,8 +48,8 @@ def _goes_on(topic: str) -> str:
         return "The topic is not read yet, see above."
     if topic not in reader().orders_topics():
         return "The processor follows by itself."
-    command = plain(f"python -m pipeline reread --topic {topic} --from earliest")
-    return f"The processor follows by itself. What was read before is made orders by {command}."
+    command = f"python -m pipeline reread --topic {topic} --from earliest"
+    return f"The processor follows by itself. What was read before is read again by {command}."
 
 
 def _save(topic: str, text: str) -> None:

@@ -69,10 +69,13 @@ def say_whether_read(topic: str) -> None:
             f"{plain(topic)} holds dead letters or retries: it is never read as orders.", icon=":material/block:"
         )
         return
-    # As a pattern: what is named plainly is read at once, as dead letters while it has no section.
-    wanted = f"{known.orders_topic},^{re.escape(topic)}$"
     st.warning(
-        f"{plain(topic)} is not read yet: set {variable_of('orders_topic')} to {plain(wanted)} and start OrderPulse "
-        "again. Its section can be saved before.",
+        f"{plain(topic)} is not read yet: set {variable_of('orders_topic')} to {plain(_wanted(topic))} and start "
+        "OrderPulse again. Its section can be saved before.",
         icon=":material/settings:",
     )
+
+
+def _wanted(topic: str) -> str:
+    # As a pattern: what is named plainly is read at once, as dead letters while it has no section.
+    return f"{settings().orders_topic},^{re.escape(topic)}$"

@@ -88,11 +88,12 @@ class Lookups:
         topic = params["topic"]
         newest = self._sample_of(topic, anew=asked.kind == "sample")
         if asked.kind == "try":
-            return _as_json({"trial": asdict(self._bench.try_text(topic, newest.records, params["text"]))})
+            return _as_json({"trial": asdict(self._bench.try_text(topic, newest.records, params["section"]))})
         sample = self._bench.look_through(topic, newest.records)
         proposal = self._bench.propose(sample)
         trial = self._bench.try_text(topic, newest.records, proposal.text)
-        return _as_json(_sample_answer(newest, sample, proposal, trial))
+        answer = _sample_answer(newest, sample, proposal, trial)
+        return _as_json(answer | {"in_file": self._bench.section_in_file(topic)})
 
     def _sample_of(self, topic: str, anew: bool) -> Newest:
         now_ms = self._clock()
@@ -139,4 +140,4 @@ def _shown(each: SampleRecord) -> dict[str, Any]:
 
 def _as_json(answer: Any) -> str:
     # Halves of surrogate pairs, which JSON may hold, cannot be stored.
-    return json.dumps(answer, ensure_ascii=True)
+    return json.dumps(answer, ensure_ascii=True, default=str)

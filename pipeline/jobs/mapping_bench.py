@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.dead_letters.fingerprints import without_varying_parts
@@ -12,7 +14,7 @@ from pipeline.errors import MappingFileError, RecordError, RegistryUnavailableEr
 from pipeline.kafka import Cluster, ClusterView, Newest, TopicLook, find_cluster, look_at_topics, newest_records
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile, parse_mappings
 from pipeline.orders.order_reader import OrderReader
-from pipeline.orders.proposing.propose import Proposal, propose
+from pipeline.orders.proposing.propose import WRITTEN_BY, Proposal, propose
 from pipeline.orders.proposing.sample import Sample, look_through
 from pipeline.orders.proposing.trial import Trial, try_records
 from pipeline.orders.rules_file import load_rules
@@ -77,15 +79,25 @@ class MappingBench:
         """What the records hold. Raises RegistryUnavailableError."""
         mapped = self._mapped_if_any()
         recipe = mapped.recipe(topic)
-        message = recipe.section.message if recipe is not None and recipe.section.descriptor else ""
-        plain = mapped.descriptors[recipe.section.descriptor] if recipe is not None and message else None
-        return look_through(topic, records, WholeReader(self._schemas, plain, message), without_varying_parts)
+        section = recipe.section if recipe is not None else None
+        unframed = mapped.schema_files.get(section.schema_file) if section is not None else None
+        return look_through(topic, records, WholeReader(self._schemas, section, unframed), without_varying_parts)
 
     def propose(self, sample: Sample) -> Proposal:
-        """A section for the topic of the sample."""
-        sections = self._mapped_if_any().mappings.sections
-        others = (each.currency for topic, each in sections.items() if topic != sample.topic)
-        return propose(sample, next((each.code for each in others if each is not None), ""))
+        """A section for the topic of the sample. What the file says of how its values are written stays."""
+        mapped = self._mapped_if_any()
+        others = (each.currency for topic, each in mapped.mappings.sections.items() if topic != sample.topic)
+        recipe = mapped.recipe(sample.topic)
+        kept = {key: getattr(recipe.section, key) for key in WRITTEN_BY} if recipe is not None else {}
+        code = next((each.code for each in others if each is not None), "")
+        return propose(sample, code, {key: value for key, value in kept.items() if value})
+
+    def section_in_file(self, topic: str) -> dict[str, Any] | None:
+        """The topic's own section in the mapping file, as TOML has it; None where there is none, or none to be used."""
+        if topic not in self._mapped_if_any().mappings.sections:
+            return None
+        found: dict[str, Any] = tomllib.loads(self._settings.mapping_file.read_text("utf-8"))["topics"][topic]
+        return found
 
     def _mapped_if_any(self) -> Mapped:
         """What the mapping file says. One that cannot be used says nothing: whoever writes it needs a proposal too."""
@@ -130,6 +142,6 @@ def _format(look: TopicLook, reader: WholeReader) -> str:
     if look.newest is None:
         return ""
     try:
-        return reader.read(look.newest).format.partition(",")[0]
+        return reader.read_whole(look.newest).format.partition(",")[0]
     except (RecordError, RegistryUnavailableError):
         return "null" if look.newest.value is None else "not readable"

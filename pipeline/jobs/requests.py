@@ -184,7 +184,7 @@ def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, s
     """
     _refuse_when_read_only(settings)
     content, mapped = edited(settings.mapping_file, topic, section)
-    if refused := buffer.flow.agree_currency(*mapped.mappings.currency):
+    if refused := buffer.flow.agree_currency(mapped.mappings.currency):
         raise UsageError(refused)
     write_whole(settings.mapping_file, content)
     buffer.watch.event("worker", "info", f"the section of {topic} in the mapping file was saved by {by}", clock())

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import SchemaPendingError, UndecodableError
-from pipeline.orders.formats.avro_json import avro_json_value
-from pipeline.orders.formats.avro_values import AvroReader, avro_reader
+from pipeline.errors import UndecodableError
+from pipeline.orders.avro_schemas import WriterSchema
 from pipeline.orders.formats.connect_json import envelope_prefix, typed_payload
-from pipeline.orders.formats.framing import PLAIN_JSON, Fingerprint, Framing, framings_of, read_message_indexes
+from pipeline.orders.formats.framing import Framing
 from pipeline.orders.formats.json_values import check_json, whole_json
-from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, ProtobufReader
+from pipeline.orders.formats.protobuf_values import MessageTypes
 from pipeline.orders.formats.schemas import JsonSchema, Schemas
-from pipeline.orders.mapping.selection import WHOLE
-from pipeline.records import Record
-from pipeline.schema_source import SchemaRef
+from pipeline.orders.mapped_reader import MappedReader
+from pipeline.orders.mapping.paths import Path
+from pipeline.orders.mapping.recipe import Recipe
+from pipeline.orders.mapping.sections import Section
+from pipeline.records import Currency, Record
 
 MAXIMUM_BYTES = 200_000
 """All of a value becomes objects, which take ten times its room: of larger ones nothing is read."""
-_TOO_DEEP = "value is nested too deeply"
+_ALL = Path(())
+"""The path of no steps leads to the value itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,64 +32,52 @@ class WholeValue:
     format: str
 
 
-class WholeReader:
+class WholeReader(MappedReader):
     """Reads records whole, in any format that says what it is."""
 
-    def __init__(self, schemas: Schemas, plain_message: MessageTypes | None = None, message: str = "") -> None:
-        """`plain_message`: the types of a descriptor file, of which `message` is what values are without a framing."""
-        self._schemas = schemas
-        self._avro: dict[SchemaRef | Fingerprint, AvroReader] = {}
-        self._plain = ProtobufReader(plain_message.named(message), WHOLE, ()) if plain_message is not None else None
+    def __init__(
+        self,
+        schemas: Schemas,
+        section: Section | None = None,
+        unframed: MessageTypes | WriterSchema | None = None,
+    ) -> None:
+        """`section` may say the format, and which message of `unframed` values are without a framing."""
+        recipe = Recipe(section or Section({}), Currency(), (_ALL,), (), None, None)
+        super().__init__(recipe, schemas, unframed)
+        self._format = ""
 
-    def read(self, record: Record) -> WholeValue:
+    def read_whole(self, record: Record) -> WholeValue:
         """What the record's value says. Raises UndecodableError, SchemaPendingError and RegistryUnavailableError."""
         value = record.value
         if not value:
             raise UndecodableError("value is null (a tombstone)" if value is None else "value is empty")
         if len(value) > MAXIMUM_BYTES:
             raise UndecodableError(f"value has {len(value)} bytes; at most {MAXIMUM_BYTES} are looked at here")
-        if self._plain is not None:
-            return WholeValue(self._plain.read(value), f"Protobuf, {self._plain.name}")
-        reasons: list[str] = []
-        pending: SchemaPendingError | None = None
-        framings = framings_of(value, record.headers)
-        for framing in framings:
-            try:
-                return self._read_as(framing, value)
-            except SchemaPendingError as error:
-                pending = pending or error
-            except RecursionError:
-                reasons.append(_TOO_DEEP)
-            except UndecodableError as error:
-                reasons.append(error.reason if len(framings) == 1 else f"as {framing}: {error.reason}")
-        if pending is not None:
-            raise pending
-        raise UndecodableError("; ".join(reasons))
+        try:
+            (found,) = self._values(value, record.headers)
+        except RecursionError as error:
+            raise UndecodableError("value is nested too deeply") from error
+        if isinstance(found, Exception):
+            raise UndecodableError(f"value is {found}") from found
+        return WholeValue(found, self._format)
 
-    def _read_as(self, framing: Framing, value: bytes) -> WholeValue:
-        if framing is PLAIN_JSON or framing.schema is None:
-            return _of_json(value)
+    def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
+        self._format = self._in_words(framing)
+        return super()._values_as(framing, value)
+
+    def _in_words(self, framing: Framing) -> str:
+        if framing.schema is None:
+            return (
+                "JSON" if self._unframed is None else "Avro" if isinstance(self._unframed, WriterSchema) else "Protobuf"
+            )
         schema = self._schemas.get(framing.schema)
-        body = value[framing.begin :]
-        if isinstance(schema, JsonSchema):
-            return WholeValue(_of_json(body).value, f"JSON, {framing.schema}")
-        if isinstance(schema, MessageTypes):
-            indexes, begin = read_message_indexes(framing.message_indexes or body, 0)
-            try:
-                reader = ProtobufReader(schema.at(indexes), WHOLE, ())
-            except DescriptorError as error:
-                raise UndecodableError(f"{framing.schema}: {error}", "protobuf") from error
-            found = reader.read(body if framing.message_indexes else body[begin:])
-            return WholeValue(found, f"Protobuf, {framing.schema}")
-        if framing.json_encoding:
-            return WholeValue(avro_json_value(schema, body), f"Avro as JSON, {framing.schema}")
-        if framing.schema not in self._avro:
-            self._avro[framing.schema] = avro_reader(schema.parsed, schema.names, WHOLE)
-        return WholeValue(self._avro[framing.schema].read(value, framing.begin), f"Avro, {framing.schema}")
+        kind = "JSON" if isinstance(schema, JsonSchema) else "Protobuf" if isinstance(schema, MessageTypes) else "Avro"
+        return f"{kind}, {framing.schema}"
 
-
-def _of_json(value: bytes) -> WholeValue:
-    check_json(value)
-    if prefix := envelope_prefix(value):
-        return WholeValue({"payload": typed_payload(prefix, whole_json(value)["payload"])}, "JSON of Kafka Connect")
-    return WholeValue(whole_json(value), "JSON")
+    def _json_values(self, value: bytes) -> list[Any]:
+        check_json(value)
+        prefix = envelope_prefix(value)
+        if not prefix:
+            return [whole_json(value)]
+        self._format = "JSON of Kafka Connect"
+        return [{"payload": typed_payload(prefix, whole_json(value)["payload"])}]

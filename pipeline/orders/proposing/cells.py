@@ -75,9 +75,16 @@ def _apart(text: str) -> Iterator[str]:
 
 
 def section_of_cells(
-    topic: str, cells: Mapping[str, Cells], comments: Mapping[str, str], told: Sequence[str] = ()
+    topic: str,
+    cells: Mapping[str, Cells],
+    comments: Mapping[str, str],
+    told: Sequence[str] = (),
+    kept: Mapping[str, Any] | None = None,
 ) -> str:
-    """The section that these cells write, with a comment above each key that has one. Raises UsageError."""
+    """The section that these cells write, with a comment above each key that has one; `kept` are keys that no cell has.
+
+    Raises UsageError.
+    """
     lines = [header_line(topic), *map(comment, told)]
     for key in EDITED_KEYS:
         value = cells[key].value(key) if key in cells else None
@@ -85,4 +92,5 @@ def section_of_cells(
             lines.append(comment(comments[key]))
         if value is not None:
             lines.append(f"{key} = {toml_value(value)}")
+    lines += [f"{key} = {toml_value(value)}" for key, value in (kept or {}).items()]
     return "\n".join(lines) + "\n"

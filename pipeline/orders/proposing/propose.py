@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from pipeline.orders.proposing.sample import Sample, Seen, is_beside_the_record
 from pipeline.orders.proposing.section_text import comment, header_line, source_text, toml_value
 from pipeline.records import Currency
 
+WRITTEN_BY = ("format", "descriptor", "message", "avro_schema")
+"""The keys that say how the values are written: nobody guesses them."""
 LOOKED_AT = 10
 LEAST = 20.0
 """What scores less is no guess worth a try."""
@@ -65,8 +67,11 @@ class Proposal:
         return [each.key for each in self.guesses if each.is_open]
 
 
-def propose(sample: Sample, code_in_force: str = "") -> Proposal:
-    """A section that the mapping file takes as it is. `code_in_force`: the currency that the file has already."""
+def propose(sample: Sample, code_in_force: str = "", kept: Mapping[str, str] | None = None) -> Proposal:
+    """A section that the mapping file takes as it is.
+
+    `code_in_force`: the currency that the file has already; `kept`: what it says of how the values are written.
+    """
     orders = find_orders(sample)
     where, among = orders.guess, orders.numbers
     order_id, seen = _guess_order_id(sample, among)
@@ -87,6 +92,7 @@ def propose(sample: Sample, code_in_force: str = "") -> Proposal:
         _guess_time(sample, among),
         _guess_region(sample, among),
         money,
+        *(Guess(key, value, "as the file has it") for key, value in (kept or {}).items()),
     ]
     return Proposal(sample.topic, _told(sample, len(among)), tuple(each for each in found if each is not None))
 

@@ -125,7 +125,7 @@ def look_through(topic: str, records: Sequence[Record], reader: WholeReader, sha
 
 def _read(reader: WholeReader, record: Record, shape: Shape) -> SampleRecord:
     try:
-        found = reader.read(record)
+        found = reader.read_whole(record)
     except (UndecodableError, SchemaPendingError) as error:
         return SampleRecord(record, reason=error.reason, cause=shape(error.reason))
     return SampleRecord(record, found.value, found.format)
