@@ -241,6 +241,8 @@ class _Step:
 
 def _column_getter(descriptor: Descriptor, path: Path) -> Callable[[list[Any]], list[Any]] | None:
     """What a path of plain fields leads to in each message; None: it needs more than that."""
+    if not path.steps:
+        return None
     steps: list[_Step] = []
     at: Descriptor | None = descriptor
     field: FieldDescriptor | None = None
