@@ -9,8 +9,8 @@ import pytest
 from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.errors import MappingFileError, UsageError
-from pipeline.jobs.requests import accept_losses, request_produce, resume_reading
 from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.requests import accept_losses, request_produce, resume_reading
 from pipeline.jobs.worker import run_worker
 from pipeline.orders.samples import ProduceRequest
 from pipeline.running.statusboard import StatusWriter
