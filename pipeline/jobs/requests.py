@@ -37,10 +37,12 @@ from pipeline.starts import start_of
 def request_produce(
     settings: Settings, buffer: Buffer, clock: Clock, request: ProduceRequest, by: str, request_id: str | None = None
 ) -> int:
-    """Queues a produce job and returns its id. Raises UsageError."""
+    """Queues a produce job and returns its id. Raises UsageError, and MappingFileError."""
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other request needs it
+
     _refuse_when_read_only(settings)
     request.check()
-    if why_not := why_no_samples(settings):
+    if why_not := why_no_samples(settings, load_mappings(settings)):
         raise UsageError(why_not)
     if request.simulates_failures and not settings.demo:
         raise UsageError(

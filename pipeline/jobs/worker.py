@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal, is_due
-from pipeline.errors import BufferUnavailableError, SchemaRefusedError
+from pipeline.errors import BufferUnavailableError, MappingFileError, SchemaRefusedError
 from pipeline.jobs.lookups import Lookups
 from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.pace import Pace
@@ -111,7 +111,7 @@ class _Worker:
         self._alerts.close()
 
     def _run(self, job: Job) -> None:
-        if job.kind == "produce" and (why_not := why_no_samples(self._settings)):
+        if job.kind == "produce" and (why_not := self._why_no_samples()):
             self._buffer.jobs.finish(job.id, "failed", self._clock(), why_not)
             return
         cluster = find_cluster(self._settings)
@@ -137,6 +137,14 @@ class _Worker:
         finally:
             watch.close()
             sender.close()
+
+    def _why_no_samples(self) -> str:
+        from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other job needs it
+
+        try:
+            return why_no_samples(self._settings, load_mappings(self._settings))
+        except MappingFileError as error:
+            return str(error)
 
     def _topics_to_watch(self, job: Job, view: ClusterView) -> list[str]:
         if job.kind == "produce" and self._settings.own_orders_topic:
