@@ -49,12 +49,12 @@ def _in_words(topics: Topics, name: str) -> str:
     return "  ·  ".join(filter(None, parts))
 
 
-def say_waiting(asked: Asked, waiting: str) -> None:
+def say_waiting(asked: Asked, told: str) -> None:
     """Says that an answer is waited for, or why there is none."""
     if asked.error:
         st.error(plain(asked.error), icon=":material/error:")
     elif asked.is_open:
-        st.caption(plain(waiting))
+        st.caption(told)
         if asked.is_slow:
             st.caption("It takes long; the Pipeline page says whether a worker is running.")
 
