@@ -43,9 +43,8 @@ from pipeline.exports import export_all
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
-from pipeline.orders.mapping.mapping_file import load_mappings
 from pipeline.orders.samples import ProduceRequest
-from pipeline.records import TopicIdentity
+from pipeline.records import Currency, TopicIdentity
 from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
@@ -295,12 +294,13 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     }
     try:
         with Reader(settings.database_file) as reader:
-            totals = reader.totals()
+            totals, currency = reader.totals(), reader.currency()
             report["totals"] = {
                 "orders": totals.orders,
                 "revenue_cents": totals.revenue_cents,
                 "average_cents": totals.revenue_cents / totals.orders if totals.orders else None,
                 "dead_letters": totals.dead_letters,
+                "currency": {"code": currency.code, "digits": currency.digits},
             }
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
@@ -366,7 +366,9 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     totals = report["totals"]
     if totals is None:
         return [*lines, report["buffer"]["error"]]
-    average = f"{totals['average_cents'] / 100:,.2f}" if totals["average_cents"] is not None else "-"
+    currency = Currency(**totals["currency"])
+    average = currency.apart(totals["average_cents"]) if totals["average_cents"] is not None else "-"
+    revenue = f"{currency.apart(totals['revenue_cents'])} {currency.code}".rstrip()
     lag = "-" if report["lag"] is None else f"{report['lag']:,}"
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
@@ -377,7 +379,8 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
             + (f"; {HOW_TO_GO_ON.format(each['topic'])}" if each["state"] == "held" else "")
             for each in report["held"]
         ),
-        f"orders        {totals['orders']:,}   revenue {totals['revenue_cents'] / 100:,.2f}   average {average}",
+        f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
+        *_mapping_lines(report["roles"]),
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
             f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
@@ -394,6 +397,17 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
+    """What processors say of the mapping file: why it is not in force, and which amounts it has rounded."""
+    figures = [each["figures"] for each in roles if each["role"] == "processor"]
+    errors = {str(each["mapping_error"]) for each in figures if each.get("mapping_error")}
+    floats = {str(each["mapping_floats"]) for each in figures if each.get("mapping_floats")}
+    return [
+        *(f"mapping       refused, the one before it stays: {each}" for each in sorted(errors)),
+        *(f"mapping       prices of {each} may be floats: they are rounded to the currency" for each in sorted(floats)),
+    ]
+
+
 def health(settings: Settings, options: argparse.Namespace) -> int:
     """Whether a role is well: for health checks, so it says nothing when all is well."""
     raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
@@ -404,6 +418,8 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
+
     called = load_mappings(settings).mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, None, options.format, out, called=called)
@@ -512,6 +528,8 @@ def _print_left_out(settings: Settings) -> None:
     except KafkaUnavailableError as error:
         print(f"which topics the patterns of the orders take in is not known: {error}", file=sys.stderr)
         return
+    from pipeline.orders.mapping.mapping_file import load_mappings
+
     mapped = load_mappings(settings)
 
     def has_section(topic: str) -> bool:

@@ -124,7 +124,7 @@ def _lines_of(text: str) -> dict[Keys, int]:
     """The first line of every table and key of a valid TOML text."""
     lines: dict[Keys, int] = {}
     table: Keys = ()
-    for line, statement in _statements(text):
+    for line, statement in statements_of(text):
         found = list(_keys_in(tomllib.loads(statement)))
         above = table
         if statement.lstrip().startswith("["):
@@ -134,7 +134,7 @@ def _lines_of(text: str) -> dict[Keys, int]:
     return lines
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
+def statements_of(text: str) -> Iterator[tuple[int, str]]:
     """The statements of a valid TOML text, each with the number of its first line: a value may go over several."""
     text += "\n"
     depth, begin, line = 0, 0, 1

@@ -60,6 +60,19 @@ def types_of(prefix: bytes, paths: tuple[Path, ...]) -> tuple[Typed, ...]:
     return tuple(_typed(schema, path) for path in paths)
 
 
+def typed_payload(prefix: bytes, payload: Any) -> Any:
+    """All of a payload, as the schema in its envelope's prefix says."""
+    return _typed_whole(whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)]), payload)
+
+
+def _typed_whole(schema: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _typed_whole(_below(schema, name), each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_typed_whole(_below(schema, 0), each) for each in value]
+    return _leaf(schema)(value)
+
+
 def _typed(schema: Any, path: Path) -> Typed:
     if path.steps[:1] != ("payload",):
         return _as_it_is

@@ -266,7 +266,7 @@ class _Node:
 
     def add(self, descriptor: Descriptor | None, steps: Sequence[Any], slot: int) -> None:
         """Reads what these steps lead to, too. Raises NotByColumns."""
-        step = steps[0]
+        step = steps[0] if steps else None
         found = descriptor.fields_by_name.get(step) if descriptor is not None and isinstance(step, str) else None
         if found is None or found.is_repeated:
             raise NotByColumns

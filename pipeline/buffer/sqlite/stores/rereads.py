@@ -30,7 +30,7 @@ from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, ato
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow import topic_ref_of
-from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS
+from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS, currency_of
 from pipeline.buffer.sqlite.stores.passed_over import take_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -351,12 +351,13 @@ def _finish(connection: sqlite3.Connection, found: HeldTopic, now_ms: int) -> No
         (found.cluster_id,),
     )
     # 3. Who had it done, and what it changed.
+    currency = currency_of(connection)
     connection.execute("UPDATE rereads SET state = 'done', done_at_ms = ? WHERE id = ?", (now_ms, found.id))
     add_event(
         connection,
         found.role,
         "warning",
         f"{found.topic} is read again from {found.start_in_words}, as {found.asked_by} asked: {found.orders:,} orders "
-        f"with a revenue of {found.revenue_cents / 100:,.2f} went out of the figures",
+        f"with a revenue of {currency.apart(found.revenue_cents)} went out of the figures",
         now_ms,
     )
