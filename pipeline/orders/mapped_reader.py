@@ -34,6 +34,7 @@ from pipeline.orders.mapping.paths import look_up
 from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.sources import Parts
+from pipeline.orders.mapping.value_columns import plain_values
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.records import Headers, Order, PassedOver, Record
 from pipeline.schema_source import SchemaRef
@@ -235,7 +236,9 @@ class MappedReader:
         alike = [index for index in indexes if (values[index] or b"").startswith(prefix)]
         found, columns = self._json.read_many([values[index] or b"" for index in alike])
         typed = types_of(prefix, self.recipe.paths)
-        made = [[_typed(make, each) for each in column] for make, column in zip(typed, columns, strict=True)]
+        made = [
+            [_typed(make, each) for each in plain_values(column)] for make, column in zip(typed, columns, strict=True)
+        ]
         return make_orders(self.recipe, records, [alike[each] for each in found], made)
 
     def _of_registered_messages(

@@ -17,8 +17,8 @@ import numpy as np
 from pipeline.orders.avro import Names, Schema, logical_type_of, type_of
 from pipeline.orders.columns import Flags, Integers, Values, spans, texts_of, varints
 from pipeline.orders.formats.avro_values import time_of
-from pipeline.orders.mapping.batches import Column, Counted, Scaled
 from pipeline.orders.mapping.paths import Path
+from pipeline.orders.mapping.value_columns import Column, Counted, Scaled, plain_values
 from pipeline.orders.mapping.values import MAXIMUM_DIGITS, shortest
 
 MAXIMUM_ITEMS = 64
@@ -269,7 +269,7 @@ def _note_numbers(batch: _Batch, slots: list[int], numbers: Any, nulls: Nulls, m
         made = make(numbers[chosen])
         if nulls is None or not nulls.any():
             return made
-        return _kept(made.values() if isinstance(made, Scaled | Counted) else list(made), nulls, chosen)
+        return _kept(list(plain_values(made)), nulls, chosen)
 
     for slot in slots:
         batch.found[slot] = column

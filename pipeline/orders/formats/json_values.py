@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
+from pipeline.orders.mapping.value_columns import Column, numerals_of, plain_values, read_in_pieces
 from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, described
 
 RULE = "json"
@@ -50,10 +51,14 @@ class JsonReader:
         check_json(value)
         return [_found(Raw(value), path) for path in self._paths]
 
-    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[list[Any]]]:
+    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
         if self._decoder is None:
             return [], [[] for _ in self._paths]
+        return read_in_pieces(self._read_piece, values)
+
+    def _read_piece(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+        assert self._decoder is not None
         decode = self._decoder.decode
         indexes, found = list[int](), list[Any]()
         for index, value in enumerate(values):
@@ -64,7 +69,7 @@ class JsonReader:
             except (UnicodeDecodeError, *_FAULTS):
                 continue
             indexes.append(index)
-        columns: list[list[Any]] = [[] for _ in self._paths]
+        columns: list[Column] = [()] * len(self._paths)
         self._root.extract(found, columns)
         return indexes, columns
 
@@ -235,30 +240,30 @@ class _Node:
         self.empty = made()
         return made
 
-    def extract(self, found: list[Any], columns: list[list[Any]]) -> None:
-        """Spreads the objects that were decoded into the columns of the slots."""
+    def extract(self, found: list[Any], columns: list[Column]) -> None:
+        """Makes the columns of the slots of the objects that were decoded."""
         for step, attribute in self.attributes.items():
             node = self.below[step]
             picked = list(map(attrgetter(attribute), found))
             if node.slots:
                 values = _values(picked)
                 for slot in node.slots:
-                    columns[slot].extend(values)
+                    columns[slot] = values
             elif EACH in node.below:
                 node.below[EACH].extract_items(picked, columns)
             else:
-                node.extract([each or node.empty for each in picked], columns)
+                node.extract([each or node.empty for each in picked] if None in picked else picked, columns)
 
-    def extract_items(self, lists: list[list[Any] | None], columns: list[list[Any]]) -> None:
+    def extract_items(self, lists: list[list[Any] | None], columns: list[Column]) -> None:
         flat = list(chain.from_iterable(each or () for each in lists))
-        inner: list[list[Any]] = [[] for _ in columns]
+        inner: list[Column] = [()] * len(columns)
         if self.slots:
             for slot in self.slots:
                 inner[slot] = _values(flat)
         else:
             self.extract([each or self.empty for each in flat], inner)
         for slot in self._slots_below():
-            columns[slot].extend(_split(inner[slot], lists))
+            columns[slot] = list(_split(plain_values(inner[slot]), lists))
 
     def _slots_below(self) -> Iterator[int]:
         yield from self.slots
@@ -266,7 +271,7 @@ class _Node:
             yield from node._slots_below()
 
 
-def _split(flat: list[Any], lists: Sequence[list[Any] | None]) -> Iterator[list[Any] | None]:
+def _split(flat: Sequence[Any], lists: Sequence[list[Any] | None]) -> Iterator[Sequence[Any] | None]:
     at = 0
     for each in lists:
         if each is None:
@@ -276,11 +281,12 @@ def _split(flat: list[Any], lists: Sequence[list[Any] | None]) -> Iterator[list[
             at += len(each)
 
 
-def _values(raws: list[Raw]) -> list[Any]:
+def _values(raws: list[Raw]) -> Column:
     try:
         return list(map(_TEXT.decode, raws))  # most are texts, and then this is all
     except msgspec.DecodeError:
-        return list(map(_value, raws))
+        # A text is in quotes, so what looks like numbers is numbers.
+        return numerals_of(b"\n".join(raws), len(raws)) or list(map(_value, raws))
 
 
 def _value(raw: Raw) -> Any:

@@ -60,6 +60,8 @@ class FieldRecipe:
     """What the field is where there is no value."""
     is_constant: bool = False
     """Whether it is the same in all orders: the fallback."""
+    plain: Amounts | Times | None = None
+    """What makes the field of a plain number, text or time, where nothing else is done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class _Compiler:
             return _constant(field, convert_told(rule, rule.constant, self._currency))
         gets = [self._candidate(each, rule) for each in rule.path]
         make = _first_of(field, gets, list(map(str, rule.path)), convert, wanted, fallback)
-        return FieldRecipe(field, make, self._only_slot(rule), convert, fallback)
+        plain = _plain_conversion(rule, self._currency)
+        return FieldRecipe(field, make, self._only_slot(rule), convert, fallback, plain=plain)
 
     def _only_slot(self, rule: FieldRule) -> int | None:
         if len(rule.path) != 1:
@@ -280,6 +283,12 @@ def _conversion(rule: FieldRule, currency: Currency) -> tuple[Callable[[Any], An
     amounts, plain = _amounts(rule, currency), _plain_value(rule, currency)
     wanted = f"an amount of {currency.code}" if currency.code else "an amount"
     return lambda value: amounts.minor_units(plain(value)), wanted
+
+
+def _plain_conversion(rule: FieldRule, currency: Currency) -> Amounts | Times | None:
+    if isinstance(rule, TimeRule):
+        return Times(rule.unit, rule.zone)
+    return _amounts(rule, currency) if isinstance(rule, AmountRule) and rule.base64_scale is None else None
 
 
 def convert_told(rule: FieldRule, text: str, currency: Currency) -> Any:
