@@ -15,7 +15,7 @@ from msgspec import Raw
 from pipeline.orders.formats.avro_values import CONNECT_TIMES, DAY_S
 from pipeline.orders.formats.json_values import whole_json
 from pipeline.orders.mapping.paths import Each, Path
-from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, unscaled_base64
+from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, scale_of, unscaled_base64
 
 _BEGINS = b'{"schema":'
 _PAYLOAD = b',"payload":'
@@ -56,7 +56,10 @@ def envelope_prefix(value: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def types_of(prefix: bytes, paths: tuple[Path, ...]) -> tuple[Typed, ...]:
     """For each path, what its value becomes by the schema in an envelope's prefix."""
-    schema = whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)])
+    try:
+        schema = whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)])
+    except RecursionError:
+        schema = None
     return tuple(_typed(schema, path) for path in paths)
 
 
@@ -106,7 +109,10 @@ def _is_whole(value: Any) -> bool:
 def _decimal(schema: dict[str, Any]) -> Typed:
     parameters = schema.get("parameters")
     text = parameters.get("scale") if isinstance(parameters, dict) else None
-    scale = int(text) if isinstance(text, str) and text.lstrip("-").isdigit() and len(text) < 4 else 0
+    try:
+        scale = 0 if text is None else scale_of(text)
+    except ValueMismatchError:
+        return _as_it_is
 
     def decimal(value: Any) -> Any:
         # Numbers stand there with `decimal.format=NUMERIC`.

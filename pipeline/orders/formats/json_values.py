@@ -6,8 +6,9 @@ What nobody asks for is never made.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -19,11 +20,11 @@ from msgspec import Raw
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
-from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, described
+from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchError, described
 
 RULE = "json"
 SHOWN_BYTES = 4096
-"""Of an object or a list that stands where a single value should, a longer one is named by its type alone."""
+"""An object or a list that stands where a single value should is not looked into where it is longer."""
 _NOTHING = Raw(b"")
 _TEXT = msgspec.json.Decoder(str)
 _ITEMS = msgspec.json.Decoder(Annotated[list[Raw], msgspec.Meta(max_length=MAXIMUM_ITEMS)])
@@ -100,8 +101,21 @@ def _in_words(error: Exception) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _field_decoder(name: str) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct("Field", [("f", Raw, _NOTHING)], rename={"f": name}))
+def _field_decoder(name: str) -> Callable[[Raw], Raw]:
+    """What finds the field of this name in an object. Raises msgspec.ValidationError when it is given none."""
+    if _can_be_picked(name):
+        made = msgspec.defstruct("Field", [("f", Raw, _NOTHING)], rename={"f": name})
+        decoder = msgspec.json.Decoder(made)
+        return lambda raw: decoder.decode(raw).f  # type: ignore[attr-defined] # made when it runs
+    return lambda raw: _FIELDS.decode(raw).get(name, _NOTHING)
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def _can_be_picked(name: str) -> bool:
+    """Whether msgspec finds a field of this name without making all others: it has no escapes in JSON."""
+    return not any(character in '"\\' or character < " " for character in name)
 
 
 def _found(raw: Raw, path: Path) -> Any:
@@ -132,12 +146,11 @@ def _field(raw: Raw, name: str, path: Path, at: int) -> Raw:
     if _first_byte(raw) == b"n":
         return _NOTHING
     try:
-        found: Raw = _field_decoder(name).decode(raw).f
+        return _field_decoder(name)(raw)
     except msgspec.ValidationError as error:
         raise ValueMismatchError(
             f"{path.upto(at)} is {described(json_value(raw))}; expected an object with {name}"
         ) from error
-    return found
 
 
 def _items(raw: Raw, path: Path, at: int) -> list[Raw] | None:
@@ -163,7 +176,7 @@ def _first_byte(raw: Raw) -> bytes:
 
 
 def json_value(raw: Raw) -> Any:
-    """A piece of JSON as a value of ours; of a long object or list only which of the two it is."""
+    """A piece of JSON as a value of ours; a long or very deep object or list is Unread."""
     text = bytes(raw)
     if not text:
         return None
@@ -177,13 +190,14 @@ def json_value(raw: Raw) -> Any:
             raise ValueMismatchError("a text that is no Unicode") from error
     if first in b"tfn":
         return {b"t": True, b"f": False, b"n": None}[text[:1]]
-    if first in b"{[" and len(text) <= SHOWN_BYTES:
-        return whole_json(text)
-    return {} if first in b"{" else []
+    if len(text) <= SHOWN_BYTES:
+        with contextlib.suppress(RecursionError):
+            return whole_json(text)
+    return Unread(f"{'an object' if first == 0x7B else 'a list'} of {len(text)} bytes")
 
 
 def whole_json(text: bytes) -> Any:
-    """JSON that was found good, all of it, with each number as its digits."""
+    """JSON that was found good, all of it, with each number as its digits. Raises RecursionError."""
     return json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
 
 
@@ -214,8 +228,9 @@ class _Node:
     def _type(self) -> Any:
         if not self.below:
             return Raw
-        if self.slots or (any(not isinstance(step, str) for step in self.below) and set(self.below) != {EACH}):
-            return None  # a value that is looked at whole and in parts, or an item by its index
+        plain = all(isinstance(step, str) and _can_be_picked(step) for step in self.below)
+        if self.slots or not (plain or set(self.below) == {EACH}):
+            return None  # a value that is looked at whole and in parts, an item by its index, or an odd name
         types = {step: node._type() for step, node in self.below.items()}
         if None in types.values():
             return None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UndecodableError
+from pipeline.orders.avro import FIRST_MS, LAST_MS
 from pipeline.orders.columns import OrderColumns, columns_of, joined
 from pipeline.orders.fields import NUMBER_FIELDS, TEXT_FIELDS
 from pipeline.orders.mapping.recipe import FieldRecipe, Recipe
@@ -109,7 +110,9 @@ def make_orders(recipe: Recipe, records: Records, indexes: Sequence[int], column
     found = {each.field.name: _column(each, rows) for each in recipe.fields}
     fine = kept & rows.in_the_right_currency()
     for column in found.values():
-        if isinstance(column, list) and None in column:
+        if isinstance(column, np.ndarray):
+            fine &= (column >= FIRST_MS) & (column <= LAST_MS)
+        elif None in column:
             fine &= np.fromiter((value is not None for value in column), np.bool_, len(indexes))
     orders = OrderColumns(
         np.array(indexes, np.int64),
@@ -196,7 +199,7 @@ def _decimal(count: int, scale: int) -> Any:
 
 
 def _column(recipe: FieldRecipe, rows: _Rows) -> Any:
-    """The field of each record: an array of numbers, or a list that has None for what is declined."""
+    """The field of each record: an array of epoch milliseconds, or a list that has None for what is declined."""
     if recipe.is_constant:
         return [recipe.fallback] * len(rows)
     if recipe.slot is None:

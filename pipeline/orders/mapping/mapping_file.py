@@ -118,7 +118,7 @@ def _section(topic: str, table: Any, problems: list[Problem]) -> Section | None:
 def _pattern_problems(pattern: str) -> list[Problem]:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         return [Problem(("topics", pattern), f" is no pattern: {error}")]
     return []
 
@@ -152,7 +152,7 @@ def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[P
     if not named:
         return {}
     # Only where one is named: the library takes its time to be imported.
-    from pipeline.orders.formats.protobuf_values import DescriptorError, read_descriptor_set
+    from pipeline.orders.formats.protobuf_values import read_descriptor_set
 
     found: dict[str, MessageTypes] = {}
     for topic, section in named.items():
@@ -163,7 +163,7 @@ def _descriptors(sections: Mapping[str, Section], folder: Path, problems: list[P
             types.named(section.message)
         except OSError as error:
             problems.append(Problem(key, f": {folder / section.descriptor} cannot be read: {error.strerror}"))
-        except DescriptorError as error:
+        except ValueError as error:  # a name that no file can have, or a DescriptorError
             problems.append(Problem(key, f": {error}"))
     return found
 
