@@ -419,7 +419,7 @@ def _all_utf8(batch: _Batch, fine: Flags) -> Flags:
         # Texts of the items of lists are fewer or more than the records: one that is wrong declines the batch.
         if len(begins) != len(fine):
             return np.zeros(len(fine), np.bool_)
-        fine[suspect] = [_is_utf8(text) for text in texts]
+        fine[suspect] &= [_is_utf8(text) for text in texts]
     return fine
 
 
