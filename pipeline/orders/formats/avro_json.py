@@ -26,10 +26,7 @@ def avro_json_value(schema: WriterSchema, body: bytes, maximum_bytes: int = MAXI
     if len(body) > maximum_bytes:
         raise UndecodableError(f"Avro's JSON of {len(body)} bytes; at most {maximum_bytes} are read")
     check_json(body)
-    try:
-        return _typed(schema.parsed, schema.names, whole_json(body), "the record", MAXIMUM_DEPTH)
-    except RecursionError as error:
-        raise UndecodableError(TOO_DEEP) from error
+    return _typed(schema.parsed, schema.names, whole_json(body), "the record", MAXIMUM_DEPTH)
 
 
 def _typed(schema: Schema, names: Names, found: Any, where: str, depth: int) -> Any:

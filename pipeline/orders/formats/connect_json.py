@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.orders.formats.avro_values import CONNECT_TIMES, DAY_S
-from pipeline.orders.formats.json_values import whole_json
+from pipeline.orders.formats.json_values import is_too_deep, whole_json
 from pipeline.orders.mapping.paths import Each, Path
 from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, scale_of, unscaled_base64
 
@@ -43,11 +43,11 @@ Typed = Callable[[Any], Any]
 
 def envelope_prefix(value: bytes) -> bytes:
     """What a value with a schema beside it begins with, up to its payload; nothing for any other value."""
-    if not value.startswith(_BEGINS):
+    if not value.startswith(_BEGINS) or is_too_deep(value):
         return b""
     try:
         schema = bytes(_ENVELOPE.decode(value).schema)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return b""
     prefix = _BEGINS + schema + _PAYLOAD
     return prefix if len(schema) <= MAXIMUM_SCHEMA_BYTES and value.startswith(prefix) else b""
@@ -56,10 +56,7 @@ def envelope_prefix(value: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def types_of(prefix: bytes, paths: tuple[Path, ...]) -> tuple[Typed, ...]:
     """For each path, what its value becomes by the schema in an envelope's prefix."""
-    try:
-        schema = whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)])
-    except RecursionError:
-        schema = None
+    schema = whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)])
     return tuple(_typed(schema, path) for path in paths)
 
 

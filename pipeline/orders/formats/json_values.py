@@ -6,12 +6,12 @@ What nobody asks for is never made.
 
 from __future__ import annotations
 
-import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -25,11 +25,12 @@ from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchErro
 RULE = "json"
 SHOWN_BYTES = 4096
 """An object or a list that stands where a single value should is not looked into where it is longer."""
+MAXIMUM_DEPTH = 400
+"""Objects and lists within each other. Parsers end at what is left of Python's stack, which is no rule."""
 _NOTHING = Raw(b"")
 _TEXT = msgspec.json.Decoder(str)
 _ITEMS = msgspec.json.Decoder(Annotated[list[Raw], msgspec.Meta(max_length=MAXIMUM_ITEMS)])
 _NUMBER_BEGINS = frozenset(b"-0123456789")
-_FAULTS = (msgspec.DecodeError, RecursionError)
 
 
 class JsonReader:
@@ -58,11 +59,13 @@ class JsonReader:
         decode = self._decoder.decode
         indexes, found = list[int](), list[Any]()
         for index, value in enumerate(values):
+            if is_too_deep(value):
+                continue
             try:
                 if not value.isascii():
                     str(value, "utf-8")
                 found.append(decode(value))
-            except (UnicodeDecodeError, *_FAULTS):
+            except (UnicodeDecodeError, msgspec.DecodeError):
                 continue
             indexes.append(index)
         columns: list[list[Any]] = [[] for _ in self._paths]
@@ -71,7 +74,9 @@ class JsonReader:
 
 
 def check_json(value: bytes) -> None:
-    """Raises UndecodableError when a value is no JSON in UTF-8."""
+    """Raises UndecodableError when a value is no JSON in UTF-8, or one that is nested too deeply."""
+    if is_too_deep(value):
+        raise UndecodableError(f"value is JSON that is nested more than {MAXIMUM_DEPTH} deep", RULE)
     try:
         value.decode()
         msgspec.json.decode(value, type=Raw)
@@ -80,10 +85,22 @@ def check_json(value: bytes) -> None:
         raise UndecodableError(f"value is no JSON: byte {error.start} is no UTF-8", RULE) from error
     except msgspec.ValidationError:
         return  # JSON, but no object
-    except RecursionError as error:
-        raise UndecodableError("value is JSON that is nested too deeply", RULE) from error
     except msgspec.DecodeError as error:
         raise UndecodableError(f"value is no JSON: {_in_words(error)}", RULE) from error
+
+
+def is_too_deep(value: bytes, maximum_depth: int = MAXIMUM_DEPTH) -> bool:
+    """Whether objects and lists within each other are more than are read, wherever that may be."""
+    # Each has two brackets: in what is short, or has few of them, there cannot be so many.
+    if len(value) < 2 * maximum_depth or value.count(b"{") + value.count(b"[") <= maximum_depth:
+        return False
+    brackets = _QUOTED.sub(b"", value).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEP_OF.__getitem__, brackets)), default=0) > maximum_depth
+
+
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STEP_OF = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
+_NO_BRACKETS = bytes(set(range(256)) - _STEP_OF.keys())
 
 
 class _Skipped(msgspec.Struct):
@@ -176,7 +193,7 @@ def _first_byte(raw: Raw) -> bytes:
 
 
 def json_value(raw: Raw) -> Any:
-    """A piece of JSON as a value of ours; a long or very deep object or list is Unread."""
+    """A piece of JSON as a value of ours; a long object or list is Unread."""
     text = bytes(raw)
     if not text:
         return None
@@ -191,13 +208,12 @@ def json_value(raw: Raw) -> Any:
     if first in b"tfn":
         return {b"t": True, b"f": False, b"n": None}[text[:1]]
     if len(text) <= SHOWN_BYTES:
-        with contextlib.suppress(RecursionError):
-            return whole_json(text)
+        return whole_json(text)
     return Unread(f"{'an object' if first == 0x7B else 'a list'} of {len(text)} bytes")
 
 
 def whole_json(text: bytes) -> Any:
-    """JSON that was found good, all of it, with each number as its digits. Raises RecursionError."""
+    """JSON that was found good, all of it, with each number as its digits."""
     return json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
 
 
