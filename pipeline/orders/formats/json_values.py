@@ -22,6 +22,7 @@ from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
 from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, described
 
 RULE = "json"
+TOO_DEEP = "value is JSON that is nested too deeply"
 SHOWN_BYTES = 4096
 """Of an object or a list that stands where a single value should, a longer one is named by its type alone."""
 _NOTHING = Raw(b"")
@@ -48,7 +49,10 @@ class JsonReader:
         Raises UndecodableError when the value is no JSON.
         """
         check_json(value)
-        return [_found(Raw(value), path) for path in self._paths]
+        try:
+            return [_found(Raw(value), path) for path in self._paths]
+        except RecursionError as error:  # more calls are under way here than while it was checked
+            raise UndecodableError(TOO_DEEP, RULE) from error
 
     def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[list[Any]]]:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
@@ -80,7 +84,7 @@ def check_json(value: bytes) -> None:
     except msgspec.ValidationError:
         return  # JSON, but no object
     except RecursionError as error:
-        raise UndecodableError("value is JSON that is nested too deeply", RULE) from error
+        raise UndecodableError(TOO_DEEP, RULE) from error
     except msgspec.DecodeError as error:
         raise UndecodableError(f"value is no JSON: {_in_words(error)}", RULE) from error
 
