@@ -24,6 +24,7 @@ from pipeline.orders.mapping.value_columns import Column, numerals_of, plain_val
 from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchError, described
 
 RULE = "json"
+TOO_DEEP = "value is JSON that is nested too deeply"
 SHOWN_BYTES = 4096
 """An object or a list that stands where a single value should is not looked into where it is longer."""
 MAXIMUM_DEPTH = 400
@@ -51,7 +52,10 @@ class JsonReader:
         Raises UndecodableError when the value is no JSON.
         """
         check_json(value)
-        return [_found(Raw(value), path) for path in self._paths]
+        try:
+            return [_found(Raw(value), path) for path in self._paths]
+        except RecursionError as error:  # more calls are under way here than while it was checked
+            raise UndecodableError(TOO_DEEP, RULE) from error
 
     def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""

@@ -77,10 +77,10 @@ def test_whatever_a_field_is_called_it_is_written_right_or_not_at_all(names: lis
     assert text is None or parse_source(text) == Path(tuple(names))
 
 
-def test_a_condition_that_the_file_has_no_words_for_is_not_proposed() -> None:
+def test_a_condition_is_proposed_in_words_of_the_file_whatever_the_field_is_called() -> None:
     assert condition_text(Path(("type",)), ["a", 'b"c']) == 'type in ["a", "b\\"c"]'
     assert condition_text(Path(("a b",)), ["x"]) == '"a b" == "x"'
-    assert condition_text(Path(("in",)), ["x"]) is None
+    assert condition_text(Path(("in",)), ["x"]) == '"in" == "x"'
 
 
 @given(st.text(max_size=30))
