@@ -80,8 +80,8 @@ def test_a_produce_job_fails_in_one_line_where_its_topic_has_come_to_be_mapped(t
         number = request_produce(settings, buffer, wall_clock_ms, ProduceRequest(20), "test")
         settings.mapping_file.write_text(MAPPED)
         stop, status = StopSignal(), StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-        bench = MappingBench(settings, CODEC, wall_clock_ms)
-        worker = Thread(target=run_worker, args=(settings, CODEC, bench, wall_clock_ms, steady_clock_ms, stop, status))
+        parts = (settings, CODEC, MappingBench(settings, CODEC, wall_clock_ms), wall_clock_ms, steady_clock_ms)
+        worker = Thread(target=run_worker, args=(*parts, stop, status))
         worker.start()
         try:
             wait_for("the job's end", lambda: buffer.jobs.get(number).state == "failed", 10)

@@ -79,8 +79,7 @@ def test_whatever_a_field_is_called_it_is_written_right_or_not_at_all(names: lis
 
 def test_a_condition_that_the_file_has_no_words_for_is_not_proposed() -> None:
     assert condition_text(Path(("type",)), ["a", 'b"c']) == 'type in ["a", "b\\"c"]'
-    # A text in quotes is a text there, not a field.
-    assert condition_text(Path(("a b",)), ["x"]) is None
+    assert condition_text(Path(("a b",)), ["x"]) == '"a b" == "x"'
     assert condition_text(Path(("in",)), ["x"]) is None
 
 
