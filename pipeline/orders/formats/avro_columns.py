@@ -241,8 +241,10 @@ def _note_bytes(
 ) -> None:
     def column(chosen: Flags) -> Column:
         data = batch.values.data
-        cut = [make(data[b:e]) for b, e in zip(begins[chosen].tolist(), ends[chosen].tolist(), strict=True)]
-        return _kept(cut, nulls, chosen)
+        # Where there is null, begin and end are of anything.
+        is_null = [False] * int(chosen.sum()) if nulls is None else nulls[chosen].tolist()
+        spans_of = zip(begins[chosen].tolist(), ends[chosen].tolist(), is_null, strict=True)
+        return [None if null else make(data[begin:end]) for begin, end, null in spans_of]
 
     for slot in slots:
         batch.found[slot] = column

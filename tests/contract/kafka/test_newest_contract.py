@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.clock import wall_clock_ms
 from pipeline.errors import KafkaUnavailableError
 from pipeline.kafka import Newest, look_at_topics, newest_records
 from pipeline.settings import load_settings
 from tests.support.kafkas import PARTITIONS, Kafka, Sent, on_kafka, values
 from tests.support.transactions import TransactionalWriter
+
+SINCE_MS = wall_clock_ms() - 3_600_000
+"""What is older than its retention, a broker may remove at any moment."""
 
 
 def newest(kafka: Kafka, **limits: int) -> Newest:
@@ -24,7 +28,9 @@ def test_an_empty_topic_has_none(kafka):
 @on_kafka()
 def test_all_of_a_small_topic_are_read_newest_first(kafka):
     kafka.make_topic()
-    kafka.send(*(Sent(b"%d" % number, partition=number % 4, timestamp_ms=1000 + number) for number in range(30)))
+    kafka.send(
+        *(Sent(b"%d" % number, partition=number % 4, timestamp_ms=SINCE_MS + 1000 + number) for number in range(30))
+    )
     found = newest(kafka)
     assert values(found.records) == [b"%d" % number for number in reversed(range(30))]
     assert (found.held, found.cut) == (30, "")
@@ -33,9 +39,9 @@ def test_all_of_a_small_topic_are_read_newest_first(kafka):
 @on_kafka()
 def test_the_newest_of_all_partitions_are_read_however_they_are_spread(kafka):
     kafka.make_topic()
-    kafka.send(*(Sent(b"old %d" % number, partition=0, timestamp_ms=1000 + number) for number in range(400)))
-    kafka.send(*(Sent(b"new %d" % number, partition=1, timestamp_ms=9000 + number) for number in range(40)))
-    kafka.send(Sent(b"one", partition=2, timestamp_ms=500))
+    kafka.send(*(Sent(b"old %d" % number, partition=0, timestamp_ms=SINCE_MS + 1000 + number) for number in range(400)))
+    kafka.send(*(Sent(b"new %d" % number, partition=1, timestamp_ms=SINCE_MS + 9000 + number) for number in range(40)))
+    kafka.send(Sent(b"one", partition=2, timestamp_ms=SINCE_MS))
     found = newest(kafka, count=60)
     assert found.held == 441
     assert values(found.records) == [

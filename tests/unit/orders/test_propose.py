@@ -120,7 +120,7 @@ NOTHING = {
     "deep": [record(number, b'{"a":' * 500 + b"1" + b"}" * 500) for number in range(5)],
     "too deep": [record(number, b"[" * 100_000) for number in range(5)],
     "many names": [record(number, {f"{number}-{each}": 1 for each in range(5000)}) for number in range(3)],
-    "large": [record(number, {"order_id": "x" * 300_000}) for number in range(3)],
+    "large": [record(number, {"order_id": "x" * 1_100_000}) for number in range(3)],
     "a list of lists": [record(number, {"lines": [[{"price": 1}]]}) for number in range(5)],
 }
 

@@ -77,10 +77,11 @@ def test_whatever_a_field_is_called_it_is_written_right_or_not_at_all(names: lis
     assert text is None or parse_source(text) == Path(tuple(names))
 
 
-def test_a_condition_is_proposed_in_words_of_the_file_whatever_the_field_is_called() -> None:
+def test_a_condition_names_a_field_whatever_it_is_called_or_is_not_proposed() -> None:
     assert condition_text(Path(("type",)), ["a", 'b"c']) == 'type in ["a", "b\\"c"]'
     assert condition_text(Path(("a b",)), ["x"]) == '"a b" == "x"'
     assert condition_text(Path(("in",)), ["x"]) == '"in" == "x"'
+    assert condition_text(Path(("type",)), ["a\x07"]) is None
 
 
 @given(st.text(max_size=30))
