@@ -294,14 +294,13 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
     }
     try:
         with Reader(settings.database_file) as reader:
-            totals = reader.totals()
+            totals, currency = reader.totals(), reader.currency()
             report["totals"] = {
                 "orders": totals.orders,
                 "revenue_cents": totals.revenue_cents,
                 "average_cents": totals.revenue_cents / totals.orders if totals.orders else None,
                 "dead_letters": totals.dead_letters,
-                "currency": (currency := reader.currency()).code,
-                "currency_digits": currency.digits,
+                "currency": {"code": currency.code, "digits": currency.digits},
             }
             report["dead_letters"] = reader.status_counts()
             report["parked"] = reader.parked_count()
@@ -367,9 +366,9 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     totals = report["totals"]
     if totals is None:
         return [*lines, report["buffer"]["error"]]
-    shown = Currency(totals["currency"], totals["currency_digits"]).shown
-    average = shown(totals["average_cents"]) if totals["average_cents"] is not None else "-"
-    revenue = f"{shown(totals['revenue_cents'])} {totals['currency']}".rstrip()
+    currency = Currency(**totals["currency"])
+    average = currency.apart(totals["average_cents"]) if totals["average_cents"] is not None else "-"
+    revenue = f"{currency.apart(totals['revenue_cents'])} {currency.code}".rstrip()
     lag = "-" if report["lag"] is None else f"{report['lag']:,}"
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
@@ -381,6 +380,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
             for each in report["held"]
         ),
         f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
+        *_mapping_lines(report["roles"]),
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(
             f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
@@ -394,6 +394,17 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"{report['rate_per_s']:,.1f} records/s",
         *(f"of partitions that are gone: {_waits_in_words(each)}" for each in report["of_gone_partitions"]),
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
+    ]
+
+
+def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
+    """What processors say of the mapping file: why it is not in force, and which amounts it has rounded."""
+    figures = [each["figures"] for each in roles if each["role"] == "processor"]
+    errors = {str(each["mapping_error"]) for each in figures if each.get("mapping_error")}
+    floats = {str(each["mapping_floats"]) for each in figures if each.get("mapping_floats")}
+    return [
+        *(f"mapping       refused, the one before it stays: {each}" for each in sorted(errors)),
+        *(f"mapping       prices of {each} may be floats: they are rounded to the currency" for each in sorted(floats)),
     ]
 
 

@@ -104,13 +104,10 @@ class Currency(NamedTuple):
         sign = "-" if minor_units < 0 else ""
         return f"{sign}{whole}.{rest:0{self.digits}}" if self.digits else f"{sign}{whole}"
 
-    def shown(self, minor_units: float) -> str:
-        """An amount, or an average of amounts, with thousands apart: 599980 is "5,999.80"."""
-        return f"{minor_units / 10**self.digits:,.{self.digits}f}"
-
-    def minor_units(self, amount: Decimal) -> Decimal:
-        """An amount in minor units, exactly: with digits after the point where it is finer than the currency."""
-        return amount.scaleb(self.digits)
+    def apart(self, minor_units: float) -> str:
+        """An amount as people read it, with thousands apart: 199900 is "1,999.00"."""
+        # A sum may have more digits than a float can hold.
+        return f"{Decimal(minor_units).scaleb(-self.digits):,.{self.digits}f}"
 
     def __str__(self) -> str:
         digits = "1 digit" if self.digits == 1 else f"{self.digits} digits"

@@ -15,6 +15,7 @@ from dashboard.shared.asking import refusal, requested_by, show_notice, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, shown_errors, writer
 from dashboard.shared.formats import ago, number, per_second, plain, size
+from dashboard.shared.mapping import mapping
 from dashboard.shared.snapshots import snapshots
 from dashboard.shared.tables import draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer import HeldTopic, Reader, StoppedTopic
@@ -98,6 +99,8 @@ class Waiting:
     gone: Rows
     """Of partitions that nobody reads: topic, partition, parked, outbox."""
     partitions: Rows
+    passed_over: Rows
+    """Records that are no orders, by topic: topic, records."""
     events: Rows
     file_bytes: int
     stopped: list[StoppedTopic]
@@ -168,6 +171,7 @@ def _ask(source: Reader) -> Waiting:
         source.parked(ROWS_SHOWN),
         source.waiting_of_gone_partitions(topics_read(settings(), source)),
         source.partitions(),
+        source.passed_over(),
         source.events(ROWS_SHOWN),
         source.file_bytes(),
         source.stopped(),
@@ -192,6 +196,13 @@ def _draw_trouble(roles: list[RoleView], now: int) -> None:
     for problem in sorted({error for role in roles if (error := role.text("rules_error"))}):
         st.error(
             f"The rules file is refused, the rules before it stay: {plain(problem)}", icon=":material/rule_settings:"
+        )
+
+    refused = {error for role in roles if (error := role.text("mapping_error"))} | {mapping().error}
+    for problem in sorted(filter(None, refused)):
+        st.error(
+            f"The mapping file is refused, the mapping before it stays: {plain(problem)}",
+            icon=":material/rule_settings:",
         )
 
 
@@ -247,6 +258,12 @@ def _draw_cluster(roles: list[RoleView]) -> None:
     versions = sorted({version for role in roles if (version := role.text("rules_version"))})
     if versions:
         parts.append("rules " + plain(", ".join(versions)))
+    versions = sorted({version for role in roles if (version := role.text("mapping_version"))})
+    if versions:
+        parts.append("mapping " + plain(", ".join(versions)))
+    floats = sorted({topics for role in roles if (topics := role.text("mapping_floats"))})
+    if floats:
+        parts.append(f"prices of {plain(', '.join(floats))} are rounded floats")
     st.markdown(" · ".join(parts))
 
 
@@ -410,6 +427,14 @@ def _draw_partitions(waiting: Waiting, now: int) -> None:
     draw_table("pipeline_places", columns, _ROWS_HIGH, nothing=None)
     if rows.cut:
         st.caption(rows.cut)
+    passed = waiting.passed_over
+    if passed.rows:
+        st.caption("Passed over, as the mapping file says that these are no orders:")
+        columns = [
+            text_column("topic", "Topic", passed.column("topic")),
+            number_column("records", "Records", passed.column("records"), number_format="localized"),
+        ]
+        draw_table("pipeline_passed_over", columns, _ROWS_HIGH)
 
 
 class _Identity(NamedTuple):

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import plain
+from dashboard.shared.mapping import why_nothing_is_produced
 from dashboard.shared.session import StateKey
 from pipeline.settings import variable_of
 
@@ -24,11 +25,13 @@ def refusal() -> str | None:
 
 def invite_orders() -> None:
     """What to do where there is nothing to show yet."""
-    st.info(
-        "No orders yet. Press **Produce orders** in the sidebar"
-        + ("." if settings().demo else f", or write to the topic {plain(str(settings().orders_topics))}."),
-        icon=":material/inbox:",
-    )
+    if why_nothing_is_produced():
+        how = f"Write to the topic {plain(str(settings().orders_topics))}."
+    elif settings().demo:
+        how = "Press **Produce orders** in the sidebar."
+    else:
+        how = f"Press **Produce orders** in the sidebar, or write to the topic {plain(str(settings().orders_topics))}."
+    st.info(f"No orders yet. {how}", icon=":material/inbox:")
 
 
 def tell(notice: str) -> None:

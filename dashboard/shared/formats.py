@@ -19,12 +19,7 @@ def money(minor_units: float | None, currency: Currency) -> str:
     """Whole units with the currency's symbol and digits, and thousands apart; a dash for none."""
     if minor_units is None:
         return "–"
-    if isinstance(minor_units, int):
-        # A sum may have more digits than a float can hold.
-        whole, point, rest = currency.text(abs(minor_units)).partition(".")
-        amount = f"{int(whole):,}{point}{rest}"
-    else:
-        amount = f"{abs(minor_units) / 10**currency.digits:,.{currency.digits}f}"
+    amount = currency.apart(abs(minor_units))
     return f"{'-' if minor_units < 0 else ''}{currency.symbol}{amount}"
 
 

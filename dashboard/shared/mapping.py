@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from dashboard.shared.configuration import settings
-from pipeline.errors import MappingFileError
+from dashboard.shared.context import reader
+from pipeline.buffer import Reader
+from pipeline.errors import BufferUnavailableError, MappingFileError
 from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
+from pipeline.orders.samples import why_no_samples
 from pipeline.records import Currency
 from pipeline.settings import Settings
 
@@ -30,6 +33,27 @@ class Wording:
 
 OURS = Wording()
 """Where the file says nothing of it."""
+
+
+class SummedDigits:
+    """How many digits behind the point the buffer's amounts have. They stay as they are from its first order on."""
+
+    def __init__(self, source: Reader) -> None:
+        self._source = source
+        self._file: object = None
+        self._digits: int | None = None
+
+    def digits(self) -> int | None:
+        """The digits; None while there are no orders, or the buffer cannot be read."""
+        try:
+            file = self._source.data_version()[0]
+            if file == self._file and self._digits is not None:
+                return self._digits
+            digits = self._source.currency().digits if self._source.totals().orders else None
+        except BufferUnavailableError:
+            return None
+        self._file, self._digits = file, digits
+        return digits
 
 
 class ShownMapping:
@@ -91,8 +115,24 @@ def mapping() -> ShownMapping:
 
 
 def wording() -> Wording:
-    """How the file as it is now has fields called and amounts shown."""
-    return mapping().wording
+    """How the file as it is now has fields called and amounts shown.
+
+    Once there are orders, amounts have the digits that the buffer sums them with, whatever the file has come to say.
+    """
+    said = mapping().wording
+    digits = _summed().digits()
+    return said if digits is None else replace(said, currency=said.currency._replace(digits=digits))
+
+
+def why_nothing_is_produced() -> str:
+    """Why no sample orders can be written as the file is now; empty where they can."""
+    shown = mapping()
+    return shown.error or why_no_samples(settings(), shown.mapped)
+
+
+@st.cache_resource(show_spinner=False)
+def _summed() -> SummedDigits:
+    return SummedDigits(reader())
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared.configuration import ICON, settings
 from dashboard.shared.context import now_ms, writer
 from dashboard.shared.formats import plain, progress
+from dashboard.shared.mapping import why_nothing_is_produced
 from dashboard.shared.session import StateKey
 from dashboard.shared.snapshots import newest_job
 from pipeline.buffer.views import JobView
@@ -108,7 +109,10 @@ def _produce_form() -> None:
     # is the same request, and one that arrives after the next rendering belongs to a button that is no more.
     request_id = _REQUEST_ID.get() or new_request_id()
     _REQUEST_ID.set(request_id)
-    locked = settings().read_only
+    why_not = why_nothing_is_produced()
+    if why_not:
+        st.caption(f":material/block: Nothing can be produced: {plain(why_not)}.")
+    locked = settings().read_only or bool(why_not)
     with st.form("produce", border=False):
         count, rate = st.columns(2)
         count.number_input(

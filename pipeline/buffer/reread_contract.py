@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from pipeline.records import Currency, TopicIdentity
+from pipeline.records import TopicIdentity
 
 if TYPE_CHECKING:
     from pipeline.buffer.contract import Generation, Role
@@ -62,7 +62,6 @@ class TakenOrders(NamedTuple):
 
     orders: int
     revenue_cents: int
-    currency: Currency
 
 
 class WaitingRows(NamedTuple):

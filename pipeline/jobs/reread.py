@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipeline.buffer import Buffer, Cut, Generation, HeldTopic, RereadPlan, Span, TakenOrders, time_text
+from pipeline.buffer import Buffer, Cut, Generation, HeldTopic, Reader, RereadPlan, Span, TakenOrders, time_text
 from pipeline.buffer.contract import Role
 from pipeline.clock import Clock, Interval
 from pipeline.consuming.generations import known_generation
@@ -17,7 +17,7 @@ from pipeline.crash_points import reached
 from pipeline.errors import KafkaUnavailableError, UsageError
 from pipeline.jobs.requests import of_other_clusters
 from pipeline.kafka import DEMO_IDS, Cluster, ClusterView, find_cluster, offsets_since, watermarks_of
-from pipeline.records import TopicIdentity
+from pipeline.records import Currency, TopicIdentity
 from pipeline.settings import Settings
 from pipeline.starts import EARLIEST, LATEST
 
@@ -32,6 +32,7 @@ class Change:
     taken: TakenOrders
     is_mirror: bool
     """Whether another cluster was read before, of whose records these may be copies."""
+    currency: Currency
 
     def lines(self) -> list[str]:
         """The change in words."""
@@ -40,7 +41,7 @@ class Change:
         where = time_text(int(start)) if start.isdigit() else start
         lines = [f"{topic} is read from {where} on: up to {records:,} records of {len(self.plan.spans)} partitions"]
         if self.plan.role == "processor":
-            revenue = self.taken.currency.shown(self.taken.revenue_cents)
+            revenue = self.currency.apart(self.taken.revenue_cents)
             lines.append(f"{self.taken.orders:,} orders with a revenue of {revenue} go out of rows and figures first")
         return [*lines, "dead letters stay as they are"]
 
@@ -72,7 +73,9 @@ def plan_reread(settings: Settings, buffer: Buffer, topic: str, start: str) -> C
         if prior:
             cuts += _cuts_of_others(buffer, generations, told, start, newest_ms)
     plan = RereadPlan(role, replace(identity, reading=0), start, spans, cuts, newest_ms)
-    return Change(plan, buffer.rereads.orders_from(cuts), bool(prior))
+    with Reader(settings.database_file) as reader:
+        currency = reader.currency()
+    return Change(plan, buffer.rereads.orders_from(cuts), bool(prior), currency)
 
 
 def _role_of(settings: Settings, topic: str, counts: dict[str, int]) -> Role:

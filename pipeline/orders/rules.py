@@ -10,7 +10,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from itertools import filterfalse
 from typing import Annotated, ClassVar, Self
 
@@ -106,15 +105,17 @@ class Price(Rule):
         return self
 
     def breaks(self, order: Order, now_ms: int, currency: Currency) -> str | None:
-        units = order.price_cents
-        if units < currency.minor_units(self.price_min):
-            return f"price {currency.text(units)} is below the minimum {money(self.price_min, currency)}"
-        if units > currency.minor_units(self.price_max):
-            return f"price {currency.text(units)} is above the maximum {money(self.price_max, currency)}"
+        price, unit = order.price_cents, 10**currency.digits
+        if price < self.price_min * unit:
+            return f"price {currency.text(price)} is below the minimum {money(self.price_min, currency)}"
+        if price > self.price_max * unit:
+            return f"price {currency.text(price)} is above the maximum {money(self.price_max, currency)}"
         return None
 
     def valid(self, orders: OrderColumns, now_ms: int, currency: Currency) -> Flags:
-        lowest, highest = _limits_in(currency, self.price_min, self.price_max)
+        # A limit may be finer than the currency is: 0.01 where there are no cents.
+        unit: int = 10**currency.digits
+        lowest, highest = math.ceil(self.price_min * unit), math.floor(self.price_max * unit)
         return (orders.prices_cents >= lowest) & (orders.prices_cents <= highest)
 
 
@@ -189,13 +190,6 @@ class Rules:
         for rule in self.in_force:
             mask &= rule.valid(orders, now_ms, currency)
         return mask
-
-
-@lru_cache(maxsize=16)
-def _limits_in(currency: Currency, lowest: Decimal, highest: Decimal) -> tuple[int, int]:
-    """The lowest and the highest price in minor units."""
-    # A limit may be finer than the currency is: 0.01 where there are no cents.
-    return math.ceil(currency.minor_units(lowest)), math.floor(currency.minor_units(highest))
 
 
 def money(amount: Decimal, currency: Currency) -> str:

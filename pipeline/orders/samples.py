@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,13 @@ from pipeline.errors import UsageError
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.orders.columns import Integers, OrderColumns, filled_columns
 from pipeline.orders.formats.framing import CONFLUENT_MARK
+from pipeline.orders.mapping.currency import DEFAULT_DIGITS
 from pipeline.orders.serde import OrderEncoder
 from pipeline.records import Headers, Outgoing
 from pipeline.settings import Settings, variable_of
+
+if TYPE_CHECKING:
+    from pipeline.orders.mapping.mapping_file import Mapped
 
 SAMPLE = "orderpulse.sample"
 """Header of every sample record: `<request id>:<number>`."""
@@ -79,10 +83,16 @@ _KINDS = ("invalid", "transient", "malformed")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def why_no_samples(settings: Settings) -> str:
-    """Why no sample orders can be written; empty where they can."""
-    if settings.own_orders_topic is None:
+def why_no_samples(settings: Settings, mapped: Mapped) -> str:
+    """Why no sample orders can be written; empty where they can. `mapped` is what the mapping file says."""
+    topic, file = settings.own_orders_topic, settings.mapping_file.name
+    if topic is None:
         return f"{variable_of('orders_topic')} has patterns only, and names no topic to write sample orders to"
+    if mapped.recipe(topic) is not None:
+        return f"sample orders are `Order` of the schemas folder, and {topic} is read by its section in {file}"
+    digits = mapped.mappings.currency.digits
+    if digits != DEFAULT_DIGITS:
+        return f"sample prices have {DEFAULT_DIGITS} digits behind the point, the currency in {file} has {digits}"
     return ""
 
 

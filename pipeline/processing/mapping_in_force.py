@@ -32,6 +32,11 @@ class MappingInForce:
         """Why the file as it is now is not in force; empty when it is."""
         return self._file.error or self._refused
 
+    @property
+    def float_topics(self) -> list[str]:
+        """The topics and patterns whose amounts may be floats, which are rounded."""
+        return self._in_force.float_topics
+
     def has_section(self, topic: str) -> bool:
         """Whether the mapping says how orders are made of this topic's records."""
         return self._in_force.recipe(topic) is not None

@@ -387,6 +387,7 @@ class _Flow(Consumer[GroupReader]):
             "adopted": sorted(f"{topic}[{partition_id}]" for topic, partition_id in self._attempts.adopted),
             "mapping_version": self._mapping.version,
             "mapping_error": self._mapping.error,
+            "mapping_floats": ", ".join(self._mapping.float_topics),
             "rules_version": self._rules_file.version,
             "rules_error": self._rules_file.error,
         }

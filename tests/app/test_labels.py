@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared.mapping import OURS, ShownMapping, Wording
+from pipeline.buffer import open_buffer
 from pipeline.records import Currency
 from pipeline.settings import load_settings
 from tests.support.page import page_text
@@ -40,9 +41,15 @@ def mapping_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_labelled(open_app: OpenApp, database_file: Path, mapping_file: Path) -> OpenApp:
-    """Opens a page of an app with a full buffer and the mapping file."""
-    fill(database_file)
-    return lambda page="": open_app(page, mapping_file=str(mapping_file))
+    """Opens a page of an app with the mapping file and a full buffer, which sums a currency of so many digits."""
+
+    def open_(page: str = "", digits: int = 3) -> AppTest:
+        with open_buffer(database_file) as buffer:
+            assert not buffer.flow.agree_currency(Currency(digits=digits))
+        fill(database_file)
+        return open_app(page, mapping_file=str(mapping_file))
+
+    return open_
 
 
 def _columns(app: AppTest, table: int = 0) -> dict[str, dict[str, Any]]:
@@ -58,10 +65,15 @@ def test_figures_have_the_currency_s_symbol_and_digits(
     open_labelled: OpenApp, mapping_file: Path, digits: int, revenue: str, average: str
 ) -> None:
     mapping_file.write_text(LABELS.format(digits=digits))
-    figures = {metric.label: metric.value for metric in open_labelled().metric}
+    figures = {metric.label: metric.value for metric in open_labelled(digits=digits).metric}
     english = str.maketrans(".,", ",.")
     assert figures["Revenue"] == revenue.translate(english)
     assert figures["Average Total"] == average.translate(english)
+
+
+def test_amounts_have_the_digits_that_the_buffer_sums_whatever_the_file_has_come_to_say(open_labelled: OpenApp) -> None:
+    figures = {metric.label: metric.value for metric in open_labelled(digits=2).metric}
+    assert figures["Revenue"] == "$77,222.59"
 
 
 def test_charts_are_called_as_the_file_says(open_labelled: OpenApp) -> None:
@@ -129,8 +141,9 @@ def test_a_file_that_is_broken_from_the_beginning_is_as_none(open_labelled: Open
 
 def test_a_label_is_no_markdown(open_labelled: OpenApp, mapping_file: Path) -> None:
     mapping_file.write_text('[labels]\nprice = "**$x$**"\nproduct = ":red[x]"')
-    assert not open_labelled().exception
-    app = open_labelled("pages/orders.py")
+    app = open_labelled()
+    assert not app.exception
+    app = app.switch_page("pages/orders.py").run()
     assert not app.exception
     assert ":red[x]" not in page_text(app).replace('label: ":red[x]"', "")
 

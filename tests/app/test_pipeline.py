@@ -8,12 +8,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shared.formats import money, plain
-from pipeline.buffer import BrakeLimit, HeldRecord, PriorReading, Reader, open_buffer
+from pipeline.buffer import (
+    Advance,
+    Batch,
+    BrakeLimit,
+    HeldRecord,
+    PriorReading,
+    Reader,
+    open_buffer,
+    record_id,
+)
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import RegistryUnavailableError
 from pipeline.kafka import DEMO_LIMITS
 from pipeline.kafka.schema_registry import RegistryClient
 from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
+from pipeline.records import TopicIdentity
 from pipeline.running.statusboard import RoleState, StatusWriter
 from pipeline.schema_source import SchemaId
 from pipeline.settings import load_settings
@@ -123,6 +133,38 @@ def test_refused_rules_are_an_error(open_app: OpenApp, database_file: Path, say:
     say("processor", "running", figures=PROCESSOR | {"rules_error": "rules.toml line 3: no rule"})
     app = open_app(PAGE)
     assert plain("rules.toml line 3: no rule") in app.error[0].value
+
+
+def test_the_mapping_in_force_and_what_it_rounds_are_told(open_app: OpenApp, database_file: Path, say: Say) -> None:
+    fill(database_file)
+    say("processor", "running", figures=PROCESSOR | {"mapping_version": "ab12", "mapping_floats": "shop.orders"})
+    [line] = [each.value for each in open_app(PAGE).markdown if "mapping ab12" in each.value]
+    assert f"prices of {plain('shop.orders')} are rounded floats" in line
+
+
+def test_a_refused_mapping_is_an_error_whoever_reads_it(
+    open_app: OpenApp, database_file: Path, tmp_path: Path, say: Say
+) -> None:
+    fill(database_file)
+    say("processor", "running", figures=PROCESSOR | {"mapping_error": "the buffer holds 600 orders in EUR"})
+    mapping_file = tmp_path / "mapping.toml"
+    mapping_file.write_text("[labels]\nprice = 7")
+    errors = [each.value for each in open_app(PAGE, mapping_file=str(mapping_file)).error]
+    assert len(errors) == 2
+    assert all(each.startswith("The mapping file is refused, the mapping before it stays: ") for each in errors)
+    assert plain("the buffer holds 600 orders in EUR") in errors[0]
+    assert plain("line 2: labels.price") in errors[1]
+
+
+def test_what_was_passed_over_is_counted_by_topic(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    assert len(open_app(PAGE).dataframe) == 3
+    with open_buffer(database_file) as buffer:
+        place = buffer.flow.assign("processor", TopicIdentity("sample-cluster", "shop.orders", "id"), 0, 0, 1)
+        offsets = [record_id(place.ref, offset) for offset in (0, 2)]
+        buffer.flow.commit(Batch(1, [Advance(place.ref, 0, 3)], passed_over=offsets))
+    passed_over = open_app(PAGE).dataframe[-1].value
+    assert passed_over.to_dict("records") == [{"topic": "shop.orders", "records": 2}]
 
 
 def test_roles_are_shown_when_there_is_no_buffer(open_app: OpenApp, say: Say) -> None:

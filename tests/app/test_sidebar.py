@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared.formats import plain
 from pipeline.buffer import Reader, open_buffer
 from pipeline.buffer.views import JobView
 from tests.support.sample_buffer import NOW_MS
@@ -112,3 +113,39 @@ def test_on_the_demo_cluster_a_share_of_transient_failures_is_produced(app: AppT
     _press(app, "Produce orders")
     (job,) = _jobs(database_file)
     assert json.loads(job.params)["transient_share"] == 0.08
+
+
+SECTION = """\
+[topics.{topic}]
+order_id = "id"
+customer_id = "customer"
+product = "sku"
+price = "total"
+created_at = "at"
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        (SECTION.format(topic="orders"), "orders is read by its section in mapping.toml"),
+        (SECTION.format(topic='"^ord"'), "orders is read by its section in mapping.toml"),
+        ("[labels]\ncurrency_digits = 0", "the currency in mapping.toml has 0"),
+        ("[labels]\nprice = 7", "line 2: labels.price"),
+    ],
+)
+def test_where_orders_are_mapped_nothing_is_produced_and_it_says_why(
+    open_app: OpenApp, database_file: Path, tmp_path: Path, file: str, why: str
+) -> None:
+    with open_buffer(database_file):
+        pass
+    mapping_file = tmp_path / "mapping.toml"
+    mapping_file.write_text(file)
+    app = open_app(mapping_file=str(mapping_file))
+    assert not app.exception
+    assert _button(app, "Produce orders").disabled  # type: ignore[attr-defined]
+    [reason] = [each.value for each in app.sidebar.caption if "Nothing can be produced" in each.value]
+    assert plain(why) in reason
+    assert "Press **Produce orders**" not in app.info[0].value
+    mapping_file.write_text(SECTION.format(topic='"shop.orders"'))
+    assert not _button(app.run(), "Produce orders").disabled  # type: ignore[attr-defined]

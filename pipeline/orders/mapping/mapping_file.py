@@ -19,6 +19,7 @@ from pipeline.orders.mapping.recipe import Recipe, compile_section
 from pipeline.orders.mapping.sections import (
     REQUIRED,
     SECTION_KEYS,
+    AmountRule,
     Labels,
     Mappings,
     Part,
@@ -48,6 +49,12 @@ class Mapped:
     """By the name of the file as sections have it."""
     _found: dict[str, Recipe | None] = field(default_factory=dict, init=False, compare=False, repr=False)
     """By topic that was asked for."""
+
+    @property
+    def float_topics(self) -> list[str]:
+        """The topics and patterns whose amounts may be floats, which are rounded: their sections say so."""
+        prices = ((topic, section.fields["price"]) for topic, section in self.mappings.sections.items())
+        return [topic for topic, price in prices if isinstance(price, AmountRule) and price.float_allowed]
 
     def recipe(self, topic: str) -> Recipe | None:
         """The recipe of a topic: under its name, else of the first pattern that fits; None: it has no section."""
@@ -121,7 +128,7 @@ def _section(topic: str, table: Any, problems: list[Problem]) -> Section | None:
 def _pattern_problems(pattern: str) -> list[Problem]:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         return [Problem(("topics", pattern), f" is no pattern: {error}")]
     return []
 

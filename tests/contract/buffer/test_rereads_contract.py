@@ -56,7 +56,7 @@ def test_orders_from_an_offset_on_go_out_of_rows_and_figures_in_small_steps(buff
     accept(buffer, assignment, MANY, 100, now_ms=NOW_MS + 120_000, product="cup", price_cents=999)
     accept(buffer, untouched, 0, 10)
     cuts = [Cut(assignment.ref, 50)]
-    assert buffer.rereads.orders_from(cuts)[:2] == (MANY + 50, (MANY - 50) * 250 + 100 * 999)
+    assert buffer.rereads.orders_from(cuts) == (MANY + 50, (MANY - 50) * 250 + 100 * 999)
     number = buffer.rereads.begin(plan(cuts, [Span(0, 50, MANY + 100)]), "somebody", NOW_MS)
     steps = run(buffer, number)
     assert (max(steps), sum(steps)) == (500, MANY + 50)

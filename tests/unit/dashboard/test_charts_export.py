@@ -99,7 +99,7 @@ def test_a_specification_is_made_once_and_holds_no_data(name: str) -> None:
 
 
 def test_a_chart_is_drawn_in_the_words_and_the_currency_of_the_mapping_file() -> None:
-    wording = Wording((("product", "SKU"), ("price", "Total")), Currency("JPY", 0, "¥"))
+    wording = Wording((("product", "SKU"), ("price", "Total")), Currency(digits=0, symbol="¥"))
 
     def drawing(name: str, table: pa.Table) -> str:
         return svg(export_specification(KINDS[name], table, TIME_RANGES["5 min"], "UTC", wording)).decode()
@@ -114,7 +114,7 @@ def test_a_chart_is_drawn_in_the_words_and_the_currency_of_the_mapping_file() ->
 
 
 def test_what_a_chart_says_under_the_pointer_is_in_the_words_of_the_mapping_file() -> None:
-    wording = Wording((("product", "SKU"),), Currency("KWD", 3))
+    wording = Wording((("product", "SKU"),), Currency(digits=3))
     tooltips = specification("products", "UTC", "dark", wording)["encoding"]["tooltip"]
     assert [(each["title"], each.get("format")) for each in tooltips] == [
         ("SKU", None), ("Revenue", ",.3f"), ("Orders", ",d"),

@@ -33,12 +33,12 @@ def test_big_money_fits_on_a_card(cents: int | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("currency", "minor_units", "on_a_card", "text"),
     [
-        (Currency("JPY", 0, "¥"), 1999, "¥1,999", "¥1,999"),
-        (Currency("JPY", 0, "¥"), 1_999_999.5, "¥2,000,000", "¥2,000,000"),
-        (Currency("KWD", 3), -1999, "-1.999", "-1.999"),
-        (Currency("KWD", 3, "KD "), 1_999_999_999, "KD 2,000,000", "KD 1,999,999.999"),
-        (Currency("EUR", 2, "€"), -5, "-€0.05", "-€0.05"),
-        (Currency("EUR", 2, "€"), 9_007_199_254_740_993, "€90,071,993M", "€90,071,992,547,409.93"),
+        (Currency(digits=0, symbol="¥"), 1999, "¥1,999", "¥1,999"),
+        (Currency(digits=0, symbol="¥"), 1_999_999.5, "¥2,000,000", "¥2,000,000"),
+        (Currency(digits=3), -1999, "-1.999", "-1.999"),
+        (Currency(digits=3, symbol="KD "), 1_999_999_999, "KD 2,000,000", "KD 1,999,999.999"),
+        (Currency(digits=2, symbol="€"), -5, "-€0.05", "-€0.05"),
+        (Currency(digits=2, symbol="€"), 9_007_199_254_740_993, "€90,071,993M", "€90,071,992,547,409.93"),
     ],
 )
 def test_money_has_the_symbol_and_the_digits_of_its_currency(

@@ -133,15 +133,15 @@ class SqliteRereadStore:
 
     def orders_from(self, cuts: Sequence[Cut]) -> TakenOrders:
         """See RereadStore."""
+        found = TakenOrders(0, 0)
         with reading(self._connection):
-            found = TakenOrders(0, 0, currency_of(self._connection))
             for cut in cuts:
                 orders, cents = self._connection.execute(
                     "SELECT count(*), coalesce(sum(price_cents), 0) FROM order_rows "
                     "WHERE record_id >= ? AND record_id < ?",
                     _span_of(cut),
                 ).fetchone()
-                found = found._replace(orders=found.orders + orders, revenue_cents=found.revenue_cents + cents)
+                found = TakenOrders(found.orders + orders, found.revenue_cents + cents)
         return found
 
     def partitions(self, role: Role, cluster_id: str, topic: str) -> list[Generation]:
@@ -358,6 +358,6 @@ def _finish(connection: sqlite3.Connection, found: HeldTopic, now_ms: int) -> No
         found.role,
         "warning",
         f"{found.topic} is read again from {found.start_in_words}, as {found.asked_by} asked: {found.orders:,} orders "
-        f"with a revenue of {currency.shown(found.revenue_cents)} went out of the figures",
+        f"with a revenue of {currency.apart(found.revenue_cents)} went out of the figures",
         now_ms,
     )
