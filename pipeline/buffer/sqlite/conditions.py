@@ -39,6 +39,13 @@ def order_condition(which: OrderFilter) -> tuple[str, Arguments]:
     _compare(conditions, arguments, "price_cents", "<=", "max_price", which.max_price_cents)
     if which.retried_only:
         conditions.append("attempts > 1")
+    if which.topics:
+        # By the partitions' numbers: rows of the view are not joined to a name to be left out.
+        conditions.append(
+            "record_id >> 40 IN (SELECT partition_ref FROM partitions JOIN topics USING (topic_ref) "
+            "WHERE topic IN (SELECT value FROM json_each(:topics)))"
+        )
+        arguments["topics"] = json.dumps(which.topics)
     return " AND ".join(conditions), arguments
 
 

@@ -108,6 +108,16 @@ class Reader:
         """Orders, revenue and dead letters."""
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
 
+    def topic_totals(self) -> dict[str, Totals]:
+        """The same of each topic that has orders; of dead letters, those that are kept and name it as their source."""
+        rows = self._whole(
+            "SELECT topic, sum(orders), sum(revenue_cents), "
+            "(SELECT coalesce(sum(total), 0) FROM dead_letter_groups WHERE source_topic = topic) "
+            "FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' "
+            "GROUP BY topic HAVING sum(orders) > 0 ORDER BY topic"
+        )
+        return {topic: Totals(*totals) for topic, *totals in rows.rows}
+
     def currency(self) -> Currency:
         """What all amounts are in."""
         return Currency(*self._whole("SELECT currency, currency_digits FROM totals").rows[0])
@@ -201,9 +211,16 @@ class Reader:
         )
 
     def count_orders(self, which: OrderFilter) -> Count:
-        """How many orders match, counted up to 100,000; without a filter the totals know."""
+        """How many orders match, counted up to 100,000; figures know all orders, and all of topics."""
         if which == OrderFilter():
             return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
+        if which == OrderFilter(topics=which.topics):
+            kept = self._whole(
+                "SELECT coalesce(sum(orders - pruned_orders), 0) FROM partitions JOIN topics USING (topic_ref) "
+                "WHERE role = 'processor' AND topic IN (SELECT value FROM json_each(:topics))",
+                {"topics": json.dumps(which.topics)},
+            )
+            return Count(kept.rows[0][0], False)
         return self._count("orders", *order_condition(which))
 
     def order_values(self, field: str) -> list[str]:
