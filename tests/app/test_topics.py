@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pipeline.__main__ import main
 from pipeline.buffer import Advance, Batch, OrderRow, open_buffer, record_id
 from pipeline.records import Order, TopicIdentity
 from tests.support.sample_buffer import NOW_MS, ORDERS, fill
@@ -68,3 +70,13 @@ def test_of_one_topic_nothing_is_chosen(open_app: OpenApp, database_file: Path) 
     assert not app.selectbox
     app = app.switch_page("pages/orders.py").run()
     assert "Topic" not in [each.label for each in app.multiselect]
+
+
+@pytest.mark.usefixtures("two_topics")
+def test_an_export_of_one_topic_has_its_orders_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "orders.jsonl"
+    assert main(["export", "orders", "--topic", "shop.orders", "--format", "jsonl", "--out", str(out)]) == 0
+    assert {json.loads(line)["topic"] for line in out.read_text().splitlines()} == {"shop.orders"}
+    assert f"{SHOP_ORDERS} rows written" in capsys.readouterr().err
+    assert main(["export", "dead-letters", "--topic", "shop.orders", "--out", str(out)]) == 1
+    assert "--topic chooses among orders" in capsys.readouterr().err
