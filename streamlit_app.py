@@ -49,6 +49,7 @@ def run() -> None:
         st.Page("pages/dead_letters.py", title="Dead letters", icon=":material/mark_email_unread:"),
         st.Page("pages/jobs.py", title="Jobs", icon=":material/checklist:"),
         st.Page("pages/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
+        st.Page("pages/connect.py", title="Connect", icon=":material/cable:"),
         st.Page("pages/alerts.py", title="Alerts", icon=":material/notifications:"),
     ]
     page = st.navigation(pages)

@@ -86,6 +86,12 @@ def _run_command(settings: Settings, options: argparse.Namespace) -> int:
     return COMMANDS[options.command](settings, options)
 
 
+def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.mapping_commands import run_mapping
+
+    return run_mapping(settings, options)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -103,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=_run_role, role=role)
     _add_produce(subparsers)
     _add_replay(subparsers)
+    _add_mapping(subparsers)
     _add_reports(subparsers)
     return top
 
@@ -140,6 +147,30 @@ def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument("--dry-run", action="store_true", help="only list what would be sent")
     command.add_argument("--force", action="store_true", help="also those that were replayed as often as is allowed")
     _add_wait(command)
+
+
+def _add_mapping(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "says what in a topic's records is an order"
+    command = subparsers.add_parser(
+        "mapping",
+        help=text,
+        description=f"{text.capitalize()}: see docs/mapping.md. Both look at the newest 500 records of all partitions.",
+    )
+    actions = command.add_subparsers(metavar="ACTION", dest="action", required=True)
+    text = "prints a section of the mapping file, with a reason for each guess"
+    proposing = actions.add_parser(
+        "propose",
+        help=text,
+        description=f"{text.capitalize()}. Sections of several topics, one after another, are one file.",
+    )
+    text = "shows 20 orders as they would come out, and why other records would be dead letters"
+    trying = actions.add_parser("try", help=text, description=f"{text.capitalize()}.")
+    trying.add_argument(
+        "--file", type=_utf8, metavar="F", help="a mapping file (default: the one of ORDERPULSE_MAPPING_FILE)"
+    )
+    for each in (proposing, trying):
+        each.add_argument("--topic", required=True, type=_utf8, metavar="T", help="any topic, also one not read yet")
+        each.set_defaults(needs_folder=False, run=_run_mapping)
 
 
 def _utf8(text: str) -> str:

@@ -369,6 +369,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         return [*lines, report["buffer"]["error"]]
     currency = Currency(**totals["currency"])
     average = currency.apart(totals["average_cents"]) if totals["average_cents"] is not None else "-"
+    revenue = f"{currency.apart(totals['revenue_cents'])} {currency.code}".rstrip()
     lag = "-" if report["lag"] is None else f"{report['lag']:,}"
     open_ones = sum(report["dead_letters"].get(status, 0) for status in OPEN_STATUSES)
     return [
@@ -379,7 +380,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
             + (f"; {HOW_TO_GO_ON.format(each['topic'])}" if each["state"] == "held" else "")
             for each in report["held"]
         ),
-        f"orders        {totals['orders']:,}   revenue {currency.apart(totals['revenue_cents'])}   average {average}",
+        f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
         *_mapping_lines(report["roles"]),
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
         *(

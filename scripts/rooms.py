@@ -37,6 +37,7 @@ ROOMS = (
             "dashboard/jobs",
             "dashboard/pipeline",
             "dashboard/alerts",
+            "dashboard/connect",
         ),
         "what one page draws; no page imports another's",
         ("streamlit", "altair"),
@@ -44,7 +45,7 @@ ROOMS = (
     Room("dashboard/shared/", ("dashboard/shared", "dashboard/__init__.py"), "what pages share", ("streamlit",)),
     Room(
         "pipeline/ (entry)",
-        ("pipeline/__main__.py", "pipeline/commands.py", "pipeline/roles.py"),
+        ("pipeline/__main__.py", "pipeline/commands.py", "pipeline/mapping_commands.py", "pipeline/roles.py"),
         "the command line, and what puts each role together",
     ),
     Room("jobs/", ("pipeline/jobs",), "what people ask for: produce and replay jobs"),

@@ -36,10 +36,13 @@ def whole_page() -> Iterator[None]:
         _WHOLE_RUN.set(False)
 
 
-def watch(render: Callable[[], bool]) -> None:
-    """The page's live part. `render` returns whether the rest of the page has to be drawn again."""
+def watch(render: Callable[[], bool], longest_wait_ms: int | None = None) -> None:
+    """The page's live part. `render` returns whether the rest of the page has to be drawn again.
+
+    `longest_wait_ms` is as with `live`.
+    """
     _WATCHED.set(True)
-    live(lambda: draw_page_again_if(render() or bool(_BROKEN.get())))
+    live(lambda: draw_page_again_if(render() or bool(_BROKEN.get())), longest_wait_ms=longest_wait_ms)
 
 
 def draw_page_again_if(changed: bool) -> None:

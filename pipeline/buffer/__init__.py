@@ -37,6 +37,7 @@ from pipeline.buffer.contract import (
     WatchStore,
 )
 from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
+from pipeline.buffer.lookup_contract import Lookup, LookupKind, LookupStore
 from pipeline.buffer.reread_contract import (
     HOW_TO_GO_ON,
     Cut,
@@ -89,6 +90,9 @@ __all__ = [
     "Job",
     "JobStore",
     "LeftOut",
+    "Lookup",
+    "LookupKind",
+    "LookupStore",
     "LostOffsets",
     "OrderFilter",
     "OrderBlock",

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.reread_contract import RereadStore
 from pipeline.orders.columns import OrderColumns
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
@@ -649,6 +650,8 @@ class Buffer(Protocol):
     def watch(self) -> WatchStore: ...
     @property
     def rereads(self) -> RereadStore: ...
+    @property
+    def lookups(self) -> LookupStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from pipeline.buffer import (
@@ -18,6 +18,7 @@ from pipeline.buffer import (
     Generation,
     HeldTopic,
     LeftOut,
+    LookupKind,
     RereadPlan,
     SourceOf,
     TakenOrders,
@@ -27,6 +28,7 @@ from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.kafka import DEMO_IDS
+from pipeline.orders.proposing.edited_file import edited, write_whole
 from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
@@ -167,6 +169,27 @@ def request_reread(settings: Settings, buffer: Buffer, clock: Clock, plan: Rerea
     """Begins a reread that `reread.plan_reread` has looked up; returns its number. Raises UsageError."""
     _refuse_when_read_only(settings)
     return buffer.rereads.begin(plan, by, clock())
+
+
+def request_lookup(
+    settings: Settings, buffer: Buffer, clock: Clock, kind: LookupKind, params: Mapping[str, str], by: str
+) -> int:
+    """Asks the worker to look something up in Kafka; returns the question's number. Raises UsageError."""
+    _refuse_when_read_only(settings)
+    return buffer.lookups.ask(kind, json.dumps(params), by, clock())
+
+
+def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, section: str, by: str) -> None:
+    """Writes a topic's section into the mapping file, which all roles follow; all else in the file stays.
+
+    Raises UsageError and MappingFileError; then nothing was written.
+    """
+    _refuse_when_read_only(settings)
+    content, mapped = edited(settings.mapping_file, topic, section)
+    if refused := buffer.flow.agree_currency(mapped.mappings.currency):
+        raise UsageError(refused)
+    write_whole(settings.mapping_file, content)
+    buffer.watch.event("worker", "info", f"the section of {topic} in the mapping file was saved by {by}", clock())
 
 
 def new_request_id() -> str:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import BufferUnavailableError, MappingFileError, SchemaRefusedError
+from pipeline.jobs.lookups import Lookups
+from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun
@@ -31,14 +33,20 @@ UPKEEP_EVERY_MS = 1000
 
 
 def run_worker(
-    settings: Settings, codec: OrderCodec, clock: Clock, steady_clock: Clock, stop: StopSignal, status: StatusWriter
+    settings: Settings,
+    codec: OrderCodec,
+    bench: MappingBench,
+    clock: Clock,
+    steady_clock: Clock,
+    stop: StopSignal,
+    status: StatusWriter,
 ) -> None:
-    """Runs jobs until asked to stop. `steady_clock` is one that nobody sets."""
+    """Runs jobs until asked to stop. `bench` has a codec of its own; `steady_clock` is one that nobody sets."""
 
     def session() -> None:
         # FULL: what the ledger says was sent, or not yet, must survive a power cut.
         with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
-            worker = _Worker(settings, codec, buffer, clock, steady_clock, stop, status)
+            worker = _Worker(settings, codec, bench, buffer, clock, steady_clock, stop, status)
             try:
                 worker.run()
             finally:
@@ -67,6 +75,7 @@ class _Worker:
         self,
         settings: Settings,
         codec: OrderCodec,
+        bench: MappingBench,
         buffer: Buffer,
         clock: Clock,
         steady_clock: Clock,
@@ -83,6 +92,7 @@ class _Worker:
         self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._rereads = Rereads(settings, buffer, clock)
+        self._lookups = Lookups(buffer, bench, clock)
         self._upkeep_at_ms = 0
 
     def run(self) -> None:
@@ -90,6 +100,7 @@ class _Worker:
         while not self._stop.is_set():
             job = self._buffer.jobs.next_job(self._clock())
             if job is None:
+                self._lookups.step()
                 self._upkeep(None, self._rereads.trouble)
                 self._stop.wait(PAUSE_S if self._rereads.step() else LOOK_FOR_JOBS_EVERY_S)
             else:
@@ -114,6 +125,7 @@ class _Worker:
             while not run.step(STEP_S):
                 watch.check()
                 self._rereads.step()
+                self._lookups.step()
                 self._upkeep(job, run.detail or sender.trouble)
                 if self._stop.is_set():
                     return  # an open window is looked for at the next start

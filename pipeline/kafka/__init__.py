@@ -11,6 +11,7 @@ from pipeline.kafka.demo.broker import DEMO_LIMITS, DemoBroker
 from pipeline.kafka.group_reader import GroupReader
 from pipeline.kafka.identity_watch import IdentityWatch
 from pipeline.kafka.messages import Fetched, PartitionKey
+from pipeline.kafka.newest import SAMPLE_RECORDS, Newest, TopicLook, look_at_topics, newest_records
 from pipeline.kafka.partition_reader import PartitionReader, ends, records_since
 from pipeline.kafka.reader import Gap, Reader
 from pipeline.kafka.sender import DEAD_LETTER_TIMEOUT_MS, Delivery, Sender
@@ -23,6 +24,7 @@ __all__ = [
     "DEAD_LETTER_TIMEOUT_MS",
     "DEMO_IDS",
     "DEMO_LIMITS",
+    "SAMPLE_RECORDS",
     "Cluster",
     "ClusterView",
     "ContentView",
@@ -33,14 +35,18 @@ __all__ = [
     "Gap",
     "GroupReader",
     "IdentityWatch",
+    "Newest",
     "PartitionKey",
     "PartitionReader",
     "Reader",
     "Sender",
+    "TopicLook",
     "check_kafka_config",
     "ends",
     "find_cluster",
     "in_one_line",
+    "look_at_topics",
+    "newest_records",
     "offsets_since",
     "records_since",
     "watermarks_of",

@@ -34,6 +34,7 @@ from pipeline.orders.mapping.paths import look_up
 from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.sources import Parts
+from pipeline.orders.mapping.value_columns import plain_values
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.records import Headers, Order, PassedOver, Record
 from pipeline.schema_source import SchemaRef
@@ -222,20 +223,22 @@ class MappedReader:
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
         bodies = [(values[index] or b"")[begin:] for index in indexes]
-        found, columns = self._json.read_many(bodies)
-        return make_orders(self.recipe, records, [indexes[each] for each in found], columns)
+        # One with a schema beside it reads otherwise.
+        plain = [at for at, body in enumerate(bodies) if not envelope_prefix(body)]
+        found, columns = self._json.read_many([bodies[at] for at in plain])
+        return make_orders(self.recipe, records, [indexes[plain[each]] for each in found], columns)
 
     def _of_plain_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
         prefix = envelope_prefix(values[indexes[0]] or b"")
         if not prefix:
-            # One with a schema beside it reads otherwise.
-            plain = [index for index in indexes if not envelope_prefix(values[index] or b"")]
-            return self._of_json(records, values, plain, 0)
+            return self._of_json(records, values, indexes, 0)
         # A connector writes the same schema with each record, so most begin alike up to the payload.
-        alike = [index for index in indexes if (values[index] or b"").startswith(prefix)]
+        alike = [index for index in indexes if envelope_prefix(values[index] or b"") == prefix]
         found, columns = self._json.read_many([values[index] or b"" for index in alike])
         typed = types_of(prefix, self.recipe.paths)
-        made = [[_typed(make, each) for each in column] for make, column in zip(typed, columns, strict=True)]
+        made = [
+            [_typed(make, each) for each in plain_values(column)] for make, column in zip(typed, columns, strict=True)
+        ]
         return make_orders(self.recipe, records, [alike[each] for each in found], made)
 
     def _of_registered_messages(

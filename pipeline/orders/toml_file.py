@@ -10,7 +10,7 @@ import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -70,6 +70,8 @@ def parse(
         raise error_class(f"the {kind} {path} is not valid TOML: {error}") from error
     except RecursionError as error:
         raise error_class(f"the {kind} {path} is nested too deeply") from error
+    except (ValueError, InvalidOperation) as error:
+        raise error_class(f"the {kind} {path} has a number of too many digits") from error
     if _is_deeper_than(maximum_depth, table):
         raise error_class(f"the {kind} {path} is nested too deeply")
     understood, problems = understand(table)
@@ -124,7 +126,7 @@ def _lines_of(text: str) -> dict[Keys, int]:
     """The first line of every table and key of a valid TOML text."""
     lines: dict[Keys, int] = {}
     table: Keys = ()
-    for line, statement in _statements(text):
+    for line, statement in statements_of(text):
         found = list(_keys_in(tomllib.loads(statement)))
         above = table
         if statement.lstrip().startswith("["):
@@ -134,7 +136,7 @@ def _lines_of(text: str) -> dict[Keys, int]:
     return lines
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
+def statements_of(text: str) -> Iterator[tuple[int, str]]:
     """The statements of a valid TOML text, each with the number of its first line: a value may go over several."""
     text += "\n"
     depth, begin, line = 0, 0, 1

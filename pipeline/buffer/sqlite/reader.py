@@ -15,9 +15,11 @@ from typing import Literal, Self
 from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.stores.lookups import LOOKUP
 from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
 from pipeline.buffer.views import (
     Count,
@@ -125,6 +127,11 @@ class Reader:
     def status_counts(self) -> dict[str, int]:
         """Dead letters by status."""
         return dict(self._whole("SELECT status, dead_letters FROM dead_letter_counts WHERE dead_letters > 0").rows)
+
+    def lookup(self, number: int) -> Lookup | None:
+        """A question and its answer, whole; None when it is gone."""
+        rows = self._whole(f"SELECT {LOOKUP.sql} FROM lookups WHERE id = :id", {"id": number}, long_texts=True).rows
+        return LOOKUP.read(rows[0]) if rows else None
 
     def parked_count(self) -> int:
         """Records that are parked for a retry, or wait behind one."""

@@ -468,3 +468,17 @@ CREATE TABLE passed_over_blocks (
     block          INTEGER PRIMARY KEY,
     flags          BLOB NOT NULL
 );
+
+-- What the app wants to know of Kafka, which only the worker asks. Gone half an hour later: answers hold records.
+CREATE TABLE lookups (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try')),
+    state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
+    params         TEXT NOT NULL,               -- JSON
+    asked_by       TEXT NOT NULL,               -- a session of the app
+    asked_at_ms    INTEGER NOT NULL,
+    answered_at_ms INTEGER,
+    answer         TEXT,                        -- JSON
+    error          TEXT
+);
+CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.orders.formats.avro_values import CONNECT_TIMES, DAY_S
-from pipeline.orders.formats.json_values import whole_json
+from pipeline.orders.formats.json_values import is_too_deep, whole_json
 from pipeline.orders.mapping.paths import Each, Path
-from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, unscaled_base64
+from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, scale_of, unscaled_base64
 
 _BEGINS = b'{"schema":'
 _PAYLOAD = b',"payload":'
@@ -43,11 +43,11 @@ Typed = Callable[[Any], Any]
 
 def envelope_prefix(value: bytes) -> bytes:
     """What a value with a schema beside it begins with, up to its payload; nothing for any other value."""
-    if not value.startswith(_BEGINS):
+    if not value.startswith(_BEGINS) or is_too_deep(value):
         return b""
     try:
         schema = bytes(_ENVELOPE.decode(value).schema)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return b""
     prefix = _BEGINS + schema + _PAYLOAD
     return prefix if len(schema) <= MAXIMUM_SCHEMA_BYTES and value.startswith(prefix) else b""
@@ -58,6 +58,19 @@ def types_of(prefix: bytes, paths: tuple[Path, ...]) -> tuple[Typed, ...]:
     """For each path, what its value becomes by the schema in an envelope's prefix."""
     schema = whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)])
     return tuple(_typed(schema, path) for path in paths)
+
+
+def typed_payload(prefix: bytes, payload: Any) -> Any:
+    """All of a payload, as the schema in its envelope's prefix says."""
+    return _typed_whole(whole_json(prefix[len(_BEGINS) : -len(_PAYLOAD)]), payload)
+
+
+def _typed_whole(schema: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _typed_whole(_below(schema, name), each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_typed_whole(_below(schema, 0), each) for each in value]
+    return _leaf(schema)(value)
 
 
 def _typed(schema: Any, path: Path) -> Typed:
@@ -106,7 +119,10 @@ def _is_whole(value: Any) -> bool:
 def _decimal(schema: dict[str, Any]) -> Typed:
     parameters = schema.get("parameters")
     text = parameters.get("scale") if isinstance(parameters, dict) else None
-    scale = int(text) if isinstance(text, str) and text.lstrip("-").isdigit() and len(text) < 4 else 0
+    try:
+        scale = 0 if text is None else scale_of(text)
+    except ValueMismatchError:
+        return _as_it_is
 
     def decimal(value: Any) -> Any:
         # Numbers stand there with `decimal.format=NUMERIC`.

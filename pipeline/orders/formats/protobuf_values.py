@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -14,10 +15,13 @@ from google.protobuf.message import DecodeError, Message
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import MAXIMUM_ITEMS, Path, RecordValue
 from pipeline.orders.mapping.selection import WHOLE, Selection
+from pipeline.orders.mapping.value_columns import Column, Counted, plain_values, read_in_pieces
 from pipeline.orders.mapping.values import Instant, ValueMismatchError, decimal_of, shortest
 
 RULE = "protobuf"
 NANOS = 1_000_000_000
+TIMESTAMP = "google.protobuf.Timestamp"
+_FAR_S = 9_000_000_000
 MAXIMUM_DEPTH = 64
 """Messages within each other that are looked at; the library reads no more than 100."""
 
@@ -99,7 +103,13 @@ class ProtobufReader:
         self.name = descriptor.full_name
         self._class = message_factory.GetMessageClass(descriptor)
         self._make = _message_value(descriptor, wanted, 0)
-        self._columns = [_column_getter(descriptor, path) for path in paths]
+        self._slots = len(paths)
+        self._fields: _Node | None = _Node("", has_presence=False)
+        try:
+            for slot, path in enumerate(paths):
+                self._fields.add(descriptor, path.steps, slot)
+        except NotByColumns:
+            self._fields = None
 
     def read(self, data: bytes) -> Any:
         """What is wanted of the message. Raises UndecodableError."""
@@ -113,10 +123,15 @@ class ProtobufReader:
             raise UndecodableError(f"value is no {self.name}: {_one_line(error)}", RULE) from error
         return message
 
-    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[list[Any]]]:
+    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         """The indexes of those that are messages of this type, and for each slot their values."""
-        if None in self._columns:
-            return [], [[] for _ in self._columns]
+        if self._fields is None:
+            return [], [()] * self._slots
+        return read_in_pieces(self._read_piece, values)
+
+    def _read_piece(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+        assert self._fields is not None
+        columns: list[Column] = [()] * self._slots
         indexes, messages, parse = list[int](), list[Message](), self._class.FromString
         for index, value in enumerate(values):
             try:
@@ -124,7 +139,8 @@ class ProtobufReader:
             except DecodeError:
                 continue
             indexes.append(index)
-        return indexes, [get(messages) for get in self._columns if get is not None]
+        self._fields.read(messages, columns)
+        return indexes, columns
 
 
 # ---- a message as a value
@@ -218,7 +234,7 @@ def _money(message: Any) -> RecordValue:
 # Types that stand for one value. https://protobuf.dev/reference/protobuf/google.protobuf/ and
 # https://github.com/googleapis/googleapis/tree/master/google/type and Confluent's confluent/type/decimal.proto
 _KNOWN: dict[str, Make] = {
-    "google.protobuf.Timestamp": lambda message: Instant(message.seconds * NANOS + message.nanos, NANOS),
+    TIMESTAMP: lambda message: Instant(message.seconds * NANOS + message.nanos, NANOS),
     "google.type.Money": _money,
     "google.type.Decimal": attrgetter("value"),
     "confluent.type.Decimal": _decimal,
@@ -233,42 +249,75 @@ _KNOWN: dict[str, Make] = {
 # ---- many messages at once
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class NotByColumns(Exception):
+    """A path needs more than fields that stand there once."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """A field that is read of many messages: the slots that it fills, and the fields below it."""
+
     name: str
     has_presence: bool
+    make: Callable[[list[Any]], Column] | None = None
+    """What makes a column of its values, where it is a value; none of them is None."""
+    slots: list[int] = field(default_factory=list)
+    below: dict[str, _Node] = field(default_factory=dict)
+
+    def add(self, descriptor: Descriptor | None, steps: Sequence[Any], slot: int) -> None:
+        """Reads what these steps lead to, too. Raises NotByColumns."""
+        step = steps[0] if steps else None
+        found = descriptor.fields_by_name.get(step) if descriptor is not None and isinstance(step, str) else None
+        if found is None or found.is_repeated:
+            raise NotByColumns
+        node = self.below.setdefault(found.name, _Node(found.name, found.has_presence))
+        if len(steps) > 1:
+            node.add(found.message_type, steps[1:], slot)
+        else:
+            node.make = _maker(found)
+            node.slots.append(slot)
+
+    def read(self, messages: list[Any], columns: list[Column]) -> None:
+        """Makes the columns of the slots; a message that is not there is None."""
+        for node in self.below.values():
+            found = node.picked(messages)
+            if node.slots and node.make is not None:
+                column = _column_with_gaps(found, node.make)
+                for slot in node.slots:
+                    columns[slot] = column
+            node.read(found, columns)
+
+    def picked(self, messages: list[Any]) -> list[Any]:
+        """This field of each message; None where it is not there."""
+        get, name = attrgetter(self.name), self.name
+        if self.has_presence:
+            return [get(each) if each is not None and each.HasField(name) else None for each in messages]
+        if None in messages:
+            return [None if each is None else get(each) for each in messages]
+        return list(map(get, messages))
 
 
-def _column_getter(descriptor: Descriptor, path: Path) -> Callable[[list[Any]], list[Any]] | None:
-    """What a path of plain fields leads to in each message; None: it needs more than that."""
-    steps: list[_Step] = []
-    at: Descriptor | None = descriptor
-    field: FieldDescriptor | None = None
-    for name in path.steps:
-        field = at.fields_by_name.get(name) if at is not None and isinstance(name, str) else None
-        if field is None or field.is_repeated:
-            return None
-        steps.append(_Step(str(name), field.has_presence))
-        at = field.message_type
-    assert field is not None
-    make = _scalar(field) if at is None else _KNOWN.get(at.full_name)
-    return None if make is None else _along(steps, make)
+def _maker(found: FieldDescriptor) -> Callable[[list[Any]], Column]:
+    if found.message_type is not None:
+        name = found.message_type.full_name
+        if name not in _KNOWN:
+            raise NotByColumns
+        make = _KNOWN[name]
+        return _times if name == TIMESTAMP else lambda values: list(map(make, values))
+    scalar = _scalar(found)
+    return _as_it_is if scalar is _as_it_is else lambda values: list(map(scalar, values))
 
 
-def _along(steps: Sequence[_Step], make: Make) -> Callable[[list[Any]], list[Any]]:
-    def get(messages: list[Any]) -> list[Any]:
-        found = messages
-        for step in steps:
-            picked = attrgetter(step.name)
-            if step.has_presence:
-                name = step.name
-                found = [picked(each) if each is not None and each.HasField(name) else None for each in found]
-            elif None in found:
-                found = [None if each is None else picked(each) for each in found]
-            else:
-                found = list(map(picked, found))
-        if make is _as_it_is:
-            return found
-        return [None if each is None else make(each) for each in found]
+def _times(timestamps: list[Any]) -> Column:
+    seconds, nanos = list(map(attrgetter("seconds"), timestamps)), list(map(attrgetter("nanos"), timestamps))
+    # Nanoseconds of these fit 64 bits.
+    if timestamps and min(seconds) > -_FAR_S and max(seconds) < _FAR_S:
+        return Counted(np.array(seconds, np.int64) * NANOS + np.array(nanos, np.int64), NANOS)
+    return list(map(_KNOWN[TIMESTAMP], timestamps))
 
-    return get
+
+def _column_with_gaps(found: list[Any], make: Callable[[list[Any]], Column]) -> Column:
+    if None not in found:
+        return make(found)
+    made = iter(plain_values(make([each for each in found if each is not None])))
+    return [None if each is None else next(made) for each in found]

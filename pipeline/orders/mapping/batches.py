@@ -7,20 +7,33 @@ the same order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.columns import OrderColumns, columns_of, joined
-from pipeline.orders.fields import NUMBER_FIELDS, TEXT_FIELDS
 from pipeline.orders.mapping.recipe import FieldRecipe, Recipe
 from pipeline.orders.mapping.sources import Parts
-from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError
+from pipeline.orders.mapping.value_columns import (
+    Column,
+    Counted,
+    Counts,
+    Flags,
+    Made,
+    Numerals,
+    Scaled,
+    millis_of_instants,
+    millis_of_numbers,
+    millis_of_texts,
+    minor_units,
+    numbers_in_texts,
+    numbers_of,
+    plain_values,
+)
+from pipeline.orders.mapping.values import Amounts, Instant, JsonNumber, Times, ValueMismatchError
 
 
 class Records(Protocol):
@@ -44,38 +57,6 @@ class Records(Protocol):
         """Whether each has none of these headers, for certain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """Numbers that count 10^-scale each."""
-
-    counts: NDArray[np.int64]
-    scale: int
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-    def values(self) -> list[Decimal]:
-        """Each as a number."""
-        return [_decimal(count, self.scale) for count in self.counts.tolist()]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Times that count so many units a second, in UTC."""
-
-    counts: NDArray[np.int64]
-    per_second: int
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-    def values(self) -> list[Instant]:
-        """Each as a time."""
-        return [Instant(count, self.per_second) for count in self.counts.tolist()]
-
-
-Column = Sequence[Any] | Scaled | Counted
-"""What one path leads to in each record."""
 _HASHED = frozenset({str, int, float, Decimal, JsonNumber, Instant})
 """Types whose equal values become the same field, as long as a column has one of them only."""
 
@@ -106,23 +87,18 @@ def make_orders(recipe: Recipe, records: Records, indexes: Sequence[int], column
         return NONE_MADE
     rows = _Rows(recipe, records, indexes, columns)
     passed_over, kept = rows.judged()
-    found = {each.field.name: _column(each, rows) for each in recipe.fields}
     fine = kept & rows.in_the_right_currency()
-    for column in found.values():
-        if isinstance(column, list) and None in column:
-            fine &= np.fromiter((value is not None for value in column), np.bool_, len(indexes))
-    orders = OrderColumns(
-        np.array(indexes, np.int64),
-        {each.name: found[each.name] for each in TEXT_FIELDS},
-        {each.name: _numbers(found[each.name]) for each in NUMBER_FIELDS},
-    )
+    texts, numbers = dict[str, list[str]](), dict[str, Counts]()
+    for each in recipe.fields:
+        if each.field.kind == "text":
+            texts[each.field.name] = found = _texts(each, rows)
+            if None in found:
+                fine &= np.fromiter((text is not None for text in found), np.bool_, len(found))
+        else:
+            numbers[each.field.name], good = _numbers(each, rows)
+            fine &= good
+    orders = OrderColumns(np.array(indexes, np.int64), texts, numbers)
     return MadeOrders(orders.where(fine), passed_over)
-
-
-def _numbers(column: Any) -> NDArray[np.int64]:
-    if isinstance(column, np.ndarray):
-        return column
-    return np.array([0 if value is None else value for value in column], np.int64)
 
 
 class _Rows:
@@ -143,14 +119,14 @@ class _Rows:
         """What each record is made of."""
         if self._parts is None:
             keys, times = self._records.keys(), self._records.times()
-            values = zip(*map(_plain, self.columns), strict=True) if self.columns else ((),) * len(self)
+            values = zip(*map(plain_values, self.columns), strict=True) if self.columns else ((),) * len(self)
             self._parts = [
                 Parts(list(row), keys[index], tuple(self._records.headers(index) or ()), *times[index])
                 for index, row in zip(self._indexes, values, strict=True)
             ]
         return self._parts
 
-    def judged(self) -> tuple[list[int], NDArray[np.bool_]]:
+    def judged(self) -> tuple[list[int], Flags]:
         """The records that are passed over, and which are kept; what `where` cannot judge is neither."""
         kept = np.ones(len(self), np.bool_)
         condition = self._recipe.condition
@@ -160,7 +136,7 @@ class _Rows:
         passed_over = [index for index, verdict in zip(self._indexes, verdicts, strict=True) if verdict is False]
         return passed_over, np.fromiter((verdict is True for verdict in verdicts), np.bool_, len(self))
 
-    def in_the_right_currency(self) -> NDArray[np.bool_]:
+    def in_the_right_currency(self) -> Flags:
         """Which records say the mapping's currency, where they have to say one."""
         check = self._recipe.check_currency
         if check is None:
@@ -183,48 +159,92 @@ def _passes(check: Callable[[Parts], None], parts: Parts) -> bool:
     return True
 
 
-def _plain(column: Column) -> Sequence[Any]:
-    """A column as values of ours."""
-    return column.values() if isinstance(column, Scaled | Counted) else column
-
-
-def _decimal(count: int, scale: int) -> Any:
-    return Decimal(count).scaleb(-scale)
-
-
 # ---- one field of all records
 
 
-def _column(recipe: FieldRecipe, rows: _Rows) -> Any:
-    """The field of each record: an array of numbers, or a list that has None for what is declined."""
+def _texts(recipe: FieldRecipe, rows: _Rows) -> Any:
+    """The field of each record, None for what is declined."""
     if recipe.is_constant:
         return [recipe.fallback] * len(rows)
     if recipe.slot is None:
         return _row_by_row(recipe, rows)
     column = rows.columns[recipe.slot]
-    if isinstance(column, Counted) and recipe.field.kind == "millis":
-        return column.counts // (column.per_second // 1000)
-    if isinstance(column, Scaled):
-        return _scaled_column(recipe, column)
-    return _values_column(recipe, _plain(column))
-
-
-def _scaled_column(recipe: FieldRecipe, column: Scaled) -> list[Any]:
-    # Prices repeat from order to order.
-    counts, which = np.unique(column.counts, return_inverse=True)
-    known = [_converted(recipe, value) for value in Scaled(counts, column.scale).values()]
-    return [known[index] for index in which.tolist()]
-
-
-def _values_column(recipe: FieldRecipe, values: Sequence[Any]) -> Any:
-    kinds, is_text = set(map(type, values)), recipe.field.kind == "text"
-    if is_text and kinds == {str}:
+    if isinstance(column, Numerals):
+        return column.texts()
+    values = plain_values(column)
+    kinds = set(map(type, values))
+    if kinds == {str}:
         return values
-    if is_text and kinds == {str, NoneType}:
+    if kinds == {str, NoneType}:
         return [recipe.fallback if value is None else value for value in values]
-    if len(kinds) == 1 and kinds <= _HASHED and not is_text:
+    return _one_by_one(recipe, values)  # equal ones need not have the same text
+
+
+def _numbers(recipe: FieldRecipe, rows: _Rows) -> Made:
+    """The field of each record, and which of them are not declined."""
+    if recipe.is_constant:
+        return np.full(len(rows), recipe.fallback, np.int64), np.ones(len(rows), np.bool_)
+    if recipe.slot is None:
+        return _as_array(_row_by_row(recipe, rows))
+    column = rows.columns[recipe.slot]
+    made = _at_once(recipe.plain, column)
+    if made is None:
+        return _as_array(_each_once(recipe, plain_values(column)))
+    if not bool(made[1].all()):
+        _mend(made, recipe, plain_values(column))
+    return made
+
+
+def _at_once(plain: Amounts | Times | None, column: Column) -> Made | None:
+    """What is made of all values at once; None where that cannot be."""
+    if isinstance(plain, Amounts):
+        numbers = _scaled(column)
+        return None if numbers is None else minor_units(plain, numbers)
+    if plain is None:
+        return None
+    if isinstance(column, Counted):
+        return millis_of_instants(column)
+    if isinstance(column, list) and set(map(type, column)) == {str}:
+        return millis_of_texts(column)
+    numbers = _scaled(column)
+    return None if numbers is None else millis_of_numbers(plain, numbers)
+
+
+def _scaled(column: Column) -> Scaled | None:
+    if isinstance(column, Scaled):
+        return column
+    if isinstance(column, Numerals):
+        return column.scaled
+    if isinstance(column, Counted):
+        return None
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        return numbers_of(column)
+    return numbers_in_texts(column) if kinds == {str} else None
+
+
+def _mend(made: Made, recipe: FieldRecipe, values: Sequence[Any]) -> None:
+    """Makes by themselves those that could not be made with the others."""
+    numbers, good = made
+    others = np.flatnonzero(~good)
+    found, fine = _as_array(_each_once(recipe, [values[index] for index in others.tolist()]))
+    numbers[others], good[others] = found, fine
+
+
+def _as_array(found: list[Any]) -> Made:
+    numbers = np.array([0 if value is None else value for value in found], np.int64)
+    return numbers, np.fromiter((value is not None for value in found), np.bool_, len(found))
+
+
+def _each_once(recipe: FieldRecipe, values: Sequence[Any]) -> list[Any]:
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= _HASHED:
         known = {value: _converted(recipe, value) for value in set(values)}
         return list(map(known.__getitem__, values))
+    return _one_by_one(recipe, values)
+
+
+def _one_by_one(recipe: FieldRecipe, values: Sequence[Any]) -> list[Any]:
     return [recipe.fallback if value is None else _converted(recipe, value) for value in values]
 
 

@@ -217,7 +217,7 @@ def test_a_reader_waits_until_the_pipeline_has_brought_an_older_buffer_forward(p
         connect_reader(path)
 
 
-def test_layout_4_counts_orders_by_partition_and_what_was_pruned_before(tmp_path):
+def test_layout_5_counts_orders_by_partition_and_what_was_pruned_before(tmp_path):
     path = tmp_path / "orderpulse.db"
     load(layout_file(3).read_text(), path)
     with closing(sqlite3.connect(path)) as connection, connection:

@@ -90,6 +90,9 @@ def test_a_topic_that_is_read_again_takes_back_what_was_adopted(parked):
         pytest.param(0, GONE, 0, {}, False, id="it is not known which its own topic has"),
         pytest.param(1, GONE, 3, {0: "renamed"}, True, id="the lowest that reads this topic"),
         pytest.param(1, GONE, 3, {0: GONE}, False, id="not the lowest that reads this topic"),
+        pytest.param(0, "renamed", 4, {1: f"another, {GONE}"}, False, id="another processor reads that topic and more"),
+        pytest.param(1, GONE, 3, {0: f"another, {GONE}"}, False, id="the lowest reads this topic and more"),
+        pytest.param(1, GONE, 3, {0: "another, renamed"}, True, id="the lowest reads others"),
     ],
 )
 def test_who_adopts(buffer, tmp_path, instance, topic, count, others, adopts):

@@ -9,6 +9,7 @@ import pytest
 from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.errors import MappingFileError, UsageError
+from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.requests import accept_losses, request_produce, resume_reading
 from pipeline.jobs.worker import run_worker
 from pipeline.orders.samples import ProduceRequest
@@ -79,7 +80,8 @@ def test_a_produce_job_fails_in_one_line_where_its_topic_has_come_to_be_mapped(t
         number = request_produce(settings, buffer, wall_clock_ms, ProduceRequest(20), "test")
         settings.mapping_file.write_text(MAPPED)
         stop, status = StopSignal(), StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-        worker = Thread(target=run_worker, args=(settings, CODEC, wall_clock_ms, steady_clock_ms, stop, status))
+        parts = (settings, CODEC, MappingBench(settings, CODEC, wall_clock_ms), wall_clock_ms, steady_clock_ms)
+        worker = Thread(target=run_worker, args=(*parts, stop, status))
         worker.start()
         try:
             wait_for("the job's end", lambda: buffer.jobs.get(number).state == "failed", 10)

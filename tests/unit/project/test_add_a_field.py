@@ -12,6 +12,8 @@ PRODUCT = ("pipeline", "dashboard", "pages", "schemas", "streamlit_app.py", "rul
 OTHERS = {
     "pipeline/orders/samples.py": "draws regions; a field that nobody draws has its default",
     "dashboard/orders/explorer.py": "draws its column narrow",
+    "pipeline/orders/proposing/names.py": "knows by which names others call it; what has none is said by hand",
+    "pipeline/orders/proposing/propose.py": "proposes where it comes from",
     "rules.toml": "names it as an example",
 }
 

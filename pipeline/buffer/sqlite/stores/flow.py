@@ -26,7 +26,7 @@ from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
-from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
+from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes, currency_of
 from pipeline.buffer.sqlite.stores.letters import add_dead_letters
 from pipeline.buffer.sqlite.stores.order_table import NO_SALES, OrderTable, Sales, SalesDelta, sales_by_partition
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
@@ -192,8 +192,8 @@ class SqliteFlowStore:
     def agree_currency(self, currency: Currency) -> str:
         """See FlowStore."""
         with atomic(self._connection) as connection:
-            *kept, orders = connection.execute("SELECT currency, currency_digits, orders FROM totals").fetchone()
-            summed = Currency(*kept)
+            (orders,) = connection.execute("SELECT orders FROM totals").fetchone()
+            summed = currency_of(connection)
             agree = _agree(summed, currency)
             if orders and not agree:
                 return (

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
+from pipeline.records import Currency
+
 MINUTE_MS = 60_000
 SECOND_MS = 1000
+
+
+def currency_of(connection: sqlite3.Connection) -> Currency:
+    """What all amounts are in."""
+    return Currency(*connection.execute("SELECT currency, currency_digits FROM totals").fetchone())
 
 
 def count_seconds_and_minutes(

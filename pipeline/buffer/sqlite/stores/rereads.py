@@ -30,11 +30,11 @@ from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, ato
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow import topic_ref_of
-from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS
+from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS, currency_of
 from pipeline.buffer.sqlite.stores.passed_over import take_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
-from pipeline.records import Currency, TopicIdentity
+from pipeline.records import TopicIdentity
 
 ORDERS_AT_ONCE = 500
 HELD_TOPIC = RowsOf(HeldTopic, offset='"offset"', spans_json="spans", cuts_json="cuts")
@@ -355,7 +355,7 @@ def _finish(connection: sqlite3.Connection, found: HeldTopic, now_ms: int) -> No
         (found.cluster_id,),
     )
     # 3. Who had it done, and what it changed.
-    currency = Currency(*connection.execute("SELECT currency, currency_digits FROM totals").fetchone())
+    currency = currency_of(connection)
     connection.execute("UPDATE rereads SET state = 'done', done_at_ms = ? WHERE id = ?", (now_ms, found.id))
     add_event(
         connection,

@@ -257,6 +257,17 @@ CREATE TABLE judged_seconds (
     failed         INTEGER NOT NULL,
     PRIMARY KEY (topic, second_ms)
 ) WITHOUT ROWID;
+CREATE TABLE lookups (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try')),
+    state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
+    params         TEXT NOT NULL,               -- JSON
+    asked_by       TEXT NOT NULL,               -- a session of the app
+    asked_at_ms    INTEGER NOT NULL,
+    answered_at_ms INTEGER,
+    answer         TEXT,                        -- JSON
+    error          TEXT
+);
 CREATE TABLE lost_offsets (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     partition_ref  INTEGER NOT NULL REFERENCES partitions,
@@ -339,16 +350,12 @@ CREATE TABLE partitions (
     read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
     closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
     passed_over   INTEGER NOT NULL DEFAULT 0,  -- records that were passed over: the bits in its passed_over_blocks
-    orders        INTEGER NOT NULL DEFAULT 0,  -- figures of a topic are the sums over its partitions: each is what is there
-    revenue_cents INTEGER NOT NULL DEFAULT 0,  -- and what its `pruned_` column counts, as in totals
-    pruned_orders        INTEGER NOT NULL DEFAULT 0,
-    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
     UNIQUE (role, topic_ref, partition)
 );
-INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL,-1,0,0,0,40,502004,0,0);
-INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
-INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
-INSERT INTO "partitions" VALUES(4,'processor',4,1,2,0,0,NULL,NULL,-1,0,0,1,0,0,0,0);
+INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL,-1,0,0,0);
+INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL,-1,0,0,0);
+INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL,-1,0,0,0);
+INSERT INTO "partitions" VALUES(4,'processor',4,1,2,0,0,NULL,NULL,-1,0,0,1);
 CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
@@ -577,6 +584,7 @@ CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM passed_on WHERE dead_letter_id = old.id;
 END;
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
+CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);

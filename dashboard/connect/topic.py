@@ -1,0 +1,81 @@
+"""Which topic is meant, and whether it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.connect.questions import TOPICS, Asked
+from dashboard.shared.configuration import settings
+from dashboard.shared.formats import number, plain
+from dashboard.shared.session import StateKey
+from pipeline.consuming.topic_choice import may_hold_orders
+from pipeline.settings import variable_of
+
+_TOPIC: StateKey[str] = StateKey("connect_topic")
+Topics = Mapping[str, Mapping[str, Any]]
+
+
+def choose_topic() -> str | None:
+    """Draws the box to choose a topic from; returns the chosen one."""
+    asked = TOPICS.ask("all")
+    with st.container(border=True, key="connect_topics"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            topics = {each["name"]: each for each in asked.answer or []}
+            chosen: str | None = st.selectbox(
+                "Topic",
+                list(topics),
+                index=None,
+                format_func=lambda name: _in_words(topics, name),
+                placeholder="Search by name",
+                key=_TOPIC.name,
+                disabled=not topics,
+            )
+            st.button("List again", icon=":material/refresh:", key="connect_list", on_click=TOPICS.forget)
+        say_waiting(asked, "Nothing is known of the topics yet: the worker asks Kafka.")
+        if asked.answer is not None and not topics:
+            st.caption("No topic is there, or this account sees none.")
+    return chosen
+
+
+def _in_words(topics: Topics, name: str) -> str:
+    """A topic with what is known of it: plain text in a box."""
+    told = topics.get(name, {})
+    held = told.get("held")
+    parts = [name, "" if held is None else f"{number(held)} records", told.get("format", "")]
+    return "  ·  ".join(filter(None, parts))
+
+
+def say_waiting(asked: Asked, told: str) -> None:
+    """Says that an answer is waited for, or why there is none."""
+    if asked.error:
+        st.error(plain(asked.error), icon=":material/error:")
+    elif asked.is_open:
+        st.caption(told)
+        if asked.is_slow:
+            st.caption("It takes long; the Pipeline page says whether a worker is running.")
+
+
+def say_whether_read(topic: str) -> None:
+    """What has to be set for a topic to be read at all."""
+    known = settings()
+    if may_hold_orders(known, topic):
+        return
+    if topic in known.collected_topics or topic in known.orders_topics:
+        st.warning(
+            f"{plain(topic)} holds dead letters or retries: it is never read as orders.", icon=":material/block:"
+        )
+        return
+    st.warning(
+        f"{plain(topic)} is not read yet: set {variable_of('orders_topic')} to {plain(_wanted(topic))} and start "
+        "OrderPulse again. Its section can be saved before.",
+        icon=":material/settings:",
+    )
+
+
+def _wanted(topic: str) -> str:
+    # As a pattern: what is named plainly is read at once, as dead letters while it has no section.
+    return f"{settings().orders_topic},^{re.escape(topic)}$"
