@@ -13,7 +13,10 @@ _DEAD_LETTER_TEXTS = (*(field.name for field in DEAD_LETTER_FIELDS if field.kind
 """Columns in which a text is looked for."""
 
 
-_PARTITIONS_OF_TOPICS = "partitions JOIN topics USING (topic_ref) WHERE role = 'processor' AND topic IN (SELECT value FROM json_each(:topics))"
+_PARTITIONS_OF_TOPICS = (
+    "partitions JOIN topics USING (topic_ref) "
+    "WHERE role = 'processor' AND topic IN (SELECT value FROM json_each(:topics))"
+)
 # By the partitions' numbers: rows of the view are not joined to a name to be left out.
 _OF_TOPICS = f"record_id >> 40 IN (SELECT partition_ref FROM {_PARTITIONS_OF_TOPICS})"
 # These orders alone are looked at, and not all in the order in which they are wanted until enough of these were met.

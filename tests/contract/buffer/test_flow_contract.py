@@ -214,7 +214,9 @@ def test_a_batch_of_nothing_but_failed_attempts_counts_them_as_retries(buffer, s
     assert [row["orders"] for row in store.table("totals")] == [0]
 
 
-def test_figures_of_a_topic_are_those_of_its_partitions_in_all_generations(buffer, store):
+@pytest.mark.parametrize("few_orders", [0, 50_000], ids=["topics of many orders", "topics of few"])
+def test_figures_of_a_topic_are_those_of_its_partitions_in_all_generations(buffer, store, monkeypatch, few_orders):
+    monkeypatch.setattr("pipeline.buffer.sqlite.reader.FEW_ORDERS", few_orders)
     shop = replace(ORDERS, topic="shop.orders")
     first, second, other = processor(buffer), processor(buffer, 1), processor(buffer, identity=shop)
     accept(buffer, first, 0, 3, price_cents=100)
