@@ -14,7 +14,7 @@ from pathlib import Path
 
 import confluent_kafka
 
-from bench.measures import MEASURES, Line, Setup, Size
+from bench.measures import ALONE, MEASURES, Line, Setup, Size
 from scripts.local.cluster import KafkaCluster
 
 RESULTS = Path("bench/RESULTS.md")
@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> int:
     size = FULL if asked.full else QUICK
     size = replace(size, orders=asked.orders or size.orders)
     # Whatever a rate is compared with is measured in the same run.
-    wanted = [name for name in MEASURES if name in {"catch-up", *asked.only}]
+    needed = set(asked.only) if ALONE.issuperset(asked.only) else {"catch-up", *asked.only}
+    wanted = [name for name in MEASURES if name in needed]
     lines: list[Line] = []
     with (
         tempfile.TemporaryDirectory(prefix="orderpulse-bench-") as folder,

@@ -20,10 +20,16 @@ from bench.handlers import NAME as FAILING_HANDLER
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
 from pipeline.running.statusboard import read_roles
+from scripts.local.registry import ApicurioRegistry
 from scripts.waiting import wait_for
 
 PEERS_PYTHON = Path(".venv-bench/bin/python")
 PEERS = {"Quix Streams": "bench.peers.quix", "FastStream": "bench.peers.fast_stream"}
+SHOP = Path("bench/shop/mapping.toml")
+"""The sections by which the shop's orders in other formats are read."""
+FORMATS = {"avro": (0.6, 2.0), "json": (0.5, 1.5), "protobuf": (0.4, 2.0)}
+"""What of the default mapping's rate is to be reached, and how many times that of FastStream."""
+PEER_ORDERS = 300_000
 IDLE_S = 20
 LATENCY_S = 15
 QUIET_PER_S = 1000.0
@@ -64,6 +70,7 @@ class Setup:
         self.many = size.many
         self.rows = size.rows
         self.top_per_s = 0.0
+        self._filled: set[str] = set()
 
     def settings(self, topic: str, **more: str) -> dict[str, str]:
         """Settings of a pipeline on one topic."""
@@ -79,9 +86,11 @@ class Setup:
         return self.folder / name
 
     def fill(self, topic: str, load: Load) -> None:
-        """A topic of four partitions with a load in it."""
-        make_topic(self.servers, topic)
-        fill(self.servers, load, topic)
+        """A topic of four partitions with a load in it, unless an earlier measurement has made it."""
+        if topic not in self._filled:
+            make_topic(self.servers, topic)
+            fill(self.servers, load, topic)
+            self._filled.add(topic)
 
 
 def catch_up(setup: Setup) -> Iterator[Line]:
@@ -99,8 +108,8 @@ def catch_up(setup: Setup) -> Iterator[Line]:
     yield _at_least("catch-up / bare loop", rate.per_s / limit["per_s"], 0.60, "{:.0%}")
     yield _at_most("processor memory, MB", rate.memory_mb, 200)
     for name, module in PEERS.items():
-        peer = _asked([str(PEERS_PYTHON), "-m", module], setup, topic, min(count, 300_000))
-        yield Line(f"{name}, orders/s", f"{peer['per_s']:,.0f} ({peer['cpu_us']:.1f} µs CPU each)")
+        peer = _asked_peer(module, setup, topic)
+        yield _peer_line(f"{name}, orders/s", peer)
         yield _at_least(f"catch-up / {name}", rate.per_s / peer["per_s"], 10, "{:.1f} x")
 
 
@@ -117,6 +126,32 @@ def memory(setup: Setup) -> Iterator[Line]:
     yield Line(f"processor memory at most, up to {after}, MB", f"{early.memory_mb:.1f}, {late.memory_mb:.1f}")
     yield _at_most("processor memory over all of them, MB", late.memory_mb, 200)
     yield Line("catch-up over all of them, orders/s", f"{late.per_s:,.0f} ({late.cpu_us:.1f} µs CPU each)")
+
+
+def formats(setup: Setup) -> Iterator[Line]:
+    """The same order with 20 nested fields in formats that are not ours, in turn with the default mapping."""
+    count, own = setup.orders, "catch-up"
+    setup.fill(own, Load(count))
+    with ApicurioRegistry(setup.folder) as registry:
+        for each in FORMATS:
+            make_topic(setup.servers, f"shop-{each}")
+            _peer("bench.shop.write", setup.servers, registry.url, each, f"shop-{each}", str(count))
+        how = {"MAPPING_FILE": str(SHOP), "SCHEMA_REGISTRY_URL": registry.url}
+        rates: dict[str, list[Rate]] = {own: [], **{each: [] for each in FORMATS}}
+        for turn in range(TURNS):
+            rates[own].append(_processed(setup, own, f"beside-formats-{turn}", count))
+            for each in FORMATS:
+                rates[each].append(_processed(setup, f"shop-{each}", f"{each}-{turn}", count, **how))
+        best = {each: max(found, key=lambda rate: rate.per_s) for each, found in rates.items()}
+        yield _rate_line("default mapping, in turn with other formats, orders/s", best[own])
+        for each, (goal, beside) in FORMATS.items():
+            rate, name = best[each], each.capitalize() if each != "json" else "JSON"
+            yield _rate_line(f"{name} of 20 nested fields by a mapping, orders/s", rate)
+            yield _at_least(f"{name} / default mapping", rate.per_s / best[own].per_s, goal, "{:.0%}")
+            peer = _asked_peer("bench.peers.fast_stream", setup, f"shop-{each}", each, registry.url)
+            yield _peer_line(f"{name} by FastStream, orders/s", peer)
+            yield _at_least(f"{name} / FastStream", rate.per_s / peer["per_s"], beside, "{:.1f} x")
+            yield _at_most(f"{name}, processor memory, MB", max(each.memory_mb for each in rates[each]), 200)
 
 
 def failures(setup: Setup) -> Iterator[Line]:
@@ -286,11 +321,28 @@ def _partitions_of_each(data: Path) -> list[int]:
     return [len(status.figures.get("partitions", {})) for status in read_roles(data)]
 
 
-def _asked(command: list[str], setup: Setup, topic: str, count: int) -> dict[str, float]:
+def _peer(module: str, *arguments: str) -> None:
+    subprocess.run([str(PEERS_PYTHON), "-m", module, *arguments], check=True, stdout=subprocess.DEVNULL, timeout=1800)
+
+
+def _asked_peer(module: str, setup: Setup, topic: str, *more: str) -> dict[str, float]:
+    count = min(setup.orders, PEER_ORDERS)
+    return _asked([str(PEERS_PYTHON), "-m", module], setup, topic, count, *more)
+
+
+def _rate_line(what: str, rate: Rate) -> Line:
+    return Line(what, f"{rate.per_s:,.0f} ({rate.cpu_us:.1f} µs CPU each)")
+
+
+def _peer_line(what: str, peer: dict[str, float]) -> Line:
+    return Line(what, f"{peer['per_s']:,.0f} ({peer['cpu_us']:.1f} µs CPU each)")
+
+
+def _asked(command: list[str], setup: Setup, topic: str, count: int, *more: str) -> dict[str, float]:
     """What another program prints of itself in its last line."""
     database = setup.folder / f"{time.time_ns()}.db"
     done = subprocess.run(
-        [*command, setup.servers, topic, str(count), str(database)], capture_output=True, text=True, timeout=1800
+        [*command, setup.servers, topic, str(count), str(database), *more], capture_output=True, text=True, timeout=1800
     )
     if not done.stdout:
         raise RuntimeError(done.stderr[-2000:])
@@ -378,6 +430,7 @@ MEASURES = {
     each.__name__.replace("_", "-"): each
     for each in (
         catch_up,
+        formats,
         failures,
         several,
         latency,
@@ -390,3 +443,6 @@ MEASURES = {
         growth,
     )
 }
+
+ALONE = frozenset({"formats"})
+"""Those whose figures are not compared with the rate of catching up."""

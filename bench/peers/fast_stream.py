@@ -1,4 +1,7 @@
-"""FastStream on its Confluent broker, in batches: `python -m bench.peers.fast_stream SERVERS TOPIC ORDERS DATABASE`."""
+"""FastStream on its Confluent broker, in batches.
+
+`python -m bench.peers.fast_stream SERVERS TOPIC ORDERS DATABASE [FORMAT REGISTRY]`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from uuid import uuid4
 from faststream import FastStream
 from faststream.confluent import KafkaBroker, KafkaMessage
 
+from bench.peers.formats import decoder
 from bench.peers.work import Work
 
 BATCH_RECORDS = 10_000
@@ -21,9 +25,9 @@ async def _raw(message: Any) -> Any:
     return message.body
 
 
-def main(servers: str, topic: str, orders: int, database: str) -> None:
+def main(servers: str, topic: str, orders: int, database: str, format_: str = "order", registry: str = "") -> None:
     """Reads until all orders are done."""
-    work = Work(database, orders)
+    work = Work(database, orders, decoder(format_, registry))
     broker = KafkaBroker(servers, logger=None)
 
     @broker.subscriber(
@@ -46,4 +50,4 @@ def main(servers: str, topic: str, orders: int, database: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], *sys.argv[5:])

@@ -10,6 +10,7 @@ from uuid import uuid4
 from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
+from bench.peers.formats import decoder
 from bench.peers.work import Work
 
 
@@ -37,7 +38,7 @@ def main(servers: str, topic: str, orders: int, database: str) -> None:
         loglevel=logging.WARNING,
     )
     frame = application.dataframe(application.topic(topic, value_deserializer="bytes", key_deserializer="bytes"))
-    frame.sink(SqliteSink(Work(database, orders)))
+    frame.sink(SqliteSink(Work(database, orders, decoder("order", ""))))
     application.run()
 
 

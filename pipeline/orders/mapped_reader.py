@@ -14,7 +14,7 @@ from pipeline.orders.columns import Values
 from pipeline.orders.formats.avro_columns import AvroColumns, avro_columns
 from pipeline.orders.formats.avro_json import avro_json_value
 from pipeline.orders.formats.avro_values import AvroReader, avro_reader
-from pipeline.orders.formats.connect_json import envelope_prefix, types_of
+from pipeline.orders.formats.connect_json import envelope_prefix, none_has_a_schema, types_of
 from pipeline.orders.formats.framing import (
     FRAMING_HEADERS,
     PLAIN,
@@ -222,11 +222,13 @@ class MappedReader:
         return self._of_avro(records, values, indexes, framing, schema)
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
-        bodies = [(values[index] or b"")[begin:] for index in indexes]
-        # One with a schema beside it reads otherwise.
-        plain = [at for at, body in enumerate(bodies) if not envelope_prefix(body)]
-        found, columns = self._json.read_many([bodies[at] for at in plain])
-        return make_orders(self.recipe, records, [indexes[plain[each]] for each in found], columns)
+        bodies = _bodies(values, indexes, begin)
+        if not none_has_a_schema(bodies):
+            # One with a schema beside it reads otherwise.
+            plain = [at for at, body in enumerate(bodies) if not envelope_prefix(body)]
+            bodies, indexes = [bodies[at] for at in plain], [indexes[at] for at in plain]
+        found, columns = self._json.read_many(bodies)
+        return make_orders(self.recipe, records, _picked(indexes, found), columns)
 
     def _of_plain_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
         prefix = envelope_prefix(values[indexes[0]] or b"")
@@ -234,12 +236,12 @@ class MappedReader:
             return self._of_json(records, values, indexes, 0)
         # A connector writes the same schema with each record, so most begin alike up to the payload.
         alike = [index for index in indexes if envelope_prefix(values[index] or b"") == prefix]
-        found, columns = self._json.read_many([values[index] or b"" for index in alike])
+        found, columns = self._json.read_many(_bodies(values, alike, 0))
         typed = types_of(prefix, self.recipe.paths)
         made = [
             [_typed(make, each) for each in plain_values(column)] for make, column in zip(typed, columns, strict=True)
         ]
-        return make_orders(self.recipe, records, [alike[each] for each in found], made)
+        return make_orders(self.recipe, records, _picked(alike, found), made)
 
     def _of_registered_messages(
         self,
@@ -250,8 +252,9 @@ class MappedReader:
         schema: MessageTypes,
     ) -> MadeOrders:
         # Nearly all are a file's first message, which a single 0 says.
-        first = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] == b"\0"]
-        others = [index for index in indexes if (values[index] or b"")[framing.begin : framing.begin + 1] != b"\0"]
+        begins = [(values[index] or b"")[framing.begin : framing.begin + 1] for index in indexes]
+        first = [index for index, begin in zip(indexes, begins, strict=True) if begin == b"\0"]
+        others = [index for index, begin in zip(indexes, begins, strict=True) if begin != b"\0"]
         by_message: dict[tuple[str, int], tuple[ProtobufReader, list[int]]] = {}
         for some in ([first] if first else []) + [[index] for index in others]:
             try:
@@ -272,8 +275,8 @@ class MappedReader:
         indexes: list[int],
         begin: int,
     ) -> MadeOrders:
-        found, columns = reader.read_many([(values[index] or b"")[begin:] for index in indexes])
-        return make_orders(self.recipe, records, [indexes[each] for each in found], columns)
+        found, columns = reader.read_many(_bodies(values, indexes, begin))
+        return make_orders(self.recipe, records, _picked(indexes, found), columns)
 
     def _of_avro(
         self,
@@ -287,7 +290,7 @@ class MappedReader:
         if plan is not None:
             laid_out = Values([values[index] for index in indexes])
             chosen, plain = plan.read(laid_out, np.arange(len(indexes)), framing.begin)
-            return make_orders(self.recipe, records, [indexes[each] for each in chosen.tolist()], plain)
+            return make_orders(self.recipe, records, _picked(indexes, chosen.tolist()), plain)
         reader = self._avro_reader(framing.schema, schema)
         found, rows = list[int](), list[list[Any]]()
         for index in indexes:
@@ -298,6 +301,14 @@ class MappedReader:
             found.append(index)
         columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in self.recipe.paths]
         return make_orders(self.recipe, records, found, columns)
+
+
+def _bodies(values: Sequence[bytes | None], indexes: Sequence[int], begin: int) -> list[bytes]:
+    return [(values[index] or b"")[begin:] for index in indexes]
+
+
+def _picked(indexes: list[int], found: list[int]) -> list[int]:
+    return indexes if len(found) == len(indexes) else [indexes[each] for each in found]
 
 
 def _typed(make: Callable[[Any], Any], value: Any) -> Any:

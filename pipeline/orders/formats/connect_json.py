@@ -5,8 +5,9 @@ https://github.com/apache/kafka/tree/trunk/connect/json, `JsonConverter`: an obj
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -51,6 +52,11 @@ def envelope_prefix(value: bytes) -> bytes:
         return b""
     prefix = _BEGINS + schema + _PAYLOAD
     return prefix if len(schema) <= MAXIMUM_SCHEMA_BYTES and value.startswith(prefix) else b""
+
+
+def none_has_a_schema(values: Iterable[bytes]) -> bool:
+    """Whether no value begins as one with a schema beside it does."""
+    return not any(map(methodcaller("startswith", _BEGINS), values))
 
 
 @lru_cache(maxsize=64)

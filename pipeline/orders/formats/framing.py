@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TypeVar
 from uuid import UUID
 
@@ -195,13 +196,21 @@ def read_type_ref(data: bytes, at: int) -> tuple[str, int] | None:
 def grouped(values: Sequence[bytes | None], among: Sequence[int]) -> dict[bytes, list[int]]:
     """The indexes of values by how they begin, as far as that says how they are read; none of null and empty ones."""
     indexes = [index for index in among if values[index]]
-    heads = list(map(_head, [values[index] or b"" for index in indexes]))
-    if len(set(heads)) == 1:  # as nearly always
-        return {heads[0]: indexes}
+    known = [values[index] or b"" for index in indexes]
+    # As nearly always all begin alike, which is quicker to see than how each of them begins.
+    if known and _says_all(head := _head(known[0])) and all(map(methodcaller("startswith", head), known)):
+        return {head: indexes}
     groups: dict[bytes, list[int]] = {}
-    for head, index in zip(heads, indexes, strict=True):
+    for head, index in zip(map(_head, known), indexes, strict=True):
         groups.setdefault(head, []).append(index)
     return groups
+
+
+def _says_all(head: bytes) -> bool:
+    """Whether this is the head of all values that begin so."""
+    if head.startswith(SINGLE_OBJECT_MARK):
+        return len(head) == FINGERPRINT_END
+    return head == b"{" or (head.startswith(CONFLUENT_MARK) and len(head) == SCHEMA_ID_END)
 
 
 def _head(value: bytes) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import attrgetter
+from types import NoneType
 from typing import Annotated, Any
 
 import msgspec
@@ -24,7 +25,6 @@ from pipeline.orders.mapping.value_columns import Column, numerals_of, plain_val
 from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchError, described
 
 RULE = "json"
-TOO_DEEP = "value is JSON that is nested too deeply"
 SHOWN_BYTES = 4096
 """An object or a list that stands where a single value should is not looked into where it is longer."""
 MAXIMUM_DEPTH = 400
@@ -40,11 +40,10 @@ class JsonReader:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
-        root = _Node()
-        for slot, path in enumerate(paths):
-            root.add(path.steps, slot)
-        self._root = root
-        self._decoder = root.decoder()
+        self._root, self._decoder = _tree(paths, frozenset())
+        self._texts: frozenset[int] | None = None
+        self._quick: tuple[_Node, msgspec.json.Decoder[Any] | None] | None = None
+        """Takes texts alone in the slots `_texts`, which saves a third."""
 
     def read(self, value: bytes) -> list[Any]:
         """What each path leads to; a ValueMismatchError in its place where something else stands in the way.
@@ -52,10 +51,7 @@ class JsonReader:
         Raises UndecodableError when the value is no JSON.
         """
         check_json(value)
-        try:
-            return [_found(Raw(value), path) for path in self._paths]
-        except RecursionError as error:  # more calls are under way here than while it was checked
-            raise UndecodableError(TOO_DEEP, RULE) from error
+        return [_found(Raw(value), path) for path in self._paths]
 
     def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
@@ -64,6 +60,27 @@ class JsonReader:
         return read_in_pieces(self._read_piece, values)
 
     def _read_piece(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+        if self._quick is not None and not any(map(is_too_deep, values)):
+            try:
+                return list(range(len(values))), self._read_quickly(values)
+            except (UnicodeDecodeError, msgspec.DecodeError):
+                pass  # one of them is not as all were before
+        indexes, columns = self._read_each(values)
+        self._learn(columns)
+        return indexes, columns
+
+    def _read_quickly(self, values: Sequence[bytes]) -> list[Column]:
+        """What `_read_each` reads. Raises what it goes past."""
+        assert self._quick is not None
+        root, decoder = self._quick
+        assert decoder is not None
+        if not all(map(bytes.isascii, values)):
+            str(b" ".join(values), "utf-8")  # no character goes over a blank
+        columns: list[Column] = [()] * len(self._paths)
+        root.extract(list(map(decoder.decode, values)), columns)
+        return columns
+
+    def _read_each(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         assert self._decoder is not None
         decode = self._decoder.decode
         indexes, found = list[int](), list[Any]()
@@ -80,6 +97,19 @@ class JsonReader:
         columns: list[Column] = [()] * len(self._paths)
         self._root.extract(found, columns)
         return indexes, columns
+
+    def _learn(self, columns: Sequence[Column]) -> None:
+        """Notes which slots have held texts alone from the beginning on: they only become fewer."""
+        texts = frozenset(slot for slot, column in enumerate(columns) if _are_texts(column))
+        texts = texts if self._texts is None else texts & self._texts
+        if texts != self._texts:
+            self._texts = texts
+            self._quick = _tree(self._paths, texts) if texts else None
+
+
+def _are_texts(column: Column) -> bool:
+    kinds = set(map(type, column)) if isinstance(column, list) else set()
+    return str in kinds and kinds <= {str, NoneType}
 
 
 def check_json(value: bytes) -> None:
@@ -229,21 +259,36 @@ def whole_json(text: bytes) -> Any:
 # ---- many records at once
 
 
+def _tree(paths: Sequence[Path], texts: frozenset[int]) -> tuple[_Node, msgspec.json.Decoder[Any] | None]:
+    """Where paths go, and what decodes records into objects of just that; None where they go other ways than plain.
+
+    `texts`: slots that hold a text or nothing in every record.
+    """
+    root = _Node()
+    for slot, path in enumerate(paths):
+        root.add(path.steps, slot, is_text=slot in texts)
+    return root, root.decoder()
+
+
 @dataclass(slots=True)
 class _Node:
     """Where paths part: the slots that end here, and where they go on."""
 
     slots: list[int] = field(default_factory=list)
+    is_text: bool = False
+    """Whether the value is a text or nothing, which is read at once."""
     below: dict[Step, _Node] = field(default_factory=dict)
     attributes: dict[Step, str] = field(default_factory=dict)
     empty: Any = None
     """An object of this node's type with nothing in it."""
 
-    def add(self, steps: Sequence[Step], slot: int) -> None:
+    def add(self, steps: Sequence[Step], slot: int, is_text: bool) -> None:
+        """Reads what these steps lead to, too."""
         if not steps:
             self.slots.append(slot)
+            self.is_text = is_text
             return
-        self.below.setdefault(steps[0], _Node()).add(steps[1:], slot)
+        self.below.setdefault(steps[0], _Node()).add(steps[1:], slot, is_text)
 
     def decoder(self) -> msgspec.json.Decoder[Any] | None:
         """What decodes records into objects of just what is asked for; None where paths go other ways than plain."""
@@ -252,7 +297,7 @@ class _Node:
 
     def _type(self) -> Any:
         if not self.below:
-            return Raw
+            return str if self.is_text else Raw
         plain = all(isinstance(step, str) and _can_be_picked(step) for step in self.below)
         if self.slots or not (plain or set(self.below) == {EACH}):
             return None  # a value that is looked at whole and in parts, an item by its index, or an odd name
@@ -281,7 +326,7 @@ class _Node:
             node = self.below[step]
             picked = list(map(attrgetter(attribute), found))
             if node.slots:
-                values = _values(picked)
+                values = picked if node.is_text else _values(picked)
                 for slot in node.slots:
                     columns[slot] = values
             elif EACH in node.below:

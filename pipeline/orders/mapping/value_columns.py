@@ -233,7 +233,7 @@ def millis_of_texts(texts: Sequence[str]) -> Made:
     """As `Times.millis` makes them of ISO 8601 with seconds and a zone; of other texts nothing is said."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     millis, fine = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-    found = np.unique(lengths).tolist()
+    found = [len(texts[0])] if texts and bool((lengths == len(texts[0])).all()) else np.unique(lengths).tolist()
     if len(found) == 1:
         return _millis_of_length(texts, found[0])
     for length in found:
@@ -246,7 +246,8 @@ def _millis_of_length(texts: Sequence[str], length: int) -> Made:
     joined = "".join(texts)
     if not (_SHORTEST <= length <= _LONGEST and joined.isascii()):
         return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-    characters = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), length).T
+    # One character of all texts after another, so that what is done with each of them is done in memory's order.
+    characters = np.ascontiguousarray(np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), length).T)
     offset_ms, fine, end = _offset_ms(characters)
     year, is_year = _number(characters[0:4])
     month, is_month = _number(characters[5:7])
