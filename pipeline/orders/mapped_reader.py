@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.avro import MAXIMUM_DEPTH
 from pipeline.orders.avro_schemas import WriterSchema
@@ -34,11 +32,13 @@ from pipeline.orders.mapping.paths import look_up
 from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.sources import Parts
-from pipeline.orders.mapping.value_columns import plain_values
+from pipeline.orders.mapping.value_columns import Found, plain_values, read_in_pieces
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.records import Headers, Order, PassedOver, Record
 from pipeline.schema_source import SchemaRef
 
+_PIECE_OF_COLUMNS = 2500
+"""Numpy's calls cost something each, and what they lay out for a record is ten times its bytes."""
 _KEPT_READERS = 1000
 """Schemas of a topic are a handful; garbage that looks like one names any number."""
 
@@ -222,12 +222,7 @@ class MappedReader:
         return self._of_avro(records, values, indexes, framing, schema)
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
-        bodies = _bodies(values, indexes, begin)
-        if not none_has_a_schema(bodies):
-            # One with a schema beside it reads otherwise.
-            plain = [at for at, body in enumerate(bodies) if not envelope_prefix(body)]
-            bodies, indexes = [bodies[at] for at in plain], [indexes[at] for at in plain]
-        found, columns = self._json.read_many(bodies)
+        found, columns = read_in_pieces(lambda some: self._without_schemas(_bodies(values, some, begin)), indexes)
         return make_orders(self.recipe, records, _picked(indexes, found), columns)
 
     def _of_plain_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
@@ -236,12 +231,20 @@ class MappedReader:
             return self._of_json(records, values, indexes, 0)
         # A connector writes the same schema with each record, so most begin alike up to the payload.
         alike = [index for index in indexes if envelope_prefix(values[index] or b"") == prefix]
-        found, columns = self._json.read_many(_bodies(values, alike, 0))
+        found, columns = read_in_pieces(lambda some: self._json.read_many(_bodies(values, some, 0)), alike)
         typed = types_of(prefix, self.recipe.paths)
         made = [
             [_typed(make, each) for each in plain_values(column)] for make, column in zip(typed, columns, strict=True)
         ]
         return make_orders(self.recipe, records, _picked(alike, found), made)
+
+    def _without_schemas(self, values: list[bytes]) -> Found:
+        """Those of the values that have no schema beside them: one that has reads otherwise."""
+        if none_has_a_schema(values):
+            return self._json.read_many(values)
+        plain = [index for index, value in enumerate(values) if not envelope_prefix(value)]
+        found, columns = self._json.read_many([values[index] for index in plain])
+        return _picked(plain, found), columns
 
     def _of_registered_messages(
         self,
@@ -275,7 +278,7 @@ class MappedReader:
         indexes: list[int],
         begin: int,
     ) -> MadeOrders:
-        found, columns = reader.read_many(_bodies(values, indexes, begin))
+        found, columns = read_in_pieces(lambda some: reader.read_many(_bodies(values, some, begin)), indexes)
         return make_orders(self.recipe, records, _picked(indexes, found), columns)
 
     def _of_avro(
@@ -288,9 +291,12 @@ class MappedReader:
     ) -> MadeOrders:
         plan = self._columns_of(framing.schema, schema)
         if plan is not None:
-            laid_out = Values([values[index] for index in indexes])
-            chosen, plain = plan.read(laid_out, np.arange(len(indexes)), framing.begin)
-            return make_orders(self.recipe, records, _picked(indexes, chosen.tolist()), plain)
+            found, columns = read_in_pieces(
+                lambda some: plan.read(Values([values[index] for index in some]), framing.begin),
+                indexes,
+                _PIECE_OF_COLUMNS,
+            )
+            return make_orders(self.recipe, records, _picked(indexes, found), columns)
         reader = self._avro_reader(framing.schema, schema)
         found, rows = list[int](), list[list[Any]]()
         for index in indexes:

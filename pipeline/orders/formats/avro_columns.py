@@ -18,7 +18,7 @@ from pipeline.orders.avro import Names, Schema, logical_type_of, type_of
 from pipeline.orders.columns import Flags, Integers, Values, spans, texts_of, varints
 from pipeline.orders.formats.avro_values import time_of
 from pipeline.orders.mapping.paths import Path
-from pipeline.orders.mapping.value_columns import Column, Counted, Scaled, plain_values
+from pipeline.orders.mapping.value_columns import Column, Counted, Found, Scaled, plain_values
 from pipeline.orders.mapping.values import MAXIMUM_DIGITS, shortest
 
 MAXIMUM_ITEMS = 64
@@ -60,16 +60,16 @@ class AvroColumns:
     step: Step
     slots: int
 
-    def read(self, values: Values, indexes: Integers, begin: int) -> tuple[Integers, list[Column]]:
-        """Of the values with these indexes, those that are plain, and for each slot what it is in each of them."""
+    def read(self, values: Values, begin: int) -> Found:
+        """The indexes of those that are plain, and for each slot what it is in each of them."""
         batch = _Batch(values)
-        at = values.within(values.begins[indexes] + begin)
-        fine: Flags = np.ones(len(indexes), np.bool_)
+        at = values.within(values.begins + begin)
+        fine: Flags = np.ones(len(at), np.bool_)
         at, fine = self.step(batch, at, fine, None)
-        fine &= at == values.ends[indexes]
+        fine &= at == values.ends
         fine = _all_utf8(batch, fine)
         missing: list[Any] = [None] * int(np.count_nonzero(fine))
-        return indexes[fine], [
+        return np.flatnonzero(fine).tolist(), [
             batch.found[slot](fine) if slot in batch.found else missing for slot in range(self.slots)
         ]
 

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
-from pipeline.orders.mapping.value_columns import Column, numerals_of, plain_values, read_in_pieces
+from pipeline.orders.mapping.value_columns import Column, Found, numerals_of, plain_values
 from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchError, described
 
 RULE = "json"
@@ -53,13 +53,10 @@ class JsonReader:
         check_json(value)
         return [_found(Raw(value), path) for path in self._paths]
 
-    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+    def read_many(self, values: Sequence[bytes]) -> Found:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
         if self._decoder is None:
             return [], [[] for _ in self._paths]
-        return read_in_pieces(self._read_piece, values)
-
-    def _read_piece(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
         if self._quick is not None and not any(map(is_too_deep, values)):
             try:
                 return list(range(len(values))), self._read_quickly(values)
@@ -80,7 +77,7 @@ class JsonReader:
         root.extract(list(map(decoder.decode, values)), columns)
         return columns
 
-    def _read_each(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+    def _read_each(self, values: Sequence[bytes]) -> Found:
         assert self._decoder is not None
         decode = self._decoder.decode
         indexes, found = list[int](), list[Any]()

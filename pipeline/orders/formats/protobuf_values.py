@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import MAXIMUM_ITEMS, Path, RecordValue
 from pipeline.orders.mapping.selection import WHOLE, Selection
-from pipeline.orders.mapping.value_columns import Column, Counted, plain_values, read_in_pieces
+from pipeline.orders.mapping.value_columns import Column, Counted, Found, plain_values
 from pipeline.orders.mapping.values import Instant, ValueMismatchError, decimal_of, shortest
 
 RULE = "protobuf"
@@ -123,14 +123,10 @@ class ProtobufReader:
             raise UndecodableError(f"value is no {self.name}: {_one_line(error)}", RULE) from error
         return message
 
-    def read_many(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
+    def read_many(self, values: Sequence[bytes]) -> Found:
         """The indexes of those that are messages of this type, and for each slot their values."""
         if self._fields is None:
             return [], [()] * self._slots
-        return read_in_pieces(self._read_piece, values)
-
-    def _read_piece(self, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
-        assert self._fields is not None
         columns: list[Column] = [()] * self._slots
         indexes, messages, parse = list[int](), list[Message](), self._class.FromString
         for index, value in enumerate(values):

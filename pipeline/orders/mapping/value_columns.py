@@ -86,28 +86,30 @@ def plain_values(column: Column) -> Sequence[Any]:
     return column.values() if isinstance(column, Scaled | Numerals | Counted) else column
 
 
-Read = Callable[[Sequence[bytes]], tuple[list[int], list[Column]]]
-"""Reads many values: the indexes of those that are plain, and for each slot what it is in each of them."""
+Found = tuple[list[int], list[Column]]
+"""Of some values, the indexes of those that are plain, and for each slot what it is in each of them."""
 _PIECE = 1000
 """So few that all objects which are made of them on the way fit a core's cache: it is up to half of the time."""
 
 
-def read_in_pieces(read: Read, values: Sequence[bytes]) -> tuple[list[int], list[Column]]:
-    """What is read of all values, a piece at a time."""
-    if len(values) <= _PIECE:
-        return read(values)
-    indexes, parts = list[int](), list[list[Column]]()
-    for begin in range(0, len(values), _PIECE):
-        found, columns = read(values[begin : begin + _PIECE])
-        indexes.extend(index + begin for index in found)
+def read_in_pieces(read: Callable[[list[int]], Found], indexes: list[int], of: int = _PIECE) -> Found:
+    """What is found at some indexes, read a piece of them at a time; what is found counts within `indexes`."""
+    if len(indexes) <= of:
+        return read(indexes)
+    found, parts = list[int](), list[list[Column]]()
+    for begin in range(0, len(indexes), of):
+        some, columns = read(indexes[begin : begin + of])
+        found.extend(index + begin for index in some)
         parts.append(columns)
-    return indexes, [_joined(each) for each in zip(*parts, strict=True)]
+    return found, [_joined(each) for each in zip(*parts, strict=True)]
 
 
 def _joined(parts: Sequence[Column]) -> Column:
     kinds = set(map(type, parts))
     if kinds == {Numerals} and (scaled := _rescaled([each.scaled for each in parts if isinstance(each, Numerals)])):
         return Numerals("\n".join(each.lines for each in parts if isinstance(each, Numerals)), scaled)
+    if kinds == {Scaled} and (scaled := _rescaled([each for each in parts if isinstance(each, Scaled)])):
+        return scaled
     if kinds == {Counted}:
         times = [each for each in parts if isinstance(each, Counted)]
         if len({each.per_second for each in times}) == 1:

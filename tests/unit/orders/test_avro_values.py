@@ -7,7 +7,6 @@ import json
 import re
 
 import fastavro
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,9 +98,9 @@ def by_columns(schema, values, paths):
     if plan is None:
         return {}
     laid_out = Values([b"frame" + value for value in values])
-    indexes, columns = plan.read(laid_out, np.arange(len(values)), 5)
+    indexes, columns = plan.read(laid_out, 5)
     listed = [each.values() if isinstance(each, Scaled | Counted) else each for each in columns]
-    return dict(zip(indexes.tolist(), zip(*listed, strict=True), strict=True))
+    return dict(zip(indexes, zip(*listed, strict=True), strict=True))
 
 
 def one_by_one(schema, values, paths):
