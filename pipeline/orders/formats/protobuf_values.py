@@ -99,7 +99,7 @@ class ProtobufReader:
         self.name = descriptor.full_name
         self._class = message_factory.GetMessageClass(descriptor)
         self._make = _message_value(descriptor, wanted, 0)
-        self._columns = [_column_getter(descriptor, path) for path in paths]
+        self._columns = [_column_getter(descriptor, path, paths) for path in paths]
 
     def read(self, data: bytes) -> Any:
         """What is wanted of the message. Raises UndecodableError."""
@@ -239,8 +239,12 @@ class _Step:
     has_presence: bool
 
 
-def _column_getter(descriptor: Descriptor, path: Path) -> Callable[[list[Any]], list[Any]] | None:
+def _column_getter(
+    descriptor: Descriptor, path: Path, paths: Sequence[Path]
+) -> Callable[[list[Any]], list[Any]] | None:
     """What a path of plain fields leads to in each message; None: it needs more than that."""
+    if any(path.steps[: len(each.steps)] == each.steps for each in paths if each != path):
+        return None  # a part of what is wanted whole
     steps: list[_Step] = []
     at: Descriptor | None = descriptor
     field: FieldDescriptor | None = None
