@@ -272,6 +272,8 @@ class _Node:
         else:
             node.make = _maker(found)
             node.slots.append(slot)
+        if node.slots and node.below:
+            raise NotByColumns  # a part of what is wanted whole
 
     def read(self, messages: list[Any], columns: list[Column]) -> None:
         """Makes the columns of the slots; a message that is not there is None."""
