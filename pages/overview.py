@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.overview.chart_export import download_popover, kind_table
 from dashboard.overview.charts import KINDS, draw
-from dashboard.overview.figures import draw_figures
+from dashboard.overview.figures import draw_figures, draw_topic_figures
 from dashboard.shared.asking import invite_orders
 from dashboard.shared.context import now_ms, viewer_zone
 from dashboard.shared.formats import plain
@@ -14,6 +14,8 @@ from dashboard.shared.mapping import wording
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import has_records, overview
 from dashboard.shared.time_ranges import TIME_RANGES, TimeRange
+from dashboard.shared.topics import chosen_topic, topic_totals
+from pipeline.buffer.views import Totals
 from pipeline.errors import OrderPulseError
 
 begin_page("Overview", ":material/monitoring:")
@@ -31,10 +33,12 @@ def empty() -> None:
     draw_figures(overview(TIME_RANGES[FIRST_TIME_RANGE], ZONE), now_ms())
 
 
-def full(time_range: TimeRange) -> None:
+def full(time_range: TimeRange, topic: str | None) -> None:
     """Figures and charts. What people press stands outside of the live part, which draws into containers beside it."""
     charts = {}
     figures = st.container(key="figures")
+    if topic is not None:
+        st.caption("The charts are of all topics.")
     for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
         for name, column in zip(row, st.columns(len(row)), strict=True):
             with column.container(border=True):
@@ -47,7 +51,10 @@ def full(time_range: TimeRange) -> None:
     def render() -> None:
         shown, said = overview(time_range, ZONE), wording()
         with figures:
-            draw_figures(shown, now_ms())
+            if topic is None:
+                draw_figures(shown, now_ms())
+            else:
+                draw_topic_figures(topic_totals().get(topic, Totals(0, 0, 0)))
         for name, container in charts.items():
             with container:
                 draw(KINDS[name], kind_table(KINDS[name], shown), ZONE, said)
@@ -64,14 +71,16 @@ def ready() -> bool:
 
 
 if ready():
-    chosen = st.segmented_control(
-        "TimeRange",
-        list(TIME_RANGES),
-        default=FIRST_TIME_RANGE,
-        required=True,
-        key="overview_window",
-        label_visibility="collapsed",
-    )
-    full(TIME_RANGES[chosen])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        chosen = st.segmented_control(
+            "TimeRange",
+            list(TIME_RANGES),
+            default=FIRST_TIME_RANGE,
+            required=True,
+            key="overview_window",
+            label_visibility="collapsed",
+        )
+        topic = chosen_topic("overview_topic")
+    full(TIME_RANGES[chosen], topic)
 else:
     live(empty, longest_wait_ms=FIRST_ORDERS_WITHIN_MS)

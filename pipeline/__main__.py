@@ -217,6 +217,9 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     export.add_argument("what", choices=("orders", "dead-letters"))
     export.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
+    export.add_argument(
+        "--topic", action="append", default=[], metavar="TOPIC", help="only the orders of this topic; may be repeated"
+    )
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
     export.set_defaults(needs_folder=False)
 

@@ -19,6 +19,7 @@ from pipeline.buffer import (
     DeadLetterFilter,
     HeldTopic,
     LeftOut,
+    OrderFilter,
     Reader,
     SourceOf,
     StoppedTopic,
@@ -417,12 +418,15 @@ def health(settings: Settings, options: argparse.Namespace) -> int:
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
     entity = options.what.replace("-", "_")
+    if options.topic and entity != "orders":
+        raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
+    which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
     from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
 
     called = load_mappings(settings).mappings.labels.said()
     with target as out:
-        written = export_all(settings.database_file, entity, None, options.format, out, called=called)
+        written = export_all(settings.database_file, entity, which, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
 

@@ -14,7 +14,6 @@ from typing import Any
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
-from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bench.shop.messages import FOLDER, event_class
@@ -106,6 +105,9 @@ def _json(client: SchemaRegistryClient) -> Serialize:
 
 def _protobuf(client: SchemaRegistryClient) -> Serialize:
     event_type = event_class()
+    # Needs what is installed for `make bench` alone.
+    from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+
     serializer = ProtobufSerializer(event_type, client)
 
     def serialize(event: dict[str, Any], context: SerializationContext) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.connect.questions import TOPICS, Asked
+from dashboard.connect.questions import SAMPLE, TOPICS, Asked
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import number, plain
 from dashboard.shared.session import StateKey
@@ -34,11 +34,17 @@ def choose_topic() -> str | None:
                 key=_TOPIC.name,
                 disabled=not topics,
             )
-            st.button("List again", icon=":material/refresh:", key="connect_list", on_click=TOPICS.forget)
+            st.button("Look again", icon=":material/refresh:", key="connect_list", on_click=_look_again)
         say_waiting(asked, "Nothing is known of the topics yet: the worker asks Kafka.")
         if asked.answer is not None and not topics:
             st.caption("No topic is there, or this account sees none.")
     return chosen
+
+
+def _look_again() -> None:
+    """Topics and records as they are by now."""
+    TOPICS.forget()
+    SAMPLE.forget()
 
 
 def _in_words(topics: Topics, name: str) -> str:
@@ -49,12 +55,12 @@ def _in_words(topics: Topics, name: str) -> str:
     return "  ·  ".join(filter(None, parts))
 
 
-def say_waiting(asked: Asked, waiting: str) -> None:
+def say_waiting(asked: Asked, told: str) -> None:
     """Says that an answer is waited for, or why there is none."""
     if asked.error:
         st.error(plain(asked.error), icon=":material/error:")
     elif asked.is_open:
-        st.caption(plain(waiting))
+        st.caption(told)
         if asked.is_slow:
             st.caption("It takes long; the Pipeline page says whether a worker is running.")
 

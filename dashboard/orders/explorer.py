@@ -16,6 +16,7 @@ from dashboard.shared.mapping import Wording, wording
 from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.snapshots import snapshots
 from dashboard.shared.tables import money_cells, money_format
+from dashboard.shared.topics import topic_box
 from pipeline.buffer import Choice, OrderFilter, Reader
 from pipeline.buffer.views import Count, OrderSort, Rows
 from pipeline.orders.fields import CHOICE_FIELDS, SHOWN_FIELDS
@@ -38,12 +39,13 @@ SORTS: dict[str, tuple[OrderSort, bool]] = {
 """What people may sort by; fields stand in braces, and are called as people call them."""
 _TEXT = RenewableKey[str]("orders_text_")
 _CHOICES = {field.name: RenewableKey[list[str]](f"orders_{field.names_table}_") for field in CHOICE_FIELDS}
+_TOPICS = RenewableKey[list[str]]("orders_topics_")
 _FROM = RenewableKey[datetime]("orders_from_")
 _TO = RenewableKey[datetime]("orders_to_")
 _LEAST = RenewableKey[float]("orders_least_")
 _MOST = RenewableKey[float]("orders_most_")
 _RETRIED = RenewableKey[bool]("orders_retried_")
-_FILTER: tuple[RenewableKey[Any], ...] = (_TEXT, *_CHOICES.values(), _FROM, _TO, _LEAST, _MOST, _RETRIED)
+_FILTER: tuple[RenewableKey[Any], ...] = (_TEXT, *_CHOICES.values(), _TOPICS, _FROM, _TO, _LEAST, _MOST, _RETRIED)
 _SORT: StateKey[str] = StateKey("orders_sort")
 _SIZE: StateKey[int] = StateKey("orders_size")
 _PAGE = RenewableKey[int]("orders_page_")
@@ -96,6 +98,7 @@ def filter_card() -> OrderFilter:
             )
             for field in CHOICE_FIELDS:
                 _choice_box(field, said)
+            topic_box(_TOPICS, _turn_to_first_page)
             st.toggle(
                 "Retried only",
                 key=_RETRIED.name,
@@ -126,6 +129,7 @@ def _filter(currency: Currency) -> OrderFilter:
         min_price_cents=_minor_units(_LEAST.get(), currency),
         max_price_cents=_minor_units(_MOST.get(), currency),
         retried_only=bool(_RETRIED.get()),
+        topics=tuple(_TOPICS.get() or ()),
     )
 
 

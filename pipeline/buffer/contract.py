@@ -83,7 +83,10 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderBlock:
-    """Many accepted orders, each at its first attempt; `record_ids[i]` is the position of order i."""
+    """Accepted orders of one partition, one or more, each at its first attempt.
+
+    `record_ids[i]` is the position of order i.
+    """
 
     record_ids: list[int]
     orders: OrderColumns

@@ -33,6 +33,7 @@ class OrderFilter:
     min_price_cents: int | None = None
     max_price_cents: int | None = None
     retried_only: bool = False
+    topics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for choice in self.choices:

@@ -43,6 +43,9 @@ class LookupStore(Protocol):
     def next(self, now_ms: int) -> Lookup | None:
         """The oldest question without an answer of the last minute: for an older one nobody waits any more."""
 
+    def get(self, number: int) -> Lookup | None:
+        """A question, and its answer; None when it is gone."""
+
     def answer(self, number: int, answer: str | None, error: str, now_ms: int) -> None:
         """Notes the answer (JSON), or with None why there is none. Nothing happens where the question is gone."""
 

@@ -121,7 +121,11 @@ class MappingBench:
 
         Raises MappingFileError and RegistryUnavailableError.
         """
-        mapped = parse_mappings(text.encode("utf-8", "backslashreplace"), self._settings.mapping_file)
+        path = self._settings.mapping_file
+        try:
+            mapped = parse_mappings(text.encode("utf-8", "backslashreplace"), path)
+        except MappingFileError as error:
+            raise MappingFileError(str(error).replace(f"the mapping file {path}", "the section")) from error
         if mapped.recipe(topic) is None:
             raise MappingFileError(f"there is no section of {topic}")
         return self._try(topic, records, mapped)

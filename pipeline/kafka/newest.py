@@ -15,7 +15,7 @@ from pipeline.records import Record
 from pipeline.settings import Settings
 
 SAMPLE_RECORDS = 500
-SAMPLE_BYTES = 8_000_000
+SAMPLE_BYTES = 4_000_000
 SAMPLE_MS = 8_000
 OVERLAP = 4
 """Of each partition so many times its share is read: the newest of all may not be spread evenly."""

@@ -222,19 +222,15 @@ class MappedReader:
         return self._of_avro(records, values, indexes, framing, schema)
 
     def _of_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int], begin: int) -> MadeOrders:
-        found, columns = read_in_pieces(
-            lambda some: self._json.read_many(_bodies(values, some, begin)),
-            indexes,
-        )
+        found, columns = read_in_pieces(lambda some: self._without_schemas(_bodies(values, some, begin)), indexes)
         return make_orders(self.recipe, records, _picked(indexes, found), columns)
 
     def _of_plain_json(self, records: Records, values: Sequence[bytes | None], indexes: list[int]) -> MadeOrders:
         prefix = envelope_prefix(values[indexes[0]] or b"")
         if not prefix:
-            found, columns = read_in_pieces(lambda some: self._without_schemas(_bodies(values, some, 0)), indexes)
-            return make_orders(self.recipe, records, _picked(indexes, found), columns)
+            return self._of_json(records, values, indexes, 0)
         # A connector writes the same schema with each record, so most begin alike up to the payload.
-        alike = [index for index in indexes if (values[index] or b"").startswith(prefix)]
+        alike = [index for index in indexes if envelope_prefix(values[index] or b"") == prefix]
         found, columns = read_in_pieces(lambda some: self._json.read_many(_bodies(values, some, 0)), alike)
         typed = types_of(prefix, self.recipe.paths)
         made = [

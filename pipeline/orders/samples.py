@@ -89,7 +89,7 @@ def why_no_samples(settings: Settings, mapped: Mapped) -> str:
     if topic is None:
         return f"{variable_of('orders_topic')} has patterns only, and names no topic to write sample orders to"
     if mapped.recipe(topic) is not None:
-        return f"sample orders are `Order` of the schemas folder, and {topic} is read by its section in {file}"
+        return f"sample orders are those of the schemas folder, and {topic} is read by its section in {file}"
     digits = mapped.mappings.currency.digits
     if digits != DEFAULT_DIGITS:
         return f"sample prices have {DEFAULT_DIGITS} digits behind the point, the currency in {file} has {digits}"

@@ -10,7 +10,7 @@ import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -70,6 +70,8 @@ def parse(
         raise error_class(f"the {kind} {path} is not valid TOML: {error}") from error
     except RecursionError as error:
         raise error_class(f"the {kind} {path} is nested too deeply") from error
+    except (ValueError, InvalidOperation) as error:
+        raise error_class(f"the {kind} {path} has a number of too many digits") from error
     if _is_deeper_than(maximum_depth, table):
         raise error_class(f"the {kind} {path} is nested too deeply")
     understood, problems = understand(table)

@@ -18,7 +18,7 @@ from pipeline.orders.mapping.recipe import Recipe
 from pipeline.orders.mapping.sections import Section
 from pipeline.records import Currency, Record
 
-MAXIMUM_BYTES = 200_000
+MAXIMUM_BYTES = 1_000_000
 """All of a value becomes objects, which take ten times its room: of larger ones nothing is read."""
 _ALL = Path(())
 """The path of no steps leads to the value itself."""

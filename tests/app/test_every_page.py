@@ -15,7 +15,10 @@ from tests.support.page import TIMEOUT_S
 from tests.support.sample_buffer import fill
 
 OpenApp = Callable[..., AppTest]
-NOT_OF_THE_BUFFER = {"No processor has a partition.": "processors say it in their status files"}
+NOT_OF_THE_BUFFER = {
+    "No processor has a partition.": "processors say it in their status files",
+    "Nothing is known of the topics yet: the worker asks Kafka.": "the worker says it when it has asked",
+}
 """What stays when the buffer is filled, and why."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

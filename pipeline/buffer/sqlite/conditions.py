@@ -13,6 +13,19 @@ _DEAD_LETTER_TEXTS = (*(field.name for field in DEAD_LETTER_FIELDS if field.kind
 """Columns in which a text is looked for."""
 
 
+_PARTITIONS_OF_TOPICS = (
+    "partitions JOIN topics USING (topic_ref) "
+    "WHERE role = 'processor' AND topic IN (SELECT value FROM json_each(:topics))"
+)
+# By the partitions' numbers: rows of the view are not joined to a name to be left out.
+_OF_TOPICS = f"record_id >> 40 IN (SELECT partition_ref FROM {_PARTITIONS_OF_TOPICS})"
+# These orders alone are looked at, and not all in the order in which they are wanted until enough of these were met.
+_OF_FEW = (
+    f"record_id IN (SELECT record_id FROM (SELECT partition_ref FROM {_PARTITIONS_OF_TOPICS}) CROSS JOIN order_rows "
+    "ON record_id >= partition_ref << 40 AND record_id < partition_ref + 1 << 40)"
+)
+
+
 def condition_of(which: RowFilter) -> tuple[str, Arguments]:
     """The condition over the view or table that the filter is for, and its named arguments."""
     if isinstance(which, OrderFilter):
@@ -22,8 +35,8 @@ def condition_of(which: RowFilter) -> tuple[str, Arguments]:
     return job_item_condition(which)
 
 
-def order_condition(which: OrderFilter) -> tuple[str, Arguments]:
-    """An SQL condition over the view `orders` and its named arguments."""
+def order_condition(which: OrderFilter, few: bool = False) -> tuple[str, Arguments]:
+    """An SQL condition over the view `orders` and its named arguments. `few`: the topics have few of all orders."""
     conditions, arguments = ["TRUE"], Arguments()
     if which.text:
         # Ranges instead of LIKE, so that the index on order_id serves a prefix too.
@@ -39,6 +52,9 @@ def order_condition(which: OrderFilter) -> tuple[str, Arguments]:
     _compare(conditions, arguments, "price_cents", "<=", "max_price", which.max_price_cents)
     if which.retried_only:
         conditions.append("attempts > 1")
+    if which.topics:
+        conditions.append(_OF_FEW if few else _OF_TOPICS)
+        arguments["topics"] = json.dumps(which.topics)
     return " AND ".join(conditions), arguments
 
 

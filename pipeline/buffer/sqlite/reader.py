@@ -40,6 +40,7 @@ from pipeline.records import Currency
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
 COUNT_CAP = 100_000
+FEW_ORDERS = 50_000
 TEXT_CAP_BYTES = 4_000
 """Lists hold this much of a text: a page of reasons of a megabyte each would be more than the app has room for."""
 
@@ -109,6 +110,16 @@ class Reader:
     def totals(self) -> Totals:
         """Orders, revenue and dead letters."""
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
+
+    def topic_totals(self) -> dict[str, Totals]:
+        """The same of each topic that has orders; of dead letters, those that are kept and name it as their source."""
+        rows = self._whole(
+            "SELECT topic, sum(orders), sum(revenue_cents), "
+            "(SELECT coalesce(sum(total), 0) FROM dead_letter_groups WHERE source_topic = topic) "
+            "FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' "
+            "GROUP BY topic HAVING sum(orders) > 0 ORDER BY topic"
+        )
+        return {topic: Totals(*totals) for topic, *totals in rows.rows}
 
     def currency(self) -> Currency:
         """What all amounts are in."""
@@ -200,7 +211,7 @@ class Reader:
         offset: int = 0,
     ) -> Rows:
         """Orders of the public view, with their position in Kafka."""
-        where, arguments = order_condition(which)
+        where, arguments = order_condition(which, self._of_few(which))
         order = _ORDER_SORTS[sort].format("DESC" if descending else "ASC")
         return self._rows(
             f"SELECT {_ORDERS} FROM orders WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset",
@@ -208,10 +219,21 @@ class Reader:
         )
 
     def count_orders(self, which: OrderFilter) -> Count:
-        """How many orders match, counted up to 100,000; without a filter the totals know."""
+        """How many orders match, counted up to 100,000; figures know all orders, and all of topics."""
         if which == OrderFilter():
             return Count(self._whole("SELECT orders - pruned_orders FROM totals").rows[0][0], False)
-        return self._count("orders", *order_condition(which))
+        if which == OrderFilter(topics=which.topics):
+            kept = self._whole(
+                "SELECT coalesce(sum(orders - pruned_orders), 0) FROM partitions JOIN topics USING (topic_ref) "
+                "WHERE role = 'processor' AND topic IN (SELECT value FROM json_each(:topics))",
+                {"topics": json.dumps(which.topics)},
+            )
+            return Count(kept.rows[0][0], False)
+        return self._count("orders", *order_condition(which, self._of_few(which)))
+
+    def _of_few(self, which: OrderFilter) -> bool:
+        """Whether the filter's topics have so few orders that looking at each of them is quicker than anything else."""
+        return bool(which.topics) and self.count_orders(OrderFilter(topics=which.topics)).rows <= FEW_ORDERS
 
     def order_values(self, field: str) -> list[str]:
         """The different values of one of CHOICE_FIELDS, by its name, up to 1,000. Raises KeyError for another."""

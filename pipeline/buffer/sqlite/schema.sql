@@ -28,6 +28,10 @@ CREATE TABLE partitions (
     read_from     INTEGER NOT NULL DEFAULT 0,  -- where a topic that is read again was begun
     closed        INTEGER NOT NULL DEFAULT 0,  -- 1: nothing of it may be written any more: it is read again
     passed_over   INTEGER NOT NULL DEFAULT 0,  -- records that were passed over: the bits in its passed_over_blocks
+    orders        INTEGER NOT NULL DEFAULT 0,  -- figures of a topic are the sums over its partitions: each is what is there
+    revenue_cents INTEGER NOT NULL DEFAULT 0,  -- and what its `pruned_` column counts, as in totals
+    pruned_orders        INTEGER NOT NULL DEFAULT 0,
+    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
     UNIQUE (role, topic_ref, partition)
 );
 

@@ -24,6 +24,10 @@ from pipeline.orders.mapping.values import MAXIMUM_DIGITS, shortest
 MAXIMUM_ITEMS = 64
 """Records with a longer list are declined: each item is a step of its own here."""
 MAXIMUM_DEPTH = 32
+MAXIMUM_STEPS = 2_000
+"""A schema of more types, each counted wherever it is used, is not planned: one that contains itself has no end."""
+MAXIMUM_LISTS = 2
+"""Lists within lists: the items of all take so many steps as their numbers make when multiplied."""
 _WORD_BYTES = 8
 
 Nulls = Flags | None
@@ -105,6 +109,8 @@ class _Planner:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._steps = 0
+        self._lists = 0
 
     def step(self, schema: Schema, wanted: _Wanted, depth: int) -> Step:
         if depth > MAXIMUM_DEPTH:
@@ -112,6 +118,9 @@ class _Planner:
         if isinstance(schema, list):
             return self._nullable(schema, wanted, depth + 1)
         kind = type_of(schema)
+        self._steps += 1
+        if self._steps > MAXIMUM_STEPS:
+            raise NotByColumns
         if kind in self._names and kind not in _LEAVES:
             return self.step(self._names[kind], wanted, depth + 1)
         if kind in ("record", "error"):
@@ -119,11 +128,20 @@ class _Planner:
         if wanted.fields:
             raise NotByColumns  # a path goes on where there is nothing to go into, or into a map
         if kind == "array":
-            return self._items(self.step(schema["items"], _unwanted(wanted), depth + 1))
+            return self._items(self._within(schema["items"], wanted, depth + 1))
         if kind == "map":
-            entry = _in_turn([_text_step([]), self.step(schema["values"], _unwanted(wanted), depth + 1)])
+            entry = _in_turn([_text_step([]), self._within(schema["values"], wanted, depth + 1)])
             return self._items(entry)
         return _LEAVES[kind](schema, wanted.slots)
+
+    def _within(self, item: Schema, wanted: _Wanted, depth: int) -> Step:
+        """The step of one item of a list."""
+        if wanted.slots or self._lists == MAXIMUM_LISTS:
+            raise NotByColumns
+        self._lists += 1
+        step = self.step(item, _NOTHING, depth)
+        self._lists -= 1
+        return step
 
     def _record(self, schema: Schema, wanted: _Wanted, depth: int) -> Step:
         if wanted.slots:
@@ -168,12 +186,6 @@ class _Planner:
             return at, fine
 
         return step
-
-
-def _unwanted(wanted: _Wanted) -> _Wanted:
-    if wanted.slots:
-        raise NotByColumns
-    return _NOTHING
 
 
 def _in_turn(steps: Sequence[Step]) -> Step:
@@ -231,8 +243,10 @@ def _note_bytes(
     data = batch.values.data
 
     def column(chosen: Flags) -> Column:
-        cut = [make(data[b:e]) for b, e in zip(begins[chosen].tolist(), ends[chosen].tolist(), strict=True)]
-        return _kept(cut, nulls, chosen)
+        # Where there is null, begin and end are of anything.
+        is_null = [False] * int(chosen.sum()) if nulls is None else nulls[chosen].tolist()
+        spans_of = zip(begins[chosen].tolist(), ends[chosen].tolist(), is_null, strict=True)
+        return [None if null else make(data[begin:end]) for begin, end, null in spans_of]
 
     for slot in slots:
         batch.found[slot] = column
@@ -397,7 +411,8 @@ _LEAVES: dict[str, Callable[[Schema, list[int]], Step]] = {
 def _all_utf8(batch: _Batch, fine: Flags) -> Flags:
     """Which of the records that are fine have no text that is not UTF-8."""
     data = np.frombuffer(batch.values.data, np.uint8)
-    beyond_ascii = np.concatenate([np.zeros(1, np.int32), np.cumsum(data >> 7, dtype=np.int32)])
+    beyond_ascii = np.zeros(len(data) + 1, np.int32)
+    np.cumsum(data >> 7, dtype=np.int32, out=beyond_ascii[1:])
     for begins, ends, meant in batch.texts:
         suspect = np.flatnonzero(meant & (beyond_ascii[ends] != beyond_ascii[begins]))
         starts, stops = begins[suspect].tolist(), ends[suspect].tolist()
@@ -408,7 +423,7 @@ def _all_utf8(batch: _Batch, fine: Flags) -> Flags:
         # Texts of the items of lists are fewer or more than the records: one that is wrong declines the batch.
         if len(begins) != len(fine):
             return np.zeros(len(fine), np.bool_)
-        fine[suspect] = [_is_utf8(text) for text in texts]
+        fine[suspect] &= [_is_utf8(text) for text in texts]
     return fine
 
 

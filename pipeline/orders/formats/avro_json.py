@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from pipeline.errors import UndecodableError
-from pipeline.orders.avro import Names, Schema, logical_type_of, type_of, unqualified
+from pipeline.orders.avro import TOO_DEEP, Names, Schema, logical_type_of, type_of, unqualified
 from pipeline.orders.avro_schemas import WriterSchema
 from pipeline.orders.formats.avro_values import time_of
 from pipeline.orders.formats.json_values import check_json, whole_json
@@ -31,7 +31,7 @@ def avro_json_value(schema: WriterSchema, body: bytes, maximum_bytes: int = MAXI
 
 def _typed(schema: Schema, names: Names, found: Any, where: str, depth: int) -> Any:
     if depth < 0:
-        raise UndecodableError("its fields are nested too deeply")
+        raise UndecodableError(TOO_DEEP)
     if isinstance(schema, list):
         return _typed_branch(schema, names, found, where, depth - 1)
     kind = type_of(schema)
@@ -73,12 +73,10 @@ def _leaf(schema: Schema, kind: str, found: Any, where: str) -> Any:
         return _of_bytes(schema, found, where)
     if kind in ("int", "long"):
         _expect(found, JsonNumber, where, "a number")
-        made = time_of(schema)
-        if made is None:
-            return found
         if not found.lstrip("-").isdigit() or len(found) > 20:
             raise UndecodableError(f"{where} is {described(found)}; expected a whole number")
-        return made(int(found))
+        made = time_of(schema)
+        return found if made is None else made(int(found))
     if kind in ("float", "double"):
         _expect(found, JsonNumber, where, "a number")
         return float(found)

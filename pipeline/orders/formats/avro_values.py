@@ -45,6 +45,8 @@ CONNECT_TIMES = {
     "io.debezium.time.NanoTimestamp": PER_SECOND["nanos"],
 }
 DAY_S = 86_400
+MAXIMUM_EMPTY_ITEMS = 64
+"""Of a list that is wanted: items that take no bytes, such as nulls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,13 @@ def _array_reader(read_item: Reader, where: str) -> Reader:
             count, at = _block(data, at, where, len(found))
             if count == 0:
                 return found, at
+            begin = at
             for _ in range(count):
                 value, at = read_item(data, at)
                 found.append(value)
+            # Lists of lists of them would take room that no byte of the record stands for.
+            if at == begin and len(found) > MAXIMUM_EMPTY_ITEMS:
+                raise UndecodableError(f"{where} has {len(found)} items without a byte")
 
     return read
 

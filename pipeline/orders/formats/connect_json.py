@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.orders.formats.avro_values import CONNECT_TIMES, DAY_S
-from pipeline.orders.formats.json_values import whole_json
+from pipeline.orders.formats.json_values import is_too_deep, whole_json
 from pipeline.orders.mapping.paths import Each, Path
-from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, unscaled_base64
+from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, scale_of, unscaled_base64
 
 _BEGINS = b'{"schema":'
 _PAYLOAD = b',"payload":'
@@ -44,11 +44,11 @@ Typed = Callable[[Any], Any]
 
 def envelope_prefix(value: bytes) -> bytes:
     """What a value with a schema beside it begins with, up to its payload; nothing for any other value."""
-    if not value.startswith(_BEGINS):
+    if not value.startswith(_BEGINS) or is_too_deep(value):
         return b""
     try:
         schema = bytes(_ENVELOPE.decode(value).schema)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return b""
     prefix = _BEGINS + schema + _PAYLOAD
     return prefix if len(schema) <= MAXIMUM_SCHEMA_BYTES and value.startswith(prefix) else b""
@@ -125,7 +125,10 @@ def _is_whole(value: Any) -> bool:
 def _decimal(schema: dict[str, Any]) -> Typed:
     parameters = schema.get("parameters")
     text = parameters.get("scale") if isinstance(parameters, dict) else None
-    scale = int(text) if isinstance(text, str) and text.lstrip("-").isdigit() and len(text) < 4 else 0
+    try:
+        scale = 0 if text is None else scale_of(text)
+    except ValueMismatchError:
+        return _as_it_is
 
     def decimal(value: Any) -> Any:
         # Numbers stand there with `decimal.format=NUMERIC`.

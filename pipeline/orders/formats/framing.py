@@ -31,6 +31,8 @@ FINGERPRINT_END = 10
 CONFLUENT_MARK = b"\x00"
 SCHEMA_ID_END = 5
 _LEGACY_ID_END = 9
+_NO_ID = bytes(SCHEMA_ID_END)
+"""Ids begin at 1: four zeros are the beginning of Apicurio's older ids of eight bytes."""
 _GUID_MARK = b"\x01"
 _GUID_END = 17
 _AZURE = "avro/binary+"
@@ -86,13 +88,10 @@ def looks_like_json(value: bytes) -> bool:
 
 
 def _by_prefix(value: bytes) -> Iterator[Framing]:
-    if value.startswith(SINGLE_OBJECT_MARK):
-        if len(value) < FINGERPRINT_END:
-            raise UndecodableError(f"truncated after {len(value)} bytes, in the schema fingerprint")
+    if value.startswith(SINGLE_OBJECT_MARK) and len(value) >= FINGERPRINT_END:
         yield Framing(Fingerprint(value[2:FINGERPRINT_END]), FINGERPRINT_END)
     elif value.startswith(CONFLUENT_MARK) and len(value) >= SCHEMA_ID_END:
         schema_id = int.from_bytes(value[1:SCHEMA_ID_END], "big")
-        # Ids begin at 1: four zeros are the beginning of Apicurio's older ids of eight bytes.
         if schema_id == 0 and len(value) >= _LEGACY_ID_END:
             yield Framing(ApicurioGlobalId(int.from_bytes(value[1:_LEGACY_ID_END], "big")), _LEGACY_ID_END)
         else:
@@ -129,6 +128,8 @@ def _unknown(value: bytes) -> str:
             f"value is in the framing of AWS Glue's schema registry (schema version {version}), which "
             "OrderPulse does not ask; write in Confluent's framing or Avro's single-object encoding"
         )
+    if value.startswith(SINGLE_OBJECT_MARK):
+        return f"truncated after {len(value)} bytes, in the schema fingerprint"
     if value.startswith(CONFLUENT_MARK):
         return f"truncated after {len(value)} bytes, in the schema id"
     shown = value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()
@@ -217,5 +218,5 @@ def _head(value: bytes) -> bytes:
     if first == b"{":
         return first
     if first == CONFLUENT_MARK:
-        return value[:SCHEMA_ID_END]
+        return value[:_LEGACY_ID_END] if value.startswith(_NO_ID) else value[:SCHEMA_ID_END]
     return value[:FINGERPRINT_END] if value.startswith(SINGLE_OBJECT_MARK) else first

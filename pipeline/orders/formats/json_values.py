@@ -7,11 +7,12 @@ What nobody asks for is never made.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
-from operator import attrgetter
+from itertools import accumulate, chain
+from operator import attrgetter, methodcaller
 from types import NoneType
 from typing import Annotated, Any
 
@@ -21,16 +22,17 @@ from msgspec import Raw
 from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import EACH, MAXIMUM_ITEMS, Each, Path, Step
 from pipeline.orders.mapping.value_columns import Column, Found, numerals_of, plain_values
-from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, described
+from pipeline.orders.mapping.values import JsonNumber, Unread, ValueMismatchError, described
 
 RULE = "json"
 SHOWN_BYTES = 4096
-"""Of an object or a list that stands where a single value should, a longer one is named by its type alone."""
+"""An object or a list that stands where a single value should is not looked into where it is longer."""
+MAXIMUM_DEPTH = 400
+"""Objects and lists within each other. Parsers end at what is left of Python's stack, which is no rule."""
 _NOTHING = Raw(b"")
 _TEXT = msgspec.json.Decoder(str)
 _ITEMS = msgspec.json.Decoder(Annotated[list[Raw], msgspec.Meta(max_length=MAXIMUM_ITEMS)])
 _NUMBER_BEGINS = frozenset(b"-0123456789")
-_FAULTS = (msgspec.DecodeError, RecursionError)
 
 
 class JsonReader:
@@ -55,10 +57,10 @@ class JsonReader:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
         if self._decoder is None:
             return [], [[] for _ in self._paths]
-        if self._quick is not None:
+        if self._quick is not None and not any_is_too_deep(values):
             try:
                 return list(range(len(values))), self._read_quickly(values)
-            except (UnicodeDecodeError, *_FAULTS):
+            except (UnicodeDecodeError, msgspec.DecodeError):
                 pass  # one of them is not as all were before
         indexes, columns = self._read_each(values)
         self._learn(columns)
@@ -80,11 +82,13 @@ class JsonReader:
         decode = self._decoder.decode
         indexes, found = list[int](), list[Any]()
         for index, value in enumerate(values):
+            if is_too_deep(value):
+                continue
             try:
                 if not value.isascii():
                     str(value, "utf-8")
                 found.append(decode(value))
-            except (UnicodeDecodeError, *_FAULTS):
+            except (UnicodeDecodeError, msgspec.DecodeError):
                 continue
             indexes.append(index)
         columns: list[Column] = [()] * len(self._paths)
@@ -106,7 +110,9 @@ def _are_texts(column: Column) -> bool:
 
 
 def check_json(value: bytes) -> None:
-    """Raises UndecodableError when a value is no JSON in UTF-8."""
+    """Raises UndecodableError when a value is no JSON in UTF-8, or one that is nested too deeply."""
+    if is_too_deep(value):
+        raise UndecodableError(f"value is JSON that is nested more than {MAXIMUM_DEPTH} deep", RULE)
     try:
         value.decode()
         msgspec.json.decode(value, type=Raw)
@@ -115,10 +121,28 @@ def check_json(value: bytes) -> None:
         raise UndecodableError(f"value is no JSON: byte {error.start} is no UTF-8", RULE) from error
     except msgspec.ValidationError:
         return  # JSON, but no object
-    except RecursionError as error:
-        raise UndecodableError("value is JSON that is nested too deeply", RULE) from error
     except msgspec.DecodeError as error:
         raise UndecodableError(f"value is no JSON: {_in_words(error)}", RULE) from error
+
+
+def is_too_deep(value: bytes, maximum_depth: int = MAXIMUM_DEPTH) -> bool:
+    """Whether objects and lists within each other are more than are read, wherever that may be."""
+    # Each has two brackets: in what is short, or has few of them, there cannot be so many.
+    if len(value) < 2 * maximum_depth or value.count(b"{") + value.count(b"[") <= maximum_depth:
+        return False
+    brackets = _QUOTED.sub(b"", value).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEP_OF.__getitem__, brackets)), default=0) > maximum_depth
+
+
+def any_is_too_deep(values: Sequence[bytes]) -> bool:
+    """Whether one of them is."""
+    most = (max(map(methodcaller("count", each), values), default=0) for each in (b"{", b"["))
+    return sum(most) > MAXIMUM_DEPTH and any(map(is_too_deep, values))
+
+
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STEP_OF = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
+_NO_BRACKETS = bytes(set(range(256)) - _STEP_OF.keys())
 
 
 class _Skipped(msgspec.Struct):
@@ -136,8 +160,21 @@ def _in_words(error: Exception) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _field_decoder(name: str) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct("Field", [("f", Raw, _NOTHING)], rename={"f": name}))
+def _field_decoder(name: str) -> Callable[[Raw], Raw]:
+    """What finds the field of this name in an object. Raises msgspec.ValidationError when it is given none."""
+    if _can_be_picked(name):
+        made = msgspec.defstruct("Field", [("f", Raw, _NOTHING)], rename={"f": name})
+        decoder = msgspec.json.Decoder(made)
+        return lambda raw: decoder.decode(raw).f  # type: ignore[attr-defined] # made when it runs
+    return lambda raw: _FIELDS.decode(raw).get(name, _NOTHING)
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def _can_be_picked(name: str) -> bool:
+    """Whether msgspec finds a field of this name without making all others: it has no escapes in JSON."""
+    return not any(character in '"\\' or character < " " for character in name)
 
 
 def _found(raw: Raw, path: Path) -> Any:
@@ -168,12 +205,11 @@ def _field(raw: Raw, name: str, path: Path, at: int) -> Raw:
     if _first_byte(raw) == b"n":
         return _NOTHING
     try:
-        found: Raw = _field_decoder(name).decode(raw).f
+        return _field_decoder(name)(raw)
     except msgspec.ValidationError as error:
         raise ValueMismatchError(
             f"{path.upto(at)} is {described(json_value(raw))}; expected an object with {name}"
         ) from error
-    return found
 
 
 def _items(raw: Raw, path: Path, at: int) -> list[Raw] | None:
@@ -199,7 +235,7 @@ def _first_byte(raw: Raw) -> bytes:
 
 
 def json_value(raw: Raw) -> Any:
-    """A piece of JSON as a value of ours; of a long object or list only which of the two it is."""
+    """A piece of JSON as a value of ours; a long object or list is Unread."""
     text = bytes(raw)
     if not text:
         return None
@@ -213,9 +249,9 @@ def json_value(raw: Raw) -> Any:
             raise ValueMismatchError("a text that is no Unicode") from error
     if first in b"tfn":
         return {b"t": True, b"f": False, b"n": None}[text[:1]]
-    if first in b"{[" and len(text) <= SHOWN_BYTES:
+    if len(text) <= SHOWN_BYTES:
         return whole_json(text)
-    return {} if first in b"{" else []
+    return Unread(f"{'an object' if first == 0x7B else 'a list'} of {len(text)} bytes")
 
 
 def whole_json(text: bytes) -> Any:
@@ -265,8 +301,9 @@ class _Node:
     def _type(self) -> Any:
         if not self.below:
             return str if self.is_text else Raw
-        if self.slots or (any(not isinstance(step, str) for step in self.below) and set(self.below) != {EACH}):
-            return None  # a value that is looked at whole and in parts, or an item by its index
+        plain = all(isinstance(step, str) and _can_be_picked(step) for step in self.below)
+        if self.slots or not (plain or set(self.below) == {EACH}):
+            return None  # a value that is looked at whole and in parts, an item by its index, or an odd name
         types = {step: node._type() for step, node in self.below.items()}
         if None in types.values():
             return None

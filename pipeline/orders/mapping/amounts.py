@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipeline.orders.mapping.paths import Path
+from pipeline.orders.mapping.paths import Path, Step
 from pipeline.orders.mapping.sources import RecordSource, Source, read_source
 from pipeline.orders.mapping.values import Amounts, ValueMismatchError
 
@@ -22,6 +22,10 @@ class AmountExpression:
 
     factors: tuple[Source, ...]
     is_sum: bool = False
+
+    def goes_through(self, list_steps: tuple[Step, ...]) -> bool:
+        """Whether it has a value for each item of this list."""
+        return all(isinstance(each, Path) and each.list_steps == list_steps for each in self.factors)
 
     def __str__(self) -> str:
         product = " * ".join(map(str, self.factors))

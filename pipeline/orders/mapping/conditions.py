@@ -11,12 +11,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
-from pipeline.orders.mapping.paths import PathError, TypeName
+from pipeline.orders.mapping.paths import Path, PathError, TypeName, unquoted
 from pipeline.orders.mapping.sources import Parts, Source, read_source
 from pipeline.orders.mapping.values import JsonNumber
 
+MAXIMUM_NUMBER = 128
+"""A number of more characters equals none and is neither less nor more than one; so is one of a huge exponent."""
 MAXIMUM_DEPTH = 32
 """Parentheses and `not` within each other."""
 _KINDS = (
@@ -24,6 +27,7 @@ _KINDS = (
     r"|(?P<sign>==|!=|<=|>=|<|>|[(),\[\]])|(?P<word>(?:and|or|not|in|true|false|null)(?![\w.:\[-]))"
 )
 _TOKEN = re.compile(_KINDS)
+_FAR_OUT = re.compile(r"[eE][+-]?0*[1-9][0-9]{4}")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _COMPARES: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<": lambda left, right: left < right,
@@ -59,7 +63,7 @@ def _tokens(text: str) -> list[_Token]:
     tokens, at = list[_Token](), 0
     while at < len(text):
         match = _TOKEN.match(text, at)
-        if match is None:
+        if match is None or _begins_path(match):
             try:
                 end, source = read_source(text, at)
             except PathError as error:
@@ -72,6 +76,15 @@ def _tokens(text: str) -> list[_Token]:
         at = match.end()
     tokens.append(_Token("end", "its end", len(text)))
     return tokens
+
+
+def _begins_path(match: re.Match[str]) -> bool:
+    """Whether a text is a quoted name that a path begins with; one alone may be either."""
+    return match.group().startswith('"') and match.string[match.end() : match.end() + 1] in (".", "[")
+
+
+def _quoted_name(token: _Token) -> Path | None:
+    return Path((unquoted(token.text[1:-1]),)) if token.text.startswith('"') and len(token.text) > 2 else None
 
 
 class _Parser:
@@ -108,9 +121,10 @@ class _Parser:
 
     def _comparison(self) -> Condition:
         token = self._next()
-        if token.source is None:
+        source = token.source or _quoted_name(token)
+        if source is None:
             raise self._wrong(token, "a path")
-        value = self._source_of(token.source)
+        value = self._source_of(source)
         sign = self._next()
         if sign.text == "not" and self._take("in"):
             return _negated(_one_of(value, self._list()))
@@ -148,7 +162,7 @@ class _Parser:
         token = self._next()
         if token.kind == "text":
             inner = token.text[1:-1]
-            return re.sub(r"\\(.)", r"\1", inner) if token.text[0] == '"' else inner
+            return unquoted(inner) if token.text[0] == '"' else inner
         if token.kind == "number":
             return Decimal(token.text)
         if token.text in _CONSTANTS and token.kind == "word":
@@ -207,6 +221,8 @@ def _one_of(value: Callable[[Parts], Any], literals: Sequence[Any]) -> Condition
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal | JsonNumber | float):
         return None
-    if isinstance(value, JsonNumber) and len(value) > 128:
+    if isinstance(value, float):
+        return Decimal(repr(value)) if isfinite(value) else None
+    if isinstance(value, JsonNumber) and (len(value) > MAXIMUM_NUMBER or _FAR_OUT.search(value)):
         return None
-    return Decimal(repr(value) if isinstance(value, float) else value)
+    return Decimal(value)

@@ -128,7 +128,7 @@ def _section(topic: str, table: Any, problems: list[Problem]) -> Section | None:
 def _pattern_problems(pattern: str) -> list[Problem]:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         return [Problem(("topics", pattern), f" is no pattern: {error}")]
     return []
 

@@ -15,8 +15,13 @@ TYPE = "@type"
 """The last step of a path may ask for the name of the type of a record: an Avro union's branch, a Protobuf message."""
 
 _TOKEN = re.compile(
-    r'(?P<dot>\.)|\[(?P<index>-?[0-9]{0,6})\]|"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<name>@?[^\s."\[\](){}*,=!<>]+)'
+    r'(?P<dot>\.)|\[(?P<index>(?:-?[0-9]{1,6})?)\]|"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<name>@?[^\s."\[\](){}*,=!<>]+)',
+    re.DOTALL,
 )
+
+
+# What means something else at the beginning of a source or in `where`, unless it is quoted.
+_RESERVED = re.compile(r"(?:key|timestamp|and|or|not|in|true|false|null)(?![\w.\[-])|header:|-?[0-9]|'")
 
 
 class PathError(ValueError):
@@ -43,7 +48,10 @@ class Path:
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
-        return "".join(_written(self.steps)).removeprefix(".")
+        written = list(_written(self.steps))
+        if _RESERVED.match("".join(written).removeprefix(".")):
+            written[0] = f".{quoted(str(self.steps[0]))}"
+        return "".join(written).removeprefix(".")
 
     @property
     def has_each(self) -> bool:
@@ -64,9 +72,19 @@ def _written(steps: tuple[Step, ...]) -> Iterator[str]:
     for step in steps:
         if isinstance(step, str):
             plain = _TOKEN.fullmatch(step)
-            yield f".{step}" if plain and plain["name"] else '."' + step.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            yield f".{step if plain and plain['name'] else quoted(step)}"
         else:
             yield str(step) if isinstance(step, Each) else f"[{step}]"
+
+
+def quoted(name: str) -> str:
+    """A name as paths have it that is not of plain characters."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def unquoted(text: str) -> str:
+    """What `quoted` was given, without the quotes around it."""
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def parse_path(text: str) -> Path:
@@ -92,7 +110,7 @@ def read_path(text: str, at: int) -> tuple[int, Path]:
                 break
             steps.append(int(match["index"]) if match["index"] else EACH)
         elif wants_name:
-            steps.append(match["name"] or re.sub(r"\\(.)", r"\1", match["quoted"]))
+            steps.append(match["name"] or unquoted(match["quoted"]))
         else:
             break
         wants_name, at = False, match.end()

@@ -24,10 +24,20 @@ from pipeline.orders.mapping.sections import (
     TextRule,
     TimeRule,
 )
-from pipeline.orders.mapping.sources import HeaderSource, Parts, RecordSource, Source, header_text, key_text
+from pipeline.orders.mapping.sources import (
+    KEY,
+    TIMESTAMP,
+    HeaderSource,
+    Parts,
+    RecordSource,
+    Source,
+    header_text,
+    key_text,
+)
 from pipeline.orders.mapping.values import (
     Amounts,
     Instant,
+    JsonNumber,
     Times,
     ValueMismatchError,
     described,
@@ -40,6 +50,8 @@ from pipeline.records import Currency, Order, OrderField, PassedOver
 RULE = "mapping"
 """How dead letters name what the mapping file asks for."""
 PASSED_OVER = PassedOver("the mapping's `where` says that it is no order")
+
+_NANO = Decimal("1e-9")
 
 Get = Callable[[Parts], Any]
 """A value of a record, None when it is not there. Raises ValueMismatchError."""
@@ -129,7 +141,7 @@ class _Compiler:
         if isinstance(source, HeaderSource):
             name = source.name
             return lambda parts: header_text(parts.headers, name)
-        if source.name == "key":
+        if source.name == KEY:
             return lambda parts: key_text(parts.key)
         return lambda parts: None if parts.timestamp_ms < 0 else Instant(parts.timestamp_ms, 1000)
 
@@ -162,7 +174,7 @@ class _Compiler:
         if isinstance(source, AmountExpression):
             assert isinstance(rule, AmountRule)
             return self._amount(source, _amounts(rule, self._currency), _plain_value(rule, self._currency))
-        if isinstance(rule, TimeRule) and isinstance(source, RecordSource) and not rule.append_time:
+        if isinstance(rule, TimeRule) and source == RecordSource(TIMESTAMP) and not rule.append_time:
             return _not_when_appended(self._get(source))
         if isinstance(source, Path) and source.has_each:
             return self._line(source, rule)
@@ -183,6 +195,8 @@ class _Compiler:
         by = rule.by or self._summed()
         if by is None or not by.is_sum:
             raise ValueError('line = "dearest" needs `by`, such as by = "sum(lines[].price)"')
+        if not by.goes_through(path.list_steps):
+            raise ValueError(f'line = "dearest" needs `by`: {by} adds up another list than that of {path}')
         amounts = Amounts(inexact=True)
         gets = [self._get(each) for each in by.factors]
         return lambda parts: _dearest(get(parts), _lines(gets, parts, lambda value: value), amounts, by)
@@ -200,7 +214,7 @@ class _Compiler:
         def check(parts: Parts) -> None:
             for name, get in gets:
                 found = _got(name, "a currency's code", get, parts)
-                if found is None:
+                if found is None or found == []:
                     continue
                 for each in found if isinstance(found, list) else [found]:
                     if each != rule.code:
@@ -309,7 +323,8 @@ def _plain_value(rule: AmountRule, currency: Currency) -> Callable[[Any], Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return _of_money(scaled_decimal(value), currency)
-        return unscaled_base64(value, scale) if scale is not None and isinstance(value, str) else value
+        is_text = isinstance(value, str) and not isinstance(value, JsonNumber)
+        return unscaled_base64(value, scale) if scale is not None and is_text else value
 
     return plain
 
@@ -324,7 +339,9 @@ def _of_money(value: Any, currency: Currency) -> Any:
     code = value.get("currency_code") or value.get("currencyCode") or ""
     if currency.code and code and code != currency.code:
         raise ValueMismatchError(f"an amount of {code}")
-    return Decimal(value["units"] or 0) + Decimal(value["nanos"] or 0).scaleb(-9)
+    known = Amounts()
+    units, nanos = (Decimal(0) if value[part] is None else known.exact(value[part]) for part in ("units", "nanos"))
+    return known.plus(units, known.times(nanos, _NANO))
 
 
 # ---- lines

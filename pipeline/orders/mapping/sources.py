@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.orders.mapping.paths import Path, PathError, read_path
+from pipeline.orders.mapping.paths import Path, PathError, quoted, read_path, unquoted
 from pipeline.orders.mapping.values import ValueMismatchError
 from pipeline.records import Headers
 
 KEY = "key"
 TIMESTAMP = "timestamp"
 _WORD = re.compile(r"(?:key|timestamp)(?![\w.\[-])")
-_HEADER = re.compile(r'header:(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<name>[^\s"(),\[\]=!<>]+))')
+_HEADER = re.compile(r'header:(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<name>[^\s"(),\[\]=!<>]+))', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class HeaderSource:
     name: str
 
     def __str__(self) -> str:
-        return f"header:{self.name}"
+        plain = _HEADER.fullmatch(f"header:{self.name}")
+        return f"header:{self.name if plain and plain['name'] else quoted(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def read_source(text: str, at: int) -> tuple[int, Source]:
     if word := _WORD.match(text, at):
         return word.end(), RecordSource(word.group())
     if header := _HEADER.match(text, at):
-        name = header["name"] or re.sub(r"\\(.)", r"\1", header["quoted"])
+        name = header["name"] or unquoted(header["quoted"])
         return header.end(), HeaderSource(name)
     return read_path(text, at)
 

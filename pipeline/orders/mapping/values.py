@@ -35,6 +35,7 @@ _ISO_TIME = re.compile(
     r"(?:[.,](?P<fraction>[0-9]{1,12}))?(?P<zone>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
+_SCALE = re.compile(r"-?[0-9]{1,3}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_PER_UNIT = {"s": Decimal(1000), "ms": Decimal(1), "us": Decimal("0.001"), "ns": Decimal("0.000001")}
 TIME_UNITS = tuple(_MS_PER_UNIT)
@@ -55,6 +56,13 @@ class Instant(NamedTuple):
     units: int
     per_second: int
     zoned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A value that was not looked into, because of its size: what it is, as in "a list of 90000 bytes"."""
+
+    what: str
 
 
 class ValueMismatchError(Exception):
@@ -85,7 +93,7 @@ def described(value: Any) -> str:
         return f"a time ({value.units} in {value.per_second} a second{'' if value.zoned else ', without a zone'})"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return "an object"
+    return value.what if isinstance(value, Unread) else "an object"
 
 
 def _cut(text: str) -> str:
@@ -154,14 +162,18 @@ class Amounts:
 
     def times(self, number: Decimal, value: Any) -> Decimal:
         """A number times a value, exactly. Raises ValueMismatchError."""
-        return self._bounded(_EXACT.multiply(number, self.exact(value)))
+        return self._bounded(_EXACT.multiply, number, self.exact(value))
 
     def plus(self, number: Decimal, other: Decimal) -> Decimal:
         """The sum of two numbers, exactly. Raises ValueMismatchError."""
-        return self._bounded(_EXACT.add(number, other))
+        return self._bounded(_EXACT.add, number, other)
 
-    def _bounded(self, number: Decimal) -> Decimal:
-        if len(number.as_tuple().digits) > MAXIMUM_DIGITS:
+    def _bounded(self, calculate: Callable[[Decimal, Decimal], Decimal], left: Decimal, right: Decimal) -> Decimal:
+        try:
+            number = calculate(left, right)
+        except Inexact:
+            number = None
+        if number is None or len(number.as_tuple().digits) > MAXIMUM_DIGITS:
             raise ValueMismatchError(f"a number of more than {MAXIMUM_DIGITS} digits")
         return number
 
@@ -225,18 +237,23 @@ def scaled_decimal(value: Any) -> Any:
     """
     if not isinstance(value, dict) or value.keys() != {"scale", "value"}:
         return value
-    scale, unscaled = value["scale"], value["value"]
-    try:
-        places = int(scale)
-    except (TypeError, ValueError) as error:
-        raise ValueMismatchError(f"a decimal whose scale is {described(scale)}") from error
+    places, unscaled = scale_of(value["scale"]), value["value"]
     if isinstance(unscaled, bytes):
         return decimal_of(unscaled, places)
     return unscaled_base64(unscaled, places)
 
 
+def scale_of(value: Any) -> int:
+    """How many digits a decimal has after the point, where a record or a schema says it. Raises ValueMismatchError."""
+    if isinstance(value, int | str) and not isinstance(value, bool) and _SCALE.fullmatch(str(value)):
+        return int(value)
+    raise ValueMismatchError(f"a decimal whose scale is {described(value)}")
+
+
 def unscaled_base64(text: Any, scale: int) -> Decimal:
     """The decimal whose unscaled number is base64 text of a two's complement. Raises ValueMismatchError."""
+    if isinstance(text, JsonNumber):
+        raise ValueMismatchError(f"{described(text)}, which is no base64 of a decimal")
     try:
         return decimal_of(base64.b64decode(text, validate=True), scale)
     except (binascii.Error, TypeError, ValueError) as error:
@@ -269,7 +286,7 @@ class Times:
             number = _number_of(value)
             if abs(number.adjusted()) > MAXIMUM_DIGITS:
                 raise ValueMismatchError(f"{described(value)}, outside of the years 1 to 9999")
-            return int((number * _MS_PER_UNIT[self.unit]).__floor__())
+            return int(_EXACT.multiply(number, _MS_PER_UNIT[self.unit]).__floor__())
         raise ValueMismatchError(described(value))
 
     def _of_instant(self, instant: Instant) -> int:

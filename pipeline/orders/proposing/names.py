@@ -33,6 +33,10 @@ _CREATED = {
     "received": 70, "issued": 70, "occurred": 74, "event": 62,
 }  # fmt: skip
 _TIMES = ("at", "on", "date", "time", "timestamp", "datetime", "ts", "instant", "")
+_CREATIONS = {noun + ending: score for noun, score in _CREATED.items() for ending in _TIMES} | {
+    "timestamp": 72, "time": 64, "ts": 64, "date": 60, "datetime": 66, "eventtime": 66, "when": 58, "tsms": 40,
+    "cetime": 68,
+}  # fmt: skip
 _WRAPPERS = frozenset(
     "payload data after body value record event content message msg detail details object document doc entity resource "
     "attributes fields result root envelope model dto".split()
@@ -44,7 +48,7 @@ def _product_of(nouns: Mapping[str, int], endings: Mapping[str, int]) -> dict[st
     return {noun + ending: score + less for noun, score in nouns.items() for ending, less in endings.items()}
 
 
-_ORDER_IDS = _product_of(_ORDER, _IDS) | {"oid": 60, "order": 58}
+_ORDER_IDS = _product_of(_ORDER, _IDS) | {"oid": 60, "order": 58, "cesubject": 46, "subject": 42}
 _CUSTOMER_IDS = _product_of(
     _CUSTOMER, _IDS | {"": -8, "email": -35, "emailaddress": -36, "username": -25, "login": -35, "name": -50}
 ) | {"username": 60, "email": 45, "emailaddress": 44, "userprincipal": 50, "tenantid": 30}
@@ -245,18 +249,7 @@ def _created_at(steps: Sequence[Step]) -> int:
     if EACH in steps or any(each in own for each in _NO_CREATION) or holder in _CUSTOMERS_AND_PRODUCTS:
         return 0
     names = [own, *(own.removesuffix(each) for each in _TIME_ENDINGS if own.endswith(each) and own != each)]
-    known = {noun + ending: score for noun, score in _CREATED.items() for ending in _TIMES}
-    known |= {
-        "timestamp": 72,
-        "time": 64,
-        "ts": 64,
-        "date": 60,
-        "datetime": 66,
-        "eventtime": 66,
-        "when": 58,
-        "tsms": 40,
-    }
-    score = max(_by_name(known, name, holder) for name in names)
+    score = max(_by_name(_CREATIONS, name, holder) for name in names)
     return score and score - _depth(steps)
 
 

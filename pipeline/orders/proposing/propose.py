@@ -164,7 +164,7 @@ def _repeats(sample: Sample, seen: Seen, among: list[int]) -> bool:
 
 
 def _guess_customer(sample: Sample, among: list[int], order_id: Seen | None) -> Guess:
-    found = []
+    found, seconds = [], []
     for score, seen, text in _candidates(sample, among, "customer_id"):
         values = tried(sample, among, "customer_id", {"path": text})
         if order_id is not None and (seen is order_id or _are_alike(seen, order_id, among)):
@@ -173,6 +173,8 @@ def _guess_customer(sample: Sample, among: list[int], order_id: Seen | None) -> 
         worth = score * values.share * (0.4 if alike else 1)
         if worth >= LEAST:
             found.append((worth, seen, text, values))
+        elif score >= LEAST and values.values:
+            seconds.append((worth, seen, text, values))
     if not found:
         return Guess(
             "customer_id", {"constant": "unknown"}, "no field looks like a customer's number: all count as one customer"
@@ -183,7 +185,7 @@ def _guess_customer(sample: Sample, among: list[int], order_id: Seen | None) -> 
     if values.share == 1.0:
         return Guess("customer_id", text, why, tuple(others))
     # Who buys as a guest has another number, or none.
-    second = next((each for each in rest if values.missing & each[3].values.keys()), None)
+    second = next((each for each in (*rest, *seconds) if values.missing & each[3].values.keys()), None)
     paths = [text, second[2]] if second else text
     left = values.missing - second[3].values.keys() if second else values.missing
     if not left:
@@ -205,7 +207,7 @@ def _guess_product(sample: Sample, among: list[int], lines: Lines | None, price:
         table: dict[str, Any] = {"path": text}
         values = tried(sample, among, "product", table)
         if has_each(seen) and (line := _line_of(seen, lines, price)):
-            dearest = tried(sample, among, "product", table | line)
+            dearest = tried(sample, among, "product", table | {"by": lines.expression if lines else ""} | line)
             # Lines whose amounts only `price` can read, such as base64, have no dearest one.
             if len(dearest.values) >= len(values.values):
                 table, values = table | line, dearest
@@ -274,7 +276,7 @@ def _guess_currency(sample: Sample, among: list[int], code_in_force: str) -> tup
         return _currency_in_force(code_in_force)
     _, seen, text, codes = best
     code = code_in_force or codes.most_common(1)[0][0].upper()
-    if code not in codes:
+    if code not in codes and code.lower() in codes:
         # Codes are compared as they stand.
         told = f"{text} is {', '.join(list(codes)[:3])}, which is not compared with it"
         return Guess("currency", {"code": code}, told), Currency(code, digits_of(code))

@@ -53,7 +53,7 @@ def try_records(
         try:
             found = read(record)
             if isinstance(found, Order):
-                rules.check(found, now_ms)
+                rules.check(found, now_ms, currency)
         except RecordError as error:
             cause = shape(error.reason)
             counts[cause] += 1

@@ -452,6 +452,7 @@ class BufferMachine(RuleBasedStateMachine):
         expected = (len(prices), sum(prices), model.collected)
         assert self.rows("SELECT orders, revenue_cents, dead_letters FROM totals") == [expected]
         sums = "coalesce(sum(orders), 0), coalesce(sum(revenue_cents), 0), coalesce(sum(dead_letters), 0)"
+        assert self.rows("SELECT sum(orders), sum(revenue_cents) FROM partitions") == [expected[:2]]
         for table in ("flow_minutes", "flow_seconds"):
             (row,) = self.rows(f"SELECT {sums}, coalesce(sum(retries), 0) FROM {table}")
             assert row == (*expected, model.retries)

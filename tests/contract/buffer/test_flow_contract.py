@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.buffer import Advance, Attempted, Batch, Generation, Parked, ReadUpTo, record_id
+from pipeline.buffer import (
+    Advance,
+    Attempted,
+    Batch,
+    Generation,
+    OrderFilter,
+    Parked,
+    Reader,
+    ReadUpTo,
+    record_id,
+    recount,
+)
+from pipeline.buffer.views import Totals
 from pipeline.errors import StaleWriterError
 from pipeline.records import LastRead, TopicIdentity
 from tests.support.buffer_rows import (
@@ -200,6 +212,29 @@ def test_a_batch_of_nothing_but_failed_attempts_counts_them_as_retries(buffer, s
     buffer.flow.commit(step)
     assert [(row["orders"], row["retries"]) for row in store.table("flow_minutes")] == [(0, 3)]
     assert [row["orders"] for row in store.table("totals")] == [0]
+
+
+@pytest.mark.parametrize("few_orders", [0, 50_000], ids=["topics of many orders", "topics of few"])
+def test_figures_of_a_topic_are_those_of_its_partitions_in_all_generations(buffer, store, monkeypatch, few_orders):
+    monkeypatch.setattr("pipeline.buffer.sqlite.reader.FEW_ORDERS", few_orders)
+    shop = replace(ORDERS, topic="shop.orders")
+    first, second, other = processor(buffer), processor(buffer, 1), processor(buffer, identity=shop)
+    accept(buffer, first, 0, 3, price_cents=100)
+    accept(buffer, processor(buffer, identity=replace(ORDERS, topic_id="recreated")), 0, 2, price_cents=10)
+    accept(buffer, other, 0, 1, price_cents=7)
+    # What waited for a retry is accepted while nothing new is read of its partition.
+    park(buffer, second, 0)
+    again = batch(first.ref, 3, 4)
+    again.taken, again.settled = [Attempted(record_id(second.ref, 0), 1)], [record_id(second.ref, 0)]
+    again.orders = [order_row(second.ref, 0, 2, price_cents=1000), order_row(first.ref, 3, price_cents=100)]
+    buffer.flow.commit(again)
+    with Reader(store.path) as reader:
+        assert reader.topic_totals() == {"orders": Totals(7, 1420, 0), "shop.orders": Totals(1, 7, 0)}
+        assert reader.count_orders(OrderFilter(topics=("orders",))).rows == 7
+        assert reader.count_orders(OrderFilter(topics=("shop.orders",), text="A")).rows == 1
+        assert reader.count_orders(OrderFilter(topics=("nowhere",))).rows == 0
+        assert reader.orders(OrderFilter(topics=("shop.orders",))).column("price_cents") == [7]
+    assert recount(store.path) == []
 
 
 def test_an_order_is_shown_with_its_place_its_names_and_its_attempts(buffer, store):

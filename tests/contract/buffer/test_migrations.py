@@ -215,3 +215,20 @@ def test_a_reader_waits_until_the_pipeline_has_brought_an_older_buffer_forward(p
         connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION - 1}")
     with pytest.raises(BufferUnavailableError, match=r"being made|at its start"):
         connect_reader(path)
+
+
+def test_layout_5_counts_orders_by_partition_and_what_was_pruned_before(tmp_path):
+    path = tmp_path / "orderpulse.db"
+    load(layout_file(3).read_text(), path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("totals", "flow_minutes", "product_totals"):
+            connection.execute(
+                f"UPDATE {table} SET orders = orders + 2, revenue_cents = revenue_cents + 90, pruned_orders = 2, "
+                f"pruned_revenue_cents = 90 WHERE rowid = (SELECT min(rowid) FROM {table})"
+            )
+    open_buffer(path).close()
+    with Reader(path) as reader:
+        totals = reader.totals()
+        assert reader.topic_totals()["orders"].orders == totals.orders
+        assert reader.topic_totals()["orders"].revenue_cents == totals.revenue_cents
+    assert recount(path) == []

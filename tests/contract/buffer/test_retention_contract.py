@@ -69,6 +69,8 @@ def test_pruned_orders_stay_in_every_figure(store, buffer):
     assert (product["orders"], product["revenue_cents"], product["pruned_revenue_cents"]) == (4, 400, 400)
     [minute] = store.table("flow_minutes")
     assert (minute["orders"], minute["pruned_orders"]) == (4, 4)
+    [partition] = store.table("partitions")
+    assert (partition["orders"], partition["revenue_cents"], partition["pruned_revenue_cents"]) == (4, 400, 400)
     assert store.table("flow_seconds") == before
     assert recount(store.path) == []
 

@@ -84,7 +84,7 @@ FIGURES = [
     *[("flow_minutes", name) for name in ("orders", "revenue_cents", "dead_letters")],
     *[("product_totals", name) for name in ("orders", "revenue_cents")],
     ("dead_letter_counts", "dead_letters"),
-    ("partitions", "passed_over"),
+    *[("partitions", name) for name in ("passed_over", "orders", "revenue_cents")],
     *[("dead_letter_groups", name) for name in ("total", "open")],
     *[("jobs", name) for name in ("done", "failed", "total")],
 ]
@@ -92,6 +92,7 @@ PRUNED = [
     *[("totals", f"pruned_{name}") for name in ("orders", "revenue_cents", "dead_letters")],
     *[("flow_minutes", f"pruned_{name}") for name in ("orders", "revenue_cents", "dead_letters")],
     *[("product_totals", f"pruned_{name}") for name in ("orders", "revenue_cents")],
+    *[("partitions", f"pruned_{name}") for name in ("orders", "revenue_cents")],
     *[("jobs", f"pruned_{name}") for name in ("done", "failed", "total")],
 ]
 DELTA = st.integers(-(2**40), 2**40).filter(bool)

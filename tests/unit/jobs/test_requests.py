@@ -9,7 +9,8 @@ import pytest
 from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.errors import MappingFileError, UsageError
-from pipeline.jobs.requests import accept_losses, request_produce, resume_reading
+from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.requests import accept_losses, request_lookup, request_produce, resume_reading, save_section
 from pipeline.jobs.worker import run_worker
 from pipeline.orders.samples import ProduceRequest
 from pipeline.running.statusboard import StatusWriter
@@ -79,7 +80,8 @@ def test_a_produce_job_fails_in_one_line_where_its_topic_has_come_to_be_mapped(t
         number = request_produce(settings, buffer, wall_clock_ms, ProduceRequest(20), "test")
         settings.mapping_file.write_text(MAPPED)
         stop, status = StopSignal(), StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-        worker = Thread(target=run_worker, args=(settings, CODEC, wall_clock_ms, steady_clock_ms, stop, status))
+        parts = (settings, CODEC, MappingBench(settings, CODEC, wall_clock_ms), wall_clock_ms, steady_clock_ms)
+        worker = Thread(target=run_worker, args=(*parts, stop, status))
         worker.start()
         try:
             wait_for("the job's end", lambda: buffer.jobs.get(number).state == "failed", 10)
@@ -98,6 +100,17 @@ def test_who_may_only_look_neither_resumes_reading_nor_accepts_losses(tmp_path):
             resume_reading(settings, buffer, lambda: 1, "test")
         with pytest.raises(UsageError, match="read-only"):
             accept_losses(settings, buffer, lambda: 1)
+
+
+def test_who_may_only_look_neither_asks_kafka_nor_writes_the_mapping_file(tmp_path):
+    settings = load_settings(data_dir=tmp_path, read_only=True, mapping_file=tmp_path / "mapping.toml")
+    with open_buffer(settings.database_file) as buffer:
+        with pytest.raises(UsageError, match="read-only"):
+            request_lookup(settings, buffer, lambda: 1, "topics", {}, "test")
+        with pytest.raises(UsageError, match="read-only"):
+            save_section(settings, buffer, lambda: 1, "orders", MAPPED, "test")
+        assert buffer.lookups.next(1) is None
+    assert not settings.mapping_file.exists()
 
 
 def test_where_nothing_is_stopped_nothing_goes_on(tmp_path):

@@ -164,6 +164,7 @@ _STACKS = _Figures(
     GROUP BY stack_ref
     """,
 )
+_OF_PARTITION = f"record_id >= partition_ref << {OFFSET_BITS} AND record_id < partition_ref + 1 << {OFFSET_BITS}"
 _PASSED_OVER = _Figures(
     "partitions",
     "partition_ref",
@@ -177,7 +178,20 @@ _PASSED_OVER = _Figures(
     FROM partitions LEFT JOIN topics USING (topic_ref)
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER)
+_PARTITIONS = _Figures(
+    "partitions",
+    "partition_ref",
+    ("orders", "revenue_cents"),
+    f"""
+    SELECT partition_ref AS key, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
+           orders AS kept_orders, revenue_cents AS kept_revenue_cents,
+           pruned_orders + (SELECT count(*) FROM order_rows WHERE {_OF_PARTITION}) AS counted_orders,
+           pruned_revenue_cents
+           + (SELECT coalesce(sum(price_cents), 0) FROM order_rows WHERE {_OF_PARTITION}) AS counted_revenue_cents
+    FROM partitions LEFT JOIN topics USING (topic_ref)
+    """,
+)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER, _PARTITIONS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 
@@ -213,7 +227,7 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
             raise BufferCorruptError(f"the buffer {path} is damaged and cannot be repaired: {damage[0]}")
         # What was pruned first: the figures are counted from it.
         mended = _mend(connection, [each for name in _PRUNED for each in _wrongly_pruned(connection, name)])
-        doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name)) > 1}
+        doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name, _PRUNED[name])) > 1}
         mended += _mend(connection, [each for each in _figures(connection) if each.name not in doubtful])
         return mended, list(_differences(connection))
 
@@ -235,7 +249,7 @@ def _damage(connection: sqlite3.Connection) -> list[Difference]:
 
 def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
     for name in _PRUNED:
-        sums = _pruned_sums(connection, name)
+        sums = _pruned_sums(connection, name, _telling(name))
         if len(sums) > 1:
             by_table = ", ".join(f"{total} in {' and '.join(tables)}" for total, tables in sums.items())
             yield Difference(f"pruned_{name} is {by_table}", name)
@@ -243,10 +257,15 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
     yield from (Difference(line) for line in contradictions(connection))
 
 
-def _pruned_sums(connection: sqlite3.Connection, name: str) -> dict[int, list[str]]:
+def _telling(name: str) -> tuple[_Figures, ...]:
+    """All that say how much of a figure was pruned. Of partitions a row may be gone with what it says."""
+    return (*_PRUNED[name], _PARTITIONS) if name in _PARTITIONS.names else _PRUNED[name]
+
+
+def _pruned_sums(connection: sqlite3.Connection, name: str, tables: Sequence[_Figures]) -> dict[int, list[str]]:
     """How much of a figure was pruned, and which tables say so: one sum when all agree."""
     sums: dict[int, list[str]] = {}
-    for figures in _PRUNED[name]:
+    for figures in tables:
         (total,) = connection.execute(f"SELECT coalesce(sum(pruned_{name}), 0) FROM {figures.table}").fetchone()
         sums.setdefault(total, []).append(figures.table)
     return sums
@@ -254,10 +273,10 @@ def _pruned_sums(connection: sqlite3.Connection, name: str) -> dict[int, list[st
 
 def _wrongly_pruned(connection: sqlite3.Connection, name: str) -> Iterator[Difference]:
     """Where tables do not agree on what was pruned, those whose figures are the sum of their rows are right."""
-    sums = _pruned_sums(connection, name)
+    sums = _pruned_sums(connection, name, _telling(name))
     wrong = {
         figures.table: [each for each in _of_table(connection, figures) if each.name == name]
-        for figures in _PRUNED[name]
+        for figures in _telling(name)
     }
     right = {total for total, tables in sums.items() for table in tables if not wrong[table]}
     if len(sums) == 1 or len(right) != 1:
@@ -270,7 +289,7 @@ def _wrongly_pruned(connection: sqlite3.Connection, name: str) -> Iterator[Diffe
 
 def _as_pruned(table: str, wrong: Difference) -> Difference:
     """The same difference, mended by what was pruned: the figure itself is right."""
-    figures = next(each for each in _ALL if each.table == table)
+    figures = next(each for each in _telling(wrong.name) if each.table == table)
     sql = f"UPDATE {table} SET pruned_{wrong.name} = pruned_{wrong.name} + ? WHERE {figures.key} = ?"
     text = f"{wrong.text} (pruned_{wrong.name} was wrong by {-wrong.surplus})"
     return replace(wrong, text=text, mend=((sql, (wrong.surplus, wrong.key)),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.buffer.contract import (
@@ -27,7 +28,7 @@ from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes, currency_of
 from pipeline.buffer.sqlite.stores.letters import add_dead_letters
-from pipeline.buffer.sqlite.stores.order_table import OrderTable, SalesDelta
+from pipeline.buffer.sqlite.stores.order_table import NO_SALES, OrderTable, Sales, SalesDelta, sales_by_partition
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
 from pipeline.buffer.sqlite.stores.passed_over import note_passed_over
 from pipeline.crash_points import reached
@@ -167,7 +168,7 @@ class SqliteFlowStore:
         reached("processor: before a batch")
         with atomic(self._connection) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
-            advance(connection, batch.advances)
+            advance(connection, batch.advances, sales_by_partition(batch))
             if batch.taken:
                 _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
@@ -279,20 +280,39 @@ def _of_bytes(rows: Iterable[Sequence[Any]], limit_bytes: int) -> Iterator[Seque
             return
 
 
-def advance(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
-    """Moves offsets, each only from where its reader believes it to be. Raises StaleWriterError."""
+def advance(
+    connection: sqlite3.Connection, advances: Iterable[Advance], sales: Mapping[int, Sales] = MappingProxyType({})
+) -> None:
+    """Moves offsets, each only from where its reader believes it to be, and counts orders and revenue of partitions.
+
+    Raises StaleWriterError.
+    """
+    uncounted = dict(sales)
     for each in advances:
         moved = connection.execute(
             "UPDATE partitions SET next_offset = ?, last_offset = coalesce(?, last_offset), "
-            "last_digest = coalesce(?, last_digest), newest_ms = max(newest_ms, ?) "
+            "last_digest = coalesce(?, last_digest), newest_ms = max(newest_ms, ?), "
+            "orders = orders + ?, revenue_cents = revenue_cents + ? "
             "WHERE partition_ref = ? AND next_offset = ? AND NOT closed",
-            (each.next_offset, *(each.last or (None, None)), each.newest_ms, each.ref, each.expected),
+            (
+                each.next_offset,
+                *(each.last or (None, None)),
+                each.newest_ms,
+                *uncounted.pop(each.ref, NO_SALES),
+                each.ref,
+                each.expected,
+            ),
         ).rowcount
         if moved != 1:
             raise StaleWriterError(
                 f"partition {each.ref} is not at offset {each.expected} any more: another process reads it, or its "
                 "topic is being read again"
             )
+    # Orders that waited for a retry, of partitions of which nothing new was read.
+    connection.executemany(
+        "UPDATE partitions SET orders = orders + ?, revenue_cents = revenue_cents + ? WHERE partition_ref = ?",
+        [(*made, ref) for ref, made in uncounted.items()],
+    )
 
 
 def topic_ref_of(connection: sqlite3.Connection, identity: TopicIdentity, now_ms: int) -> int:

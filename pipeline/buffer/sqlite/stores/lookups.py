@@ -39,6 +39,12 @@ class SqliteLookupStore:
             ).fetchone()
         return None if row is None else LOOKUP.read(row)
 
+    def get(self, number: int) -> Lookup | None:
+        """See LookupStore."""
+        with reading(self._connection):
+            row = self._connection.execute(f"SELECT {LOOKUP.sql} FROM lookups WHERE id = ?", (number,)).fetchone()
+        return None if row is None else LOOKUP.read(row)
+
     def answer(self, number: int, answer: str | None, error: str, now_ms: int) -> None:
         """See LookupStore."""
         with atomic(self._connection) as connection:

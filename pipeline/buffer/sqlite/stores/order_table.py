@@ -11,12 +11,35 @@ import numpy as np
 
 from pipeline.buffer.contract import Batch
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
+from pipeline.buffer.sqlite.connection import OFFSET_BITS
 from pipeline.orders.columns import Integers, OrderColumns, columns_of
 from pipeline.orders.fields import CHOICE_FIELDS, ORDER_FIELDS
 
 REMEMBERED_NAMES = 10_000
 _COLUMNS = ("record_id", *(field.column for field in ORDER_FIELDS), "processed_at_ms", "attempts")
 _ORDER_ROWS = BulkInsert("order_rows", _COLUMNS)
+
+
+Sales = tuple[int, int]
+"""Orders, and the revenue that they make."""
+NO_SALES: Sales = (0, 0)
+
+
+def sales_by_partition(batch: Batch) -> dict[int, Sales]:
+    """What each partition's orders in a batch make, by its reference."""
+    found: dict[int, Sales] = {}
+    for block in batch.blocks:
+        ref = block.record_ids[0] >> OFFSET_BITS
+        orders, revenue_cents = found.get(ref, NO_SALES)
+        found[ref] = (
+            orders + len(block.record_ids),
+            revenue_cents + int(np.add.reduce(block.orders.numbers["price_cents"])),
+        )
+    for row in batch.orders:
+        ref = row.record_id >> OFFSET_BITS
+        orders, revenue_cents = found.get(ref, NO_SALES)
+        found[ref] = orders + 1, revenue_cents + row.order.price_cents
+    return found
 
 
 class SalesDelta:
@@ -42,12 +65,12 @@ class SalesDelta:
     @property
     def orders(self) -> int:
         """Orders of all products."""
-        return sum(orders for orders, _ in self._products.values())
+        return sum([orders for orders, _ in self._products.values()])  # a generator is called for each product
 
     @property
     def revenue_cents(self) -> int:
         """Revenue of all products."""
-        return sum(cents for _, cents in self._products.values())
+        return sum([cents for _, cents in self._products.values()])
 
 
 class OrderTable:

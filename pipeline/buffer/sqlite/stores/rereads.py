@@ -26,7 +26,7 @@ from pipeline.buffer.reread_contract import (
     TakenOrders,
     WaitingRows,
 )
-from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading, record_id
+from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading, record_id, ref_of
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow import topic_ref_of
@@ -263,7 +263,7 @@ def _behind_what_was_pruned(connection: sqlite3.Connection, found: HeldTopic) ->
 def _pruned_below(connection: sqlite3.Connection, refs: Iterable[int]) -> dict[int, int]:
     return dict(
         connection.execute(
-            "SELECT partition_ref, pruned_below FROM partitions, totals WHERE pruned_orders > 0 "
+            "SELECT partition_ref, pruned_below FROM partitions, totals WHERE totals.pruned_orders > 0 "
             "AND partition_ref IN (SELECT value FROM json_each(?))",
             (json.dumps(list(refs)),),
         )
@@ -300,6 +300,10 @@ def _take_orders(connection: sqlite3.Connection, found: HeldTopic) -> int:
 def _uncount(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, int]]) -> None:
     less = "SET orders = orders - ?, revenue_cents = revenue_cents - ?"
     connection.execute(f"UPDATE totals {less}", (len(rows), sum(cents for _, _, cents, _ in rows)))
+    connection.executemany(
+        f"UPDATE partitions {less} WHERE partition_ref = ?",
+        _sums((ref_of(record), cents) for record, _, cents, _ in rows),
+    )
     connection.executemany(
         f"UPDATE product_totals {less} WHERE product_ref = ?", _sums((product, cents) for _, product, cents, _ in rows)
     )

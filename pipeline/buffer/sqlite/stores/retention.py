@@ -285,13 +285,16 @@ class SqliteUpkeepStore:
 
 
 def _count_pruned_orders(connection: sqlite3.Connection, rows: list[_OldOrder]) -> None:
+    by_partition: dict[int, list[int]] = {}
     by_product: dict[int, list[int]] = {}
     by_minute: dict[int, list[int]] = {}
     for row in rows:
+        by_partition.setdefault(ref_of(row.record_id), []).append(row.price_cents)
         by_product.setdefault(row.product_ref, []).append(row.price_cents)
         by_minute.setdefault(row.processed_at_ms - row.processed_at_ms % MINUTE_MS, []).append(row.price_cents)
     added = "SET pruned_orders = pruned_orders + ?, pruned_revenue_cents = pruned_revenue_cents + ?"
     connection.execute(f"UPDATE totals {added}", (len(rows), sum(row.price_cents for row in rows)))
+    connection.executemany(f"UPDATE partitions {added} WHERE partition_ref = ?", _sums(by_partition))
     connection.executemany(f"UPDATE product_totals {added} WHERE product_ref = ?", _sums(by_product))
     connection.executemany(f"UPDATE flow_minutes {added} WHERE minute_ms = ?", _sums(by_minute))
 
