@@ -23,7 +23,9 @@ BUFFER_DOC = PROJECT_DIR / "docs" / "buffer.md"
 
 
 def code_blocks(text: str, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    # All of them are looked for, so that the end of one is not taken for the beginning of another.
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for found, block in blocks if found == language]
 
 
 def pipeline_commands() -> list[str]:
