@@ -16,7 +16,7 @@ from pipeline.errors import UndecodableError
 from pipeline.kafka.schema_registry import RegistryClient
 from pipeline.orders import avro
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.formats import avro_json, connect_json, protobuf_files, protobuf_values
+from pipeline.orders.formats import avro_json, connect_json, json_values, protobuf_files, protobuf_values
 from pipeline.orders.mapping import amounts, conditions, paths, values
 from pipeline.orders.mapping.mapping_file import Mapped, parse_mappings
 from pipeline.orders.mapping.sections import SECTION_KEYS, AmountRule, CurrencyRule, Labels, TextRule, TimeRule
@@ -40,6 +40,7 @@ LIMITS = {
     "types within each other in Avro": avro.MAXIMUM_DEPTH,
     "types within each other in Avro's JSON encoding": avro_json.MAXIMUM_DEPTH,
     "bytes of a record in Avro's JSON encoding": avro_json.MAXIMUM_BYTES,
+    "objects and lists within each other in JSON": json_values.MAXIMUM_DEPTH,
     "messages within each other in Protobuf": protobuf_values.MAXIMUM_DEPTH,
     "bytes of a schema in Connect's envelope; the payload of a longer one is plain JSON": (
         connect_json.MAXIMUM_SCHEMA_BYTES
