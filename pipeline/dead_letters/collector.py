@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,11 @@ from pipeline.crash_points import reached
 from pipeline.dead_letters.letters import dead_letter_row
 from pipeline.dead_letters.topics_file import NOTHING, DeadLetterTopics, DeadLetterTopicsFile
 from pipeline.errors import KafkaUnavailableError, SchemaPendingError, UndecodableError
-from pipeline.headers import read_failure
+from pipeline.headers import read_failure, source_timestamp_ms_of
 from pipeline.kafka import ClusterView, Gap, PartitionReader
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.order_reader import OrderReader, RecordList
-from pipeline.records import LastRead, Order, Position, Record
+from pipeline.records import Failure, LastRead, Order, Position, Record
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
@@ -315,23 +316,32 @@ def orders_in(records: Sequence[Record], reader: OrderReader, said: DeadLetterTo
     letter would never get its columns.
     """
     found: list[Order | None] = [None] * len(records)
-    for topic, indexes in _by_source(records, reader, said).items():
-        some = [records[index] for index in indexes]
-        orders, _ = reader.read_many(topic, RecordList(some))
+    for topic, some in _by_source(records, reader, said).items():
+        letters = list(some.values())
+        orders, _ = reader.read_many(topic, RecordList(letters))
         at_once = dict(zip(orders.indexes.tolist(), orders.orders(), strict=True))
-        for at, index in enumerate(indexes):
-            found[index] = at_once.get(at) or _order_in(some[at], topic, reader)
+        for at, index in enumerate(some):
+            found[index] = at_once.get(at) or _order_in(letters[at], topic, reader)
     return found
 
 
-def _by_source(records: Sequence[Record], reader: OrderReader, said: DeadLetterTopics) -> dict[str, list[int]]:
+def _by_source(records: Sequence[Record], reader: OrderReader, said: DeadLetterTopics) -> dict[str, dict[int, Record]]:
+    """The records by the topic that they came from and by their index, each with the time that it had there."""
     if not reader.has_sections:
-        return {"": list(range(len(records)))}
-    by_source: dict[str, list[int]] = {}
+        return {"": dict(enumerate(records))}
+    by_source: dict[str, dict[int, Record]] = {}
     for index, record in enumerate(records):
         failure = said.of(record.position.topic).completed(read_failure(record.headers), record.headers)
-        by_source.setdefault(failure.source_topic or "", []).append(index)
+        by_source.setdefault(failure.source_topic or "", {})[index] = _as_it_was(record, failure)
     return by_source
+
+
+def _as_it_was(letter: Record, failure: Failure) -> Record:
+    """With the record's own time, which a mapping may ask for, where the dead letter tells it."""
+    told_ms = failure.record_timestamp_ms
+    if told_ms is None:
+        told_ms = source_timestamp_ms_of(failure, letter.timestamp_ms, letter.append_time)
+    return letter if told_ms is None else replace(letter, timestamp_ms=told_ms, append_time=False)
 
 
 def _order_in(record: Record, topic: str, reader: OrderReader) -> Order | None:

@@ -8,19 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from confluent_kafka import Message
 
 from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
 from pipeline.consuming.holds import TopicHolds
-from pipeline.errors import RecordError
 from pipeline.kafka import Delivery, Fetched, Gap, PartitionKey
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.columns import Flags, OrderColumns
 from pipeline.orders.handlers import Handler, simulate_failures
 from pipeline.orders.judge import Judge
-from pipeline.orders.mapping.batches import Records
 from pipeline.orders.mapping.mapping_file import MappingFile
 from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.rules_file import RulesFile
@@ -28,7 +24,7 @@ from pipeline.orders.serde import OrderCodec
 from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
-from pipeline.records import Headers, Order, PassedOver, Record, TopicIdentity
+from pipeline.records import Headers, TopicIdentity
 from pipeline.settings import Settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
@@ -148,24 +144,6 @@ class SenderByHand:
             done(Delivery(send_id, "orders-dlq", 0, len(self.sent), self.answer))
 
 
-class JudgeByHand(Judge):
-    """Passes over the values that a test has named, whatever they are."""
-
-    def __init__(self, passed_over: set[bytes | None], *parts: Any) -> None:
-        super().__init__(*parts)
-        self.passed_over = passed_over
-
-    def judge(self, record: Record, attempt: int, valid: Order | None = None) -> Order | PassedOver | RecordError:
-        """See Judge."""
-        return PassedOver("named") if record.value in self.passed_over else super().judge(record, attempt, valid)
-
-    def prevalidate(self, topic: str, records: Records) -> tuple[OrderColumns, Flags, list[int]]:
-        """See Judge."""
-        orders, valid, _ = super().prevalidate(topic, records)
-        passed_over = np.array([value in self.passed_over for value in records.values()], np.bool_)
-        return orders, valid & ~passed_over[orders.indexes], np.flatnonzero(passed_over).tolist()
-
-
 class _Silent:
     def report(self, *_: object) -> None:
         """Nobody listens."""
@@ -194,14 +172,13 @@ class FlowInProcess:
         identity: TopicIdentity = ORDERS,
         handler: Handler = simulate_failures,
         settings: Settings | None = None,
-        passed_over: set[bytes | None] | None = None,
     ) -> None:
         self.now_ms = NOW_MS
         self.reader, self.sender = ReaderByHand(), SenderByHand()
         rules_file = RulesFile(ROOT / "rules.toml")
         reader = OrderReader(CODEC)
-        parts = (reader, rules_file, handler, self.clock)
-        judge = Judge(*parts) if passed_over is None else JudgeByHand(passed_over, *parts)
+        judge = Judge(reader, rules_file, handler, self.clock)
+        self.mapping_file = MappingFile(settings or Settings())
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
         self.flow = _Flow(
@@ -209,7 +186,7 @@ class FlowInProcess:
             self._writer,
             judge,
             rules_file,
-            MappingInForce(MappingFile(settings or Settings()), reader, self.clock),
+            MappingInForce(self.mapping_file, reader, self.clock),
             backoff,
             self.sender,  # type: ignore[arg-type] # only what a flow asks of it
             _Topics(identity),  # type: ignore[arg-type] # only what a flow asks of it
@@ -223,6 +200,11 @@ class FlowInProcess:
     def clock(self) -> int:
         """The time that the test has set."""
         return self.now_ms
+
+    def map_by(self, text: str) -> None:
+        """Writes another mapping file, which the next round reads by."""
+        self.mapping_file.path.write_text(text)
+        self.mapping_file.refresh()
 
     def round(self, records: Sequence[Incoming] = (), pass_ms: int = 100) -> None:
         """One round with these records; time passes after it."""

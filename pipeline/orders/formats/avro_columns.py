@@ -69,9 +69,10 @@ class AvroColumns:
         fine &= at == values.ends
         fine = _all_utf8(batch, fine)
         missing: list[Any] = [None] * int(np.count_nonzero(fine))
-        return np.flatnonzero(fine).tolist(), [
-            batch.found[slot](fine) if slot in batch.found else missing for slot in range(self.slots)
-        ]
+        columns = [batch.found[slot](fine) if slot in batch.found else missing for slot in range(self.slots)]
+        # What makes a column holds the batch: without this its bytes stay until the garbage collector comes.
+        batch.found.clear()
+        return np.flatnonzero(fine).tolist(), columns
 
 
 def avro_columns(schema: Schema, names: Names, paths: Sequence[Path]) -> AvroColumns | None:

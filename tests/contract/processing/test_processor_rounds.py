@@ -21,10 +21,11 @@ from pipeline.headers.own import REPLAY_ID, TRANSIENT_FAILURES, last_text
 from pipeline.kafka import Gap
 from pipeline.orders.handlers import accept, simulate_failures
 from pipeline.records import Order
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS, ORDERS, collect_many, outbox_row
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
+from tests.support.mapping_files import section_of_order
 
 KINDS = (
     "plain",
@@ -37,21 +38,24 @@ KINDS = (
     "is no order",
     "is passed over",
 )
-PASSED_OVER = b"another event"
+ANOTHER_EVENT = ("event", b"another")
+WHERE = 'where = "header:event != \\"another\\""\n'
 FAILURES = {"fails once": 1, "fails twice": 2, "fails for good": 9}
 
 
 def incoming(number: int, key: bytes | None, kind: str, partition: int) -> Incoming:
     order = Order(f"O-{number}", "C", "tea", 0 if kind == "breaks a rule" else 100, NOW_MS)
-    value = {"is no order": b"noise", "is passed over": PASSED_OVER}.get(kind) or CODEC.encode(order)
+    value = b"noise" if kind in ("is no order", "is passed over") else CODEC.encode(order)
     failures = FAILURES.get(kind)
     headers = ((TRANSIENT_FAILURES, str(failures).encode()),) if failures else ()
-    return Incoming(key, value, headers, partition)
+    return Incoming(key, value, (*headers, ANOTHER_EVENT) if kind == "is passed over" else headers, partition)
 
 
 @contextmanager
 def processing(folder: Path, partitions=(0, 1), **more):
-    more = {"passed_over": {PASSED_OVER}} | more
+    mapping_file = folder / "mapping.toml"
+    mapping_file.write_text(section_of_order(ORDERS.topic) + WHERE)
+    more = {"settings": Settings(mapping_file=mapping_file)} | more
     with open_buffer(SqliteStore(folder).path) as buffer, closing(FlowInProcess(buffer, partitions, **more)) as flow:
         yield flow
 
@@ -112,12 +116,11 @@ def nowhere(store):
 
 
 def test_a_parked_record_may_be_passed_over_when_it_is_tried_again_and_lets_its_key_go_on(tmp_path):
-    named = {PASSED_OVER}
-    with processing(tmp_path, passed_over=named) as processor:
+    with processing(tmp_path) as processor:
         first = incoming(1, b"a", "fails for good", 0)
         processor.round([first, incoming(2, b"a", "is passed over", 0), incoming(3, b"a", "plain", 0)])
         assert passed_over(SqliteStore(tmp_path)) == 0
-        named.add(first.value)
+        processor.map_by(section_of_order(ORDERS.topic) + WHERE[:-2] + f' and header:{TRANSIENT_FAILURES} == null"\n')
         processor.run_dry()
     store = SqliteStore(tmp_path)
     assert passed_over(store) == 2
@@ -227,7 +230,8 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
 
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
     with processing(tmp_path) as processor:
-        processor.round([incoming(1, b"a", "fails once", 0)])
+        # What reads each kind is made when it is first met.
+        processor.round([incoming(n, b"a%d" % n, kind, 0) for n, kind in enumerate(KINDS)])
         gc.collect()
         gc.disable()
         try:
