@@ -44,7 +44,7 @@ class _Batch:
 
     values: Values
     found: dict[int, Callable[[Flags], Column]] = field(default_factory=dict)
-    """By slot: the column of the records that are fine."""
+    """By slot: the column of the records that are fine. None refers to the batch, or all of it would be garbage."""
     texts: list[tuple[Integers, Integers, Flags]] = field(default_factory=list)
     """Where texts begin and end, which must be UTF-8, of the records that are meant."""
 
@@ -212,9 +212,10 @@ def _text_step(slots: list[int], make: Callable[[list[Any]], list[Any]] | None =
         (begins, ends), after, good = spans(batch.values, at)
         fine = fine & good
         batch.texts.append((begins, ends, fine if nulls is None else fine & ~nulls))
+        data = batch.values.data
 
         def column(chosen: Flags) -> Column:
-            found = texts_of(batch.values.data, begins[chosen].tolist(), ends[chosen].tolist())
+            found = texts_of(data, begins[chosen].tolist(), ends[chosen].tolist())
             return _kept(found, nulls, chosen)
 
         for slot in slots:
@@ -239,8 +240,9 @@ def _bytes_leaf(schema: Schema, slots: list[int]) -> Step:
 def _note_bytes(
     batch: _Batch, slots: list[int], begins: Integers, ends: Integers, nulls: Nulls, make: Callable[[bytes], Any]
 ) -> None:
+    data = batch.values.data
+
     def column(chosen: Flags) -> Column:
-        data = batch.values.data
         # Where there is null, begin and end are of anything.
         is_null = [False] * int(chosen.sum()) if nulls is None else nulls[chosen].tolist()
         spans_of = zip(begins[chosen].tolist(), ends[chosen].tolist(), is_null, strict=True)

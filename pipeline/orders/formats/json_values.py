@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, chain
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from types import NoneType
 from typing import Annotated, Any
 
@@ -57,7 +57,7 @@ class JsonReader:
         """The indexes of those that have plain objects all along the paths, and for each slot their values."""
         if self._decoder is None:
             return [], [[] for _ in self._paths]
-        if self._quick is not None and not any(map(is_too_deep, values)):
+        if self._quick is not None and not any_is_too_deep(values):
             try:
                 return list(range(len(values))), self._read_quickly(values)
             except (UnicodeDecodeError, msgspec.DecodeError):
@@ -132,6 +132,12 @@ def is_too_deep(value: bytes, maximum_depth: int = MAXIMUM_DEPTH) -> bool:
         return False
     brackets = _QUOTED.sub(b"", value).translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEP_OF.__getitem__, brackets)), default=0) > maximum_depth
+
+
+def any_is_too_deep(values: Sequence[bytes]) -> bool:
+    """Whether one of them is."""
+    most = (max(map(methodcaller("count", each), values), default=0) for each in (b"{", b"["))
+    return sum(most) > MAXIMUM_DEPTH and any(map(is_too_deep, values))
 
 
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)

@@ -102,6 +102,8 @@ class ProtobufReader:
     def __init__(self, descriptor: Descriptor, wanted: Selection, paths: Sequence[Path]) -> None:
         self.name = descriptor.full_name
         self._class = message_factory.GetMessageClass(descriptor)
+        # The library makes the class of a message inside of another one anew when nobody holds it.
+        self._inside = [message_factory.GetMessageClass(each) for each in _reachable(descriptor)]
         self._make = _message_value(descriptor, wanted, 0)
         self._slots = len(paths)
         self._fields: _Node | None = _Node("", has_presence=False)
@@ -128,15 +130,35 @@ class ProtobufReader:
         if self._fields is None:
             return [], [()] * self._slots
         columns: list[Column] = [()] * self._slots
-        indexes, messages, parse = list[int](), list[Message](), self._class.FromString
+        indexes, messages = self._parsed_ones(values)
+        self._fields.read(messages, columns)
+        return indexes, columns
+
+    def _parsed_ones(self, values: Sequence[bytes]) -> tuple[list[int], list[Message]]:
+        parse = self._class.FromString
+        try:
+            return list(range(len(values))), list(map(parse, values))
+        except DecodeError:
+            pass  # as hardly ever
+        indexes, messages = list[int](), list[Message]()
         for index, value in enumerate(values):
             try:
                 messages.append(parse(value))
             except DecodeError:
                 continue
             indexes.append(index)
-        self._fields.read(messages, columns)
-        return indexes, columns
+        return indexes, messages
+
+
+def _reachable(descriptor: Descriptor) -> list[Descriptor]:
+    """A message type, and those of its fields, of their fields, and so on."""
+    found, left = dict[str, Descriptor](), [descriptor]
+    while left:
+        each = left.pop()
+        if each.full_name not in found:
+            found[each.full_name] = each
+            left.extend(field.message_type for field in each.fields if field.message_type is not None)
+    return list(found.values())
 
 
 # ---- a message as a value
@@ -272,6 +294,8 @@ class _Node:
         else:
             node.make = _maker(found)
             node.slots.append(slot)
+        if node.slots and node.below:
+            raise NotByColumns  # a part of what is wanted whole
 
     def read(self, messages: list[Any], columns: list[Column]) -> None:
         """Makes the columns of the slots; a message that is not there is None."""

@@ -98,8 +98,9 @@ def read_in_pieces(read: Callable[[list[int]], Found], indexes: list[int], of: i
         return read(indexes)
     found, parts = list[int](), list[list[Column]]()
     for begin in range(0, len(indexes), of):
-        some, columns = read(indexes[begin : begin + of])
-        found.extend(index + begin for index in some)
+        piece = indexes[begin : begin + of]
+        some, columns = read(piece)
+        found.extend(range(begin, begin + len(piece)) if len(some) == len(piece) else [begin + each for each in some])
         parts.append(columns)
     return found, [_joined(each) for each in zip(*parts, strict=True)]
 
