@@ -23,9 +23,9 @@ BUFFER_DOC = PROJECT_DIR / "docs" / "buffer.md"
 
 
 def code_blocks(text: str, language: str = "") -> list[str]:
-    # All of them are looked for, so that the end of one is not taken for the beginning of another.
+    # All of them, one after another: the end of one must not be taken for the beginning of another.
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [block for found, block in blocks if found == language]
+    return [block for named, block in blocks if named == language]
 
 
 def pipeline_commands() -> list[str]:
