@@ -125,7 +125,8 @@ def test_a_mapped_order_takes_few_calls(kind, calls, c_calls):
 def test_mapped_orders_are_freed_without_the_garbage_collector(kind):
     reader, records = shop_reader(kind), records_of(kind, EXPECTED)
     reader.read_many(records)
-    gc.collect()
+    while gc.collect():
+        pass  # what other tests have left may take several turns
     gc.disable()
     try:
         reader.read_many(records)
