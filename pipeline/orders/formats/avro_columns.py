@@ -242,8 +242,9 @@ def _note_bytes(
 ) -> None:
     def column(chosen: Flags) -> Column:
         data = batch.values.data
-        cut = [make(data[b:e]) for b, e in zip(begins[chosen].tolist(), ends[chosen].tolist(), strict=True)]
-        return _kept(cut, nulls, chosen)
+        cut = [data[b:e] for b, e in zip(begins[chosen].tolist(), ends[chosen].tolist(), strict=True)]
+        # What stands where there is a null is anything.
+        return [None if raw is None else make(raw) for raw in _kept(cut, nulls, chosen)]
 
     for slot in slots:
         batch.found[slot] = column

@@ -231,3 +231,9 @@ def test_a_record_within_records_without_end_is_refused():
         with pytest.raises(UndecodableError, match="nested too deeply"):
             reader.read(b"\x02" * 100_000, 0)
         assert reader.read(b"\x02" * 20 + b"\x00", 0).keys() <= {"o"}
+
+
+def test_a_uuid_that_is_null_at_the_end_of_all_bytes_is_null():
+    schema = order(id="string", ref=["null", {"type": "fixed", "name": "Ref", "size": 16, "logicalType": "uuid"}])
+    values = [b"\x02A\x02" + bytes(16), b"\x02B\x00"]
+    assert by_columns(schema, values, [Path(("ref",))]) == {0: ("00000000-0000-0000-0000-000000000000",), 1: (None,)}
