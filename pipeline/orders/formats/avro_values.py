@@ -138,8 +138,8 @@ def _map_reader(schema: Schema, names: Names, where: str, wanted: Selection, dep
     read_key = string_reader(where)
     pass_over = passing_over(schema["values"], names, where, depth - 1)
     readers = {
-        key: _picking(schema["values"], names, f"{where}.{key}", below, depth - 1)
-        for key, below in wanted.fields.items()
+        key: _picking(schema["values"], names, f"{where}.{key}", wanted.of_field(key), depth - 1)
+        for key in wanted.fields
     }
     read_any = _picking(schema["values"], names, where, wanted, depth - 1) if wanted.whole else pass_over
 

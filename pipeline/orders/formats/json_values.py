@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import chain
 from operator import attrgetter, methodcaller
 from types import NoneType
 from typing import Annotated, Any
@@ -130,8 +130,12 @@ def is_too_deep(value: bytes, maximum_depth: int = MAXIMUM_DEPTH) -> bool:
     # Each has two brackets: in what is short, or has few of them, there cannot be so many.
     if len(value) < 2 * maximum_depth or value.count(b"{") + value.count(b"[") <= maximum_depth:
         return False
-    brackets = _QUOTED.sub(b"", value).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEP_OF.__getitem__, brackets)), default=0) > maximum_depth
+    depth = 0
+    for token in _BRACKETS.finditer(value):
+        depth += _STEP_OF.get(token.group(), 0)
+        if depth > maximum_depth:
+            return True
+    return False
 
 
 def any_is_too_deep(values: Sequence[bytes]) -> bool:
@@ -140,9 +144,9 @@ def any_is_too_deep(values: Sequence[bytes]) -> bool:
     return sum(most) > MAXIMUM_DEPTH and any(map(is_too_deep, values))
 
 
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_STEP_OF = {**dict.fromkeys(b"{[", 1), **dict.fromkeys(b"}]", -1)}
-_NO_BRACKETS = bytes(set(range(256)) - _STEP_OF.keys())
+# Texts too, because there may be brackets in them.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_STEP_OF = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 
 
 class _Skipped(msgspec.Struct):

@@ -231,9 +231,9 @@ def test_reading_stops_when_most_orders_fail_and_goes_on_until_they_do_again(tmp
 def test_what_failed_is_freed_without_the_garbage_collector(tmp_path):
     with processing(tmp_path) as processor:
         # What reads each kind is made when it is first met.
-        processor.round([incoming(n, b"a%d" % n, kind, 0) for n, kind in enumerate(KINDS)])
+        processor.round([incoming(n, b"a%d" % n, kind, 0) for n, kind in enumerate(KINDS * 9)])
         while gc.collect():
-            pass  # what other tests have left may take several turns
+            pass  # the types that other tests have made are freed one after another
         gc.disable()
         try:
             processor.round([incoming(n, b"%d" % n, kind, 0) for n, kind in enumerate(KINDS * 9)])

@@ -230,3 +230,15 @@ def test_a_record_within_records_without_end_is_refused():
         with pytest.raises(UndecodableError, match="nested too deeply"):
             reader.read(b"\x02" * 100_000, 0)
         assert reader.read(b"\x02" * 20 + b"\x00", 0).keys() <= {"o"}
+
+
+def test_a_uuid_that_is_null_at_the_end_of_all_bytes_is_null():
+    schema = order(id="string", ref=["null", {"type": "fixed", "name": "Ref", "size": 16, "logicalType": "uuid"}])
+    values = [b"\x02A\x02" + bytes(16), b"\x02B\x00"]
+    assert by_columns(schema, values, [Path(("ref",))]) == {0: ("00000000-0000-0000-0000-000000000000",), 1: (None,)}
+
+
+def test_a_map_that_is_wanted_whole_and_in_parts_is_read_whole():
+    schema = order(tags={"type": "map", "values": {"type": "map", "values": "boolean"}})
+    paths = [Path(("tags",)), Path(("tags", "a", "nowhere"))]
+    assert one_by_one(schema, [b"\x02\x02a\x02\x02b\x01\x00\x00"], paths) == {0: ({"a": {"b": True}}, None)}
