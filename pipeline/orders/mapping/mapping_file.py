@@ -170,7 +170,7 @@ def _schema_files(
         except OSError as error:
             problems.append(Problem(key, f": {folder / section.schema_file} cannot be read: {error.strerror}"))
         except (ValueError, UnresolvableError) as error:
-            problems.append(Problem(key, f": {folder / section.schema_file}: {error}"))
+            problems.append(Problem(key, f": {error}"))
     return found
 
 
