@@ -59,13 +59,16 @@ class TopicsRead:
         made = [self._settings.own_orders_topic] if self._settings.own_orders_topic else []
         if self._view.cluster.demo_id:
             made = list(self._settings.orders_topics.names)  # it has no topics but those that we make
+        # Asked for first: where Kafka is away, this says so, and nothing else is waited for.
+        partitions = self._view.partitions()
+        missing = [topic for topic in made if topic not in partitions]
         try:
-            for topic in made:
+            for topic in missing:
                 self._view.ensure_topic(topic)
         except KafkaUnavailableError as error:
-            self._not_made, made = str(error), []  # that keeps nobody from reading the others
+            self._not_made, missing = str(error), []  # that keeps nobody from reading the others
         # One that was just made may not be listed yet.
-        self._chosen = self._choose(dict.fromkeys(made, 0) | self._view.partitions())
+        self._chosen = self._choose(partitions | dict.fromkeys(missing, 0))
         with Reader(self._settings.database_file) as reader:
             met = set(topics_read(self._settings, reader))
         # Kafka gives a static member that comes back what it had before, and nothing of a topic that it did not
