@@ -40,7 +40,7 @@ class RegistryByHand:
 
     def register(self, subject: str, schema_text: str) -> int:
         """See SchemaRegistry. Nothing of ours registers what others write."""
-        raise NotImplementedError(subject)
+        raise AssertionError(subject)
 
     def recheck(self) -> None:
         """Nothing was left unanswered."""

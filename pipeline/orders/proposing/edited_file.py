@@ -61,10 +61,10 @@ def _replace(target: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(name, target.stat().st_mode & 0o7777 if target.exists() else 0o644)
         os.replace(name, target)
-    except BaseException:
+    finally:
+        # It is gone where it has taken the other one's place.
         with contextlib.suppress(OSError):
             os.unlink(name)
-        raise
 
 
 def with_section(text: str, topic: str, section: str) -> str:
