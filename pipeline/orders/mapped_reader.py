@@ -310,7 +310,8 @@ class MappedReader:
 
 
 def _bodies(values: Sequence[bytes | None], indexes: Sequence[int], begin: int) -> list[bytes]:
-    return [(values[index] or b"")[begin:] for index in indexes]
+    picked = [values[index] or b"" for index in indexes]
+    return [value[begin:] for value in picked] if begin else picked
 
 
 def _picked(indexes: list[int], found: list[int]) -> list[int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from operator import methodcaller
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -56,7 +56,7 @@ def envelope_prefix(value: bytes) -> bytes:
 
 def none_has_a_schema(values: Iterable[bytes]) -> bool:
     """Whether no value begins as one with a schema beside it does."""
-    return not any(map(methodcaller("startswith", _BEGINS), values))
+    return _BEGINS not in map(itemgetter(slice(len(_BEGINS))), values)
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter, methodcaller
+from operator import attrgetter
 from types import NoneType
 from typing import Annotated, Any
 
@@ -73,9 +73,7 @@ class JsonReader:
         assert decoder is not None
         if not all(map(bytes.isascii, values)):
             str(b" ".join(values), "utf-8")  # no character goes over a blank
-        columns: list[Column] = [()] * len(self._paths)
-        root.extract(list(map(decoder.decode, values)), columns)
-        return columns
+        return root.columns(list(map(decoder.decode, values)), len(self._paths))
 
     def _read_each(self, values: Sequence[bytes]) -> Found:
         assert self._decoder is not None
@@ -91,9 +89,7 @@ class JsonReader:
             except (UnicodeDecodeError, msgspec.DecodeError):
                 continue
             indexes.append(index)
-        columns: list[Column] = [()] * len(self._paths)
-        self._root.extract(found, columns)
-        return indexes, columns
+        return indexes, self._root.columns(found, len(self._paths))
 
     def _learn(self, columns: Sequence[Column]) -> None:
         """Notes which slots have held texts alone from the beginning on: they only become fewer."""
@@ -140,8 +136,8 @@ def is_too_deep(value: bytes, maximum_depth: int = MAXIMUM_DEPTH) -> bool:
 
 def any_is_too_deep(values: Sequence[bytes]) -> bool:
     """Whether one of them is."""
-    most = (max(map(methodcaller("count", each), values), default=0) for each in (b"{", b"["))
-    return sum(most) > MAXIMUM_DEPTH and any(map(is_too_deep, values))
+    # Most are too short for it, which is quicker to see of all of them than of each.
+    return max(map(len, values), default=0) >= 2 * MAXIMUM_DEPTH and any(map(is_too_deep, values))
 
 
 # Texts too, because there may be brackets in them.
@@ -327,15 +323,39 @@ class _Node:
         self.empty = made()
         return made
 
+    def columns(self, found: list[Any], slots: int) -> list[Column]:
+        """What each slot is in the objects that were decoded."""
+        columns: list[Column] = [()] * slots
+        try:
+            self._extract_all(found, columns, "")
+        except AttributeError:
+            self.extract(found, columns)  # an object on the way is not there in all of them
+        return columns
+
+    def _extract_all(self, found: list[Any], columns: list[Column], above: str) -> None:
+        """As `extract`. Raises AttributeError where an object on the way is not there."""
+        for step, attribute in self.attributes.items():
+            node, name = self.below[step], above + attribute
+            if node.slots:
+                node.fill(list(map(attrgetter(name), found)), columns)
+            elif EACH in node.below:
+                node.below[EACH].extract_items(list(map(attrgetter(name), found)), columns)
+            else:
+                node._extract_all(found, columns, f"{name}.")
+
+    def fill(self, picked: list[Any], columns: list[Column]) -> None:
+        """Makes the columns of the slots that end here of what was decoded for them."""
+        values = picked if self.is_text else _values(picked)
+        for slot in self.slots:
+            columns[slot] = values
+
     def extract(self, found: list[Any], columns: list[Column]) -> None:
         """Makes the columns of the slots of the objects that were decoded."""
         for step, attribute in self.attributes.items():
             node = self.below[step]
             picked = list(map(attrgetter(attribute), found))
             if node.slots:
-                values = picked if node.is_text else _values(picked)
-                for slot in node.slots:
-                    columns[slot] = values
+                node.fill(picked, columns)
             elif EACH in node.below:
                 node.below[EACH].extract_items(picked, columns)
             else:
