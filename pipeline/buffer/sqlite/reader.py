@@ -200,9 +200,11 @@ class Reader:
     def product_totals(self, limit: int = 20, topic: str | None = None) -> Rows:
         """Products by revenue, of all topics or of this one. Columns: product, orders, revenue_cents."""
         return self._rows(
-            "SELECT product, sum(orders) AS orders, sum(revenue_cents) AS revenue_cents "
-            "FROM product_totals JOIN products USING (product_ref) WHERE :topic IS NULL OR topic = :topic "
-            "GROUP BY product_ref ORDER BY revenue_cents DESC LIMIT :limit",
+            # Names are looked up of those alone that are shown.
+            "SELECT product, orders, revenue_cents FROM ("
+            "  SELECT product_ref, sum(orders) AS orders, sum(revenue_cents) AS revenue_cents FROM product_totals"
+            "  WHERE :topic IS NULL OR topic = :topic GROUP BY product_ref ORDER BY revenue_cents DESC LIMIT :limit"
+            ") JOIN products USING (product_ref) ORDER BY revenue_cents DESC",
             {"limit": limit, "topic": topic},
         )
 

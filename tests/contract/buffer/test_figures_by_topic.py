@@ -141,7 +141,7 @@ def test_dead_letters_are_those_of_their_source_and_of_no_topic_without_one(buff
     accept(buffer, processor(buffer), 0, 1)
     accept(buffer, processor(buffer, identity=SHOP), 0, 1)
     dead = collector(buffer)
-    sources = ["orders", "shop.orders", "shop.orders", None, "", "x" * 249, "ü" * 125, "payments"]
+    sources = ["orders", "shop.orders", "shop.orders", None, "", "x" * 249, "ü" * 125, "pay\0ments"]
     rows = [dead_letter(dead.ref, offset, source_topic=source) for offset, source in enumerate(sources)]
     collect(buffer, dead, 0, *rows)
     # A copy is none more.
@@ -151,7 +151,7 @@ def test_dead_letters_are_those_of_their_source_and_of_no_topic_without_one(buff
         assert sums(reader)[3] == len(sources)
         assert reader.topic_totals() == {"orders": Totals(1, 250, 1), "shop.orders": Totals(1, 250, 2)}
     named = {row["topic"]: row["dead_letters"] for row in store.table("dead_letter_sources")}
-    assert named == {"orders": 1, "shop.orders": 2, "": 3, "x" * 249: 1, "payments": 1}
+    assert named == {"orders": 1, "shop.orders": 2, "": 3, "x" * 249: 1, "pay\0ments": 1}
     assert recount(store.path) == []
 
 
@@ -234,6 +234,19 @@ def test_a_figure_of_a_wrong_topic_is_named_and_mended(buffer, store, change, sa
     assert left == []
     with Reader(store.path) as reader:
         assert [sums(reader, topic) for topic in ("orders", "shop.orders")] == before
+
+
+def test_orders_of_a_topic_that_somebody_has_deleted_are_pruned_all_the_same(buffer, store):
+    accept(buffer, processor(buffer), 0, 2)
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE partitions SET topic_ref = 99")
+    _, left = repair(store.path)
+    prune_all(buffer)
+    with closing(sqlite3.connect(store.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM order_rows").fetchone() == (0,)
+        pruned = connection.execute("SELECT topic, pruned_orders FROM flow_minutes WHERE pruned_orders > 0").fetchall()
+    assert pruned == [("", 2)]
+    assert recount(store.path) == left
 
 
 IDENTITIES = (ORDERS, SHOP, replace(SHOP, topic_id="recreated"))

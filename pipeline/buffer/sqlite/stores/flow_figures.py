@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
@@ -72,12 +72,11 @@ class PartitionTopics:
         return self._known
 
 
-def topics_of(connection: sqlite3.Connection, refs: Iterable[int]) -> dict[int, str]:
-    """The topic of each of these partitions."""
-    return dict(
-        connection.execute(
-            "SELECT partition_ref, topic FROM partitions JOIN topics USING (topic_ref) "
-            "WHERE partition_ref IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(refs)),),
-        ).fetchall()
+def topics_of(connection: sqlite3.Connection, refs: Collection[int]) -> dict[int, str]:
+    """The topic of each of these partitions; of one that somebody has deleted there is none, as `check` has it."""
+    found = connection.execute(
+        "SELECT partition_ref, topic FROM partitions JOIN topics USING (topic_ref) "
+        "WHERE partition_ref IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(refs)),),
     )
+    return dict.fromkeys(refs, NO_TOPIC) | dict(found.fetchall())
