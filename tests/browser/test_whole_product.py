@@ -20,7 +20,7 @@ from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError
 from pipeline.jobs.requests import request_produce
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.running.statusboard import read_roles
 from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
