@@ -74,6 +74,12 @@ def _warn_of_unknown_variables() -> None:
 # ask for the health of each role every few seconds. A process imports what its command needs and no more.
 
 
+def _run_up(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.roles import run_up
+
+    return run_up(settings, options, main)
+
+
 def _run_role(settings: Settings, options: argparse.Namespace) -> int:
     from pipeline.roles import run_role
 
@@ -115,7 +121,7 @@ def parser() -> argparse.ArgumentParser:
             "--instance", type=int, metavar="N", help="which of several (default: the first number that is free)"
         )
         command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
-        command.set_defaults(run=_run_role, role=role)
+        command.set_defaults(run=_run_up if role == "up" else _run_role, role=role)
     _add_produce(subparsers)
     _add_replay(subparsers)
     _add_mapping(subparsers)

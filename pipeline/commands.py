@@ -44,8 +44,8 @@ from pipeline.jobs import requests
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
 from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.records import Currency, TopicIdentity
+from pipeline.running.folder_owner import is_running, sole_owner
 from pipeline.running.statusboard import RoleStatus, read_roles
-from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 

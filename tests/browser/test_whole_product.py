@@ -21,8 +21,8 @@ from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError
 from pipeline.jobs.requests import request_produce
 from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.running.folder_owner import is_running
 from pipeline.running.statusboard import read_roles
-from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.waiting import wait_for
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until_it_fits
