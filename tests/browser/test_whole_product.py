@@ -235,6 +235,11 @@ def saved(page: Page, name: str, role: Literal["button", "link"] = "button") -> 
     return content
 
 
+def test_the_pipeline_starts_while_the_first_browser_is_on_its_way(app: StartApp) -> None:
+    folder = app(autostart="1").database_file.parent
+    wait_for("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
+
+
 def test_no_process_stays_when_the_app_is_killed(page: Page, app: StartApp) -> None:
     running = app(autostart="1")
     page.goto(running.url)
