@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.reread_contract import RereadStore
-from pipeline.orders.columns import OrderColumns
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
+
+if TYPE_CHECKING:
+    from pipeline.orders.columns import OrderColumns  # needs numpy, and most commands ask only for figures
 
 Role = Literal["processor", "collector"]
 TriageStatus = Literal["open", "discarded", "recovered"]
