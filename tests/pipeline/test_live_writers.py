@@ -1,0 +1,157 @@
+"""Programs that are not ours write orders while a processor runs, with a real registry between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import SerializingProducer
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+from google.protobuf import timestamp_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from pipeline.buffer import OrderFilter
+from pipeline.kafka import ClusterView
+from scripts.local.registry import ApicurioRegistry
+from scripts.waiting import wait_for
+from tests.support.guid_proxy import GuidProxy
+from tests.support.kafkas import own_names
+from tests.support.order_recordings import SCHEMA_FOLDER
+from tests.support.running_pipeline import RunningPipeline
+
+COUNT = 25
+FRAMINGS: dict[str, dict[str, Any]] = {"prefix": {}, "header": {"schema.id.serializer": header_schema_id_serializer}}
+PRICES = {"avro": '"total"', "json": '"total"', "protobuf": '{ path = "total_cents", unit = "minor" }'}
+BEGINS = datetime(2026, 3, 1, 11, tzinfo=UTC)
+
+SECTION = """
+[topics.'^{name}-{kind}-']
+order_id = "order_id"
+customer_id = "customer.id"
+product = "lines[].sku"
+price = {price}
+created_at = "created_at"
+region = {{ path = "region", default = "nowhere" }}
+currency = {{ code = "EUR", path = "currency" }}
+"""
+
+
+def cents_of(number: int) -> int:
+    """Amounts that binary fractions do not have, the lowest and the highest that the rules let in among them."""
+    return {0: 1, 1: 10_000_000}.get(number, 1010 * number + 9)
+
+
+def region_of(number: int) -> str:
+    return "nowhere" if number % 2 else "west"
+
+
+def order_of(number: int) -> dict[str, Any]:
+    return {
+        "order_id": f"S-{number}",
+        "customer": {"id": f"C-{number % 7}"},
+        "lines": [{"sku": f"SKU-{number % 3}", "unit_price": Decimal(cents_of(number)).scaleb(-2), "quantity": 1}],
+        "total": Decimal(cents_of(number)).scaleb(-2),
+        "currency": "EUR",
+        "created_at": BEGINS + timedelta(milliseconds=1001 * number),
+        "region": None if number % 2 else "west",
+    }
+
+
+def as_json(order: dict[str, Any]) -> dict[str, Any]:
+    """What most programs in Python make JSON of: amounts are floats, times ISO 8601."""
+    lines = [line | {"unit_price": float(line["unit_price"])} for line in order["lines"]]
+    told = {"lines": lines, "total": float(order["total"]), "created_at": order["created_at"].isoformat()}
+    return order | told
+
+
+class Messages:
+    """The messages of shop.proto, of its descriptor set."""
+
+    def __init__(self) -> None:
+        pool = DescriptorPool()
+        for file in FileDescriptorSet.FromString((SCHEMA_FOLDER / "shop.desc").read_bytes()).file:
+            pool.Add(file)
+        assert pool.FindFileByName(timestamp_pb2.DESCRIPTOR.name)
+        self.order = GetMessageClass(pool.FindMessageTypeByName("shop.Order"))
+
+    def of(self, order: dict[str, Any]) -> Any:
+        total_cents = int(order["total"].scaleb(2))
+        message = self.order(order_id=order["order_id"], total_cents=total_cents, currency=order["currency"])
+        message.customer.id = order["customer"]["id"]
+        message.created_at.FromDatetime(order["created_at"])
+        if order["region"] is not None:
+            message.region = order["region"]
+        for line in order["lines"]:
+            message.lines.add(sku=line["sku"], unit_price_cents=total_cents, quantity=line["quantity"])
+        return message
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuidProxy]:
+    with ApicurioRegistry(tmp_path_factory.mktemp("registry")) as running, GuidProxy(running.url) as proxy:
+        yield proxy
+
+
+def writers_of(client: SchemaRegistryClient, conf: dict[str, Any]) -> dict[str, tuple[Any, Callable[..., Any]]]:
+    """Of each format the serializer, and what makes of an order what it takes."""
+    messages = Messages()
+    avro, json_schema = ((SCHEMA_FOLDER / name).read_text("utf-8") for name in ("order.avsc", "order.schema.json"))
+    return {
+        "avro": (AvroSerializer(client, avro, conf=conf), lambda order: order),
+        "json": (JSONSerializer(json_schema, client, conf=conf), as_json),
+        "protobuf": (ProtobufSerializer(messages.order, client, conf=conf), messages.of),
+    }
+
+
+@pytest.mark.parametrize("cluster_settings", ["apache"], indirect=True)
+def test_what_confluents_serializers_write_in_both_framings_becomes_exactly_those_orders(
+    pipeline_with: Callable[..., RunningPipeline], registry: GuidProxy, tmp_path: Path
+) -> None:
+    name = own_names()["orders_topic"]
+    topics = [f"{name}-{kind}-{framing}" for kind in PRICES for framing in FRAMINGS]
+    path = tmp_path / "mapping.toml"
+    path.write_text("".join(SECTION.format(name=name, kind=kind, price=price) for kind, price in PRICES.items()))
+    pipeline = pipeline_with(orders_topic=",".join(topics), mapping_file=str(path), schema_registry_url=registry.url)
+    for topic in topics:
+        ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(topic)
+    pipeline.up()
+
+    client = SchemaRegistryClient({"url": registry.url})
+    producers = {
+        f"{name}-{kind}-{framing}": (
+            SerializingProducer(
+                {"bootstrap.servers": pipeline.cluster.bootstrap_servers, "value.serializer": serializer}
+            ),
+            value_of,
+        )
+        for framing, conf in FRAMINGS.items()
+        for kind, (serializer, value_of) in writers_of(client, conf).items()
+    }
+    # What comes second comes after the first was read, by readers that are made by then.
+    for numbers in (range(COUNT), range(COUNT, 2 * COUNT)):
+        for topic, (producer, value_of) in producers.items():
+            for number in numbers:
+                producer.produce(topic, key=f"C-{number % 7}", value=value_of(order_of(number)), headers=[])
+            assert producer.flush(30) == 0
+        wait_for("all orders", lambda until=numbers.stop: pipeline.settled() == until * len(topics))
+
+    with pipeline.reader() as reader:
+        rows = reader.orders(OrderFilter(), limit=1000).dicts()
+        assert reader.totals().dead_letters == 0
+    columns = ("topic", "order_id", "customer_id", "product", "price_cents", "created_at_ms", "region")
+    assert sorted(tuple(row[each] for each in columns) for row in rows) == sorted(
+        (topic, f"S-{n}", f"C-{n % 7}", f"SKU-{n % 3}", cents_of(n), 1772362800000 + 1001 * n, region_of(n))
+        for topic in topics
+        for n in range(2 * COUNT)
+    )
+    assert any("/schemas/guids/" in each for each in registry.asked)
+    assert pipeline.command("check").stderr == "all figures agree\n"
