@@ -23,7 +23,7 @@ LEAST = 0.3
 SUM_SCORE = 89
 PRODUCT_SCORE = 91
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){0,3}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
-_ROUND = Decimal(100)
+_ROUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _looks_minor(values: Sequence[Any], currency: Currency) -> bool:
         # 19.0 is no whole number: its writer has digits behind the point, and cut them off.
         if number.as_tuple().exponent != 0 or isinstance(value, float):
             return False
-        numbers.append(number)
+        numbers.append(int(number))
     middle = sorted(numbers)[len(numbers) // 2]
     uneven = sum(number % _ROUND != 0 for number in numbers)
     return middle >= 500 and uneven >= 0.4 * len(numbers)
