@@ -7,8 +7,15 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.errors import SettingsError, TransientError
-from pipeline.settings import describe, load_settings
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.formats.schemas import Schemas
+from pipeline.orders.proposing.guess import FILL_IN
+from pipeline.orders.proposing.propose import propose
+from pipeline.orders.proposing.sample import look_through
+from pipeline.orders.whole_reader import WholeReader
+from pipeline.settings import PROJECT_DIR, describe, load_settings
 from tests.support.buffer_rows import collect_many
+from tests.support.order_shapes import record
 
 LONG_NAME = "a" * 300
 
@@ -38,6 +45,12 @@ def test_a_list_in_a_dotenv_file_is_shown_by_config(folder, capsys):
 
 def test_a_handlers_reason_with_half_of_a_surrogate_pair_can_be_stored():
     assert TransientError("no \ud800 today").reason == "no \\ud800 today"
+
+
+def test_of_amounts_that_are_longer_than_any_no_price_is_proposed():
+    records = [record(number, {"order_id": f"o{number}", "total": 10**30 + number}) for number in range(30)]
+    sample = look_through("shop", records, WholeReader(Schemas(SchemaStore(PROJECT_DIR / "schemas"), None)))
+    assert propose(sample).table["price"] == FILL_IN
 
 
 def test_a_group_that_is_not_utf8_is_wrong_use(folder, capsys):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.orders.mapping.paths import EACH, Path, Step
-from pipeline.orders.mapping.values import Amounts, JsonNumber, ValueMismatchError
+from pipeline.orders.mapping.values import Amounts, JsonNumber, ValueMismatchError, is_money
 from pipeline.orders.proposing import names
 from pipeline.orders.proposing.guess import FILL_IN, Guess, Tried, has_each, share_words, tried
 from pipeline.orders.proposing.sample import Sample, Seen, is_beside_the_record
@@ -109,9 +109,7 @@ def _by_type(seen: Seen, among: Sequence[int]) -> float:
         for each in ("tax", "vat", "rate", "discount", "weight")
     )
     found = seen.all(among)
-    is_amount = bool(found) and all(
-        isinstance(each, Decimal) or (isinstance(each, dict) and "nanos" in each) for each in found
-    )
+    is_amount = bool(found) and all(isinstance(each, Decimal) or is_money(each) for each in found)
     return 25 if is_amount and not has_each(seen) and not bad else 0
 
 

@@ -34,6 +34,9 @@ def value(**fields):
     [
         (b'{"units":"abc","nanos":0}', '"total"', 'total is a text ("abc"); expected an amount (price)'),
         (b'{"units":[],"nanos":[1]}', '"total"', "total is a list of 0; expected an amount (price)"),
+        (b"{}", '"total"', "total is an object; expected an amount (price)"),
+        (b'{"units":12,"gross":13}', '"total"', "total is an object; expected an amount (price)"),
+        (b'{"currency_code":"EUR","value":"12"}', '"total"', "total is an object; expected an amount (price)"),
         (
             b'{"scale":"x","value":"AQ=="}',
             '"total"',
@@ -64,6 +67,12 @@ def test_what_is_no_amount_is_named(total, price, reason):
     ("total", "price", "cents"),
     [
         (b'{"units":"12","nanos":340000000}', '"total"', 1234),
+        # JSON of proto3 leaves out what is zero.
+        (b'{"currencyCode":"XXX","nanos":340000000}', '"total"', 34),
+        (b'{"currencyCode":"XXX","units":"-12"}', '"total"', -1200),
+        (b'{"units":null,"nanos":-10000000}', '"total"', -1),
+        (b'{"units":"12","currency_code":"XXX"}', '"total"', 1200),
+        (b'{"currencyCode":"XXX"}', '"total"', 0),
         (b'{"scale":2,"value":"BNI="}', '"total"', 1234),
         (b"12.34", '{ path = "total", base64_scale = 2 }', 1234),
         (b'"BNI="', '{ path = "total", base64_scale = 2 }', 1234),
@@ -138,6 +147,81 @@ def test_an_order_in_no_currency_is_refused_where_it_has_to_say_one():
         assert read_one(reader, record_of(value(lines=lines))) == found
     reader = reader_of(section(currency='{ code = "EUR", path = "all" }'))
     assert read_one(reader, record_of(value(all=["USD"] * 1000))) == "all is a list of 7000 bytes; expected EUR"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("EUR", shop(100)),
+        ("eur", shop(100)),
+        ("Eur", shop(100)),
+        ("usd", 'currency is a text ("usd"); expected EUR'),
+        (" EUR", 'currency is a text (" EUR"); expected EUR'),
+        ("", 'currency is a text (""); expected EUR'),
+        (978, "currency is a number (978); expected EUR"),
+    ],
+)
+def test_a_currency_s_code_may_be_in_small_letters(code, found):
+    reader = reader_of(section(currency='{ code = "EUR", path = "currency" }'))
+    assert read_one(reader, record_of(value(currency=code))) == found
+
+
+def test_a_small_letter_that_only_looks_so_is_another_code():
+    reader = reader_of(section(currency='{ code = "INR", path = "currency" }'))
+    assert read_one(reader, record_of(value(currency="ınr"))) == 'currency is a text ("ınr"); expected INR'
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("EUR", shop(1234)),
+        ("eur", shop(1234)),
+        ("", shop(1234)),
+        ("USD", 'total is an amount of another currency, a text ("USD"); expected an amount of EUR (price)'),
+        ([1], "total is an amount of another currency, a list of 1; expected an amount of EUR (price)"),
+    ],
+)
+def test_money_says_its_own_currency(code, found):
+    reader = reader_of(section(currency='"EUR"'))
+    total = {"currencyCode": code, "units": "12", "nanos": 340000000}
+    assert read_one(reader, record_of(value(total=total))) == found
+
+
+DEAREST = '{ path = "lines[].sku", line = "dearest" }'
+
+
+def test_a_bad_price_of_a_line_is_the_price_s_fault_though_the_dearest_line_is_looked_for_first():
+    reader = reader_of(section(product=DEAREST, price=SUM))
+    lines = [{"sku": "tea", "price": "ten", "qty": 1}]
+    reason = 'sum(lines[].price * lines[].qty) has a text ("ten") in line 0; expected an amount (price)'
+    assert read_one(reader, record_of(value(lines=lines))) == reason
+    blocked = read_one(reader, record_of(value(lines=[{"sku": "tea", "price": {"net": 1}, "qty": 1}])))
+    assert blocked == "sum(lines[].price * lines[].qty) has an object in line 0; expected an amount (price)"
+
+
+def test_an_amount_that_only_the_dearest_line_is_told_by_is_the_product_s_fault():
+    by = '{ path = "lines[].sku", line = "dearest", by = "sum(lines[].weight)" }'
+    reader = reader_of(section(product=by, price=SUM))
+    found = read_one(reader, record_of(value(lines=[{"sku": "tea", "price": 1, "qty": 1, "weight": "light"}])))
+    assert found == 'sum(lines[].weight) has a text ("light") in line 0; expected an amount (product)'
+
+
+@pytest.mark.parametrize(
+    ("price", "by", "amounts"),
+    [
+        ('{ path = "sum(lines[].price)", base64_scale = 2 }', "", ["AQ==", "BNI="]),
+        ('{ path = "total", base64_scale = 2 }', ', by = "sum(lines[].price)"', ["AQ==", "BNI="]),
+        ('"sum(lines[].price)"', "", [{"units": "1"}, {"units": "1", "nanos": 10**7}]),
+        ('"sum(lines[].price)"', "", [{"scale": 1, "value": "AQ=="}, {"scale": 0, "value": "AQ=="}]),
+    ],
+)
+def test_the_dearest_line_is_told_by_amounts_in_each_of_their_forms(price, by, amounts):
+    reader = reader_of(section(product=DEAREST.replace(" }", f"{by} }}"), price=price))
+    lines = [{"sku": f"line {number}", "price": amount} for number, amount in enumerate(amounts)]
+    for turned in (lines, lines[::-1]):
+        found = read_one(reader, record_of(value(total="AQ==", lines=turned)))
+        assert isinstance(found, Order)
+        assert found.product == "line 1"
 
 
 def test_when_the_broker_wrote_it_matters_to_the_timestamp_alone():
