@@ -15,9 +15,10 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from google.protobuf import timestamp_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
+from google.type import money_pb2
 
 from pipeline.buffer import OrderFilter
 from pipeline.kafka import ClusterView
@@ -30,18 +31,25 @@ from tests.support.running_pipeline import RunningPipeline
 
 COUNT = 25
 FRAMINGS: dict[str, dict[str, Any]] = {"prefix": {}, "header": {"schema.id.serializer": header_schema_id_serializer}}
-PRICES = {"avro": '"total"', "json": '"total"', "protobuf": '{ path = "total_cents", unit = "minor" }'}
+SHOP = """
+customer_id = "customer.id"
+product = "lines[].sku"
+currency = { code = "EUR", path = "currency" }
+"""
+KINDS = {
+    "avro": SHOP + 'price = "total"',
+    "json": SHOP + 'price = "total"',
+    "protobuf": SHOP + 'price = { path = "total_cents", unit = "minor" }',
+    "money": 'customer_id = "customer"\nproduct = "sku"\ncurrency = "EUR"\nprice = "total"',
+}
 BEGINS = datetime(2026, 3, 1, 11, tzinfo=UTC)
 
 SECTION = """
 [topics.'^{name}-{kind}-']
 order_id = "order_id"
-customer_id = "customer.id"
-product = "lines[].sku"
-price = {price}
 created_at = "created_at"
 region = {{ path = "region", default = "nowhere" }}
-currency = {{ code = "EUR", path = "currency" }}
+{more}
 """
 
 
@@ -82,6 +90,32 @@ class Messages:
             pool.Add(file)
         assert pool.FindFileByName(timestamp_pb2.DESCRIPTOR.name)
         self.order = GetMessageClass(pool.FindMessageTypeByName("shop.Order"))
+        self.paid_order = GetMessageClass(self._with_money(pool))
+
+    @staticmethod
+    def _with_money(pool: DescriptorPool) -> Any:
+        """An order whose total is Google's Money: its serializer registers nothing of what it imports."""
+        pool.AddSerializedFile(money_pb2.DESCRIPTOR.serialized_pb)
+        imported = [money_pb2.DESCRIPTOR.name, timestamp_pb2.DESCRIPTOR.name]
+        file = FileDescriptorProto(name="paid.proto", package="shop", syntax="proto3", dependency=imported)
+        message = file.message_type.add(name="PaidOrder")
+        of_messages = {"total": "google.type.Money", "created_at": "google.protobuf.Timestamp"}
+        for number, name in enumerate(("order_id", "customer", "sku", "total", "created_at", "region"), start=1):
+            kind = FieldDescriptorProto.TYPE_MESSAGE if name in of_messages else FieldDescriptorProto.TYPE_STRING
+            field = message.field.add(name=name, number=number, type=kind, label=FieldDescriptorProto.LABEL_OPTIONAL)
+            if name in of_messages:
+                field.type_name = f".{of_messages[name]}"
+        pool.Add(file)
+        return pool.FindMessageTypeByName("shop.PaidOrder")
+
+    def paid(self, order: dict[str, Any]) -> Any:
+        units, cents = divmod(int(order["total"].scaleb(2)), 100)
+        message = self.paid_order(order_id=order["order_id"], customer=order["customer"]["id"])
+        message.sku = order["lines"][0]["sku"]
+        message.total.units, message.total.nanos, message.total.currency_code = units, cents * 10**7, "EUR"
+        message.created_at.FromDatetime(order["created_at"])
+        message.region = order["region"] or "nowhere"
+        return message
 
     def of(self, order: dict[str, Any]) -> Any:
         total_cents = int(order["total"].scaleb(2))
@@ -109,6 +143,7 @@ def writers_of(client: SchemaRegistryClient, conf: dict[str, Any]) -> dict[str, 
         "avro": (AvroSerializer(client, avro, conf=conf), lambda order: order),
         "json": (JSONSerializer(json_schema, client, conf=conf), as_json),
         "protobuf": (ProtobufSerializer(messages.order, client, conf=conf), messages.of),
+        "money": (ProtobufSerializer(messages.paid_order, client, conf=conf), messages.paid),
     }
 
 
@@ -117,9 +152,9 @@ def test_what_confluents_serializers_write_in_both_framings_becomes_exactly_thos
     pipeline_with: Callable[..., RunningPipeline], registry: GuidProxy, tmp_path: Path
 ) -> None:
     name = own_names()["orders_topic"]
-    topics = [f"{name}-{kind}-{framing}" for kind in PRICES for framing in FRAMINGS]
+    topics = [f"{name}-{kind}-{framing}" for kind in KINDS for framing in FRAMINGS]
     path = tmp_path / "mapping.toml"
-    path.write_text("".join(SECTION.format(name=name, kind=kind, price=price) for kind, price in PRICES.items()))
+    path.write_text("".join(SECTION.format(name=name, kind=kind, more=more) for kind, more in KINDS.items()))
     pipeline = pipeline_with(orders_topic=",".join(topics), mapping_file=str(path), schema_registry_url=registry.url)
     for topic in topics:
         ClusterView(pipeline.settings, pipeline.cluster).ensure_topic(topic)

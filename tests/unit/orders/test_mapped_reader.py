@@ -294,6 +294,40 @@ def envelope(schema, **more):
     return json.dumps({"schema": schema, "payload": payload} | more, separators=(",", ":")).encode()
 
 
+AZURE = "avro/binary+"
+AZURE_ID = "4b8fe1f2cd9a4d3c9f6a1f3f2b6d7e80"
+"""As Azure's registry makes them: 32 digits of a GUID."""
+
+
+@pytest.mark.parametrize("body", [b"\x06A-1\x02", b'{"id":"A-1","total":1}', b"\x02", b"\x7f"])
+def test_azure_s_framing_is_named_with_its_schema_and_what_to_do(body):
+    found = read_one(reader_of(section()), record_of(body, (("content-type", (AZURE + AZURE_ID).encode()),)))
+    assert found == (
+        f"value is Avro of Azure's schema registry (schema {AZURE_ID}), which OrderPulse does not ask; put the schema "
+        "into the schemas folder and write single-object encoding"
+    )
+
+
+@pytest.mark.parametrize(("told", "shown"), [(b"x" * 500, "x" * 64), (b"\n\x1b[2J", "\\n\\x1b[2J"), (b"\xff", "\\xff")])
+def test_of_azure_s_schema_id_no_more_is_shown_than_an_id_has(told, shown):
+    found = read_one(reader_of(section()), record_of(b"\x02", (("content-type", AZURE.encode() + told),)))
+    assert found.startswith(f"value is Avro of Azure's schema registry (schema {shown}), which")
+
+
+def test_azure_s_header_of_another_record_does_not_hide_what_the_value_says():
+    schemas = {SchemaId(7): RegisteredSchema("JSON", "{}")}
+    headers = (("content-type", (AZURE + AZURE_ID).encode()),)
+    record = record_of(b"\0\0\0\0\7" + value(), headers)
+    assert read_one(reader_of(section(), schemas), record) == shop(100)
+    # What a section says of the format goes before all.
+    assert read_one(reader_of(section(format='"json"')), record_of(value(), headers)) == shop(100)
+
+
+@pytest.mark.parametrize("told", ["application/json", "avro/binary", "AVRO/BINARY+x", ""])
+def test_another_content_type_says_nothing(told):
+    assert read_one(reader_of(section()), record_of(value(), (("content-type", told.encode()),))) == shop(100)
+
+
 def test_an_envelope_is_read_by_its_own_schema_alone_and_in_a_batch():
     plain = [record_of(envelope(CONNECT)), record_of(envelope(CONNECT, extra=1))]
     again = envelope(CONNECT)[:-1] + b',"schema":{}}'
