@@ -21,7 +21,7 @@ def digits_of(code: str) -> int:
 
 def is_code(found: object, code: str) -> bool:
     """Whether what a record says is this currency's code. ISO's are of capitals; some writers send small letters."""
-    return isinstance(found, str) and found.isascii() and found.upper() == code
+    return found == code or (isinstance(found, str) and found.isascii() and found.upper() == code)
 
 
 DEFAULT_CURRENCY = Currency()
