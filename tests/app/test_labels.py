@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared import disk_files
 from dashboard.shared.mapping import OURS, ShownMapping, Wording
 from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
@@ -135,6 +137,27 @@ def exported(tmp_path: Path, *what: str) -> list[str]:
     assert main(["export", *what, "--format", "csv", "--out", str(out)]) == 0
     with out.open(newline="") as file:
         return next(csv.reader(file))
+
+
+def offered(app: AppTest) -> list[str]:
+    """The columns of the file that the page's export offers."""
+    assert not app.exception
+    [link] = [each.proto.url for each in app.get("link_button") if each.proto.label.startswith("Save CSV")]
+    file = disk_files._offered[link.rpartition("/")[2]]
+    return next(csv.reader(io.StringIO(b"".join(file.parts()).decode())))
+
+
+def test_a_page_s_export_has_columns_in_the_file_s_words_also_when_they_change(
+    open_labelled: OpenApp, mapping_file: Path
+) -> None:
+    app = open_labelled("pages/orders.py")
+    app.session_state["orders-export"] = True
+    app.session_state["orders-format"] = "CSV"
+    assert {"Receipt", "Member", "SKU", "Channel", "Total (minor units)", "Sold (ms)"} <= set(offered(app.run()))
+    mapping_file.write_text('[labels]\nprice = "Amount"\ncurrency_digits = 3')
+    columns = offered(app.run())
+    assert "Amount (minor units)" in columns
+    assert "order_id" in columns
 
 
 @pytest.fixture
