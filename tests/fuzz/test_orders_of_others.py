@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 
 from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +21,7 @@ from pipeline.schema_source import RegisteredSchema, SchemaGuid, SchemaId
 from tests.fuzz.cases import cases
 from tests.support.avro_records import SchemaMaker, drawn_value, names_of, paths_into
 from tests.support.mapped import STORE, TOPIC, mapped, read_both_ways, reader_of, record_of, section
-from tests.support.protobuf_records import ORDER_TYPES, PATHS, PROTOBUF, fill, message_types, wrapped
+from tests.support.protobuf_records import ORDER_TYPES, PATHS, PROTOBUF, fill, message_types, shop_file, wrapped
 
 JSON_RULES = section(
     where="'kind != \"other\" and n < 9'",
@@ -172,6 +175,23 @@ def test_protobuf_without_a_framing_is_an_order_or_has_a_reason(batch):
     recipe = replace(recipe, section=replace(recipe.section, message="shop.Order"))
     reader = MappedReader(recipe, Schemas(STORE, None), message_types("proto3"))
     read_both_ways(reader, [record_of(value) for value in values])
+
+
+@cases(5_000)
+@given(st.data())
+def test_a_schema_of_protobuf_that_is_damaged_is_read_by_or_has_a_reason(data):
+    file = shop_file("proto3").SerializeToString()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(file) - 1))
+        file = file[:at] + data.draw(st.binary(max_size=2)) + file[at + data.draw(st.integers(0, 2)) :]
+    try:
+        FileDescriptorProto.FromString(file)
+    except DecodeError:
+        return  # the text of a schema then, which a compiler of its own process reads
+    schema = RegisteredSchema("PROTOBUF", base64.b64encode(file).decode())
+    message = fill(data.draw, MESSAGE()).SerializeToString()
+    fields = section(order_id='"text"', price='{ path = "double", float = true }', created_at='"again.at"')
+    read_both_ways(reader_of(fields, {SchemaId(8): schema}), [record_of(b"\0\0\0\0\x08\0" + message)])
 
 
 @cases(20_000)

@@ -1,5 +1,6 @@
 """What `make fuzz` found, one test for each: it must not come back."""
 
+import base64
 import os
 
 import pytest
@@ -8,11 +9,14 @@ from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.errors import SettingsError, TransientError
 from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.formats.protobuf_files import types_of
+from pipeline.orders.formats.protobuf_values import DescriptorError
 from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.proposing.guess import FILL_IN
 from pipeline.orders.proposing.propose import propose
 from pipeline.orders.proposing.sample import look_through
 from pipeline.orders.whole_reader import WholeReader
+from pipeline.schema_source import RegisteredSchema
 from pipeline.settings import PROJECT_DIR, describe, load_settings
 from tests.support.buffer_rows import collect_many
 from tests.support.order_shapes import record
@@ -51,6 +55,12 @@ def test_of_amounts_that_are_longer_than_any_no_price_is_proposed():
     records = [record(number, {"order_id": f"o{number}", "total": 10**30 + number}) for number in range(30)]
     sample = look_through("shop", records, WholeReader(Schemas(SchemaStore(PROJECT_DIR / "schemas"), None)))
     assert propose(sample).table["price"] == FILL_IN
+
+
+def test_a_registered_descriptor_that_imports_a_name_that_is_no_utf8_is_refused_in_words():
+    schema = RegisteredSchema("PROTOBUF", base64.b64encode(b"\x0a\x01o\x1a\x01\xff").decode())
+    with pytest.raises(DescriptorError, match="its files cannot be put together"):
+        types_of(schema)
 
 
 def test_a_group_that_is_not_utf8_is_wrong_use(folder, capsys):

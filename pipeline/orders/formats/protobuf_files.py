@@ -71,10 +71,11 @@ def _referenced(reference: ReferencedSchema) -> File:
 # ---- what no registry is told of
 
 
-def _add_built_in(files: dict[str, File], names: Iterable[str]) -> None:
+def _add_built_in(files: dict[str, File], names: Iterable[str | bytes]) -> None:
     """Adds those of the named files that every reader is to have itself, each behind those that it imports."""
     for name in names:
-        if name not in files and (file := _built_in(name)) is not None:
+        # The library gives a name as bytes where it is no UTF-8.
+        if isinstance(name, str) and name not in files and (file := _built_in(name)) is not None:
             _add_built_in(files, file.dependency)
             files[name] = file
 
