@@ -4,6 +4,7 @@ import base64
 import os
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
@@ -61,6 +62,13 @@ def test_a_registered_descriptor_that_imports_a_name_that_is_no_utf8_is_refused_
     schema = RegisteredSchema("PROTOBUF", base64.b64encode(b"\x0a\x01o\x1a\x01\xff").decode())
     with pytest.raises(DescriptorError, match="its files cannot be put together"):
         types_of(schema)
+
+
+def test_a_registered_descriptor_without_a_file_name_is_read():
+    file = FileDescriptorProto(package="shop", syntax="proto3")
+    file.message_type.add(name="Order")
+    schema = RegisteredSchema("PROTOBUF", base64.b64encode(file.SerializeToString()).decode())
+    assert types_of(schema).at([0]).full_name == "shop.Order"
 
 
 def test_a_group_that_is_not_utf8_is_wrong_use(folder, capsys):

@@ -52,12 +52,14 @@ def _serialized(text: str) -> descriptor_pb2.FileDescriptorProto | None:
 
 
 def _put_together(main: File, referenced: Sequence[ReferencedSchema]) -> MessageTypes:
+    # Whatever its writer calls it, which may be nothing: no other file imports it.
+    main.name = MAIN
     told = {each.name: _referenced(each) for each in referenced}
     files: dict[str, File] = {}
     for file in (*told.values(), main):
         _add_built_in(files, [name for name in file.dependency if name not in told])
         files[file.name] = file
-    return MessageTypes(list(files.values()), main.name)
+    return MessageTypes(list(files.values()), MAIN)
 
 
 def _referenced(reference: ReferencedSchema) -> File:
