@@ -286,7 +286,7 @@ class Attempts:
             batch.outbox.append(_dead_letter(self._settings, tried, error, batch.now_ms))
             _note_outcome(batch, tried.record, recovered=False)
             return None
-        batch.failed_attempts += 1
+        batch.failed_attempts[ref_of(tried.record_id)] += 1
         parked = _parked(tried.record_id, tried.record, tried.attempt, batch.now_ms + delay_ms)._replace(
             first_failed_at_ms=tried.first_failed_at_ms, error_class=class_of(error), reason=error.reason
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
@@ -80,21 +81,24 @@ class OrderTable:
         self._connection = connection
         self._names = {field.name: _Names(field.names_table, field.name, field.column) for field in CHOICE_FIELDS}
 
-    def insert(self, batch: Batch) -> SalesDelta:
-        """Inserts the orders, inside the caller's transaction; `committed` is to be called after it."""
-        parts = list(_parts(batch))
+    def insert(self, batch: Batch, topic_of: Mapping[int, str]) -> dict[str, SalesDelta]:
+        """Inserts the orders, inside the caller's transaction; `committed` is to be called after it.
+
+        Returns what was sold, by topic; `topic_of` knows those of the batch's partitions.
+        """
+        parts = list(_parts(batch, topic_of))
         refs = {
-            name: names.refs(self._connection, set().union(*(orders.texts[name] for _, orders, _ in parts)))
+            name: names.refs(self._connection, set().union(*(orders.texts[name] for _, _, orders, _ in parts)))
             for name, names in self._names.items()
         }
-        sales = SalesDelta()
+        sales: defaultdict[str, SalesDelta] = defaultdict(SalesDelta)
         rows: list[Iterable[tuple[Any, ...]]] = []
-        for record_ids, orders, attempts in parts:
+        for topic, record_ids, orders, attempts in parts:
             cells = orders.cells()
             cells |= {name: list(map(known.__getitem__, cells[name])) for name, known in refs.items()}
             of_order = [cells[field.name] for field in ORDER_FIELDS]
             rows.append(zip(record_ids, *of_order, repeat(batch.now_ms), attempts, strict=False))
-            sales.add(np.array(cells["product"], np.int64), orders.prices_cents)
+            sales[topic].add(np.array(cells["product"], np.int64), orders.prices_cents)
         _ORDER_ROWS.insert(self._connection, chain.from_iterable(rows))
         return sales
 
@@ -104,13 +108,14 @@ class OrderTable:
             names.remember()
 
 
-def _parts(batch: Batch) -> Iterator[tuple[list[int], OrderColumns, Iterable[int]]]:
-    """Record ids, orders and attempts of each part of a batch."""
+def _parts(batch: Batch, topic_of: Mapping[int, str]) -> Iterator[tuple[str, list[int], OrderColumns, Iterable[int]]]:
+    """Topic, record ids, orders and attempts of each part of a batch."""
     for block in batch.blocks:
-        yield block.record_ids, block.orders, repeat(1)
-    if batch.orders:
-        record_ids, attempts = [row.record_id for row in batch.orders], [row.attempts for row in batch.orders]
-        yield record_ids, columns_of([row.order for row in batch.orders]), attempts
+        yield topic_of[block.record_ids[0] >> OFFSET_BITS], block.record_ids, block.orders, repeat(1)
+    for topic in {topic_of[row.record_id >> OFFSET_BITS] for row in batch.orders}:
+        rows = [row for row in batch.orders if topic_of[row.record_id >> OFFSET_BITS] == topic]
+        record_ids, attempts = [row.record_id for row in rows], [row.attempts for row in rows]
+        yield topic, record_ids, columns_of([row.order for row in rows]), attempts
 
 
 class _Names:
