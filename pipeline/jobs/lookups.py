@@ -1,4 +1,5 @@
-"""Answers what the app wants to know of Kafka: topics, a sample of one with a proposal, what would come of a section.
+"""Answers what the app wants to know of Kafka: topics, a sample of one with a proposal, what would come of a section,
+and schemas of the registry.
 
 Asking Kafka takes seconds. It is done in a thread, so that jobs go on meanwhile; the buffer stays the worker's.
 """
@@ -16,6 +17,7 @@ from pipeline.buffer import Buffer, Lookup
 from pipeline.clock import Clock, Interval
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.schema_lookups import look_up_schemas
 from pipeline.kafka import Newest
 from pipeline.orders.proposing.propose import Proposal
 from pipeline.orders.proposing.sample import Sample, SampleRecord
@@ -85,6 +87,8 @@ class Lookups:
         params = json.loads(asked.params)
         if asked.kind == "topics":
             return _as_json([asdict(each) for each in self._bench.topics()])
+        if asked.kind == "schemas":
+            return _as_json(look_up_schemas(self._bench.schemas, params["refs"]))
         topic = params["topic"]
         newest = self._sample_of(topic, anew=asked.kind == "sample")
         if asked.kind == "try":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """A record is JSON; its schema has nothing to add."""
+    """A record is JSON; its schema has nothing to add but how it is called."""
 
+    title: str = ""
     kind: ClassVar[Literal["JSON"]] = "JSON"
 
 
@@ -39,7 +41,7 @@ class Schemas:
             return self._in_folder(ref)
         found = self._known.get(ref)
         if found is None:
-            found = self._known[ref] = _parsed(self._registered(ref), ref)
+            found = self._known[ref] = _parsed(self.registered(ref), ref)
         return found
 
     def _in_folder(self, ref: Fingerprint) -> WriterSchema:
@@ -49,7 +51,8 @@ class Schemas:
             raise UndecodableError(f"unknown schema fingerprint {ref.value.hex()}")
         return found
 
-    def _registered(self, ref: SchemaRef) -> RegisteredSchema:
+    def registered(self, ref: SchemaRef) -> RegisteredSchema:
+        """The schema as the registry has it. Raises as `get` does."""
         if self._registry is None:
             raise UndecodableError(f"{ref} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)")
         found = self._registry.get(ref)
@@ -60,13 +63,23 @@ class Schemas:
 
 def _parsed(found: RegisteredSchema, ref: SchemaRef) -> Parsed:
     if found.kind == "JSON":
-        return JsonSchema()
+        return JsonSchema(_title(found.text))
     if found.kind == "PROTOBUF":
         return _message_types(found, ref)
     try:
         return parse(found.text, [each.text for each in found.referenced])
     except UnresolvableError as error:
         raise UndecodableError(f"{ref} cannot be read: {error}") from error
+
+
+def _title(text: str) -> str:
+    """The title of a JSON Schema, as far as it is one that has one."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    title = found.get("title") if isinstance(found, dict) else None
+    return title if isinstance(title, str) else ""
 
 
 def _message_types(found: RegisteredSchema, ref: SchemaRef) -> MessageTypes:
