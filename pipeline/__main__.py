@@ -220,6 +220,18 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument(
         "--topic", action="append", default=[], metavar="TOPIC", help="only the orders of this topic; may be repeated"
     )
+    export.add_argument(
+        "--decoded",
+        action="store_true",
+        help="dead letters with key and value decoded, as JSON, in columns of their own",
+    )
+    export.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="of dead letters: a column for each path into the payload, such as order.customer.country or key.id",
+    )
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
     export.set_defaults(needs_folder=False)
 

@@ -7,10 +7,9 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pipeline.buffer import (
     HOW_TO_GO_ON,
@@ -19,7 +18,6 @@ from pipeline.buffer import (
     DeadLetterFilter,
     HeldTopic,
     LeftOut,
-    OrderFilter,
     Reader,
     SourceOf,
     StoppedTopic,
@@ -40,7 +38,7 @@ from pipeline.errors import (
     NothingToReplayError,
     UsageError,
 )
-from pipeline.exports import export_all
+from pipeline.export_command import export
 from pipeline.jobs import requests
 from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
@@ -413,29 +411,6 @@ def health(settings: Settings, options: argparse.Namespace) -> int:
     """Whether a role is well: for health checks, so it says nothing when all is well."""
     raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
     return 0
-
-
-def export(settings: Settings, options: argparse.Namespace) -> int:
-    """Writes all orders or dead letters to a file."""
-    entity = options.what.replace("-", "_")
-    if options.topic and entity != "orders":
-        raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
-    which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
-
-    called = load_mappings(settings).mappings.labels.said()
-    with target as out:
-        written = export_all(settings.database_file, entity, which, options.format, out, called=called)
-    print(f"{written.rows:,} rows written", file=sys.stderr)
-    return 0
-
-
-def _open_for_writing(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:

@@ -6,11 +6,11 @@ from pipeline.errors import RegistryUnavailableError, SchemaPendingError, Schema
 from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaRegistry
 
 MOST_UNKNOWN = 1_000
-"""Garbage that looks like Avro names another schema in every record: after so many that are unknown no more are asked."""
+"""Garbage that looks like Avro names another schema in every record: after so many unknown ones none is asked for."""
 
 
 class AskedOnce:
-    """What a registry answers first is its answer from then on; without an answer it is asked no more."""
+    """What a registry answers first stays its answer. Without one it is asked no more."""
 
     def __init__(self, registry: SchemaRegistry) -> None:
         self._registry = registry

@@ -13,9 +13,9 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.orders.formats.framing import Part
-from pipeline.orders.formats.plain_values import json_text
+from pipeline.orders.formats.plain_values import plain_text
 from pipeline.orders.mapping.paths import Path, PathError, look_up, parse_path
-from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError
+from pipeline.orders.mapping.values import ValueMismatchError
 
 CELL_LETTERS = 2_000
 """An object or a list in a cell is written up to here."""
@@ -49,20 +49,20 @@ def parse_payload_path(text: str) -> PayloadPath:
     written = text.strip()
     begins = _PART.match(written)
     part: Part = "key" if begins and begins[1] == "key" else "value"
-    rest = written[begins.end() :].removeprefix(".") if begins else written
+    rest = written[begins.end() :] if begins else written
     if begins and not rest:
         return PayloadPath(part, Path(()))
     try:
-        return PayloadPath(part, parse_path(rest))
+        return PayloadPath(part, parse_path(rest.removeprefix(".") if begins else rest))
     except PathError as error:
         raise UsageError(str(error)) from error
 
 
 def cell_text(found: Any) -> str | None:
     """What a path leads to as a table shows it: a text as it is, a number by its digits, else JSON."""
-    if found is None or (isinstance(found, str) and not isinstance(found, JsonNumber)):
+    if found is None or isinstance(found, str):
         return found
-    text = json_text(found, maximum_letters=CELL_LETTERS)
+    text = plain_text(found, CELL_LETTERS)
     return text if len(text) <= CELL_LETTERS else f"{text[:CELL_LETTERS]}…"
 
 

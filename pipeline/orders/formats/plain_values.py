@@ -168,6 +168,16 @@ def json_text(value: Any, indent: int | None = None, maximum_letters: int | None
     return "".join(writer.pieces)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a piece of plain data is a number."""
+    return isinstance(value, JsonNumber) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def plain_text(value: Any, maximum_letters: int | None = None) -> str:
+    """Plain data as text: a text as it is, else JSON, which ends soon behind so many letters."""
+    return str(value) if isinstance(value, str) else json_text(value, maximum_letters=maximum_letters)
+
+
 class _Writer:
     """Writes JSON piece by piece: the encoders that there are write numbers as floats or as texts."""
 
