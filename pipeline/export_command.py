@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.buffer import OrderFilter
-from pipeline.clock import wall_clock_ms
 from pipeline.errors import UsageError
 from pipeline.exports import export_all
+from pipeline.roles import registry_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,12 +51,10 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 
 def _registry(settings: Settings) -> AskedOnce | None:
-    if not settings.schema_registry_url:
-        return None
     from pipeline.dead_letters.asked_once import AskedOnce
-    from pipeline.kafka.schema_registry import RegistryClient
 
-    return AskedOnce(RegistryClient(settings, wall_clock_ms))
+    registry = registry_of(settings)
+    return None if registry is None else AskedOnce(registry)
 
 
 def _payload_columns(

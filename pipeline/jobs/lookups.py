@@ -15,9 +15,9 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Lookup
 from pipeline.clock import Clock, Interval
+from pipeline.dead_letters.schema_answers import look_up_schemas
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.mapping_bench import MappingBench
-from pipeline.jobs.schema_lookups import look_up_schemas
 from pipeline.kafka import Newest
 from pipeline.orders.proposing.propose import Proposal
 from pipeline.orders.proposing.sample import Sample, SampleRecord

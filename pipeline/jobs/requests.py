@@ -25,9 +25,9 @@ from pipeline.buffer import (
     TriageStatus,
 )
 from pipeline.clock import Clock
+from pipeline.dead_letters.schema_answers import params_of
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
-from pipeline.jobs.schema_lookups import params_of
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.proposing.edited_file import edited, write_whole
 from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples

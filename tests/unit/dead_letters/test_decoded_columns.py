@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.buffer import Reader
-from pipeline.errors import UsageError
 from pipeline.dead_letters.payload_paths import cell_text, parse_payload_path, paths_in
+from pipeline.errors import UsageError
 from pipeline.orders.mapping.paths import RecordValue
 from pipeline.orders.mapping.values import JsonNumber
 from tests.support.letters import add_letters
