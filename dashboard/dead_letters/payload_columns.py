@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.dead_letters.payloads import decoded_parts
 from dashboard.shared.context import reader
 from dashboard.shared.formats import plain, size
-from dashboard.shared.session import RenewableKey
+from dashboard.shared.session import StateKey
 from dashboard.shared.tables import Column, text_column
 from pipeline.buffer.views import Payload
 from pipeline.dead_letters.decoded_columns import path_cell
@@ -23,15 +23,16 @@ MOST_BYTES = 100_000
 """Of larger dead letters nothing is decoded for the table: a page has 200 of them."""
 MOST_SUGGESTED = 200
 _SUGGESTED_FROM = 20
-_COLUMNS = RenewableKey[list[str]]("letters_columns_")
+_CHOSEN: StateKey[list[str]] = StateKey("letters_columns")
+_BOX: StateKey[list[str]] = StateKey("letters_columns_box")
 _WIDTH = 140
 
 
 def chosen_paths() -> list[PayloadPath]:
     """The paths that are chosen, as the address of the page has them at first."""
-    if not _COLUMNS.is_set() and COLUMNS_PARAMETER in st.query_params:
-        _COLUMNS.set(st.query_params.get_all(COLUMNS_PARAMETER)[:MOST_COLUMNS])
-    return [path for text in _COLUMNS.get() or () if (path := _path_or_none(text)) is not None]
+    if not _CHOSEN.is_set():
+        _CHOSEN.set(st.query_params.get_all(COLUMNS_PARAMETER)[:MOST_COLUMNS])
+    return [path for text in _CHOSEN.get_or([]) if (path := _path_or_none(text)) is not None]
 
 
 def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Column]:
@@ -48,14 +49,17 @@ def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Co
 
 def draw_column_choice(ids: Sequence[int]) -> None:
     """The popover in which paths are chosen. Suggested is what the first rows hold."""
-    chosen = list(_COLUMNS.get() or ())
+    chosen = _CHOSEN.get_or([])
     label = f"Payload columns ({len(chosen)})" if chosen else "Payload columns"
     with st.popover(label, icon=":material/view_column:", key="letters_columns_popover", on_change="rerun") as popover:
         suggested = _suggested(ids) if popover.open else []
         st.multiselect(
             "Columns from the payload",
             list(dict.fromkeys([*chosen, *suggested])),
-            key=_COLUMNS.name,
+            # The browser knows nothing of a box in a popover that was never opened: it is not asked what is chosen.
+            default=chosen,
+            key=_BOX.name,
+            on_change=_take_choice,
             accept_new_options=True,
             max_selections=MOST_COLUMNS,
             placeholder="order.customer.country",
@@ -66,6 +70,10 @@ def draw_column_choice(ids: Sequence[int]) -> None:
             if (why := _why_no_path(text)) is not None:
                 st.error(plain(why), icon=":material/error:")
     _note_in_address(chosen)
+
+
+def _take_choice() -> None:
+    _CHOSEN.set(list(_BOX.get() or ()))
 
 
 def _note_in_address(chosen: list[str]) -> None:

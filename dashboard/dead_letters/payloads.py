@@ -9,12 +9,11 @@ import streamlit as st
 
 from dashboard.dead_letters.topics import dead_letter_topics
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, reader, writer
+from dashboard.shared.context import now_ms, reader, wait, writer
 from dashboard.shared.exports import PayloadExport
 from dashboard.shared.mapping import mapping
 from dashboard.shared.schemas import AwaitedSchemas, LookedUpSchemas
 from dashboard.shared.session import StateKey
-from pipeline.clock import pause
 from pipeline.dead_letters.decoded_columns import PayloadDecoder, decoded_columns
 from pipeline.dead_letters.decoding import Decoded, Decoder
 from pipeline.dead_letters.payload_paths import PayloadPath
@@ -54,7 +53,7 @@ def payload_export(paths: Sequence[PayloadPath]) -> PayloadExport:
     """What an export adds: columns of these paths, and both parts whole where somebody wants them."""
 
     def columns(whole: bool) -> AddedColumns:
-        registry = AwaitedSchemas(_looked_up(), pause) if settings().schema_registry_url else None
+        registry = AwaitedSchemas(_looked_up(), wait) if settings().schema_registry_url else None
         return decoded_columns(_decoder(registry), whole, paths)
 
     return PayloadExport(tuple(map(str, paths)), columns)

@@ -20,7 +20,6 @@ from tests.app.test_dead_letters import PAGE, said, select
 from tests.support.letters import add_letters
 from tests.support.order_recordings import FOLDER, all_registered, order_recordings
 from tests.support.stand_in_registry import COMPATIBLE, StandInRegistry
-from tests.support.widget_keys import key_now
 
 OpenPage = Callable[..., AppTest]
 RECORDED = order_recordings()
@@ -40,7 +39,7 @@ def column(app: AppTest, name: str) -> list[str | None]:
 
 
 def pick(app: AppTest, *paths: str) -> AppTest:
-    app.session_state[key_now(app, "letters_columns_")] = list(paths)
+    app.session_state["letters_columns"] = list(paths)
     return app.run()
 
 
