@@ -71,7 +71,7 @@ def _payload_columns(
     from pipeline.orders.avro_schemas import SchemaStore
     from pipeline.orders.formats.schemas import Schemas
 
-    paths = [parse_payload_path(text) for text in dict.fromkeys(options.columns)]
+    paths = list(dict.fromkeys(map(parse_payload_path, options.columns)))
     decoder = Decoder(Schemas(SchemaStore(settings.schemas_dir), registry), lambda: mapped)
     source_of = load_dead_letter_topics(settings).source_of
     return decoded_columns(PayloadDecoder(decoder, source_of), options.decoded, paths)

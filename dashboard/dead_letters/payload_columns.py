@@ -32,7 +32,8 @@ def chosen_paths() -> list[PayloadPath]:
     """The paths that are chosen, as the address of the page has them at first."""
     if not _CHOSEN.is_set():
         _CHOSEN.set(st.query_params.get_all(COLUMNS_PARAMETER)[:MOST_COLUMNS])
-    return [path for text in _CHOSEN.get_or([]) if (path := _path_or_none(text)) is not None]
+    paths = (_path_or_none(text) for text in _CHOSEN.get_or([]))
+    return list(dict.fromkeys(path for path in paths if path is not None))
 
 
 def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Column]:
@@ -42,7 +43,7 @@ def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Co
     payloads = reader().payloads(ids, MOST_BYTES)
     rows = [_cells(payloads.get(each), paths) for each in ids]
     return [
-        text_column(f"payload {path}", _label(path), [row[index] for row in rows], _WIDTH, f"`{path}` of the payload")
+        text_column(f"payload {path}", _label(path), [row[index] for row in rows], _WIDTH, plain(str(path)))
         for index, path in enumerate(paths)
     ]
 

@@ -38,6 +38,7 @@ TEXT, HEX, NULL, EMPTY = "text", "hex", "null", "empty"
 _BLANKS = b" \t\r\n"
 _JSON_BEGINS = (b"{", b"[", b'"')
 _LINE_ENDS = "\t\r\n"
+_WITHOUT_LINE_ENDS = str.maketrans("", "", _LINE_ENDS)
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
@@ -211,8 +212,8 @@ def _text(trial: _Trial, maximum_bytes: int) -> Decoded:
         text = _UTF8().decode(data, final=not is_cut)
     except UnicodeDecodeError as error:
         raise UndecodableError(f"value is no text: byte {error.start} is no UTF-8") from error
-    odd = next((letter for letter in text if not (letter.isprintable() or letter in _LINE_ENDS)), None)
-    if odd is not None:
+    if not text.translate(_WITHOUT_LINE_ENDS).isprintable():
+        odd = next(letter for letter in text if not (letter.isprintable() or letter in _LINE_ENDS))
         at = len(text[: text.index(odd)].encode())
         raise UndecodableError(f"value is no text: U+{ord(odd):04X} at byte {at} is no letter that can be shown")
     cut = f"the first {maximum_bytes:,} of {len(trial.data):,} bytes" if is_cut else ""

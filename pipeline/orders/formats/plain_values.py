@@ -11,7 +11,7 @@ a value that cannot be         `"unreadable: …"`, and what it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -31,7 +31,7 @@ from pipeline.orders.mapping.values import (
 
 MAXIMUM_DEPTH = 100
 """Objects and lists within each other: deeper ones are no data that anybody reads."""
-MAXIMUM_VALUES = 500_000
+MAXIMUM_VALUES = 200_000
 """Objects take ten times the room of the bytes that they are made of, and more where these are few for each."""
 SHOWN_BYTES = 4_096
 """Of longer bytes only so many are written; whoever wants all of them has the record."""
@@ -59,7 +59,7 @@ def plain(value: Any, budget: Budget | None = None, depth: int = MAXIMUM_DEPTH) 
 
     Raises UndecodableError when it is nested too deeply or holds too many values.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _plain_object(value, budget or Budget(), depth)
     if isinstance(value, list):
         budget = budget or Budget()
@@ -69,7 +69,7 @@ def plain(value: Any, budget: Budget | None = None, depth: int = MAXIMUM_DEPTH) 
     return plain_leaf(value)
 
 
-def _plain_object(value: Mapping[Any, Any], budget: Budget, depth: int) -> Any:
+def _plain_object(value: dict[Any, Any], budget: Budget, depth: int) -> Any:
     budget.spend(len(value))
     _check_depth(depth)
     if isinstance(value, RecordValue):
@@ -91,14 +91,15 @@ def _check_depth(depth: int) -> None:
 
 def plain_leaf(value: Any) -> Any:
     """A single value as str, bool, None, int or JsonNumber."""
-    if value is None or isinstance(value, bool | JsonNumber):
+    if type(value) in _PLAIN:
         return value
-    if isinstance(value, int):
-        return int(value)
     if isinstance(value, str):
         return _text(value)
     make = next((make for kind, make in _LEAVES.items() if isinstance(value, kind)), str)
     return make(value)
+
+
+_PLAIN = frozenset({JsonNumber, int, bool, type(None)})
 
 
 def _text(value: str) -> str:
@@ -189,7 +190,7 @@ class _Writer:
 
     def write(self, value: Any, line: str) -> None:
         """Writes a value; `line` is what a line begins with that is as far in as the value."""
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, dict) and value:
             self._write_members("{", value.items(), "}", line)
         elif isinstance(value, list) and value:
             self._write_members("[", ((None, each) for each in value), "]", line)
