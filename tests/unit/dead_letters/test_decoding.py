@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clock import wall_clock_ms
+from pipeline.dead_letters.asked_once import MOST_UNKNOWN, AskedOnce
 from pipeline.dead_letters.decoding import MAXIMUM_BYTES, Decoded, Decoder
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError
 from pipeline.kafka.schema_registry import RegistryClient
@@ -301,6 +302,26 @@ def test_pretty_json_is_indented_and_ends_where_there_is_room_for_no_more() -> N
     value = {"a": [1, JsonNumber("2.50")], "b": {}, "c": []}
     assert json_text(value, indent=2) == '{\n  "a": [\n    1,\n    2.50\n  ],\n  "b": {},\n  "c": []\n}'
     assert len(json_text(["x" * 10] * 100_000, maximum_letters=1_000)) < 1_100
+
+
+def test_a_schema_that_cannot_be_read_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = KnownSchemas({1: RegisteredSchema("PROTOBUF", "syntax = nonsense")})
+    decoder = Decoder(Schemas(STORE, registry))
+    first = reasons(decoder.value(framed(b"\x00")))["registry"]
+    assert first.startswith("schema id 1 cannot be read: protoc refuses it")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("compiled again"))
+    assert reasons(decoder.value(framed(b"\x00")))["registry"] == first
+    assert len(registry.asked) == 1
+
+
+def test_a_command_asks_for_each_schema_once_and_not_for_any_number_that_there_are_not() -> None:
+    registry = KnownSchemas({1: SCHEMAS_OF_ALL_KINDS[5]})
+    asked_once = AskedOnce(registry)
+    for schema_id in [*range(2, MOST_UNKNOWN + 100), 2]:
+        decoder = Decoder(Schemas(STORE, asked_once))
+        assert "schema id" in reasons(decoder.value(framed(b"\xff", schema_id)))["registry"]
+    assert len(registry.asked) == MOST_UNKNOWN
+    assert "is not asked for: 1,000 others were unknown" in reasons(decoder.value(framed(b"", 5000)))["registry"]
 
 
 # ---- bounds
