@@ -191,7 +191,7 @@ def _codec(settings: Settings) -> OrderCodec:
     from pipeline.orders.avro_schemas import SchemaStore
     from pipeline.orders.serde import OrderCodec
 
-    return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
+    return OrderCodec(SchemaStore(settings.schemas_dir), registry_of(settings))
 
 
 def _order_reader(settings: Settings) -> OrderReader:
@@ -200,7 +200,8 @@ def _order_reader(settings: Settings) -> OrderReader:
     return OrderReader(_codec(settings))
 
 
-def _registry(settings: Settings) -> SchemaRegistry | None:
+def registry_of(settings: Settings) -> SchemaRegistry | None:
+    """The schema registry of the settings; None where they name none."""
     if not settings.schema_registry_url:
         return None
     from pipeline.kafka.schema_registry import RegistryClient
