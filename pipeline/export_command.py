@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.buffer import OrderFilter
-from pipeline.errors import UsageError
+from pipeline.errors import MappingFileError, UsageError
 from pipeline.exports import export_all
-from pipeline.roles import registry_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,15 +21,13 @@ if TYPE_CHECKING:
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
-
     entity = options.what.replace("-", "_")
     if options.topic and entity != "orders":
         raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
     if (options.decoded or options.columns) and entity != "dead_letters":
         raise UsageError("--decoded and --columns are of dead letters; an order is decoded already")
     which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    mapped = load_mappings(settings)
+    mapped = _mapped(settings)
     registry = _registry(settings) if options.decoded or options.columns else None
     added = _payload_columns(settings, options, mapped, registry)
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
@@ -43,6 +40,18 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _mapped(settings: Settings) -> Mapped:
+    """What the mapping file says; nothing, and a line that says so, while it cannot be used."""
+    from pipeline.orders.mapping.mapping_file import DEFAULT, load_mappings
+
+    try:
+        return load_mappings(settings)
+    except MappingFileError as error:
+        # What is in the buffer is there whatever the file says now.
+        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
+        return DEFAULT
+
+
 def _open_for_writing(path: Path) -> BinaryIO:
     try:
         return path.open("wb")
@@ -52,6 +61,7 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 def _registry(settings: Settings) -> AskedOnce | None:
     from pipeline.dead_letters.asked_once import AskedOnce
+    from pipeline.roles import registry_of
 
     registry = registry_of(settings)
     return None if registry is None else AskedOnce(registry)

@@ -80,8 +80,9 @@ def table_downloads(
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
         container = st.empty()
-        wanted = (rows, filter_, format_, whole, payload and payload.paths)
-        make = partial(_make, container, rows, filter_, format_, payload, whole)
+        called = wording().said
+        wanted = (rows, filter_, format_, called, whole, payload and payload.paths)
+        make = partial(_make, container, rows, filter_, format_, called, payload, whole)
         files = None
         with shown_errors():
             files = kept_files(file_key, wanted, bool(popover.open), make)
@@ -125,6 +126,7 @@ def _make(
     entity: Entity,
     which: RowFilter | None,
     format_: _Format,
+    called: tuple[tuple[str, str], ...],
     payload: PayloadExport | None,
     whole: bool,
 ) -> tuple[_Export]:
@@ -144,7 +146,7 @@ def _make(
                 file.out,
                 settings().export_max_rows,
                 most_bytes,
-                dict(wording().said),
+                dict(called),
                 payload.columns(whole) if payload is not None and (whole or payload.paths) else None,
             )
         file.finish()

@@ -94,7 +94,7 @@ def framings_told(data: bytes, headers: Headers, part: Part = "value") -> list[F
     # Behind a relay the headers may be those of another record: what stands in the value is asked first.
     found = [*_by_prefix(data), *_by_headers(headers, part)]
     if not found:
-        _refuse_what_is_known(data, part)
+        _refuse_what_is_known(data, headers, part)
     return found
 
 
@@ -130,12 +130,6 @@ def _by_headers(headers: Headers, part: Part) -> Iterator[Framing]:
     for name, kind in ((content, ApicurioContentId), (global_id, ApicurioGlobalId)):
         if len(told.get(name, b"")) == 8:
             yield Framing(kind(int.from_bytes(told[name], "big")), 0, json_encoding=in_json)
-    content_type = told.get(CONTENT_TYPE, b"").decode("latin-1")
-    if content_type.startswith(_AZURE):
-        raise UndecodableError(
-            f"value is Avro of Azure's schema registry (schema {content_type.removeprefix(_AZURE)[:64]}), which "
-            "OrderPulse does not ask; put the schema into the schemas folder and write single-object encoding"
-        )
 
 
 _HEADERS: dict[Part, tuple[str, str, str, str]] = {
@@ -149,8 +143,20 @@ _LOOKED_AT: dict[Part, frozenset[str]] = {
 }
 
 
-def _refuse_what_is_known(data: bytes, part: Part) -> None:
-    """Raises UndecodableError where the first bytes are those of a framing that is cut off, or not read here."""
+def _azure_schema(headers: Headers) -> str:
+    """The id of the schema that a header of Azure's serializer names; empty where there is none."""
+    told = [raw for name, raw in headers if name == CONTENT_TYPE and raw is not None]
+    content_type = told[-1].decode("latin-1") if told else ""
+    return ascii(content_type.removeprefix(_AZURE)[:64])[1:-1] if content_type.startswith(_AZURE) else ""
+
+
+def _refuse_what_is_known(data: bytes, headers: Headers, part: Part) -> None:
+    """Raises UndecodableError where first bytes or headers are those of a framing that is cut off, or not read here."""
+    if part == "value" and (azure := _azure_schema(headers)):
+        raise UndecodableError(
+            f"value is Avro of Azure's schema registry (schema {azure}), which OrderPulse does not ask; put the schema "
+            "into the schemas folder and write single-object encoding"
+        )
     if len(data) >= 18 and data[:1] == b"\x03" and data[1:2] in (b"\x00", b"\x05"):
         packed = ", compressed" if data[1:2] == b"\x05" else ""
         version = f"{UUID(bytes=data[2:18])}{packed}"
