@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pipeline.buffer import OrderFilter
 from pipeline.errors import MappingFileError, UsageError
 from pipeline.exports import export_all
-from pipeline.roles import registry_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _mapped(settings: Settings) -> Mapped:
-    """What the mapping file says; that of no file, and a line that says so, while it cannot be used."""
+    """What the mapping file says; nothing, and a line that says so, while it cannot be used."""
     from pipeline.orders.mapping.mapping_file import DEFAULT, load_mappings
 
     try:
@@ -62,6 +61,7 @@ def _open_for_writing(path: Path) -> BinaryIO:
 
 def _registry(settings: Settings) -> AskedOnce | None:
     from pipeline.dead_letters.asked_once import AskedOnce
+    from pipeline.roles import registry_of
 
     registry = registry_of(settings)
     return None if registry is None else AskedOnce(registry)

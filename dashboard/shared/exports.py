@@ -80,9 +80,9 @@ def table_downloads(
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
         container = st.empty()
-        said = wording().said
-        wanted = (rows, filter_, format_, whole, payload and payload.paths, said)
-        make = partial(_make, container, rows, filter_, format_, payload, whole, said)
+        called = wording().said
+        wanted = (rows, filter_, format_, called, whole, payload and payload.paths)
+        make = partial(_make, container, rows, filter_, format_, called, payload, whole)
         files = None
         with shown_errors():
             files = kept_files(file_key, wanted, bool(popover.open), make)
@@ -126,9 +126,9 @@ def _make(
     entity: Entity,
     which: RowFilter | None,
     format_: _Format,
+    called: tuple[tuple[str, str], ...],
     payload: PayloadExport | None,
     whole: bool,
-    called: tuple[tuple[str, str], ...],
 ) -> tuple[_Export]:
     # Instead of the button of before: nobody presses one whose file is about to go.
     container.caption("Writing the file…")

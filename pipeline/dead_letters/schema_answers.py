@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError, UndecodableError
-from pipeline.orders.formats.schemas import Schemas
 from pipeline.schema_source import (
     ApicurioContentId,
     ApicurioGlobalId,
@@ -18,6 +17,9 @@ from pipeline.schema_source import (
     SchemaId,
     SchemaRef,
 )
+
+if TYPE_CHECKING:
+    from pipeline.orders.formats.schemas import Schemas
 
 ASKED_AT_ONCE = 50
 """So many schemas one question may be about; a page of dead letters names a handful."""

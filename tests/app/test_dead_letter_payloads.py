@@ -14,7 +14,7 @@ from dashboard.shared.formats import plain
 from pipeline.buffer import open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.jobs.lookups import Lookups
-from pipeline.roles import mapping_bench
+from pipeline.roles import topic_examiner
 from pipeline.settings import load_settings
 from tests.app.test_dead_letters import PAGE, said, select
 from tests.support.letters import add_letters
@@ -55,7 +55,7 @@ def work(database_file: Path) -> int:
     settings = load_settings()
     answered = 0
     with open_buffer(database_file) as buffer:
-        lookups = Lookups(buffer, mapping_bench(settings), wall_clock_ms)
+        lookups = Lookups(buffer, topic_examiner(settings), wall_clock_ms)
         while buffer.lookups.next(wall_clock_ms()) is not None:
             asked = buffer.lookups.next(wall_clock_ms())
             while buffer.lookups.next(wall_clock_ms()) == asked:

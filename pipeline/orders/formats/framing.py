@@ -150,8 +150,7 @@ def _azure_schema(headers: Headers) -> str:
 
 
 def _refuse_what_is_known(data: bytes, headers: Headers, part: Part) -> None:
-    """Raises UndecodableError where the first bytes are those of a framing that is cut off, or not read here."""
-    # Azure's header is of the value only.
+    """Raises UndecodableError where first bytes or headers are those of a framing that is cut off, or not read here."""
     if part == "value" and (azure := _azure_schema(headers)):
         raise UndecodableError(
             f"value is Avro of Azure's schema registry (schema {azure}), which OrderPulse does not ask; put the schema "
