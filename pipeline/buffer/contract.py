@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.import_contract import ImportStore
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.reread_contract import RereadStore
 from pipeline.orders.columns import OrderColumns
@@ -276,11 +277,13 @@ class LeftOut:
     """They could not be written to their source topic, and hold their record in another form."""
     beyond_limit: int = 0
     """They were replayed as often as is allowed: a forced replay takes them."""
+    imported: int = 0
+    """They were imported, and are sent nowhere."""
 
     @property
     def impossible(self) -> int:
         """How many no replay takes, forced or not."""
-        return self.without_body + self.never_written + sum(self.without_target.values())
+        return self.imported + self.without_body + self.never_written + sum(self.without_target.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -652,6 +655,8 @@ class Buffer(Protocol):
     def rereads(self) -> RereadStore: ...
     @property
     def lookups(self) -> LookupStore: ...
+    @property
+    def imports(self) -> ImportStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

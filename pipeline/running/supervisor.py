@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import AlreadyRunningError
-from pipeline.running.statusboard import StatusWriter
+from pipeline.running.statusboard import StatusWriter, read_roles
 from pipeline.settings import PROJECT_DIR, Settings
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,18 @@ def sole_owner(data_dir: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        yield
+
+
+@contextmanager
+def nothing_running(data_dir: Path, now_ms: int) -> Iterator[None]:
+    """The same, where no role runs without a supervisor either. Raises AlreadyRunningError."""
+    with sole_owner(data_dir):
+        for role in read_roles(data_dir):
+            if role.state != "stopped" and not role.silent(now_ms):
+                raise AlreadyRunningError(
+                    f"{role.role}-{role.instance} (process {role.pid}) runs on {data_dir}; end it first"
+                )
         yield
 
 
