@@ -19,8 +19,8 @@ def say_imported() -> None:
     """One line below the title of a page."""
     if imported_folder():
         st.caption(
-            f"{ICON} Imported dead letters, to be looked at: no pipeline runs on this data folder, nothing is sent, and "
-            "nobody is alerted."
+            f"{ICON} Imported dead letters, to be looked at: no pipeline runs on this data folder, nothing is sent, "
+            "and nobody is alerted."
         )
 
 

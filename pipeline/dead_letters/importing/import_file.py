@@ -223,28 +223,28 @@ def _refuse_packed(name: str, beginning: bytes) -> None:
 def _kind_of(name: str, lines: Iterator[Line | Refusal]) -> tuple[ImportKind, Iterator[Line | Refusal]]:
     """Who wrote the file, by its first line that is JSON; and all lines again."""
     before: list[Line | Refusal] = []
-    size, why = 0, "it has no line"
+    size, why = 0, ""
     for line in lines:
         before.append(line)
         if isinstance(line, Refusal):
-            why = str(line)
+            why = why or str(line)
         else:
             size += len(line.data)
             try:
                 found = object_in(line.data, any_bytes=True)
             except RefusedError as error:
-                why = f"{line.place}, {error}"
+                why = why or f"{line.place}, {error}"
             else:
                 if all(each in found for each in exported.FIELDS):
                     return "export", chain(before, lines)
                 if all(each in found for each in kcat.FIELDS):
                     return "kcat", chain(before, lines)
-                why = f"{line.place}, it has other fields"
+                why = why or f"{line.place}, it has other fields"
         if len(before) == REFUSALS_NAMED or size >= BATCH_BYTES:
             break
     raise UsageError(
         f"{name} is no file of dead letters: expected our export (JSON Lines or Parquet) or what `kcat -J` writes; "
-        f"{why}"
+        f"{why or 'it has no line'}"
     )
 
 
