@@ -406,8 +406,8 @@ def _cluster_line(report: dict[str, Any]) -> str:
 
 
 def _import_in_words(each: dict[str, Any]) -> str:
-    interrupted = "; it was interrupted: import the file again" if each["finished_at_ms"] is None else ""
-    return f"{each['dead_letters']:,} dead letters from {each['file']}{interrupted}"
+    unfinished = "; not all of it yet: if no import runs, do it again" if each["finished_at_ms"] is None else ""
+    return f"{each['dead_letters']:,} dead letters from {each['file']}{unfinished}"
 
 
 def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:

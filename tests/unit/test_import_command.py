@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -21,6 +22,8 @@ from tests.support.sample_buffer import fill
 KCAT = PROJECT_DIR / "tests" / "data" / "imports" / "kcat-1.7.1.jsonl"
 MANY = 1200
 """More than two batches."""
+MOST_BYTES = 300_000_000
+"""What any process of ours may hold."""
 
 
 @pytest.fixture
@@ -117,6 +120,25 @@ def test_records_of_kcat_are_added_once_whenever_it_died(folder: Path, tmp_path:
         (tmp_path / "import").write_text(point)
         assert run(folder, "import", str(KCAT), **{FOLDER_VARIABLE: str(tmp_path)}).returncode == -9
     assert said(run(folder, "import", str(KCAT)))[-1].endswith("0 imported, 24 already there, 0 refused")
+
+
+def test_many_large_letters_are_held_a_few_at_a_time(folder: Path, exported: Path, tmp_path: Path) -> None:
+    lines = exported.read_bytes().splitlines()
+    value = base64.b64encode(os.urandom(10_000_000)).decode()
+    with (tmp_path / "large.jsonl").open("w") as file:
+        for line in lines[:12]:
+            file.write(json.dumps(json.loads(line) | {"value_base64": value}) + "\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "import", str(tmp_path / "large.jsonl")],
+        cwd=PROJECT_DIR,
+        env=os.environ | {"ORDERPULSE_DATA_DIR": str(folder)},
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * 1024 < MOST_BYTES
+    with Reader(folder / "orderpulse.db") as reader:
+        assert reader.totals().dead_letters == 12
 
 
 @pytest.mark.parametrize("command", [["up"], ["broker"], ["processor"], ["collector"], ["worker"], ["produce"]])
