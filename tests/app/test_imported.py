@@ -138,6 +138,7 @@ def test_the_overview_counts_them(open_page: OpenPage, incident: Path) -> None:
     app = open_page(OVERVIEW)
     assert not app.exception
     assert "6" in {metric.value for metric in app.metric}
+    assert [link.proto.label for link in app.main.get("page_link")] == ["What failed, and why"]
 
 
 def test_nothing_can_be_produced(open_page: OpenPage, incident: Path) -> None:

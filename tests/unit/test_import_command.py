@@ -77,6 +77,14 @@ def test_what_kcat_writes_can_be_piped(folder: Path) -> None:
     ]
 
 
+def test_parquet_cannot_be_piped(folder: Path) -> None:
+    done = run(folder, "import", "-", stdin=b"PAR1")
+    assert (done.returncode, said(done)) == (
+        1,
+        ["orderpulse: Parquet cannot be read from standard input: name the file"],
+    )
+
+
 def test_refused_lines_are_named_and_the_exit_code_tells(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl").write_bytes(KCAT.read_bytes()[:-30] + b"\n" + b"{}\n" * 20)
     done = run(folder, "import", str(tmp_path / "cut.jsonl"))

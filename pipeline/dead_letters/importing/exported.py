@@ -18,7 +18,7 @@ from pipeline.buffer import DeadLetterStatus, ExportedLetter, columns_of
 from pipeline.buffer.entities import DEAD_LETTER_ORDER_COLUMNS, Column, ColumnType
 from pipeline.dead_letters.fingerprints import fingerprint
 from pipeline.dead_letters.importing.lines import object_in
-from pipeline.dead_letters.importing.refusals import RefusedError, refuse
+from pipeline.dead_letters.importing.refusals import RefusedError, refuse, shown
 from pipeline.errors import UsageError
 from pipeline.headers.codec import headers_to_json
 from pipeline.headers.values import LAST_TIMESTAMP_MS
@@ -123,7 +123,9 @@ def _names_in(found: tuple[str, ...], in_json: bool) -> Sequence[str | None]:
     others = [name for name in between if name not in called]
     if renamed and others:
         if len(renamed) != len(others):
-            raise RefusedError(f"field {others[0]}: which of an order's {', '.join(renamed)} it is cannot be told")
+            raise RefusedError(
+                f"field {shown(others[0])}: which of an order's {', '.join(renamed)} it is cannot be told"
+            )
         called |= dict(zip(renamed, others, strict=True))
     return tuple(called.values())
 

@@ -23,7 +23,10 @@ class RefusedError(Exception):
 
 def refuse(field: str, expected: str, found: object) -> RefusedError:
     """The error for a field that holds something else than it should."""
-    return RefusedError(f"field {field}: expected {expected}, found {shown(found)}")
+    # A field's name may be the file's, too.
+    return RefusedError(
+        f"field {field if field.isprintable() else shown(field)}: expected {expected}, found {shown(found)}"
+    )
 
 
 def shown(found: object) -> str:

@@ -48,7 +48,7 @@ def test_fields_of_an_order_are_known_by_their_place_where_a_mapping_called_them
 
 def test_a_field_that_cannot_be_told_is_refused(line: dict[str, Any]) -> None:
     renamed = {"Basket" if name == "order_id" else name: line[name] for name in line if name != "price_cents"}
-    with pytest.raises(RefusedError, match="field Basket: which of an order's order_id, price_cents it is"):
+    with pytest.raises(RefusedError, match="field 'Basket': which of an order's order_id, price_cents it is"):
         letter_of_line(json.dumps(renamed).encode())
 
 
