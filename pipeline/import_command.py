@@ -12,8 +12,8 @@ from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.jobs.requests import check_import
 from pipeline.orders.mapping.mapping_file import load_mappings
 from pipeline.roles import make_order_reader
+from pipeline.running.folder_owner import nothing_running
 from pipeline.running.imported import mark_imported
-from pipeline.running.supervisor import nothing_running
 from pipeline.settings import Settings
 
 PROGRESS_EVERY_MS = 200

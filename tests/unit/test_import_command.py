@@ -14,8 +14,8 @@ import pytest
 from pipeline.buffer import Reader, back_up, recount
 from pipeline.crash_points import FOLDER_VARIABLE
 from pipeline.exports import export_all
+from pipeline.running.folder_owner import sole_owner
 from pipeline.running.imported import IMPORTED_FILE, is_imported
-from pipeline.running.supervisor import sole_owner
 from pipeline.settings import PROJECT_DIR
 from tests.support.sample_buffer import fill
 

@@ -35,6 +35,7 @@ CLOCKS = {f"pipeline.clock.{name}" for name in ("wall_clock_ms", "steady_clock_m
 # Below the entry points the time is passed in.
 CLOCK_READERS = (
     "pipeline/clock.py",
+    "pipeline/__main__.py",
     "pipeline/commands.py",
     "pipeline/import_command.py",
     "pipeline/roles.py",

@@ -13,8 +13,8 @@ from pipeline.buffer.entities import Row
 from pipeline.buffer.import_contract import ExportedLetter, ImportSource, Linked, ReadRecord
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
-from pipeline.buffer.sqlite.stores.flow_figures import SECOND_MS, count_seconds_and_minutes
-from pipeline.buffer.sqlite.stores.letters import GROUPS, add_dead_letters
+from pipeline.buffer.sqlite.stores.flow_figures import SECOND_MS, FlowFigures, count_seconds_and_minutes, source_of
+from pipeline.buffer.sqlite.stores.letters import GROUPS, SOURCES, add_dead_letters
 from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
 from pipeline.buffer.sqlite.streams import columns_of
 from pipeline.crash_points import reached
@@ -23,7 +23,7 @@ from pipeline.errors import UsageError
 LINKED_AT_ONCE = 1000
 _NAMES = tuple(column.name for column in columns_of("dead_letters"))
 _cells_of_group = itemgetter(*map(_NAMES.index, ("error_class", "source_topic", "status", "failed_at_ms")))
-_ID, _NAME, _REPLAY_OF, _HEADERS, _STACK, _FINGERPRINT, _STATUS, _RECEIVED = (
+_ID, _NAME, _REPLAY_OF, _HEADERS, _STACK, _FINGERPRINT, _STATUS, _RECEIVED, _SOURCE_TOPIC = (
     _NAMES.index(name)
     for name in (
         "id",
@@ -34,6 +34,7 @@ _ID, _NAME, _REPLAY_OF, _HEADERS, _STACK, _FINGERPRINT, _STATUS, _RECEIVED = (
         "fingerprint",
         "status",
         "received_at_ms",
+        "source_topic",
     )
 )
 _ROWS = BulkInsert("dead_letter_rows", (*_NAMES, "stack_ref", "import_id"))
@@ -199,9 +200,14 @@ def _cells(row: Row, identifier: int, stacks: StoredStacks, import_id: int) -> l
 
 def _count(connection: sqlite3.Connection, new: Sequence[ExportedLetter]) -> None:
     """The figures that count them: by the times of their own buffer, and by what they were there."""
-    seconds = Counter(letter.row[_RECEIVED] - letter.row[_RECEIVED] % SECOND_MS for letter in new)
-    for second_ms, dead_letters in seconds.items():
-        count_seconds_and_minutes(connection, second_ms, dead_letters=dead_letters)
+    seconds: dict[int, Counter[str]] = {}
+    for letter in new:
+        second_ms = letter.row[_RECEIVED] - letter.row[_RECEIVED] % SECOND_MS
+        seconds.setdefault(second_ms, Counter())[source_of(letter.row[_SOURCE_TOPIC])] += 1
+    for second_ms, by_source in seconds.items():
+        figures = [FlowFigures(topic, dead_letters=count) for topic, count in by_source.items()]
+        count_seconds_and_minutes(connection, second_ms, figures)
+    SOURCES.insert(connection, Counter(source_of(letter.row[_SOURCE_TOPIC]) for letter in new).items())
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     _COUNTS.insert(connection, Counter(letter.row[_STATUS] for letter in new).items())
     alike: dict[str, list[ExportedLetter]] = {}
