@@ -32,7 +32,6 @@ from pipeline.clock import pause, wall_clock_ms
 from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
-    AlreadyRunningError,
     BufferUnavailableError,
     KafkaUnavailableError,
     NothingToReplayError,
@@ -42,13 +41,15 @@ from pipeline.jobs import requests
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
 from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.records import Currency, TopicIdentity
-from pipeline.running.folder_owner import is_running, sole_owner
+from pipeline.running.folder_owner import is_running, nothing_running
+from pipeline.running.imported import is_imported, mark_imported
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.reread import Rereads
+    from pipeline.watching.kafka_check import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -290,6 +291,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "lost_offsets": None,
         "stopped": None,
         "held": None,
+        "imports": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -310,6 +312,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["held"] = [_held(each) for each in reader.held()]
+            report["imports"] = reader.imports().dicts()
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
@@ -358,7 +361,7 @@ def _bootstrap_servers(settings: Settings) -> str | None:
 
 
 def _status_lines(report: dict[str, Any]) -> list[str]:
-    lines = [f"{report['cluster']} cluster at {report['bootstrap_servers'] or '(not running)'}"]
+    lines = ["no cluster: these dead letters were imported"] if report["imports"] else [_cluster_line(report)]
     for each in report["roles"]:
         role = RoleStatus(**{name: value for name, value in each.items() if name != "silent"})
         state = "silent" if each["silent"] else role.state
@@ -382,6 +385,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
         *_mapping_lines(report["roles"]),
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(f"imported      {_import_in_words(each)}" for each in report["imports"]),
         *(
             f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
             for each in report["passed_over"]
@@ -395,6 +399,15 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         *(f"of partitions that are gone: {_waits_in_words(each)}" for each in report["of_gone_partitions"]),
         f"buffer        {report['buffer']['bytes'] / 1e6:,.1f} MB   {report['buffer']['file']}",
     ]
+
+
+def _cluster_line(report: dict[str, Any]) -> str:
+    return f"{report['cluster']} cluster at {report['bootstrap_servers'] or '(not running)'}"
+
+
+def _import_in_words(each: dict[str, Any]) -> str:
+    unfinished = "; not all of it yet: if no import runs, do it again" if each["finished_at_ms"] is None else ""
+    return f"{each['dead_letters']:,} dead letters from {each['file']}{unfinished}"
 
 
 def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
@@ -415,7 +428,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     what Kafka had removed before it was read.
     """
     from pipeline.roles import check_roles
-    from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+    from pipeline.watching.kafka_check import Comparison
 
     check_roles(settings)
     if options.accept_lost:
@@ -429,10 +442,8 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     else:
         left = recount(settings.database_file)
     differences = [*_losses(settings), *(str(difference) for difference in left)]
-    try:
-        comparison = compare_with_kafka(settings)
-    except KafkaUnavailableError as error:
-        comparison = Comparison([], [str(error)])
+    # What was imported has no cluster to be compared with.
+    comparison = Comparison([], []) if is_imported(settings.data_dir) else _compared_with_kafka(settings)
     differences += comparison.differences
     for why in comparison.not_compared:
         print(f"not compared with Kafka: {why}", file=sys.stderr)
@@ -442,6 +453,15 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         _print_what_waits(settings)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else NOT_COMPARED if comparison.not_compared else 0
+
+
+def _compared_with_kafka(settings: Settings) -> Comparison:
+    from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+
+    try:
+        return compare_with_kafka(settings)
+    except KafkaUnavailableError as error:
+        return Comparison([], [str(error)])
 
 
 def _print_what_waits(settings: Settings) -> None:
@@ -471,14 +491,12 @@ def backup(settings: Settings, options: argparse.Namespace) -> int:
 
 def restore(settings: Settings, options: argparse.Namespace) -> int:
     """Puts a backup in the buffer's place; refuses while anything runs on the data folder."""
-    with sole_owner(settings.data_dir):
-        now_ms = wall_clock_ms()
-        for role in read_roles(settings.data_dir):
-            if role.state != "stopped" and not role.silent(now_ms):
-                raise AlreadyRunningError(
-                    f"{role.role}-{role.instance} (process {role.pid}) runs on {settings.data_dir}; end it first"
-                )
+    now_ms = wall_clock_ms()
+    with nothing_running(settings.data_dir, now_ms):
         kept = restore_buffer(settings.database_file, Path(options.file), now_ms)
+        with Reader(settings.database_file) as reader:
+            if reader.imports().rows:
+                mark_imported(settings.data_dir)
     print(f"restored from {options.file}" + (f"; the replaced buffer is {kept}" if kept else ""), file=sys.stderr)
     return 0
 

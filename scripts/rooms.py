@@ -49,6 +49,7 @@ ROOMS = (
             "pipeline/__main__.py",
             "pipeline/commands.py",
             "pipeline/export_command.py",
+            "pipeline/import_command.py",
             "pipeline/mapping_commands.py",
             "pipeline/roles.py",
         ),

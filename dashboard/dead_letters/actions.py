@@ -22,6 +22,7 @@ from dashboard.dead_letters.table import (
 from dashboard.shared.asking import refusal, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, writer
+from dashboard.shared.imported import imported_badge
 from pipeline.buffer import DeadLetterFilter, TriageStatus
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import set_status
@@ -36,6 +37,7 @@ def watch_letters() -> bool:
     with st.container(horizontal=True, vertical_alignment="center"):
         for status, badge in STATUSES.items():
             st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
+        imported_badge()
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")

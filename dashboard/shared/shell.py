@@ -14,6 +14,7 @@ from dashboard.shared.autostart import pipeline_trouble
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import shown_errors
 from dashboard.shared.formats import plain
+from dashboard.shared.imported import say_imported
 from dashboard.shared.kept_files import begin_run, free_old_files
 from dashboard.shared.session import StateKey
 from dashboard.shared.sidebar import job_drawer
@@ -49,6 +50,7 @@ def begin_page(title: str, icon: str) -> None:
     # A run that begins at the page, not at the entry script, has drawn nothing yet either.
     _LIVE.set(False)
     st.title(f"{icon} {title}")
+    say_imported()
 
 
 def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:

@@ -100,6 +100,7 @@ class DeadLetterView:
     partition: int | None
     offset: int | None
     failed_at_known: bool
+    imported: bool
 
     @property
     def position(self) -> str:
@@ -152,3 +153,7 @@ class DeadLetterDetail:
     dead_letter_id: str
     concluded: bool
     """Whether its replay was settled by hand or by the time that passed: nobody proved it."""
+    imported_from: str | None
+    """The file that it was imported from; None: it was collected."""
+    import_kind: str | None
+    """Who wrote that file, as in ImportKind."""

@@ -48,12 +48,13 @@ TEXT_CAP_BYTES = 4_000
 _VIEW = (
     "id, order_id, product, price_cents, created_at_ms, failed_at_ms, first_failed_at_ms, reason, error_class, "
     "attempts, status, replays, source_topic, source_partition, source_offset, dialect, fingerprint, "
-    'topic, partition, "offset", failed_at_known'
+    'topic, partition, "offset", failed_at_known, import_id IS NOT NULL'
 )
 _VIEW_COLUMNS = len(DeadLetterView.__slots__)
 _DETAIL = (
     "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
-    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id, concluded"
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id, concluded, "
+    "(SELECT file FROM imports WHERE imports.id = import_id), (SELECT kind FROM imports WHERE imports.id = import_id)"
 )
 _ORDERS = ", ".join(
     (*(column.name for column in ORDER_COLUMNS), 'processed_at_ms, attempts, topic, partition, "offset"')
@@ -340,6 +341,15 @@ class Reader:
         return self._whole(
             f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
         ).column(column)
+
+    def imports(self) -> Rows:
+        """Files that dead letters were imported from, newest first.
+
+        Columns: file, kind, started_at_ms, finished_at_ms (None: it was interrupted), dead_letters.
+        """
+        return self._rows(
+            "SELECT file, kind, started_at_ms, finished_at_ms, dead_letters FROM imports ORDER BY id DESC"
+        )
 
     # -- jobs, retries, watching
 
