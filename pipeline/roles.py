@@ -45,7 +45,7 @@ PARTS = {
         "pipeline.processing.processor",
     ),
     "collector": ("pipeline.dead_letters.collector", "pipeline.dead_letters.topics_file"),
-    "worker": ("pipeline.jobs.worker", "pipeline.jobs.mapping_bench", "pipeline.watching.metrics"),
+    "worker": ("pipeline.jobs.worker", "pipeline.jobs.topic_examiner", "pipeline.watching.metrics"),
 }
 """What each role imports when it begins, with what that brings; `up` imports it before it forks one."""
 
