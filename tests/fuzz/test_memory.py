@@ -5,7 +5,7 @@ import os
 import random
 import tracemalloc
 
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.causes import fingerprint
 from pipeline.errors import UndecodableError
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
 from pipeline.orders.avro_schemas import SchemaStore

@@ -1,0 +1,57 @@
+"""What failed innermost: by the stack, else by what a message says of what it wraps."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pipeline.dead_letters.causes.stacks import Thrown
+
+
+class Cause(NamedTuple):
+    """The class and the message that tell what failed, each as far as it is known."""
+
+    error_class: str | None
+    message: str
+
+
+# A message that begins with the class of what was thrown: `java.io.IOException: no route to host`.
+_CLASS = r"[A-Za-z_][\w.$]*(?:Exception|Error|Failure|Fault|Timeout|Warning|Interrupt)"
+_CLASS_FIRST = re.compile(rf"\s*({_CLASS})(?::\s+|\Z)")
+# As SQLAlchemy does it.
+_CLASS_IN_BRACKETS = re.compile(r"\s*\(([A-Za-z_]\w*(?:\.\w+)+)\)\s+")
+_NESTED = ("; nested exception is ", "nested exception is ")
+_SAYS_NOTHING = re.compile(
+    r"(?:listener failed|error processing (?:message|record)|(?:an )?(?:error|exception) (?:occurred|was thrown)|failed"
+    r"|one or more errors occurred|see (?:the )?inner exception.*|exception has been thrown by the target of an invocation"
+    r"|unknown error|unexpected (?:error|exception)|internal (?:server )?error|null|none|error)[.!:]?\s*",
+    re.IGNORECASE,
+)
+_PREFIX_LIMIT = 4
+
+
+def innermost_cause(error_class: str | None, message: str, thrown: Thrown) -> Cause:
+    """The class and message of the stack's innermost cause, where it names one; else those of the failure."""
+    if thrown.error_class is not None:
+        error_class = thrown.error_class
+        if thrown.message and not _SAYS_NOTHING.fullmatch(thrown.message):
+            message = thrown.message
+        elif not message.strip():
+            message = thrown.message or ""
+    elif thrown.message:
+        message = thrown.message
+    return _unwrapped(error_class, message)
+
+
+def _unwrapped(error_class: str | None, message: str) -> Cause:
+    """Without the classes that a message begins with: the last of them is what was thrown."""
+    for nested in _NESTED:
+        behind = message.rpartition(nested)[2]
+        if behind is not message and behind.strip():
+            message = behind
+    for _ in range(_PREFIX_LIMIT):
+        named = _CLASS_FIRST.match(message) or _CLASS_IN_BRACKETS.match(message)
+        if named is None:
+            break
+        error_class, message = named[1], message[named.end() :]
+    return Cause(error_class, message)

@@ -1,0 +1,123 @@
+"""A message without what varies from one failure to the next: its template.
+
+The same fault writes the same template whatever ids, amounts, hosts, rows and lists are in its message. What tells faults
+apart stays, though it looks like a value: see `codes` and `quotes`. Every step takes time that grows with the length of
+the message and no more, whatever stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.dead_letters.causes.codes import kept_of
+from pipeline.dead_letters.causes.payloads import VALUE, without_payloads
+from pipeline.dead_letters.causes.quotes import BRACKETED, QUOTED, of_brackets, of_quotes
+from pipeline.dead_letters.causes.remembered import Remembered
+from pipeline.dead_letters.causes.words import without_names, without_unknown_words
+
+MESSAGE_LIMIT = 1_000
+"""Only so much of a message is looked at: it bounds the work, and what follows seldom tells causes apart."""
+
+PLACEHOLDER = "<value>"
+_KNOWN = Remembered[tuple[str, bool, bool], str](1_000)
+"""Templates by messages, whose digits are all the same where they made no difference: those of a burst share one."""
+_DIGITS = str.maketrans("023456789", "111111111")
+_DIGIT = re.compile(r"\d")
+
+_ENCLOSED = re.compile(rf"{QUOTED}|{BRACKETED}")
+_SPECIAL = re.compile(r"[\d./\\@=]")
+_SPACE = re.compile(r"\s")
+# A run of these is one token: a place, an id, a time, an address. One that has a digit is a value.
+_LETTERS = r"A-Za-z_À-ɏͰ-ӿ"
+_JOINTS = r".:~@%+\-"
+_TOKENS = re.compile(
+    rf"""
+    (?<![\w{_JOINTS}]) (?:
+        (?P<url>[a-zA-Z][a-zA-Z0-9+.\-]{{1,20}}://[^\s"'<>)\]}}]*)
+      | (?P<path>(?<![/\\])~?(?:[A-Za-z]:)?[\w.@%+~\-]*+(?:[/\\][\w.@%+~=:$\-]++){{2,}}+[/\\]?)
+      | (?P<host>(?:[A-Za-z0-9_\-]++\.)+(?:com|net|org|io|dev|local|internal|svc|lan|cloud|localdomain|consul|example
+            |test|invalid|cluster)(?::\d+)?(?![\w\-]|\.\w))
+      | (?P<email>[\w+\-]++(?:\.[\w+\-]++)*+@[\w\-]++(?:\.[\w\-]++)++)
+      | (?P<steps>[A-Za-z_]\w*+(?:\.\d+(?=\.)|\.[A-Za-z_]\w*)++(?![\w{_JOINTS}]*\d))
+      | (?P<run>[{_LETTERS}{_JOINTS}]*+\d(?:[{_JOINTS}]*+[\w%])*+)
+    )
+  | (?P<assigned>(?<=[\w"']=)[^\s"'`,;()\[\]{{}}<>\x1a]++)
+    """,
+    re.VERBOSE,
+)
+_STEP = re.compile(r"\.\d+")
+_PLACE = re.compile(r"\A[\w.\-]++\[\d+\] offset \d+: ")
+_TOLD_VALUE = re.compile(r"(?<=\bvalue: )[^\s\"'`,;()\[\]{}<>]+")
+_ENUM_CONSTANT = re.compile(r"(?<=enum constant )([\w.$]+)\.[\w$]+")
+_UNIT = r"(?:\s?(?:ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?|bytes?|[kMG]i?B|%)(?!\w))?"
+_BRACKETS = re.compile(rf"\[\s?(?:{VALUE}\s?)?\]|<{VALUE}>|\(\s?{VALUE}\s?\)|\((?:\s?[?,])++\s?\)")
+_VALUES = re.compile(rf"{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x\-]{{0,3}}(?:(?:and|or|to)\s)?{VALUE}{_UNIT})*+")
+
+
+def template(message: str, of_program: bool = False) -> str:
+    """The first MESSAGE_LIMIT characters of a message with `<value>` where a value was.
+
+    A place in a topic that it begins with says nothing of the cause and goes. `of_program`: the program itself has
+    written it, no library.
+    """
+    message = message[:MESSAGE_LIMIT]
+    shape = message.translate(_DIGITS)
+    known = _KNOWN.get((shape, of_program, False)) or _KNOWN.get((message, of_program, True))
+    if known is None:
+        known = _made(message, of_program)
+        # To the patterns one digit is as good as another: only where one is left does it matter which it was.
+        matters = _DIGIT.search(known) is not None
+        _KNOWN.keep((message if matters else shape, of_program, matters), known)
+    return known
+
+
+def _made(message: str, of_program: bool) -> str:
+    message = _PLACE.sub("", message)
+    if "enum constant " in message:
+        message = _ENUM_CONSTANT.sub(rf"\1.{VALUE}", message)
+    if "value: " in message:
+        message = _TOLD_VALUE.sub(VALUE, message)
+    text = _scan(without_payloads(message))
+    text = (without_unknown_words if of_program else without_names)(text)
+    text = _VALUES.sub(VALUE, _BRACKETS.sub(VALUE, _VALUES.sub(VALUE, text)))
+    return " ".join(text.split()).replace(VALUE, PLACEHOLDER)
+
+
+def _scan(text: str) -> str:
+    """What stands in quotes and brackets is looked at as a whole, the rest token by token."""
+    parts: list[str] = []
+    done = 0
+    for enclosed in _ENCLOSED.finditer(text):
+        start, end = enclosed.span()
+        _scan_between(text, done, start, parts)
+        of = of_brackets if text[start] == "[" else of_quotes
+        parts.append(of(text[start + 1 : end - 1], text, start, end, _scan))
+        done = end
+    _scan_between(text, done, len(text), parts)
+    return "".join(parts)
+
+
+def _scan_between(text: str, start: int, end: int, parts: list[str]) -> None:
+    done = start
+    # Most words have nothing that a token needs, and are passed over at once.
+    while special := _SPECIAL.search(text, start, end):
+        begin = max(text.rfind(" ", start, special.start()) + 1, start)
+        space = _SPACE.search(text, special.end(), end)
+        start = space.start() if space else end
+        for token in _TOKENS.finditer(text, begin, start):
+            parts.append(text[done : token.start()])
+            parts.append(_instead(token))
+            done = token.end()
+    parts.append(text[done:end])
+
+
+def _instead(token: re.Match[str]) -> str:
+    kind = token.lastgroup
+    if kind == "run":
+        kept = kept_of(token[0], token.string, *token.span())
+        return kept if kept == token[0] else f"{kept}@{VALUE}" if kept else VALUE
+    if kind == "steps":
+        return _STEP.sub(f".{VALUE}", token[0])
+    if kind == "assigned" and token[0].isalpha() and token[0].isupper():
+        return token[0]
+    return VALUE
