@@ -38,6 +38,7 @@ from pipeline.buffer.contract import (
 )
 from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
 from pipeline.buffer.lookup_contract import Lookup, LookupKind, LookupStore
+from pipeline.buffer.regroup_contract import OldFailure, Regrouped, RegroupStore
 from pipeline.buffer.reread_contract import (
     HOW_TO_GO_ON,
     Cut,
@@ -94,6 +95,7 @@ __all__ = [
     "LookupKind",
     "LookupStore",
     "LostOffsets",
+    "OldFailure",
     "OrderFilter",
     "OrderBlock",
     "OrderRow",
@@ -103,6 +105,8 @@ __all__ = [
     "Pruned",
     "ReadUpTo",
     "Reader",
+    "RegroupStore",
+    "Regrouped",
     "ReplayItem",
     "ReplayOutcome",
     "ReplayPreview",

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.lookup_contract import LookupStore
+from pipeline.buffer.regroup_contract import RegroupStore
 from pipeline.buffer.reread_contract import RereadStore
 from pipeline.orders.columns import OrderColumns
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
@@ -219,6 +220,8 @@ class DeadLetterRow(NamedTuple):
     identity: FailureIdentity = "carried"
     failed_in: Position | None = None
     """Where its record stood when it failed, if that is a dead-letter topic that is collected too."""
+    fingerprint_version: int = 1
+    """Of the rule that made the fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -652,6 +655,8 @@ class Buffer(Protocol):
     def rereads(self) -> RereadStore: ...
     @property
     def lookups(self) -> LookupStore: ...
+    @property
+    def groups(self) -> RegroupStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Container
 
 from pipeline.buffer import DeadLetterRow, OutboxRow, record_id
-from pipeline.dead_letters.causes import fingerprint
+from pipeline.dead_letters.causes import FINGERPRINT_VERSION, fingerprint
 from pipeline.dead_letters.topics_file import NOTHING, NOTHING_SAID, DeadLetterTopics
 from pipeline.headers import (
     dead_letter_id_of,
@@ -74,6 +74,7 @@ def dead_letter_row(
         failure.replay_id,
         "carried" if failure.dead_letter_id else "inferred" if failure.failed_at_ms is None else "timed",
         _newest_position(told) if told.newest_topic in collected else None,
+        FINGERPRINT_VERSION,
     )
 
 

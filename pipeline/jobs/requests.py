@@ -27,6 +27,7 @@ from pipeline.buffer import (
 from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
+from pipeline.jobs.regroup import Regrouping
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.proposing.edited_file import edited, write_whole
 from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
@@ -51,6 +52,12 @@ def request_produce(
         )
     params = json.dumps(asdict(request))
     return buffer.jobs.queue_produce(params, request.count, by, request_id or new_request_id(), clock())
+
+
+def request_regroup(settings: Settings, buffer: Buffer) -> Regrouping:
+    """Lets all dead letters be grouped by the newest fingerprint version. Raises UsageError."""
+    _refuse_when_read_only(settings)
+    return Regrouping(buffer)
 
 
 def request_replay(

@@ -12,6 +12,7 @@ from pipeline.buffer.sqlite.stores.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.sqlite.stores.flow import SqliteFlowStore
 from pipeline.buffer.sqlite.stores.jobs import SqliteJobStore
 from pipeline.buffer.sqlite.stores.lookups import SqliteLookupStore
+from pipeline.buffer.sqlite.stores.regrouping import SqliteRegroupStore
 from pipeline.buffer.sqlite.stores.rereads import SqliteRereadStore
 from pipeline.buffer.sqlite.stores.retention import SqliteUpkeepStore
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
@@ -31,6 +32,7 @@ class SqliteBuffer:
         self.watch = SqliteWatchStore(connection)
         self.rereads = SqliteRereadStore(connection)
         self.lookups = SqliteLookupStore(connection)
+        self.groups = SqliteRegroupStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 
     def check_file(self) -> None:
