@@ -27,8 +27,8 @@ from tests.writers.failures.upstream import Upstream
 
 PROGRAMS = Path(__file__).with_name("failures")
 FAILURES_A_CAUSE = 6
-STACK_LIMIT = 8_000
-"""Characters of a stack that are kept: more than Kafka Connect and Spring write by default for these programs."""
+STACK_LIMIT = 16_000
+"""Characters of a stack that are kept; hardly any has more."""
 
 
 def main() -> None:
@@ -37,21 +37,16 @@ def main() -> None:
     parser.add_argument("program", nargs="*", help=f"of {', '.join(every)}; all by default")
     parser.add_argument("--work", type=Path, help="keep what is built in this folder, for the next time")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="orderpulse-failures-") as folder, _services(Path(folder)) as services:
+    with tempfile.TemporaryDirectory(prefix="orderpulse-failures-") as folder, _databases(Path(folder)) as ports:
         for name in arguments.program or every:
-            _record(name, (arguments.work or Path(folder)) / "programs", services)
+            _record(name, (arguments.work or Path(folder)) / "programs", ports)
 
 
 @contextmanager
-def _services(folder: Path) -> Iterator[tuple[Upstream, dict[str, str]]]:
+def _databases(folder: Path) -> Iterator[dict[str, str]]:
     folder.chmod(0o755)
-    with (
-        postgres(_made(folder / "pg")) as postgres_port,
-        mariadb(_made(folder / "my")) as mariadb_port,
-        Upstream("upstream") as upstream,
-    ):
-        ports = {"POSTGRES_PORT": postgres_port, "MARIADB_PORT": mariadb_port, "UPSTREAM_PORT": upstream.port}
-        yield upstream, {name: str(port) for name, port in ports.items()}
+    with postgres(_made(folder / "pg")) as postgres_port, mariadb(_made(folder / "my")) as mariadb_port:
+        yield {"POSTGRES_PORT": str(postgres_port), "MARIADB_PORT": str(mariadb_port)}
 
 
 def _made(folder: Path) -> Path:
@@ -59,22 +54,24 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _record(name: str, work: Path, services: tuple[Upstream, dict[str, str]]) -> None:
-    upstream, ports = services
+def _record(name: str, work: Path, ports: dict[str, str]) -> None:
+    """Every cause once, then again, each time in a new process: addresses, lambdas and ports differ as in life."""
     scenario = tomllib.loads((PROGRAMS / name / "causes.toml").read_text(encoding="utf-8"))
+    causes = scenario["cause"]
     built = build(scenario["language"], PROGRAMS / name, work)
-    made = []
-    with _started(built, ports) as program:
-        for cause in scenario["cause"]:
-            for number in range(cause.get("failures", FAILURES_A_CAUSE)):
+    made: list[tuple[int, Failed]] = []
+    for number in range(scenario.get("failures", FAILURES_A_CAUSE)):
+        with Upstream(name) as upstream, _started(built, ports | {"UPSTREAM_PORT": str(upstream.port)}) as program:
+            for place, cause in enumerate(causes):
                 inputs = Inputs(f"{name}/{cause['name']}/{number}", scenario.get("parts", {}))
                 upstream.answer = inputs.fill(cause.get("upstream", "200"))
                 answer = _failure(program, cause, inputs)
-                made.append(_failed(name, scenario["language"], cause["name"], answer, built))
+                made.append((place, _failed(name, scenario["language"], cause["name"], answer, built)))
+    made.sort(key=lambda pair: pair[0])
     file = FOLDER / f"{scenario['file']}.jsonl"
     others = [failed for failed in failures(file) if failed.program != name] if file.exists() else []
-    write_failures(file, sorted([*others, *made], key=lambda failed: failed.program))
-    print(f"{name}: {len(made)} failures of {len(scenario['cause'])} causes")
+    write_failures(file, sorted([*others, *(failed for _, failed in made)], key=lambda failed: failed.program))
+    print(f"{name}: {len(made)} failures of {len(causes)} causes")
 
 
 @contextmanager

@@ -219,6 +219,13 @@ def _parents(random: Random) -> str:
     return json.dumps(parent)
 
 
+def _categories(random: Random) -> str:
+    category: dict[str, object] = {"name": random.choice(_GOODS)}
+    for _ in range(random.randrange(6)):
+        category = {"name": random.choice(_ADJECTIVES), "parent": category}
+    return json.dumps(category)
+
+
 def _nested(random: Random) -> str:
     """JSON in a JSON string, as where a record carries another one."""
     inner = {
@@ -261,6 +268,7 @@ KINDS: dict[str, Callable[[Random], str]] = {
     "lots": lambda random: _list(random, lambda random: {"number": _id(random), "best_before": _date(random)}),
     "short_items": _short_items,
     "parents": _parents,
+    "categories": _categories,
     "hexdigit": lambda random: random.choice("1234567"),
     "base64": lambda random: base64.b64encode(random.randbytes(random.randrange(6, 30))).decode(),
     "refund_chain": _refund_chain,
