@@ -15,7 +15,7 @@ _WORD_BACKWARDS = re.compile(r"[\w/.-]+")
 _NAMED = frozenset(
     "field fields column columns property properties attribute attributes topic topics constraint".split()
 )
-_STATUS_WORDS = frozenset("http https status statuscode status_code httpstatus http_status responsecode".split())
+_STATUS_WORDS = frozenset("response http https status statuscode status_code httpstatus http_status responsecode".split())
 _ANSWERS = frozenset("returned answered responded replied says said got received with gave sent was".split())
 _OF_HTTP = re.compile(
     r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|http|https|[Rr]equest|[Rr]esponse|endpoint|URL|url)\b"
@@ -48,6 +48,9 @@ _CLASS = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:\$[A-Za-z]\w*)*")
 _SAID = re.compile(
     r"(?i:sql ?state)\W{1,3}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?i:error code)\W{1,3}-?\d{1,6}\b|(?i:status code)\W{1,3}\d{3}\b|\bORA-\d{5}"
 )
+_STATUS_FIRST = re.compile(r"\d{3}(?: ?:| null|\s*\Z)")
+_VENDOR_FIRST = re.compile(r"\(?\d{4,5}(?:, [\"']| \(\w{5}\):)")
+"""As clients of MySQL tell it."""
 _ENDS_A_CODE = re.compile(r"[^\s\w]| \(|\Z")
 _INDEX_OF_MONGO = re.compile(r"[A-Za-z.]+(?:_-?\d(?:_[A-Za-z.]+)?)+")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
@@ -76,6 +79,10 @@ def kept_of(token: str, text: str, start: int, end: int) -> str:
         return of_class[0]
     word, word_start = word_before(text, start)
     if not word:
+        if start == 0 and _STATUS_FIRST.match(text):
+            return token
+        if _VENDOR_FIRST.match(text, max(0, start - 1)) and start < 2:
+            return token
         return token if _STATUS.fullmatch(token) and _REASON_PHRASE.match(text, end) else ""
     return token if _is_kept(token, word, text, word_start, end) else ""
 

@@ -11,15 +11,17 @@ import json
 from typing import NamedTuple
 
 from pipeline.dead_letters.causes.codes import codes_in
-from pipeline.dead_letters.causes.innermost import innermost_cause
+from pipeline.dead_letters.causes.innermost import innermost_cause, is_of_program, recurses
 from pipeline.dead_letters.causes.remembered import Remembered
-from pipeline.dead_letters.causes.stacks import read_stack
-from pipeline.dead_letters.causes.templates import MESSAGE_LIMIT, template
+from pipeline.dead_letters.causes.stacks import frames_again_and_again, read_stack
+from pipeline.dead_letters.causes.templates import MESSAGE_LIMIT, of_source, template
 from pipeline.headers import gives_no_reason
 
 FINGERPRINT_VERSION = 2
 TITLE_LIMIT = 200
 
+_PLAIN_OF_GO = ("*errors.", "*fmt.")
+"""What Go calls errors that have a text and no type of their own: it tells how often they were wrapped, no more."""
 _FINGERPRINTS = Remembered[tuple[str | None, ...], str](2_000)
 
 
@@ -45,10 +47,16 @@ def fingerprint(
     """
     thrown = read_stack(stacktrace)
     cause = innermost_cause(error_class, reason, thrown)
-    text = template(cause.message, thrown.by_program)
+    plain = (cause.error_class or "").startswith(_PLAIN_OF_GO)
+    text = template(cause.message, thrown.by_program or plain or is_of_program(cause.error_class))
+    if thrown.source:
+        text = of_source(text, thrown.source)
+    frames = thrown.frames
+    if stacktrace and recurses(cause):
+        frames, text = frames_again_and_again(stacktrace) or frames, ""
     unexplained = topic if error_class is None and not stacktrace and gives_no_reason(reason) else None
     codes = codes_in(reason[:MESSAGE_LIMIT]) if cause.message is not reason else ""
-    identity = (cause.error_class, text, codes, rule, source_topic, unexplained, *thrown.frames)
+    identity = (None if plain else cause.error_class, text, codes, rule, source_topic, unexplained, *frames)
     known = _FINGERPRINTS.get(identity)
     if known is None:
         told = json.dumps([FINGERPRINT_VERSION, *identity])

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from pipeline.dead_letters.causes.stacks import Thrown
+from pipeline.dead_letters.causes.stacks.libraries import OF_JAVA
 
 
 class Cause(NamedTuple):
@@ -27,6 +28,8 @@ _SAYS_NOTHING = re.compile(
     r"|unknown error|unexpected (?:error|exception)|internal (?:server )?error|null|none|error)[.!:]?\s*",
     re.IGNORECASE,
 )
+_RECURSES = ("StackOverflowError", "RecursionError", "StackOverflowException", "InsufficientExecutionStackException")
+_DOMAINS = frozenset("com org net io de uk fr nl ch at eu se no dk fi pl cz it es co be br au us edu gov dev app".split())
 _PREFIX_LIMIT = 4
 
 
@@ -41,6 +44,18 @@ def innermost_cause(error_class: str | None, message: str, thrown: Thrown) -> Ca
     elif thrown.message:
         message = thrown.message
     return _unwrapped(error_class, message)
+
+
+def is_of_program(error_class: str | None) -> bool:
+    """Whether a class of Java's is of a package that no library known to us has: then its message is the program's."""
+    first, _, rest = (error_class or "").partition(".")
+    second, _, third = rest.partition(".")
+    return first in _DOMAINS and bool(third) and f"{first}.{second}" not in OF_JAVA
+
+
+def recurses(cause: Cause) -> bool:
+    """Whether something called itself until the stack was full: where that happens, and on whose last word, differs."""
+    return (cause.error_class or "").endswith(_RECURSES) or "all stack size exceeded" in cause.message
 
 
 def _unwrapped(error_class: str | None, message: str) -> Cause:

@@ -16,6 +16,12 @@ _CODES = re.compile(
 _STRINGS = re.compile(r"""(?<!\w)(["'])((?:[^"'\\]|(?!\1)["']|\\.)*+)\1(\s*:)?""")
 _PAIRS = re.compile(r"[{,]\s*([A-Za-z_]\w*)=([^,{}]*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\-]*")
+# What a body or an object says of an error: which field it is of, and a sentence.
+_SAID = re.compile(
+    r"""["']?\b(?:message|msg|detail|error_description|title|interpolatedMessage)["']?\s?[:=]\s?(?:"([^"\n]{1,200})"|'([^'\n]{1,200})')"""
+    r"""|\b(?:propertyPath|field|param|property|loc)["']?\s?[:=]\s?["']?([A-Za-z_][\w.]{0,60})"""
+)
+_OF_AN_ERROR = re.compile(r"""\b(?:status|statusCode|error|errors|code|interpolatedMessage)["']?\s?[:=]""")
 _QUOTES = "\"'`"
 
 # `Key (order_id)=(7) already exists.` keeps its columns, as the constraint has a name and may have none here.
@@ -71,8 +77,16 @@ def _without_braces(text: str) -> str:
     return "".join(parts)
 
 
+def _told_of_error(text: str, begin: int, end: int) -> str:
+    """Codes that a payload holds; of one that tells of an error, which has a status or a code, what it says, too."""
+    told = _CODES.findall(text, begin, end)
+    if _OF_AN_ERROR.search(text, begin, end):
+        told += [one or another or name for one, another, name in _SAID.findall(text, begin, end)]
+    return " ".join(dict.fromkeys(told))
+
+
 def _take_out(text: str, parts: list[str], done: int, begin: int, end: int) -> int:
-    codes = " ".join(dict.fromkeys(_CODES.findall(text, begin, end)))
+    codes = _told_of_error(text, begin, end)
     if begin > done and end < len(text) and text[begin - 1] == text[end] and text[end] in _QUOTES:
         begin, end = begin - 1, end + 1
     parts.append(text[done:begin])

@@ -10,10 +10,14 @@ from collections.abc import Callable
 
 from pipeline.dead_letters.causes.codes import word_before
 from pipeline.dead_letters.causes.payloads import VALUE
+from pipeline.dead_letters.causes.words import is_word
 
 QUOTED = (
-    r"""'(?<!\w')(?:[^'\n]|'(?=\w))*+'(?!\w)|"(?<!\w")(?:[^"\\\n]|\\.)*+"|`[^`\n]*`|“[^”\n]*”|«[^»\n]*»|‘[^’\n]*’"""
+    r"""'(?<!\w')(?:[^'\n]|'(?=\w))*+'(?!\w)"""
+    r"""|"(?<!\w")(?:[^"\\\n]|\\.)*+"(?:\."[^"\n]*+")*+"""
+    r"""|`[^`\n]*+`(?:\.`[^`\n]*+`)*+|“[^”\n]*+”|«[^»\n]*+»|‘[^’\n]*+’"""
 )
+"""Names that are quoted part by part are one."""
 BRACKETED = r"\[[^\[\]\n]*+\]"
 
 _NAMES = frozenset(
@@ -53,6 +57,9 @@ _OPENS_A_TEXT = frozenset("details detail desc description message msg error rea
 _OF_EXCEPTION = re.compile(r"\b[A-Z]\w*\($")
 _SUBSCRIPT = re.compile(r"""["']([A-Za-z_]\w*)["']""")
 _ALONE = re.compile(r"[a-z_][A-Za-z_]*")
+_INNER_QUOTES = re.compile(r"[`\"]")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_.$]*")
+_OF_DATA = frozenset("value values got was found input actual received given data entry key id".split())
 _LETTER = re.compile(r"[^\W\d_]")
 
 Scan = Callable[[str], str]
@@ -65,6 +72,11 @@ def of_quotes(content: str, text: str, start: int, end: int, scan: Scan) -> str:
     if not content:
         return VALUE
     word, _ = word_before(text, start)
+    if text[start] == "`" or '"."' in content:
+        content = _INNER_QUOTES.sub("", content)
+        # Nobody quotes data like that.
+        if _IDENTIFIER.fullmatch(content):
+            return f"'{content}'"
     if _is_name(content, word, text, end):
         return f"'{content}'"
     if _is_all(text, start, end) and _is_prose(content):
@@ -107,6 +119,8 @@ def _is_name(content: str, word: str, text: str, end: int) -> bool:
 
 def of_brackets(content: str, text: str, start: int, end: int, scan: Scan) -> str:
     """What stays of `text[start:end]`, which stands in square brackets: a name, a list, a position, a text."""
+    if text.endswith("map", 0, start):
+        return VALUE  # as Go prints one
     if start and (text[start - 1].isalnum() or text[start - 1] in "_)]"):
         named = _SUBSCRIPT.fullmatch(content)
         return f"[{named[1]}]" if named else VALUE if not content or content.isdigit() else scan(content)
@@ -117,7 +131,7 @@ def of_brackets(content: str, text: str, start: int, end: int, scan: Scan) -> st
         if word in _STRONG or not any(map(str.isdigit, content)):
             return f"[{content}]"
         return VALUE
-    if not content or _is_list(content):
+    if not content or word in _OF_DATA or _is_list(content):
         return VALUE
     return f"[{scan(content)}]"
 
@@ -126,5 +140,5 @@ def _is_list(content: str) -> bool:
     """Whether it is values one after another: each of few words."""
     items = re.split(r"[,;|]", content)
     if len(items) == 1:
-        return " " not in content.strip() and content not in _LEVELS
+        return content not in _LEVELS and not any(map(is_word, content.split()))
     return all(item.strip().count(" ") < 2 for item in items)

@@ -13,7 +13,8 @@ from pipeline.dead_letters.causes.codes import kept_of
 from pipeline.dead_letters.causes.payloads import VALUE, without_payloads
 from pipeline.dead_letters.causes.quotes import BRACKETED, QUOTED, of_brackets, of_quotes
 from pipeline.dead_letters.causes.remembered import Remembered
-from pipeline.dead_letters.causes.words import without_names, without_unknown_words
+from pipeline.dead_letters.causes.repeats import once
+from pipeline.dead_letters.causes.words import without_names, without_unknown_words, without_words_beyond
 
 MESSAGE_LIMIT = 1_000
 """Only so much of a message is looked at: it bounds the work, and what follows seldom tells causes apart."""
@@ -48,10 +49,24 @@ _TOKENS = re.compile(
 _STEP = re.compile(r"\.\d+")
 _PLACE = re.compile(r"\A[\w.\-]++\[\d+\] offset \d+: ")
 _TOLD_VALUE = re.compile(r"(?<=\bvalue: )[^\s\"'`,;()\[\]{}<>]+")
+_MONTHS = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_MONTH = re.compile(rf"\b{_MONTHS}\b")
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_DATE = re.compile(
+    rf"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{{0,6}},?\s)?(?:\b\d{{1,2}}[ -]{_MONTHS}|\b{_MONTHS}\s{{1,2}}\d{{1,2}})"
+    rf"(?:,?[ -](?:{_CLOCK}\s)?(?:[A-Z]{{3,4}}\s)?\d{{4}})?(?:,?\s(?:at\s)?{_CLOCK}(?:\s[AP]M)?)?"
+    r"(?:\s(?:UTC|GMT|CES?T|EST|PST|[+-]\d{4}))*"
+)
 _ENUM_CONSTANT = re.compile(r"(?<=enum constant )([\w.$]+)\.[\w$]+")
 _UNIT = r"(?:\s?(?:ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?|bytes?|[kMG]i?B|%)(?!\w))?"
 _BRACKETS = re.compile(rf"\[\s?(?:{VALUE}\s?)?\]|<{VALUE}>|\(\s?{VALUE}\s?\)|\((?:\s?[?,])++\s?\)")
 _VALUES = re.compile(rf"{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x\-]{{0,3}}(?:(?:and|or|to)\s)?{VALUE}{_UNIT})*+")
+
+
+def of_source(made: str, source: str) -> str:
+    """A template without the words that the line of source which wrote its message does not hold."""
+    text = without_words_beyond(made.replace(PLACEHOLDER, VALUE), source)
+    return _VALUES.sub(VALUE, text).replace(VALUE, PLACEHOLDER)
 
 
 def template(message: str, of_program: bool = False) -> str:
@@ -73,6 +88,8 @@ def template(message: str, of_program: bool = False) -> str:
 
 def _made(message: str, of_program: bool) -> str:
     message = _PLACE.sub("", message)
+    if _MONTH.search(message):
+        message = _DATE.sub(VALUE, message)
     if "enum constant " in message:
         message = _ENUM_CONSTANT.sub(rf"\1.{VALUE}", message)
     if "value: " in message:
@@ -80,7 +97,7 @@ def _made(message: str, of_program: bool) -> str:
     text = _scan(without_payloads(message))
     text = (without_unknown_words if of_program else without_names)(text)
     text = _VALUES.sub(VALUE, _BRACKETS.sub(VALUE, _VALUES.sub(VALUE, text)))
-    return " ".join(text.split()).replace(VALUE, PLACEHOLDER)
+    return once(text).replace(VALUE, PLACEHOLDER)
 
 
 def _scan(text: str) -> str:

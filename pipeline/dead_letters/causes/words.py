@@ -20,17 +20,57 @@ _CAPITALIZED = rf"[{_UPPER}](?:[{_LOWER}]+|(?=['’]))(?:['’\-][{_UPPER}]?[{_L
 _BEFORE, _AFTER = r"(?<![\w.$'\"\-/@<(\[\\])", r"(?![\w$(@\[\\]|\.\w|[:='\"]\w)"
 _NAMES = re.compile(rf"{_BEFORE}{_CAPITALIZED}(?:[ /]{_CAPITALIZED})*+{_AFTER}")
 _WORD = re.compile(rf"{_BEFORE}[^\W\d_]{{2,}}(?:['’/\-][^\W\d_]+)*+{_AFTER}")
+_CAPITALS = re.compile(rf"{_BEFORE}[{_UPPER}]{{2,}}(?:-[{_UPPER}]+)*+(?!:){_AFTER}")
+_ACRONYMS = frozenset(
+    "HTTP HTTPS JSON XML YAML CSV SQL NULL URL URI ID UUID API UTC EOF NOT AND OR IN IS TO SKU VAT IBAN BIC ISO GET POST PUT "
+    "PATCH DELETE HEAD TCP UDP TLS SSL DNS IP JDBC ORM AWS GCP DLQ OK ERROR WARN INFO FATAL SELECT INSERT UPDATE INTO FROM "
+    "WHERE VALUES RAISE TRUE FALSE NaN OOM READONLY NOAUTH WRONGTYPE EAN PDF ASCII UTF CPU RAM IO VM JVM OS UI".split()
+)
+_KINDS = (
+    "currency|country|status|state|type|kind|category|channel|carrier|region|language|unit|mode|event|command|action|user|customer"
+    "|product|item|sku|account|tenant|store|warehouse|shop|city|zone|level|priority|colou?r|size|supplier|vendor|buyer|seller"
+    "|merchant|partner|plan|voucher|coupon|queue|bucket|room|hotel|driver|patient|employee"
+)
+_HAS_KIND = re.compile(rf"\b(?:{_KINDS}) ", re.IGNORECASE)
+_OF_KIND = re.compile(
+    rf"(?i:\b((?:unknown|unsupported|invalid|unexpected|illegal|unrecogni[sz]ed|no|bad)\s(?:\w+\s)?(?:{_KINDS})):?"
+    rf"\s([^\W\d_][\w\-]*)(?=[.,;]?(?:\Z|\n|[,;]\s)|\s(?:in|for|of|at|on)\s)"
+    rf")|(?i:\b({_KINDS})\s([^\W\d_][\w\-]*)(?=\s(?:is|was|has|does|did|do|cannot|can't|isn't|doesn't|hasn't|not)\s))"
+)
+_ATTRIBUTES = frozenset(
+    "name names id ids number code type kind status state total amount date time address email phone field value values list "
+    "price quantity key keys line lines record request data message count limit balance rate reference version format size "
+    "that which it this he and or is was has not cannot does must should may can with without for of in on to from by service "
+    "server client group row table info details header payload currency country product order item account entry change "
+    "transition error mismatch conflict".split()
+)
+# Where somebody lives or who has done it; no product that one connects to.
+_PLACE = re.compile(
+    rf"(?<= (?:in|by) )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum|Array|Object|String|Go\b)"
+    rf"[{_UPPER}][{_LOWER}]+{_AFTER}|(?<= from )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum"
+    rf"|Array|Object|String|Go\b)[{_UPPER}][{_LOWER}]+{_AFTER}"
+)
 _PARTS = re.compile(r"[^\W\d_]+")
 _JOINED = re.compile(r"[ /]")
 _GOES_ON = re.compile(rf"[\w,;{VALUE}] \Z")
 _ERROR_NUMBER = re.compile(r"E[A-Z]{4,}")
 
 
-def without_names(text: str) -> str:
-    """The text with VALUE in place of capitalized words that are no words of ours.
+def is_word(text: str) -> bool:
+    """Whether it is a word of ours as it stands, in small letters."""
+    return text in _WORDS
 
-    Of several one after another, or of one that does not begin a sentence.
+
+def without_names(text: str) -> str:
+    """The text with VALUE in place of what is called by its name: persons, places, and things of a kind.
+
+    Capitalized words that are no words of ours, of several one after another or of one that does not begin a sentence;
+    and any word where only a name stands: `unknown status NAME`, `customer NAME is blocked`.
     """
+    if _HAS_KIND.search(text):
+        text = _OF_KIND.sub(_unless_attribute, text)
+    if " in " in text or " by " in text or " from " in text:
+        text = _PLACE.sub(VALUE, text)
     return _NAMES.sub(_unless_no_name, text) if _has_unknown(text) else text
 
 
@@ -39,7 +79,26 @@ def without_unknown_words(text: str) -> str:
 
     For messages that the program itself has put together: those of libraries have words of their own.
     """
-    return _WORD.sub(_unless_known, _NAMES.sub(_unless_no_name, text)) if _has_unknown(text) else text
+    text = without_names(text)
+    if not text.isupper():
+        text = _CAPITALS.sub(_unless_acronym, text)
+    return _WORD.sub(_unless_known, text) if _has_unknown(text) else text
+
+
+def without_words_beyond(text: str, source: str) -> str:
+    """The text with VALUE in place of every word that the line of source which wrote it does not hold."""
+    held = set(_PARTS.findall(source.lower()))
+    return _WORD.sub(lambda word: word[0] if held & {*_PARTS.findall(word[0].lower())} else VALUE, text)
+
+
+def _unless_attribute(found: re.Match[str]) -> str:
+    kind, name = found[1] or found[3], found[2] or found[4]
+    return found[0] if name.lower() in _ATTRIBUTES else f"{kind} {VALUE}"
+
+
+def _unless_acronym(found: re.Match[str]) -> str:
+    """A constant, such as a state, a currency, an article: in sentences only what is short for something is in capitals."""
+    return found[0] if found[0] in _ACRONYMS or _ERROR_NUMBER.fullmatch(found[0]) else VALUE
 
 
 def _has_unknown(text: str) -> bool:

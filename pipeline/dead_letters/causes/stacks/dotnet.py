@@ -25,10 +25,11 @@ def read_dotnet(stack: str) -> Thrown:
     first_frame = _FIRST_FRAME.search(stack, begin)
     header = stack[begin : first_frame.start() if first_frame else len(stack)]
     named = None if header.lstrip().startswith("at ") else _HEADER.match(header)
-    return Thrown(named[1] if named else None, named[2] if named else None, *own_frames(_frames(stack, begin)))
+    return Thrown(named[1] if named else None, named[2] if named else None, *own_frames(frames_of_dotnet(stack, begin)))
 
 
-def _frames(stack: str, begin: int) -> Iterator[str | None]:
+def frames_of_dotnet(stack: str, begin: int = 0) -> Iterator[str | None]:
+    """The frames, innermost first; None for one of a library."""
     for at in _AT.finditer(stack, begin):
         name = at[1]
         if name.partition(".")[0] in OF_DOTNET:

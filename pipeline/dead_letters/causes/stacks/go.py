@@ -11,6 +11,7 @@ from pipeline.dead_letters.causes.stacks.thrown import Thrown, own_frames
 _FILE = re.compile(r"\n([^\n]*)\n\s{1,9}([^\s\n]+\.go):\d+")
 _PANIC = re.compile(r"^panic: (?:main\.)?([^\n]*)", re.MULTILINE)
 _LIBRARY = re.compile(r"/pkg/mod/|/vendor/|/go/src/|/usr/(?:local/|lib/)go|^\$GOROOT|@v\d|^_cgo|libexec/src/")
+_PANICKED = "\npanic("
 _ARGUMENTS = re.compile(r"\([^()]*\)$|\(\.\.\.\)$")
 _CLOSURE = re.compile(r"(?:\.func\d+|\.gowrap\d+|\.\d+)+$")
 
@@ -23,19 +24,18 @@ def is_go(stack: str) -> bool:
 def read_go(stack: str) -> Thrown:
     """Go names no classes. What panicked stands behind `panic:`."""
     panic = _PANIC.search(stack)
-    frames = (frame for frame in _frames(f"\n{stack}") if frame != _OF_RUNTIME)
-    return Thrown(None, panic[1] if panic else None, *own_frames(frames))
+    # Before it stands who caught it.
+    panicked = max(stack.rfind(_PANICKED), 0)
+    return Thrown(None, panic[1] if panic else None, *own_frames(frames_of_go(stack[panicked:])))
 
 
-_OF_RUNTIME = ""
-
-
-def _frames(stack: str) -> Iterator[str | None]:
-    for function, file in _FILE.findall(stack):
+def frames_of_go(stack: str) -> Iterator[str | None]:
+    """The frames, innermost first; None for one of a library."""
+    for function, file in _FILE.findall(f"\n{stack}"):
         function = _ARGUMENTS.sub("", function.strip())
-        if function.startswith(("runtime.", "runtime/", "panic", "created by")):
-            yield _OF_RUNTIME  # between what failed and what is told of it
-        elif _LIBRARY.search(file) or _is_standard(function, file):
+        if function == "panic" or function.startswith(("created by", "runtime/debug.")):
+            continue
+        if function.startswith("runtime.") or _LIBRARY.search(file) or _is_standard(function, file):
             yield None
         else:
             yield _CLOSURE.sub("", function.rpartition("/")[2])

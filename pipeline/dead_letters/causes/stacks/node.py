@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from sys import maxsize
 
 from pipeline.dead_letters.causes.stacks.thrown import OwnFrames, Thrown, own_frames
 
@@ -24,15 +25,16 @@ def read_node(stack: str) -> Thrown:
     begins = [0, *(cause.end() for cause in _CAUSE.finditer(stack))]
     innermost, end = begins[-1], len(stack)
     named = _HEADER.match(stack, innermost)
-    first = found = own_frames(_frames(stack, innermost, end))
+    first = found = own_frames(frames_of_node(stack, innermost, end))
     while not found.frames and len(begins) > 1:
         end = begins.pop()
-        found = own_frames(_frames(stack, begins[-1], end))
+        found = own_frames(frames_of_node(stack, begins[-1], end))
     frames = OwnFrames(found.frames, first.by_program)
     return Thrown(named[1] if named else None, (named[2] or "").strip() or None if named else None, *frames)
 
 
-def _frames(stack: str, begin: int, end: int) -> Iterator[str | None]:
+def frames_of_node(stack: str, begin: int = 0, end: int = maxsize) -> Iterator[str | None]:
+    """The frames, innermost first; None for one of a library."""
     for at in _AT.finditer(stack, begin, end):
         where = at[1]
         if _LIBRARY.search(where):

@@ -10,6 +10,7 @@ from pipeline.dead_letters.causes.stacks.thrown import Thrown, own_frames
 _BEGIN = "Traceback (most recent call last):"
 _DIRECT = "The above exception was the direct cause of the following exception:"
 _MEANWHILE = "During handling of the above exception, another exception occurred:"
+_TEXT = re.compile(r"[\"'][^\"']*\w \w[^\"']*[\"']")
 _LINKS = re.compile(rf"({re.escape(_DIRECT)}|{re.escape(_MEANWHILE)})")
 _LOOKED_UP = frozenset("KeyError IndexError AttributeError StopIteration LookupError ValueError".split())
 """What a program catches when it looks something up: what it does then is another matter."""
@@ -33,20 +34,26 @@ def read_python(stack: str) -> Thrown:
     if "\n  | " in stack:
         stack = _GROUP_EDGE.sub("", stack)
     if _DIRECT not in stack and _MEANWHILE not in stack:
-        return Thrown(*_thrown(stack), *own_frames(_frames(stack)))
+        return _with_source(Thrown(*_thrown(stack), *own_frames(frames_of_python(stack))))
     blocks = _LINKS.split(stack)
     block = blocks[-1]
-    frames, by_program = own_frames(_frames(block))
+    frames, by_program = own_frames(frames_of_python(block))
     for link, before in zip(reversed(blocks[1::2]), reversed(blocks[:-1:2]), strict=True):
         if link == _MEANWHILE and _thrown(before)[0] in _LOOKED_UP:
             break
         block = before
-        nearer, by_program = own_frames(_frames(block))
+        nearer, by_program = own_frames(frames_of_python(block))
         frames = nearer or frames
-    return Thrown(*_thrown(block), frames, by_program)
+    return _with_source(Thrown(*_thrown(block), frames, by_program))
 
 
-def _frames(block: str) -> Iterator[str | None]:
+def _with_source(thrown: Thrown) -> Thrown:
+    """With the line that raised it where that holds its text: the words there are the program's, all others values."""
+    source = thrown.frames[0].partition(": ")[2] if thrown.by_program else ""
+    return thrown._replace(source=source) if source.startswith("raise ") and _TEXT.search(source) else thrown
+
+
+def frames_of_python(block: str) -> Iterator[str | None]:
     """Innermost first, that one with its line of source: it tells what the program did there."""
     at = block.rfind(_FRAME)
     before = ""
