@@ -48,7 +48,7 @@ def fingerprint(
     thrown = read_stack(stacktrace)
     cause = innermost_cause(error_class, reason, thrown)
     plain = (cause.error_class or "").startswith(_PLAIN_OF_GO)
-    text = template(cause.message, thrown.by_program or plain or is_of_program(cause.error_class))
+    text = template(cause.message, thrown.by_program or is_of_program(cause.error_class))
     if thrown.source:
         text = of_source(text, thrown.source)
     frames = thrown.frames

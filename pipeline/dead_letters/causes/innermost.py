@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from pipeline.dead_letters.causes.stacks import Thrown
-from pipeline.dead_letters.causes.stacks.libraries import OF_JAVA
+from pipeline.dead_letters.causes.stacks.libraries import OF_GO, OF_JAVA
 
 
 class Cause(NamedTuple):
@@ -39,7 +39,8 @@ def innermost_cause(error_class: str | None, message: str, thrown: Thrown) -> Ca
         error_class = thrown.error_class
         if thrown.message and not _SAYS_NOTHING.fullmatch(thrown.message):
             message = thrown.message
-        elif not message.strip():
+        elif thrown.frames or not message.strip():
+            # Where it was thrown says more than the message of who passed it on.
             message = thrown.message or ""
     elif thrown.message:
         message = thrown.message
@@ -47,7 +48,12 @@ def innermost_cause(error_class: str | None, message: str, thrown: Thrown) -> Ca
 
 
 def is_of_program(error_class: str | None) -> bool:
-    """Whether a class of Java's is of a package that no library known to us has: then its message is the program's."""
+    """Whether a class of Java's or Go's is of a package that no library known to us has.
+
+    Then its message is the program's.
+    """
+    if error_class is not None and error_class.startswith("*"):
+        return error_class[1:].partition(".")[0] not in OF_GO
     first, _, rest = (error_class or "").partition(".")
     second, _, third = rest.partition(".")
     return first in _DOMAINS and bool(third) and f"{first}.{second}" not in OF_JAVA

@@ -31,8 +31,22 @@ _ROW = re.compile(r"(?<=Failing row contains )\([^\n]*|(?<=duplicate key value i
 _SOURCE = re.compile(r"\[Source: [^\n]*?(?=line: |$)|\[parameters: [^\n]*", re.MULTILINE)
 
 
+_OBJECT = re.compile(r"\b[A-Z][\w.$]*[(\[](?=\w+=)")
+_BRACKETS = re.compile(r"[()\[\]{}]")
+_OF_V8 = re.compile(
+    r"""(?:\.\.\.)?"[^\n]*"(?:\.\.\.)?(?= is not valid JSON)|(?<=regular expression: )/[^\n]*?/[a-z]{0,8}(?=: )"""
+)
+"""What Node shows of a text that it could not read."""
+
+
 def without_payloads(text: str) -> str:
     """The text with VALUE in place of payloads and rows."""
+    if "[Source: " in text or "[parameters: " in text:
+        text = _SOURCE.sub(VALUE, text)
+    if "is not valid JSON" in text or "regular expression: /" in text:
+        text = _OF_V8.sub(VALUE, text)
+    if "=" in text:
+        text = _without_objects(text)
     if "{" in text:
         stripped = text.strip()
         text = _told_by(stripped) if stripped[0] == "{" and stripped[-1] == "}" else _without_braces(text)
@@ -40,9 +54,23 @@ def without_payloads(text: str) -> str:
         text = _KEYED.sub(f")={VALUE}", text)
     if "row contains (" in text or "key value is (" in text:
         text = _ROW.sub(VALUE, text)
-    if "[Source: " in text or "[parameters: " in text:
-        text = _SOURCE.sub(VALUE, text)
     return text
+
+
+def _without_objects(text: str) -> str:
+    """Objects as classes of Java, Kotlin and Python print themselves go but for their class: `Order(id=7, lines=[])`."""
+    parts: list[str] = []
+    done = 0
+    while begins := _OBJECT.search(text, done):
+        depth, end = 1, len(text)
+        for bracket in _BRACKETS.finditer(text, begins.end()):
+            depth += 1 if bracket[0] in "([{" else -1
+            if depth == 0:
+                end = bracket.end()
+                break
+        parts += [text[done : begins.end() - 1], VALUE]
+        done = end
+    return "".join([*parts, text[done:]])
 
 
 def _told_by(payload: str) -> str:

@@ -72,9 +72,9 @@ def of_quotes(content: str, text: str, start: int, end: int, scan: Scan) -> str:
     if not content:
         return VALUE
     word, _ = word_before(text, start)
-    if text[start] == "`" or '"."' in content:
+    if "`.`" in content or '"."' in content:
         content = _INNER_QUOTES.sub("", content)
-        # Nobody quotes data like that.
+        # Nobody quotes data part by part.
         if _IDENTIFIER.fullmatch(content):
             return f"'{content}'"
     if _is_name(content, word, text, end):

@@ -23,6 +23,9 @@ def once(text: str) -> str:
 
 
 def _once_in_line(line: str) -> str:
+    for separator in ("; ", ", "):
+        said = line.split(separator)
+        line = separator.join(dict.fromkeys(said))
     parts = _PARTS.split(line, _SAID_LIMIT)
     if len(parts) == 1:
         return line

@@ -46,6 +46,9 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE,
 )
+# `data/lines/3/count`, as validators have it.
+_POINTER = re.compile(r"[A-Za-z_]+(?:/\d{1,4}(?=/)|/[A-Za-z_]+)+")
+_INDEX = re.compile(r"/\d+")
 _STEP = re.compile(r"\.\d+")
 _PLACE = re.compile(r"\A[\w.\-]++\[\d+\] offset \d+: ")
 _TOLD_VALUE = re.compile(r"(?<=\bvalue: )[^\s\"'`,;()\[\]{}<>]+")
@@ -58,9 +61,13 @@ _DATE = re.compile(
     r"(?:\s(?:UTC|GMT|CES?T|EST|PST|[+-]\d{4}))*"
 )
 _ENUM_CONSTANT = re.compile(r"(?<=enum constant )([\w.$]+)\.[\w$]+")
-_UNIT = r"(?:\s?(?:ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?|bytes?|[kMG]i?B|%)(?!\w))?"
+_CURRENCIES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|JPY|CNY|INR|CAD|AUD"
+_UNIT = rf"(?:\s?(?:UTC|GMT|CES?T|[AP]M|[ap]m|{_CURRENCIES}|[€$£¥]|ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?|bytes?|[kMG]i?B|%)(?!\w))?"
 _BRACKETS = re.compile(rf"\[\s?(?:{VALUE}\s?)?\]|<{VALUE}>|\(\s?{VALUE}\s?\)|\((?:\s?[?,])++\s?\)")
-_VALUES = re.compile(rf"{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x\-]{{0,3}}(?:(?:and|or|to)\s)?{VALUE}{_UNIT})*+")
+_MONEY = rf"(?:(?:[€$£¥]\s?|\b(?:{_CURRENCIES})\s)(?={VALUE}))?"
+_VALUES = re.compile(
+    rf"{_MONEY}{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x<>→\-]{{0,4}}(?:(?:and|or|to)\s)?{_MONEY}{VALUE}{_UNIT})*+"
+)
 
 
 def of_source(made: str, source: str) -> str:
@@ -133,6 +140,8 @@ def _instead(token: re.Match[str]) -> str:
     if kind == "run":
         kept = kept_of(token[0], token.string, *token.span())
         return kept if kept == token[0] else f"{kept}@{VALUE}" if kept else VALUE
+    if kind == "path" and _POINTER.fullmatch(token[0]):
+        return _INDEX.sub(f"/{VALUE}", token[0])
     if kind == "steps":
         return _STEP.sub(f".{VALUE}", token[0])
     if kind == "assigned" and token[0].isalpha() and token[0].isupper():

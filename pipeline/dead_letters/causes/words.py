@@ -13,14 +13,15 @@ from importlib import resources
 from pipeline.dead_letters.causes.payloads import VALUE
 
 _WORDS = frozenset(resources.files(__package__).joinpath("words.txt").read_text("utf-8").split())
-_ENDINGS = ("s", "es", "d", "ed", "ing", "ly", "'s")
+_ENDINGS = ("s", "es", "d", "ed", "ing", "ly", "'s", "able", "er", "ment")
+_BEGINNINGS = ("un", "non", "re", "mis", "over")
 
 _UPPER, _LOWER = r"A-ZÀ-ÖØ-Þ", r"a-zß-öø-ɏ"
 _CAPITALIZED = rf"[{_UPPER}](?:[{_LOWER}]+|(?=['’]))(?:['’\-][{_UPPER}]?[{_LOWER}]+)*+"
 _BEFORE, _AFTER = r"(?<![\w.$'\"\-/@<(\[\\])", r"(?![\w$(@\[\\]|\.\w|[:='\"]\w)"
 _NAMES = re.compile(rf"{_BEFORE}{_CAPITALIZED}(?:[ /]{_CAPITALIZED})*+{_AFTER}")
 _WORD = re.compile(rf"{_BEFORE}[^\W\d_]{{2,}}(?:['’/\-][^\W\d_]+)*+{_AFTER}")
-_CAPITALS = re.compile(rf"{_BEFORE}[{_UPPER}]{{2,}}(?:-[{_UPPER}]+)*+(?!:){_AFTER}")
+_CAPITALS = re.compile(rf"{_BEFORE}(?:[{_UPPER}]{{2,}}|[{_UPPER}](?=['’]))(?:['’\-][{_UPPER}]+)*+(?!:){_AFTER}")
 _ACRONYMS = frozenset(
     "HTTP HTTPS JSON XML YAML CSV SQL NULL URL URI ID UUID API UTC EOF NOT AND OR IN IS TO SKU VAT IBAN BIC ISO GET POST PUT "
     "PATCH DELETE HEAD TCP UDP TLS SSL DNS IP JDBC ORM AWS GCP DLQ OK ERROR WARN INFO FATAL SELECT INSERT UPDATE INTO FROM "
@@ -44,6 +45,20 @@ _ATTRIBUTES = frozenset(
     "server client group row table info details header payload currency country product order item account entry change "
     "transition error mismatch conflict".split()
 )
+_CONVERTED = re.compile(
+    rf"\b((?:convert|parse|parsing|decode|decoding|read|cast|coerce|interpret)(?:ing)?)\s(?:[a-z]+\s){{1,2}}?{VALUE}"
+)
+_CHARACTER = re.compile(r"\b([Cc]haracter|[Cc]har|[Ll]etter)\s\w(?!\w)")
+_TOLD = re.compile(
+    rf"\b((?:[Uu]nknown|[Uu]nsupported|[Ii]nvalid|[Uu]nexpected|[Ii]llegal|[Uu]nrecogni[sz]ed|[Nn]o\ such|[Bb]ad|[Mm]alformed"
+    rf"|[Ww]rong|[Uu]nparseable|[Nn]ot\ a\ valid)\s(?:[\w\-]+\s)?(?:string|address|value|format|name|code|id|ID|locale|zone|date"
+    rf"|time|number|uuid|UUID|key|token|url|URL|email|literal|identifier|amount|input|symbol|{_KINDS})):"
+    rf"\s((?:[\w\-{VALUE}]+\s?){{1,3}})(?=\Z|\n)"
+)
+_EXPLAINS = frozenset(
+    "eof missing expected unexpected failed error timeout refused denied syntax range overflow empty required closed not no "
+    "must should cannot only too already exists unknown invalid unsupported illegal bad wrong null none".split()
+)
 # Where somebody lives or who has done it; no product that one connects to.
 _PLACE = re.compile(
     rf"(?<= (?:in|by) )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum|Array|Object|String|Go\b)"
@@ -53,7 +68,11 @@ _PLACE = re.compile(
 _PARTS = re.compile(r"[^\W\d_]+")
 _JOINED = re.compile(r"[ /]")
 _GOES_ON = re.compile(rf"[\w,;{VALUE}] \Z")
-_ERROR_NUMBER = re.compile(r"E[A-Z]{4,}")
+_ERROR_NUMBERS = frozenset(
+    "ECONNREFUSED ECONNRESET ECONNABORTED ETIMEDOUT ESOCKETTIMEDOUT ENOTFOUND EPIPE ENOENT EACCES EEXIST EPERM EHOSTUNREACH "
+    "ENETUNREACH EADDRINUSE EADDRNOTAVAIL EMFILE ENFILE ENOSPC EISDIR ENOTDIR ENOTEMPTY EBUSY EAGAIN EINVAL EROFS EXDEV ENOMEM "
+    "EPROTO EBADF ECANCELED ENOTCONN ENOTSUP".split()
+)
 
 
 def is_word(text: str) -> bool:
@@ -69,6 +88,9 @@ def without_names(text: str) -> str:
     """
     if _HAS_KIND.search(text):
         text = _OF_KIND.sub(_unless_attribute, text)
+    text = _CONVERTED.sub(rf"\1 {VALUE}", _CHARACTER.sub(rf"\1 {VALUE}", text))
+    if ": " in text:
+        text = _TOLD.sub(_unless_explained, text)
     if " in " in text or " by " in text or " from " in text:
         text = _PLACE.sub(VALUE, text)
     return _NAMES.sub(_unless_no_name, text) if _has_unknown(text) else text
@@ -96,9 +118,15 @@ def _unless_attribute(found: re.Match[str]) -> str:
     return found[0] if name.lower() in _ATTRIBUTES else f"{kind} {VALUE}"
 
 
+def _unless_explained(found: re.Match[str]) -> str:
+    """Behind the colon stands what is wrong, or why it is."""
+    explains = not _EXPLAINS.isdisjoint(_PARTS.findall(found[2].lower()))
+    return found[0] if explains else f"{found[1]}: {VALUE}"
+
+
 def _unless_acronym(found: re.Match[str]) -> str:
     """A constant, such as a state, a currency, an article: in sentences only what is short for something is in capitals."""
-    return found[0] if found[0] in _ACRONYMS or _ERROR_NUMBER.fullmatch(found[0]) else VALUE
+    return found[0] if found[0] in _ACRONYMS or found[0] in _ERROR_NUMBERS else VALUE
 
 
 def _has_unknown(text: str) -> bool:
@@ -126,13 +154,17 @@ def _unless_known(found: re.Match[str]) -> str:
 
 
 def _is_code(word: str) -> bool:
-    return _ERROR_NUMBER.fullmatch(word) is not None or not (
-        word.isupper() or word[1:].replace("'", "").islower() or not word.isalpha()
-    )
+    """Whether it is a name in a program: `unitPrice`, or the number of a system's error."""
+    plain = word[1:].replace("'", "").replace("’", "")
+    return word in _ERROR_NUMBERS or (word.isalpha() and not word.isupper() and not plain.islower())
 
 
 def _is_unknown(word: str) -> bool:
     lower = word.lower()
-    return lower not in _WORDS and not any(
-        lower.endswith(ending) and lower[: -len(ending)] in _WORDS for ending in _ENDINGS
+    if lower in _WORDS:
+        return False
+    stems = [lower, *(lower[len(each) :] for each in _BEGINNINGS if lower.startswith(each))]
+    return not any(
+        stem in _WORDS or any(stem.endswith(ending) and stem[: -len(ending)] in _WORDS for ending in _ENDINGS)
+        for stem in stems
     )

@@ -33,3 +33,13 @@ OF_DOTNET = frozenset(
     """.split()
 )
 """The first part of a namespace."""
+
+OF_GO = frozenset(
+    """
+    net url os fs json xml strconv time http http2 tls x509 pgconn pgx pq mysql mongo redis kafka sarama status grpc validator
+    yaml toml csv hex base64 exec syscall context io bufio sql driver runtime reflect template proto protoimpl avro jwt oauth2
+    amqp elastic smithy types awserr dynamodb sqs sns s3 textproto zip gzip flate asn1 big netip dns websocket gorm bson
+    primitive topology sqlite sqlite3 clickhouse gocql nats kgo kerr schemaregistry sr unicode utf8 regexp syntax parse
+    """.split()
+)
+"""The name of a package."""

@@ -9,7 +9,7 @@ from sys import maxsize
 from pipeline.dead_letters.causes.stacks.thrown import OwnFrames, Thrown, own_frames
 
 _AT = re.compile(r"^ {1,24}at ([^\n]*):\d+:\d+\)?,?(?: \{)?$", re.MULTILINE)
-_CAUSE = re.compile(r"\[cause\]: |^ {0,24}Caused by: ", re.MULTILINE)
+_CAUSE = re.compile(r"\[cause\]: |^ {0,24}[Cc]aused by: ", re.MULTILINE)
 _HEADER = re.compile(r"(?:Uncaught )?([A-Za-z_$][\w$.]*)(?: \[\w+\])?(?:: ((?:[^\n]|\n(?! +at ))*))?")
 _LIBRARY = re.compile(r"node_modules[/\\]|(?:^|\()(?:node:|internal/|native|evalmachine)|<anonymous>$|[/\\]\.yarn[/\\]")
 _FUNCTION = re.compile(r"(?:async )?(?:new )?(?:Object\.)?([^\s(]+)")
