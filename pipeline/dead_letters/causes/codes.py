@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _LOOK_BACK = 48
-_BETWEEN = " \t=:\"'([`{<#"
+_BETWEEN = " \t=:\"'([`{<#>→"
 """What may stand between a word and the token that it speaks of."""
 _WORD_BACKWARDS = re.compile(r"[\w/.-]+")
 
@@ -16,7 +16,8 @@ _NAMED = frozenset(
     "field fields column columns property properties attribute attributes topic topics constraint".split()
 )
 _STATUS_WORDS = frozenset("response http https status statuscode status_code httpstatus http_status responsecode".split())
-_ANSWERS = frozenset("returned answered responded replied says said got received with gave sent was".split())
+_ANSWERED = frozenset("answered responded replied".split())
+_ANSWERS = frozenset("returned says said got received with gave sent was".split())
 _OF_HTTP = re.compile(
     r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|http|https|[Rr]equest|[Rr]esponse|endpoint|URL|url)\b"
 )
@@ -45,6 +46,12 @@ _KEPT = re.compile(
 )
 _KEPT_LENGTH = 24
 _CLASS = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:\$[A-Za-z]\w*)*")
+_IN_STACKS = ("SQL state [", "sqlState: ", "SQLState: ", "SQLSTATE[", "errno: ", "Error Number:")
+_NEAR = 200
+_IN_STACK = re.compile(
+    r"""(?i:sql ?state)['"]?\W{1,4}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?:error code \[|errno: |Error Number:)\d{3,6}"""
+    r"""|\bcode: '(?=\w{0,4}\d)[A-Z\d]{5}'"""
+)
 _SAID = re.compile(
     r"(?i:sql ?state)\W{1,3}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?i:error code)\W{1,3}-?\d{1,6}\b|(?i:status code)\W{1,3}\d{3}\b|\bORA-\d{5}"
 )
@@ -94,6 +101,15 @@ def codes_in(message: str) -> str:
     return " ".join(dict.fromkeys(_SAID.findall(message)))
 
 
+def codes_in_stack(stack: str) -> str:
+    """Those that a stack trace names: in the message of a wrapper, or as properties of the error behind the frames."""
+    for name in _IN_STACKS:
+        at = stack.find(name)
+        if at >= 0:
+            return " ".join(dict.fromkeys(_IN_STACK.findall(stack, max(0, at - _NEAR), at + _NEAR)))
+    return ""
+
+
 def _is_kept(token: str, word: str, text: str, word_start: int, end: int) -> bool:
     if word in _NAMED:
         return _NAME.fullmatch(token) is not None
@@ -102,7 +118,9 @@ def _is_kept(token: str, word: str, text: str, word_start: int, end: int) -> boo
     if _STATUS.fullmatch(token):
         if word in _STATUS_WORDS or word.startswith("http/") or _REASON_PHRASE.match(text, end):
             return True
-        if word in _ANSWERS and _OF_HTTP.search(text, 0, word_start):
+        if word in _ANSWERED or (
+            (word in _ANSWERS or "/" in word) and _OF_HTTP.search(text, 0, word_start + len(word))
+        ):
             return True
         if word in ("code", "status") and word_before(text, word_start)[0] in _STATUS_CODES:
             return True

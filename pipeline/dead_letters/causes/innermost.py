@@ -29,6 +29,17 @@ _SAYS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 _RECURSES = ("StackOverflowError", "RecursionError", "StackOverflowException", "InsufficientExecutionStackException")
+_OF_LANGUAGES = frozenset(
+    "NullPointerException ClassCastException ArithmeticException "
+    "ArrayIndexOutOfBoundsException StringIndexOutOfBoundsException ArrayStoreException NegativeArraySizeException "
+    "NullReferenceException InvalidCastException IndexOutOfRangeException DivideByZeroException".split()
+)
+"""What Java and .NET throw by themselves, with a text of theirs."""
+_OF_JAVASCRIPT = frozenset("TypeError ReferenceError RangeError SyntaxError URIError".split())
+_OF_V8 = re.compile(
+    r" is not (?:defined|a function|iterable|a constructor|extensible)|^(?:Cannot|Invalid|Unexpected|Unterminated|Assignment|Maximum"
+    r"|Converting|Class|Reduce|Incorrect|toFixed|Expected|Missing|Illegal)\b|before initialization|undefined"
+)
 _DOMAINS = frozenset("com org net io de uk fr nl ch at eu se no dk fi pl cz it es co be br au us edu gov dev app".split())
 _PREFIX_LIMIT = 4
 
@@ -47,11 +58,14 @@ def innermost_cause(error_class: str | None, message: str, thrown: Thrown) -> Ca
     return _unwrapped(error_class, message)
 
 
-def is_of_program(error_class: str | None) -> bool:
-    """Whether a class of Java's or Go's is of a package that no library known to us has.
+def is_of_program(error_class: str | None, message: str, by_program: bool) -> bool:
+    """Whether the program itself has written the message: it threw what no language throws by itself.
 
-    Then its message is the program's.
+    `by_program`: it was thrown in the program's own code. Else a class of Java's or Go's tells, by its package.
     """
+    if by_program:
+        name = (error_class or "").rpartition(".")[2]
+        return name not in _OF_LANGUAGES and not (name in _OF_JAVASCRIPT and _OF_V8.search(message))
     if error_class is not None and error_class.startswith("*"):
         return error_class[1:].partition(".")[0] not in OF_GO
     first, _, rest = (error_class or "").partition(".")

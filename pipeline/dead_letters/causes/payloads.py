@@ -15,6 +15,13 @@ _CODES = re.compile(
 )
 _STRINGS = re.compile(r"""(?<!\w)(["'])((?:[^"'\\]|(?!\1)["']|\\.)*+)\1(\s*:)?""")
 _PAIRS = re.compile(r"[{,]\s*([A-Za-z_]\w*)=([^,{}]*)")
+_IS_PAYLOAD = re.compile(r"\{|\[\s*\{")
+# What validators tell of a field: where it is, and what is wrong with it.
+_OF_FIELD = re.compile(
+    r"""["'](?:path|loc|instancePath|dataPath|field|property|param|message|msg|code|type|keyword|expected|reason)["']\s*:"""
+    r"""\s*(\[[^\]]{0,200}\]|"[^"\n]{0,80}"|'[^'\n]{0,80}')"""
+)
+_NAMES = re.compile(r"(?<![\w.-])[A-Za-z_][A-Za-z_.]*(?![\w-])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\-]*")
 # What a body or an object says of an error: which field it is of, and a sentence.
 _SAID = re.compile(
@@ -49,7 +56,7 @@ def without_payloads(text: str) -> str:
         text = _without_objects(text)
     if "{" in text:
         stripped = text.strip()
-        text = _told_by(stripped) if stripped[0] == "{" and stripped[-1] == "}" else _without_braces(text)
+        text = _told_by(stripped) if _IS_PAYLOAD.match(stripped) and stripped[-1] in "}]" else _without_braces(text)
     if ")=(" in text:
         text = _KEYED.sub(f")={VALUE}", text)
     if "row contains (" in text or "key value is (" in text:
@@ -80,6 +87,8 @@ def _told_by(payload: str) -> str:
         string = text[2]
         if (text[3] and _NAME.fullmatch(string)) or string.count(" ") >= 2 or string.isupper():
             told.append(string)
+    for names in _OF_FIELD.findall(payload):
+        told += _NAMES.findall(names)
     for name, text in _PAIRS.findall(payload):
         told.append(f"{name}: {text}" if text.count(" ") >= 2 else name)
     return "; ".join(dict.fromkeys(told)) or VALUE

@@ -59,6 +59,9 @@ _SUBSCRIPT = re.compile(r"""["']([A-Za-z_]\w*)["']""")
 _ALONE = re.compile(r"[a-z_][A-Za-z_]*")
 _INNER_QUOTES = re.compile(r"[`\"]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_.$]*")
+# `lines[3].price`: a name, whichever of the lines it is of.
+_INDEXED = re.compile(r"[A-Za-z_][A-Za-z_.]*(?:\[\d+\][A-Za-z_.]*|\.\d+\.[A-Za-z_]+)+")
+_INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.)")
 _OF_DATA = frozenset("value values got was found input actual received given data entry key id".split())
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -71,6 +74,8 @@ def of_quotes(content: str, text: str, start: int, end: int, scan: Scan) -> str:
         return VALUE if len(content) == 1 or not _is_prose(content) else scan(content)
     if not content:
         return VALUE
+    if _INDEXED.fullmatch(content):
+        content = _INDEX.sub("[]", content)
     word, _ = word_before(text, start)
     if "`.`" in content or '"."' in content:
         content = _INNER_QUOTES.sub("", content)

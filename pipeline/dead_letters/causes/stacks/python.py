@@ -50,7 +50,9 @@ def read_python(stack: str) -> Thrown:
 def _with_source(thrown: Thrown) -> Thrown:
     """With the line that raised it where that holds its text: the words there are the program's, all others values."""
     source = thrown.frames[0].partition(": ")[2] if thrown.by_program else ""
-    return thrown._replace(source=source) if source.startswith("raise ") and _TEXT.search(source) else thrown
+    if source and not source.startswith("raise"):
+        return thrown._replace(by_program=False)  # Python itself threw it there
+    return thrown._replace(source=source) if _TEXT.search(source) else thrown
 
 
 def frames_of_python(block: str) -> Iterator[str | None]:
