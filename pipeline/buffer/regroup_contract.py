@@ -1,4 +1,4 @@
-"""What a buffer promises about groups of an older fingerprint version, and how their dead letters come to the newest."""
+"""What a buffer promises about groups of older fingerprint versions, whose dead letters may come to the newest."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ class RegroupStore(Protocol):
     def regroup(self, moves: Sequence[Regrouped], version: int) -> int:
         """Moves dead letters to groups of this version; returns how many. One that somebody else has moved stays.
 
-        All else of a dead letter stays as it is. A group has been seen since the oldest of those that it is made of, and
-        counts as new only if all of them do.
+        All else of a dead letter stays as it is. A group has been seen since the oldest of those that it is made of,
+        and counts as new only if all of them do.
         """

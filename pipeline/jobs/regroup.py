@@ -1,7 +1,7 @@
 """Groups all dead letters by the newest fingerprint version, a few at a time, while everything else goes on.
 
-Nobody does it unasked: by another rule a group may be several, or several one. Whoever begins again after a crash goes on
-where it ended: what is left is what is in groups of an older version.
+Nobody does it unasked: by another rule a group may be several, or several one. Whoever begins again after a crash goes
+on where it ended: what is left is what is in groups of an older version.
 """
 
 from __future__ import annotations

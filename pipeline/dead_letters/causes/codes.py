@@ -15,7 +15,9 @@ _WORD_BACKWARDS = re.compile(r"[\w/.-]+")
 _NAMED = frozenset(
     "field fields column columns property properties attribute attributes topic topics constraint".split()
 )
-_STATUS_WORDS = frozenset("response http https status statuscode status_code httpstatus http_status responsecode".split())
+_STATUS_WORDS = frozenset(
+    "response http https status statuscode status_code httpstatus http_status responsecode".split()
+)
 _ANSWERED = frozenset("answered responded replied".split())
 _ANSWERS = frozenset("returned says said got received with gave sent was".split())
 _OF_HTTP = re.compile(
@@ -33,15 +35,18 @@ _STATUS = re.compile(r"\d{3}")
 _SQLSTATE = re.compile(r"[A-Z\d]{5}")
 _CODE = re.compile(r"[-+]?(?:\d{1,6}|\d[xX][\da-fA-F]{1,8})")
 _REASON_PHRASE = re.compile(
-    r":?\s(?:(?:client|server)\s)?(?:error\b|bad (?:request|gateway)|unauthori|payment req|forbidden|not found|method not"
-    r"|not acc|request (?:time|entity)|conflict|gone\b|precond|payload too|uri too|unsupp|unproc|locked|too (?:many|early)"
+    r":?\s(?:(?:client|server)\s)?(?:error\b|bad (?:request|gateway)|unauthori|payment req|forbidden|not found"
+    r"|method not"
+    r"|not acc|request (?:time|entity)|conflict|gone\b|precond|payload too|uri too|unsupp|unproc|locked"
+    r"|too (?:many|early)"
     r"|internal|not impl|service (?:un|temp)|gateway time|url:)",
     re.IGNORECASE,
 )
 # Codes of vendors, and words of the trade.
 _KEPT = re.compile(
     r"(?:ORA|PLS|TNS|DPY|DPI|SQL|AADSTS|HHH|WFLY[A-Z]{0,8}|AMQ|MSB|CCS|MQRC|SQLCODE)-?\d{4,6}|E\d{5}|S\d{4}"
-    r"|(?i:(?:sha|md|utf|utf8mb|u?int|float|decimal|base|ipv|oauth|log\dj|iso|latin|rfc|tlsv?|sslv?|varchar|bit)-?\d{1,4}"
+    r"|(?i:(?:sha|md|utf|utf8mb|u?int|float|decimal|base|ipv|oauth|log\dj|iso|latin|rfc|tlsv?|sslv?|varchar"
+    r"|bit)-?\d{1,4}"
     r"|x\.?\d{3}|iso-\d{4}-\d{1,2})"
 )
 _KEPT_LENGTH = 24
@@ -53,7 +58,8 @@ _IN_STACK = re.compile(
     r"""|\bcode: '(?=\w{0,4}\d)[A-Z\d]{5}'"""
 )
 _SAID = re.compile(
-    r"(?i:sql ?state)\W{1,3}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?i:error code)\W{1,3}-?\d{1,6}\b|(?i:status code)\W{1,3}\d{3}\b|\bORA-\d{5}"
+    r"(?i:sql ?state)\W{1,3}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?i:error code)\W{1,3}-?\d{1,6}\b"
+    r"|(?i:status code)\W{1,3}\d{3}\b|\bORA-\d{5}"
 )
 _STATUS_FIRST = re.compile(r"\d{3}(?: ?:| null|\s*\Z)")
 _VENDOR_FIRST = re.compile(r"\(?\d{4,5}(?:, [\"']| \(\w{5}\):)")

@@ -1,7 +1,7 @@
 """The fingerprint of a failure: failures of one cause share it, whatever ids and amounts are in their messages.
 
-It is made of what is in the failure alone, so that it is the same whenever and in whatever order failures come. A change
-of what it is made of is a new version: old dead letters keep theirs until `python -m pipeline regroup`.
+It is made of what is in the failure alone, so that it is the same whenever and in whatever order failures come. A
+change of what it is made of is a new version: old dead letters keep theirs until `python -m pipeline regroup`.
 """
 
 from __future__ import annotations

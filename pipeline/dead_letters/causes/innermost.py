@@ -24,7 +24,8 @@ _CLASS_IN_BRACKETS = re.compile(r"\s*\(([A-Za-z_]\w*(?:\.\w+)+)\)\s+")
 _NESTED = ("; nested exception is ", "nested exception is ")
 _SAYS_NOTHING = re.compile(
     r"(?:listener failed|error processing (?:message|record)|(?:an )?(?:error|exception) (?:occurred|was thrown)|failed"
-    r"|one or more errors occurred|see (?:the )?inner exception.*|exception has been thrown by the target of an invocation"
+    r"|one or more errors occurred|see (?:the )?inner exception.*"
+    r"|exception has been thrown by the target of an invocation"
     r"|unknown error|unexpected (?:error|exception)|internal (?:server )?error|null|none|error)[.!:]?\s*",
     re.IGNORECASE,
 )
@@ -37,10 +38,13 @@ _OF_LANGUAGES = frozenset(
 """What Java and .NET throw by themselves, with a text of theirs."""
 _OF_JAVASCRIPT = frozenset("TypeError ReferenceError RangeError SyntaxError URIError".split())
 _OF_V8 = re.compile(
-    r" is not (?:defined|a function|iterable|a constructor|extensible)|^(?:Cannot|Invalid|Unexpected|Unterminated|Assignment|Maximum"
+    r" is not (?:defined|a function|iterable|a constructor|extensible)|^(?:Cannot|Invalid|Unexpected"
+    r"|Unterminated|Assignment|Maximum"
     r"|Converting|Class|Reduce|Incorrect|toFixed|Expected|Missing|Illegal)\b|before initialization|undefined"
 )
-_DOMAINS = frozenset("com org net io de uk fr nl ch at eu se no dk fi pl cz it es co be br au us edu gov dev app".split())
+_DOMAINS = frozenset(
+    "com org net io de uk fr nl ch at eu se no dk fi pl cz it es co be br au us edu gov dev app".split()
+)
 _PREFIX_LIMIT = 4
 
 

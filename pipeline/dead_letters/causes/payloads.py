@@ -18,14 +18,16 @@ _PAIRS = re.compile(r"[{,]\s*([A-Za-z_]\w*)=([^,{}]*)")
 _IS_PAYLOAD = re.compile(r"\{|\[\s*\{")
 # What validators tell of a field: where it is, and what is wrong with it.
 _OF_FIELD = re.compile(
-    r"""["'](?:path|loc|instancePath|dataPath|field|property|param|message|msg|code|type|keyword|expected|reason)["']\s*:"""
+    r"""["'](?:path|loc|instancePath|dataPath|field|property|param|message|msg|code|type|keyword|expected"""
+    r"""|reason)["']\s*:"""
     r"""\s*(\[[^\]]{0,200}\]|"[^"\n]{0,80}"|'[^'\n]{0,80}')"""
 )
 _NAMES = re.compile(r"(?<![\w.-])[A-Za-z_][A-Za-z_.]*(?![\w-])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\-]*")
 # What a body or an object says of an error: which field it is of, and a sentence.
 _SAID = re.compile(
-    r"""["']?\b(?:message|msg|detail|error_description|title|interpolatedMessage)["']?\s?[:=]\s?(?:"([^"\n]{1,200})"|'([^'\n]{1,200})')"""
+    r"""["']?\b(?:message|msg|detail|error_description|title"""
+    r"""|interpolatedMessage)["']?\s?[:=]\s?(?:"([^"\n]{1,200})"|'([^'\n]{1,200})')"""
     r"""|\b(?:propertyPath|field|param|property|loc)["']?\s?[:=]\s?["']?([A-Za-z_][\w.]{0,60})"""
 )
 _OF_AN_ERROR = re.compile(r"""\b(?:status|statusCode|error|errors|code|interpolatedMessage)["']?\s?[:=]""")
@@ -65,7 +67,7 @@ def without_payloads(text: str) -> str:
 
 
 def _without_objects(text: str) -> str:
-    """Objects as classes of Java, Kotlin and Python print themselves go but for their class: `Order(id=7, lines=[])`."""
+    """Without objects as Java, Kotlin and Python print them, `Order(id=7, lines=[])`: all but the class goes."""
     parts: list[str] = []
     done = 0
     while begins := _OBJECT.search(text, done):

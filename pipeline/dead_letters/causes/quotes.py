@@ -25,12 +25,14 @@ _NAMES = frozenset(
     "classes method function module named parameter parameters argument arguments param arg option header headers "
     "element member operator operation schema subject record enum bean collection index reading setting reference "
     "topic topics because object sequence view database role setter getter getting writing path annotation qualifier "
-    "converter serializer tag tags label codes variable input directive keyword extension encoding codec charset algorithm".split()
+    "converter serializer tag tags label codes variable input directive keyword extension encoding codec "
+    "charset algorithm".split()
 )
 """What comes behind one of these is a name."""
 _LEVELS = frozenset("ERROR WARN WARNING INFO DEBUG FATAL SEVERE error warn info main".split())
 _TYPES = frozenset(
-    "int str list dict NoneType float bool tuple set bytes object string number integer boolean array null undefined long "
+    "int str list dict NoneType float bool tuple set bytes object string number integer boolean array null "
+    "undefined long "
     "double decimal String Integer Long Double Boolean BigDecimal LocalDate Instant UUID utf-8 ascii".split()
 )
 """Names of types in whatever language: no values that anybody would quote."""
@@ -39,9 +41,11 @@ _STRONG = frozenset(
 )
 """Behind these it is one with a digit, too."""
 _NAMED_AFTER = re.compile(
-    r"\s(?:field|column|property|attribute|header|parameter|param|argument|object|constraint|table|relation|topic|tag|class"
+    r"\s(?:field|column|property|attribute|header|parameter|param|argument|object|constraint|table|relation"
+    r"|topic|tag|class"
     r"|type|method|function|module|element|operator|option|setting|bean|key)s?\b"
-    r"|\s(?:is a required|is required|is not defined|is a dependency|must |should |has to |cannot be (?:null|empty|blank|none)"
+    r"|\s(?:is a required|is required|is not defined|is a dependency|must |should |has to |cannot be (?:null"
+    r"|empty|blank|none)"
     r"|may not |was unexpected|is not allowed|is missing|was not set|not set|is null\b|because )"
     r"|\s?\(class ",
     re.IGNORECASE,
@@ -51,7 +55,8 @@ _GOES_ON = re.compile(r"\s?(?:,|and|or|&)\s?[\"'`]")
 _NAME = re.compile(r"[A-Za-z_$@][\w$.\-/ ]*")
 _WITHOUT_SPACE = re.compile(r"[A-Za-z_$@][\w$.\-\[\]]*")
 _CODE = re.compile(
-    r"(?:[\w$<>]+\.)+[A-Z][\w$]*|<?[\w$.<>\[\]]+>?\.?[\w$<>]+\([\w$.,<>\[\] ]*\)|(?:[a-z]\w*\.)+[A-Z]\w*(?:<[\w.<>, ?]+>)?"
+    r"(?:[\w$<>]+\.)+[A-Z][\w$]*|<?[\w$.<>\[\]]+>?\.?[\w$<>]+\([\w$.,<>\[\] ]*\)"
+    r"|(?:[a-z]\w*\.)+[A-Z]\w*(?:<[\w.<>, ?]+>)?"
 )
 _OPENS_A_TEXT = frozenset("details detail desc description message msg error reason cause errmsg".split())
 _OF_EXCEPTION = re.compile(r"\b[A-Z]\w*\($")

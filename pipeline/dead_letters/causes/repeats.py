@@ -10,7 +10,8 @@ _PARTS = re.compile(r"(: |; |, )")
 _SAID_LIMIT = 60
 """Of a message of more parts the rest is as it is."""
 _COUNTED = re.compile(
-    rf"({VALUE} (?:\w+ )?(?:error|item|row|record|violation|line|attempt|argument|element|byte|character|problem|failure|value"
+    rf"({VALUE} (?:\w+ )?(?:error|item|row|record|violation|line|attempt|argument|element|byte|character"
+    rf"|problem|failure|value"
     r"|column|part|message|order|field|entr|time|partition|offset))(?:s|ies|y)\b"
 )
 

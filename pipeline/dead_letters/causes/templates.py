@@ -1,8 +1,8 @@
 """A message without what varies from one failure to the next: its template.
 
-The same fault writes the same template whatever ids, amounts, hosts, rows and lists are in its message. What tells faults
-apart stays, though it looks like a value: see `codes` and `quotes`. Every step takes time that grows with the length of
-the message and no more, whatever stands in it.
+The same fault writes the same template whatever ids, amounts, hosts, rows and lists are in its message. What tells
+faults apart stays, though it looks like a value: see `codes` and `quotes`. Every step takes time that grows with the
+length of the message and no more, whatever stands in it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ _DATE = re.compile(
 )
 _ENUM_CONSTANT = re.compile(r"(?<=enum constant )([\w.$]+)\.[\w$]+")
 _CURRENCIES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|JPY|CNY|INR|CAD|AUD"
-_UNIT = rf"(?:\s?(?:UTC|GMT|CES?T|[AP]M|[ap]m|{_CURRENCIES}|[€$£¥]|ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?|bytes?|[kMG]i?B|%)(?!\w))?"
+_UNIT = (
+    rf"(?:\s?(?:UTC|GMT|CES?T|[AP]M|[ap]m|{_CURRENCIES}|[€$£¥]|ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?"
+    r"|bytes?|[kMG]i?B|%)(?!\w))?"
+)
 _BRACKETS = re.compile(rf"\[\s?(?:{VALUE}\s?)?\]|<{VALUE}>|\(\s?{VALUE}\s?\)|\((?:\s?[?,])++\s?\)")
 _MONEY = rf"(?:(?:[€$£¥]\s?|\b(?:{_CURRENCIES})\s)(?={VALUE}))?"
 _VALUES = re.compile(

@@ -1,8 +1,8 @@
 """Bare words of a message that are no words of the language of failures: names of people, places and things.
 
-Which those are cannot be learned from the failures that came: a fingerprint must not change with what came before. So the
-words that stay are a list: words.txt has what the comments and messages of standard libraries have in lower case, and
-words of business and of databases.
+Which those are cannot be learned from the failures that came: a fingerprint must not change with what came before. So
+the words that stay are a list: words.txt has what the comments and messages of the standard libraries of Go and Python
+have in lower case often enough, and words of business and of databases; not what things look and taste like.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _NAMES = re.compile(rf"{_BEFORE}{_CAPITALIZED}(?:[ /]{_CAPITALIZED})*+{_AFTER}")
 _WORD = re.compile(rf"{_BEFORE}[^\W\d_]{{2,}}(?:['’/\-][^\W\d_]+)*+{_AFTER}")
 _CAPITALS = re.compile(rf"{_BEFORE}(?:[{_UPPER}]{{2,}}|[{_UPPER}](?=['’]))(?:['’\-][{_UPPER}]+)*+(?!:){_AFTER}")
 _ACRONYMS = frozenset(
-    "HTTP HTTPS JSON XML YAML CSV SQL NULL URL URI ID UUID API UTC EOF NOT AND OR IN IS TO SKU VAT IBAN BIC ISO GET POST PUT "
-    "PATCH DELETE HEAD TCP UDP TLS SSL DNS IP JDBC ORM AWS GCP DLQ OK ERROR WARN INFO FATAL SELECT INSERT UPDATE INTO FROM "
+    "HTTP HTTPS JSON XML YAML CSV SQL NULL URL URI ID UUID API UTC EOF NOT AND OR IN IS TO SKU VAT IBAN BIC ISO "
+    "GET POST PUT "
+    "PATCH DELETE HEAD TCP UDP TLS SSL DNS IP JDBC ORM AWS GCP DLQ OK ERROR WARN INFO FATAL SELECT INSERT "
+    "UPDATE INTO FROM "
     "WHERE VALUES RAISE TRUE FALSE NaN OOM READONLY NOAUTH WRONGTYPE EAN PDF ASCII UTF CPU RAM IO VM JVM OS UI".split()
 )
 _KINDS = (
@@ -39,10 +41,14 @@ _OF_KIND = re.compile(
     rf")|(?i:\b({_KINDS})\s([^\W\d_][\w\-]*)(?=\s(?:is|was|has|does|did|do|cannot|can't|isn't|doesn't|hasn't|not)\s))"
 )
 _ATTRIBUTES = frozenset(
-    "name names id ids number code type kind status state total amount date time address email phone field value values list "
-    "price quantity key keys line lines record request data message count limit balance rate reference version format size "
-    "that which it this he and or is was has not cannot does must should may can with without for of in on to from by service "
-    "server client group row table info details header payload currency country product order item account entry change "
+    "name names id ids number code type kind status state total amount date time address email phone field "
+    "value values list "
+    "price quantity key keys line lines record request data message count limit balance rate reference version "
+    "format size "
+    "that which it this he and or is was has not cannot does must should may can with without for of in on to "
+    "from by service "
+    "server client group row table info details header payload currency country product order item account "
+    "entry change "
     "transition error mismatch conflict".split()
 )
 _CONVERTED = re.compile(
@@ -50,34 +56,41 @@ _CONVERTED = re.compile(
 )
 _CHARACTER = re.compile(r"\b([Cc]haracter|[Cc]har|[Ll]etter)\s\w(?!\w)")
 _TOLD = re.compile(
-    rf"\b((?:[Uu]nknown|[Uu]nsupported|[Ii]nvalid|[Uu]nexpected|[Ii]llegal|[Uu]nrecogni[sz]ed|[Nn]o\ such|[Bb]ad|[Mm]alformed"
-    rf"|[Ww]rong|[Uu]nparseable|[Nn]ot\ a\ valid)\s(?:[\w\-]+\s)?(?:string|address|value|format|name|code|id|ID|locale|zone|date"
+    rf"\b((?:[Uu]nknown|[Uu]nsupported|[Ii]nvalid|[Uu]nexpected|[Ii]llegal|[Uu]nrecogni[sz]ed|[Nn]o\ such"
+    rf"|[Bb]ad|[Mm]alformed"
+    rf"|[Ww]rong|[Uu]nparseable|[Nn]ot\ a\ valid)\s(?:[\w\-]+\s)?(?:string|address|value|format|name|code|id|ID"
+    rf"|locale|zone|date"
     rf"|time|number|uuid|UUID|key|token|url|URL|email|literal|identifier|amount|input|symbol|{_KINDS})):"
     rf"\s((?:[\w\-{VALUE}]+\s?){{1,3}})(?=\Z|\n)"
 )
 _EXPLAINS = frozenset(
-    "eof missing expected unexpected failed error timeout refused denied syntax range overflow empty required closed not no "
+    "eof missing expected unexpected failed error timeout refused denied syntax range overflow empty required "
+    "closed not no "
     "must should cannot only too already exists unknown invalid unsupported illegal bad wrong null none".split()
 )
 # Where somebody lives or who has done it; no product that one connects to.
 _PLACE = re.compile(
-    rf"(?<= (?:in|by) )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum|Array|Object|String|Go\b)"
-    rf"[{_UPPER}][{_LOWER}]+{_AFTER}|(?<= from )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum"
+    rf"(?<= (?:in|by) )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum|Array|Object"
+    rf"|String|Go\b)"
+    rf"[{_UPPER}][{_LOWER}]+{_AFTER}|(?<= from )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java"
+    rf"|Python|Enum"
     rf"|Array|Object|String|Go\b)[{_UPPER}][{_LOWER}]+{_AFTER}"
 )
 _PARTS = re.compile(r"[^\W\d_]+")
 _JOINED = re.compile(r"[ /]")
 _GOES_ON = re.compile(rf"[\w,;{VALUE}] \Z")
 _ERROR_NUMBERS = frozenset(
-    "ECONNREFUSED ECONNRESET ECONNABORTED ETIMEDOUT ESOCKETTIMEDOUT ENOTFOUND EPIPE ENOENT EACCES EEXIST EPERM EHOSTUNREACH "
-    "ENETUNREACH EADDRINUSE EADDRNOTAVAIL EMFILE ENFILE ENOSPC EISDIR ENOTDIR ENOTEMPTY EBUSY EAGAIN EINVAL EROFS EXDEV ENOMEM "
+    "ECONNREFUSED ECONNRESET ECONNABORTED ETIMEDOUT ESOCKETTIMEDOUT ENOTFOUND EPIPE ENOENT EACCES EEXIST EPERM "
+    "EHOSTUNREACH "
+    "ENETUNREACH EADDRINUSE EADDRNOTAVAIL EMFILE ENFILE ENOSPC EISDIR ENOTDIR ENOTEMPTY EBUSY EAGAIN EINVAL "
+    "EROFS EXDEV ENOMEM "
     "EPROTO EBADF ECANCELED ENOTCONN ENOTSUP".split()
 )
 
 
 def is_word(text: str) -> bool:
-    """Whether it is a word of ours as it stands, in small letters."""
-    return text in _WORDS
+    """Whether it is a word of ours."""
+    return text.lower() in _WORDS
 
 
 def without_names(text: str) -> str:
@@ -125,7 +138,7 @@ def _unless_explained(found: re.Match[str]) -> str:
 
 
 def _unless_acronym(found: re.Match[str]) -> str:
-    """A constant, such as a state, a currency, an article: in sentences only what is short for something is in capitals."""
+    """A constant, such as a state or an article: else only what is short for something is in capitals in a sentence."""
     return found[0] if found[0] in _ACRONYMS or found[0] in _ERROR_NUMBERS else VALUE
 
 

@@ -88,13 +88,14 @@ class SqliteRegroupStore:
         told = {"moves": json.dumps(moves), "version": version}
         with atomic(self._connection) as connection:
             # 1. The letters, unless somebody else has moved them.
-            told["moved"] = json.dumps([identifier for (identifier,) in connection.execute(_MOVE, told)])
+            moved = [identifier for (identifier,) in connection.execute(_MOVE, told)]
+            told["moved"] = json.dumps(moved)
             # 2. The figures of the groups that they come to, and of those that they leave.
             connection.execute(_INTO, told)
             connection.execute(_OUT_OF, told)
             connection.execute(_EMPTY, told)
             reached("regroup: move not committed")
-        return len(json.loads(told["moved"]))
+        return len(moved)
 
 
 def has_older(connection: sqlite3.Connection, version: int) -> bool:
@@ -104,7 +105,8 @@ def has_older(connection: sqlite3.Connection, version: int) -> bool:
 
 
 def _first_few(sizes: list[tuple[int, int]]) -> list[int]:
-    few, size = [], 0
+    few: list[int] = []
+    size = 0
     for identifier, letter_bytes in sizes:
         size += letter_bytes
         if few and size > BYTES_AT_ONCE:

@@ -25,7 +25,8 @@ OF_JAVA = frozenset(
 
 OF_DOTNET = frozenset(
     """
-    System Microsoft Npgsql MySql MySqlConnector Confluent MassTransit NServiceBus Newtonsoft StackExchange MongoDB Polly
+    System Microsoft Npgsql MySql MySqlConnector Confluent MassTransit NServiceBus Newtonsoft StackExchange
+    MongoDB Polly
     Grpc Dapper Wolverine JasperFx Marten Autofac AutoMapper MediatR Serilog Amazon Azure Google RabbitMQ Silverback
     Paramore FluentValidation Castle Oracle Elastic Elasticsearch Nest NHibernate KafkaFlow Streamiz Avro Chr
     Interop Internal MS NLog log4net Hangfire Quartz Refit RestSharp Flurl Rebus Akka Orleans ServiceStack lambda_method
@@ -36,8 +37,10 @@ OF_DOTNET = frozenset(
 
 OF_GO = frozenset(
     """
-    net url os fs json xml strconv time http http2 tls x509 pgconn pgx pq mysql mongo redis kafka sarama status grpc validator
-    yaml toml csv hex base64 exec syscall context io bufio sql driver runtime reflect template proto protoimpl avro jwt oauth2
+    net url os fs json xml strconv time http http2 tls x509 pgconn pgx pq mysql mongo redis kafka sarama status
+    grpc validator
+    yaml toml csv hex base64 exec syscall context io bufio sql driver runtime reflect template proto protoimpl
+    avro jwt oauth2
     amqp elastic smithy types awserr dynamodb sqs sns s3 textproto zip gzip flate asn1 big netip dns websocket gorm bson
     primitive topology sqlite sqlite3 clickhouse gocql nats kgo kerr schemaregistry sr unicode utf8 regexp syntax parse
     """.split()

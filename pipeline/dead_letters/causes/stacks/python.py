@@ -16,7 +16,8 @@ _LOOKED_UP = frozenset("KeyError IndexError AttributeError StopIteration LookupE
 """What a program catches when it looks something up: what it does then is another matter."""
 _FRAME = '\n  File "'
 _LIBRARY = re.compile(
-    r"[/\\]pipeline[/\\](?:orders|processing|consuming|kafka|running|buffer)[/\\]|dist-packages|[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\](?!site)|^<|\.venv[/\\]|[/\\]python\d[\d.]*\.zip"
+    r"[/\\]pipeline[/\\](?:orders|processing|consuming|kafka|running|buffer)[/\\]|dist-packages"
+    r"|[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\](?!site)|^<|\.venv[/\\]|[/\\]python\d[\d.]*\.zip"
 )
 _BACKSLASH = chr(92)
 _IN = re.compile(r'([^"\n]*)", line \d+, in ([^\n]+)(?:\n {4,}([^\n]*))?')
