@@ -51,15 +51,11 @@ _KEPT = re.compile(
 )
 _KEPT_LENGTH = 24
 _CLASS = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:\$[A-Za-z]\w*)*")
-_IN_STACKS = ("SQL state [", "sqlState: ", "SQLState: ", "SQLSTATE[", "errno: ", "Error Number:")
+_SAID_BY = ("SQL state [", "SQLSTATE", "sqlState: ", "SQLState: ", "errno: ", "rror code", "tatus code", "ORA-")
 _NEAR = 200
-_IN_STACK = re.compile(
-    r"""(?i:sql ?state)['"]?\W{1,4}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?:error code \[|errno: |Error Number:)\d{3,6}"""
-    r"""|\bcode: '(?=\w{0,4}\d)[A-Z\d]{5}'"""
-)
 _SAID = re.compile(
-    r"(?i:sql ?state)\W{1,3}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?i:error code)\W{1,3}-?\d{1,6}\b"
-    r"|(?i:status code)\W{1,3}\d{3}\b|\bORA-\d{5}"
+    r"""(?i:sql ?state)['"]?\W{1,4}(?=\w{0,4}\d)[A-Z\d]{5}\b|(?:[Ee]rror code\W{1,3}|errno: )-?\d{2,6}\b"""
+    r"""|[Ss]tatus code\W{1,3}\d{3}\b|\bORA-\d{5}|\bcode: '(?=\w{0,4}\d)[A-Z\d]{5}'"""
 )
 _STATUS_FIRST = re.compile(r"\d{3}(?: ?:| null|\s*\Z)")
 _VENDOR_FIRST = re.compile(r"\(?\d{4,5}(?:, [\"']| \(\w{5}\):)")
@@ -100,19 +96,15 @@ def kept_of(token: str, text: str, start: int, end: int) -> str:
     return token if _is_kept(token, word, text, word_start, end) else ""
 
 
-def codes_in(message: str) -> str:
-    """The SQLSTATEs and codes of vendors that a message names which is not looked at otherwise."""
-    if "SQL" not in message and "code" not in message and "ORA-" not in message:
-        return ""
-    return " ".join(dict.fromkeys(_SAID.findall(message)))
+def codes_in(text: str) -> str:
+    """The SQLSTATEs, statuses and codes of vendors that a message or a stack trace names beside the innermost cause.
 
-
-def codes_in_stack(stack: str) -> str:
-    """Those that a stack trace names: in the message of a wrapper, or as properties of the error behind the frames."""
-    for name in _IN_STACKS:
-        at = stack.find(name)
+    In the message of a wrapper, or as properties of the error behind the frames.
+    """
+    for name in _SAID_BY:
+        at = text.find(name)
         if at >= 0:
-            return " ".join(dict.fromkeys(_IN_STACK.findall(stack, max(0, at - _NEAR), at + _NEAR)))
+            return " ".join(dict.fromkeys(_SAID.findall(text, max(0, at - _NEAR), at + _NEAR)))
     return ""
 
 

@@ -10,10 +10,10 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from pipeline.dead_letters.causes.codes import codes_in, codes_in_stack
+from pipeline.dead_letters.causes.codes import codes_in
 from pipeline.dead_letters.causes.innermost import innermost_cause, is_of_program, recurses
 from pipeline.dead_letters.causes.remembered import Remembered
-from pipeline.dead_letters.causes.stacks import STACK_LIMIT, frames_again_and_again, read_stack
+from pipeline.dead_letters.causes.stacks import frames_again_and_again, read_stack
 from pipeline.dead_letters.causes.templates import MESSAGE_LIMIT, of_source, template
 from pipeline.headers import gives_no_reason
 
@@ -55,9 +55,7 @@ def fingerprint(
     if stacktrace and recurses(cause):
         frames, text = frames_again_and_again(stacktrace) or frames, ""
     unexplained = topic if error_class is None and not stacktrace and gives_no_reason(reason) else None
-    codes = codes_in(reason[:MESSAGE_LIMIT]) if cause.message is not reason else ""
-    if stacktrace and not codes:
-        codes = codes_in_stack(stacktrace[:STACK_LIMIT])
+    codes = thrown.codes or (codes_in(reason[:MESSAGE_LIMIT]) if cause.message is not reason else "")
     identity = (None if plain else cause.error_class, text, codes, rule, source_topic, unexplained, *frames)
     known = _FINGERPRINTS.get(identity)
     if known is None:

@@ -24,9 +24,10 @@ def once(text: str) -> str:
 
 
 def _once_in_line(line: str) -> str:
+    if ": " not in line and ", " not in line and "; " not in line:
+        return line
     for separator in ("; ", ", "):
-        said = line.split(separator)
-        line = separator.join(dict.fromkeys(said))
+        line = separator.join(dict.fromkeys(line.split(separator)))
     parts = _PARTS.split(line, _SAID_LIMIT)
     if len(parts) == 1:
         return line

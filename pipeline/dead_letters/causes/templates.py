@@ -31,13 +31,18 @@ _SPACE = re.compile(r"\s")
 # A run of these is one token: a place, an id, a time, an address. One that has a digit is a value.
 _LETTERS = r"A-Za-z_À-ɏͰ-ӿ"
 _JOINTS = r".:~@%+\-"
+_HOST = (
+    r"(?:[A-Za-z0-9_\-]++\.)+(?:com|net|org|io|dev|local|internal|svc|lan|cloud|localdomain|consul|example|test|invalid"
+    r"|cluster)(?::\d+)?(?![\w\-]|\.\w)"
+)
+_HOSTS = re.compile(rf"(?<![\w{_JOINTS}])(?P<host>{_HOST})")
+_BEYOND_DOTS = re.compile(r"[\d/\\@=]")
 _TOKENS = re.compile(
     rf"""
     (?<![\w{_JOINTS}]) (?:
         (?P<url>[a-zA-Z][a-zA-Z0-9+.\-]{{1,20}}://[^\s"'<>)\]}}]*)
       | (?P<path>(?<![/\\])~?(?:[A-Za-z]:)?[\w.@%+~\-]*+(?:[/\\][\w.@%+~=:$\-]++){{2,}}+[/\\]?)
-      | (?P<host>(?:[A-Za-z0-9_\-]++\.)+(?:com|net|org|io|dev|local|internal|svc|lan|cloud|localdomain|consul|example
-            |test|invalid|cluster)(?::\d+)?(?![\w\-]|\.\w))
+      | (?P<host>{_HOST})
       | (?P<email>[\w+\-]++(?:\.[\w+\-]++)*+@[\w\-]++(?:\.[\w\-]++)++)
       | (?P<steps>[A-Za-z_]\w*+(?:\.\d+(?=\.)|\.[A-Za-z_]\w*)++(?![\w{_JOINTS}]*\d))
       | (?P<run>[{_LETTERS}{_JOINTS}]*+\d(?:[{_JOINTS}]*+[\w%])*+)
@@ -53,7 +58,7 @@ _STEP = re.compile(r"\.\d+")
 _PLACE = re.compile(r"\A[\w.\-]++\[\d+\] offset \d+: ")
 _TOLD_VALUE = re.compile(r"(?<=\bvalue: )[^\s\"'`,;()\[\]{}<>]+")
 _MONTHS = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
-_MONTH = re.compile(rf"\b{_MONTHS}\b")
+_MONTH = re.compile(r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)")
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _DATE = re.compile(
     rf"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{{0,6}},?\s)?(?:\b\d{{1,2}}[ -]{_MONTHS}|\b{_MONTHS}\s{{1,2}}\d{{1,2}})"
@@ -63,14 +68,14 @@ _DATE = re.compile(
 _ENUM_CONSTANT = re.compile(r"(?<=enum constant )([\w.$]+)\.[\w$]+")
 _CURRENCIES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|JPY|CNY|INR|CAD|AUD"
 _UNIT = (
-    rf"(?:\s?(?:UTC|GMT|CES?T|[AP]M|[ap]m|{_CURRENCIES}|[€$£¥]|ms|milliseconds?|s|secs?|seconds?|min|minutes?|hours?|days?"
+    rf"(?:\s?(?:UTC|GMT|CES?T|[AP]M|[ap]m|{_CURRENCIES}|[€$£¥]|ms|milliseconds?|s|secs?|seconds?|min|minutes?"
+    rf"|hours?|days?"
     r"|bytes?|[kMG]i?B|%)(?!\w))?"
 )
 _BRACKETS = re.compile(rf"\[\s?(?:{VALUE}\s?)?\]|<{VALUE}>|\(\s?{VALUE}\s?\)|\((?:\s?[?,])++\s?\)")
-_MONEY = rf"(?:(?:[€$£¥]\s?|\b(?:{_CURRENCIES})\s)(?={VALUE}))?"
-_VALUES = re.compile(
-    rf"{_MONEY}{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x<>→\-]{{0,4}}(?:(?:and|or|to)\s)?{_MONEY}{VALUE}{_UNIT})*+"
-)
+_MONEY = re.compile(rf"(?:[€$£¥]\s?|\b(?:{_CURRENCIES})\s)(?={VALUE})")
+_MONEYS = (*"€$£¥", *_CURRENCIES.split("|"))
+_VALUES = re.compile(rf"{VALUE}{_UNIT}(?:[\s,;:/|&=.+*x<>→\-]{{0,4}}(?:(?:and|or|to)\s)?{VALUE}{_UNIT})*+")
 
 
 def of_source(made: str, source: str) -> str:
@@ -106,6 +111,8 @@ def _made(message: str, of_program: bool) -> str:
         message = _TOLD_VALUE.sub(VALUE, message)
     text = _scan(without_payloads(message))
     text = (without_unknown_words if of_program else without_names)(text)
+    if any(map(text.__contains__, _MONEYS)):
+        text = _MONEY.sub("", text)
     text = _VALUES.sub(VALUE, _BRACKETS.sub(VALUE, _VALUES.sub(VALUE, text)))
     return once(text).replace(VALUE, PLACEHOLDER)
 
@@ -131,7 +138,8 @@ def _scan_between(text: str, start: int, end: int, parts: list[str]) -> None:
         begin = max(text.rfind(" ", start, special.start()) + 1, start)
         space = _SPACE.search(text, special.end(), end)
         start = space.start() if space else end
-        for token in _TOKENS.finditer(text, begin, start):
+        tokens = _TOKENS if _BEYOND_DOTS.search(text, begin, start) else _HOSTS
+        for token in tokens.finditer(text, begin, start):
             parts.append(text[done : token.start()])
             parts.append(_instead(token))
             done = token.end()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
+from pipeline.dead_letters.causes.naming import without_named
 from pipeline.dead_letters.causes.payloads import VALUE
 
 _WORDS = frozenset(resources.files(__package__).joinpath("words.txt").read_text("utf-8").split())
@@ -29,53 +30,6 @@ _ACRONYMS = frozenset(
     "UPDATE INTO FROM "
     "WHERE VALUES RAISE TRUE FALSE NaN OOM READONLY NOAUTH WRONGTYPE EAN PDF ASCII UTF CPU RAM IO VM JVM OS UI".split()
 )
-_KINDS = (
-    "currency|country|status|state|type|kind|category|channel|carrier|region|language|unit|mode|event|command|action|user|customer"
-    "|product|item|sku|account|tenant|store|warehouse|shop|city|zone|level|priority|colou?r|size|supplier|vendor|buyer|seller"
-    "|merchant|partner|plan|voucher|coupon|queue|bucket|room|hotel|driver|patient|employee"
-)
-_HAS_KIND = re.compile(rf"\b(?:{_KINDS}) ", re.IGNORECASE)
-_OF_KIND = re.compile(
-    rf"(?i:\b((?:unknown|unsupported|invalid|unexpected|illegal|unrecogni[sz]ed|no|bad)\s(?:\w+\s)?(?:{_KINDS})):?"
-    rf"\s([^\W\d_][\w\-]*)(?=[.,;]?(?:\Z|\n|[,;]\s)|\s(?:in|for|of|at|on)\s)"
-    rf")|(?i:\b({_KINDS})\s([^\W\d_][\w\-]*)(?=\s(?:is|was|has|does|did|do|cannot|can't|isn't|doesn't|hasn't|not)\s))"
-)
-_ATTRIBUTES = frozenset(
-    "name names id ids number code type kind status state total amount date time address email phone field "
-    "value values list "
-    "price quantity key keys line lines record request data message count limit balance rate reference version "
-    "format size "
-    "that which it this he and or is was has not cannot does must should may can with without for of in on to "
-    "from by service "
-    "server client group row table info details header payload currency country product order item account "
-    "entry change "
-    "transition error mismatch conflict".split()
-)
-_CONVERTED = re.compile(
-    rf"\b((?:convert|parse|parsing|decode|decoding|read|cast|coerce|interpret)(?:ing)?)\s(?:[a-z]+\s){{1,2}}?{VALUE}"
-)
-_CHARACTER = re.compile(r"\b([Cc]haracter|[Cc]har|[Ll]etter)\s\w(?!\w)")
-_TOLD = re.compile(
-    rf"\b((?:[Uu]nknown|[Uu]nsupported|[Ii]nvalid|[Uu]nexpected|[Ii]llegal|[Uu]nrecogni[sz]ed|[Nn]o\ such"
-    rf"|[Bb]ad|[Mm]alformed"
-    rf"|[Ww]rong|[Uu]nparseable|[Nn]ot\ a\ valid)\s(?:[\w\-]+\s)?(?:string|address|value|format|name|code|id|ID"
-    rf"|locale|zone|date"
-    rf"|time|number|uuid|UUID|key|token|url|URL|email|literal|identifier|amount|input|symbol|{_KINDS})):"
-    rf"\s((?:[\w\-{VALUE}]+\s?){{1,3}})(?=\Z|\n)"
-)
-_EXPLAINS = frozenset(
-    "eof missing expected unexpected failed error timeout refused denied syntax range overflow empty required "
-    "closed not no "
-    "must should cannot only too already exists unknown invalid unsupported illegal bad wrong null none".split()
-)
-# Where somebody lives or who has done it; no product that one connects to.
-_PLACE = re.compile(
-    rf"(?<= (?:in|by) )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java|Python|Enum|Array|Object"
-    rf"|String|Go\b)"
-    rf"[{_UPPER}][{_LOWER}]+{_AFTER}|(?<= from )(?!Kafka|Redis|Postgres|MySQL|Maria|Mongo|Oracle|Elastic|Java"
-    rf"|Python|Enum"
-    rf"|Array|Object|String|Go\b)[{_UPPER}][{_LOWER}]+{_AFTER}"
-)
 _PARTS = re.compile(r"[^\W\d_]+")
 _JOINED = re.compile(r"[ /]")
 _GOES_ON = re.compile(rf"[\w,;{VALUE}] \Z")
@@ -94,19 +48,13 @@ def is_word(text: str) -> bool:
 
 
 def without_names(text: str) -> str:
-    """The text with VALUE in place of what is called by its name: persons, places, and things of a kind.
+    """The text with VALUE in place of what stands where only a name does, and of capitalized words none of ours.
 
-    Capitalized words that are no words of ours, of several one after another or of one that does not begin a sentence;
-    and any word where only a name stands: `unknown status NAME`, `customer NAME is blocked`.
+    Those of several one after another, or of one that does not begin a sentence.
     """
-    if _HAS_KIND.search(text):
-        text = _OF_KIND.sub(_unless_attribute, text)
-    text = _CONVERTED.sub(rf"\1 {VALUE}", _CHARACTER.sub(rf"\1 {VALUE}", text))
-    if ": " in text:
-        text = _TOLD.sub(_unless_explained, text)
-    if " in " in text or " by " in text or " from " in text:
-        text = _PLACE.sub(VALUE, text)
-    return _NAMES.sub(_unless_no_name, text) if _has_unknown(text) else text
+    held = {*_PARTS.findall(text.lower())}
+    text = without_named(text, held)
+    return _NAMES.sub(_unless_no_name, text) if any(map(_is_unknown, held - _WORDS)) else text
 
 
 def without_unknown_words(text: str) -> str:
@@ -117,7 +65,8 @@ def without_unknown_words(text: str) -> str:
     text = without_names(text)
     if not text.isupper():
         text = _CAPITALS.sub(_unless_acronym, text)
-    return _WORD.sub(_unless_known, text) if _has_unknown(text) else text
+    unknown = any(map(_is_unknown, {*_PARTS.findall(text.lower())} - _WORDS))
+    return _WORD.sub(_unless_known, text) if unknown else text
 
 
 def without_words_beyond(text: str, source: str) -> str:
@@ -126,25 +75,9 @@ def without_words_beyond(text: str, source: str) -> str:
     return _WORD.sub(lambda word: word[0] if held & {*_PARTS.findall(word[0].lower())} else VALUE, text)
 
 
-def _unless_attribute(found: re.Match[str]) -> str:
-    kind, name = found[1] or found[3], found[2] or found[4]
-    return found[0] if name.lower() in _ATTRIBUTES else f"{kind} {VALUE}"
-
-
-def _unless_explained(found: re.Match[str]) -> str:
-    """Behind the colon stands what is wrong, or why it is."""
-    explains = not _EXPLAINS.isdisjoint(_PARTS.findall(found[2].lower()))
-    return found[0] if explains else f"{found[1]}: {VALUE}"
-
-
 def _unless_acronym(found: re.Match[str]) -> str:
     """A constant, such as a state or an article: else only what is short for something is in capitals in a sentence."""
     return found[0] if found[0] in _ACRONYMS or found[0] in _ERROR_NUMBERS else VALUE
-
-
-def _has_unknown(text: str) -> bool:
-    """Most messages have none, which this finds out at a fifth of the cost of looking at each word in its place."""
-    return any(map(_is_unknown, {*_PARTS.findall(text.lower())} - _WORDS))
 
 
 def _unless_no_name(found: re.Match[str]) -> str:

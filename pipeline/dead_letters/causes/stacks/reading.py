@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pipeline.dead_letters.causes.codes import codes_in
 from pipeline.dead_letters.causes.remembered import Remembered
 from pipeline.dead_letters.causes.stacks.dotnet import frames_of_dotnet, read_dotnet
 from pipeline.dead_letters.causes.stacks.go import frames_of_go, is_go, read_go
@@ -37,7 +38,7 @@ def read_stack(stack: str | None) -> Thrown:
         return NOTHING_THROWN
     known = _KNOWN.get(stack)
     if known is None:
-        known = _read(stack)
+        known = _read(stack)._replace(codes=codes_in(stack[:STACK_LIMIT]))
         if len(stack) <= _REMEMBERED_LIMIT:
             _KNOWN.keep(stack, known)
     return known

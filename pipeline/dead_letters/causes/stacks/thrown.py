@@ -21,6 +21,8 @@ class Thrown(NamedTuple):
     frames: tuple[str, ...]
     by_program: bool = False
     """Whether the innermost frame is the program's own: then it has written the message, not a library."""
+    codes: str = ""
+    """What else it names: see `codes_in`."""
     source: str = ""
     """The line of source that threw it, where the trace shows it."""
 
