@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import tempfile
 import tomllib
@@ -26,7 +27,8 @@ from tests.writers.failures.programs import Built, build
 from tests.writers.failures.upstream import Upstream
 
 PROGRAMS = Path(__file__).with_name("failures")
-FAILURES_A_CAUSE = 6
+FAILURES_A_CAUSE = 5
+_NAME_SERVER = re.compile(r"\bon [\d.]+:53\b")
 STACK_LIMIT = 16_000
 """Characters of a stack that are kept; hardly any has more."""
 
@@ -61,7 +63,10 @@ def _record(name: str, work: Path, ports: dict[str, str]) -> None:
     built = build(scenario["language"], PROGRAMS / name, work)
     made: list[tuple[int, Failed]] = []
     for number in range(scenario.get("failures", FAILURES_A_CAUSE)):
-        with Upstream(name) as upstream, _started(built, ports | {"UPSTREAM_PORT": str(upstream.port)}) as program:
+        with (
+            Upstream(f"{name}/{number}") as upstream,
+            _started(built, ports | {"UPSTREAM_PORT": str(upstream.port)}) as program,
+        ):
             for place, cause in enumerate(causes):
                 inputs = Inputs(f"{name}/{cause['name']}/{number}", scenario.get("parts", {}))
                 upstream.answer = inputs.fill(cause.get("upstream", "200"))
@@ -123,7 +128,7 @@ def _failed(program: str, language: str, cause: str, answer: dict[str, Any], bui
 def _neutral(text: str, replaced: Sequence[tuple[str, str]]) -> str:
     for path, neutral in replaced:
         text = text.replace(path, neutral)
-    return text
+    return _NAME_SERVER.sub("on 10.0.0.2:53", text)
 
 
 if __name__ == "__main__":

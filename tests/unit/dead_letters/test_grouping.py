@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from dataclasses import astuple
 from itertools import combinations
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.settings import PROJECT_DIR
 from tests.support.failures import SEEN, UNSEEN, Failed, dead_letter, failures
 from tests.support.grouping import Agreement, agreement
 
+PROGRAMS = PROJECT_DIR / "tests" / "writers" / "failures"
 SIZE_LIMIT_BYTES = 3_000_000
 FILES = {"seen": failures(SEEN), "unseen": failures(UNSEEN)}
 ALL = [failed for file in FILES.values() for failed in file]
@@ -22,14 +25,18 @@ MACHINE_PATH = re.compile(r"/(?:home|tmp|root|work|Users)/")
 
 def test_there_are_failures_of_many_causes_of_several_programs_in_each_language() -> None:
     causes = {failed.cause: failed.language for failed in ALL}
+    programs = {failed.program: failed.language for failed in ALL}
     assert len(ALL) >= 500
     assert len(causes) >= 80
+    assert set(programs.values()) == {"java", "python", "node", "go"}
     assert min(Counter(causes.values()).values()) >= 20
+    assert min(Counter(programs.values()).values()) >= 2
 
 
-def test_causes_and_programs_are_seen_or_unseen_never_both() -> None:
+def test_programs_and_their_causes_are_seen_or_unseen_and_never_both() -> None:
     seen, unseen = ({(failed.program, failed.language) for failed in file} for file in FILES.values())
     assert not seen & unseen
+    assert {language for _, language in seen} == {language for _, language in unseen}
     assert all(failed.cause.startswith(f"{failed.program}/") for failed in ALL)
 
 
@@ -44,6 +51,24 @@ def test_a_cause_has_one_error_class() -> None:
     for failed in ALL:
         classes.setdefault(failed.cause, set()).add(failed.error_class)
     assert {cause: found for cause, found in classes.items() if len(found) > 1} == {}
+
+
+def test_no_two_causes_say_exactly_the_same() -> None:
+    saying: dict[tuple[str, ...], set[str]] = {}
+    for failed in ALL:
+        said = (failed.program, failed.error_class, failed.message, failed.stacktrace)
+        saying.setdefault(said, set()).add(failed.cause)
+    assert [causes for causes in saying.values() if len(causes) > 1] == []
+
+
+def test_each_cause_is_told_in_its_program_s_list_and_each_of_the_list_is_recorded() -> None:
+    listed = {
+        f"{file.parent.name}/{cause['name']}": cause["of"]
+        for file in PROGRAMS.glob("*/causes.toml")
+        for cause in tomllib.loads(file.read_text(encoding="utf-8"))["cause"]
+    }
+    assert set(listed) == {failed.cause for failed in ALL}
+    assert all(listed.values())
 
 
 def test_a_file_stays_small() -> None:

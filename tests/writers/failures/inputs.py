@@ -226,6 +226,55 @@ def _categories(random: Random) -> str:
     return json.dumps(category)
 
 
+def _nested_leg(random: Random) -> str:
+    leg: dict[str, object] = {"by": "speed", "speed": 0}
+    for _ in range(random.randrange(5)):
+        leg = {"by": "nested", "leg": leg}
+    return json.dumps(leg)
+
+
+def _entry_parents(random: Random) -> str:
+    entry: dict[str, object] = {"id": _id(random), "account": "a"}
+    for _ in range(random.randrange(1, 5)):
+        entry = {"id": _id(random), "account": "a", "parent": entry}
+    return json.dumps(entry)
+
+
+def _tree(random: Random) -> str:
+    node: dict[str, object] = {"name": random.choice(_GOODS)}
+    for _ in range(random.randrange(5)):
+        node = {"name": random.choice(_ADJECTIVES), "next": node}
+    return json.dumps(node)
+
+
+def _ownerless(random: Random) -> str:
+    items = [{"offer": _id(random), "rules": "owner"} for _ in range(random.randrange(1, 6))]
+    return json.dumps(items)[1:-1]
+
+
+def _threads(random: Random) -> str:
+    thread: dict[str, object] = {"id": _id(random), "owner": _customer(random)}
+    for _ in range(random.randrange(5)):
+        thread = {"id": _id(random), "parent": thread}
+    return json.dumps(thread)
+
+
+def _closed_ports(random: Random) -> str:
+    return json.dumps([f"http://127.0.0.1:{random.randrange(1, 9)}" for _ in range(random.randrange(1, 6))])[1:-1]
+
+
+def _levels(random: Random) -> str:
+    level: dict[str, object] = {"of": _id(random)}
+    for _ in range(random.randrange(6)):
+        level = {"inner": level}
+    return json.dumps(level)
+
+
+def _meta(random: Random) -> str:
+    names = random.sample(_ADJECTIVES, random.randrange(1, 4))
+    return json.dumps({name: _id(random) for name in names})
+
+
 def _nested(random: Random) -> str:
     """JSON in a JSON string, as where a record carries another one."""
     inner = {
@@ -269,6 +318,23 @@ KINDS: dict[str, Callable[[Random], str]] = {
     "short_items": _short_items,
     "parents": _parents,
     "categories": _categories,
+    "flat_items": lambda random: _list(
+        random, lambda random: {"sku": _sku(random), "count": 1, "sizes": {"height": 1}}
+    ),
+    "more_crew": lambda random: json.dumps([_customer(random) for _ in range(random.randrange(1, 5))])[1:-1],
+    "nested_leg": _nested_leg,
+    "entry_parents": _entry_parents,
+    "counted_lines": lambda random: _list(random, lambda random: {"sku": _sku(random), "count": 1}),
+    "meta": _meta,
+    "levels": _levels,
+    "image_list": lambda random: _list(random, lambda random: {"path": _path(random), "width": 4}),
+    "threads": _threads,
+    "closed_ports": _closed_ports,
+    "tree": _tree,
+    "ownerless": _ownerless,
+    "yaml_lines": lambda random: "".join(f"x{number}: 1\n" for number in range(random.randrange(5))),
+    "hosts": lambda random: json.dumps([_host(random) for _ in range(random.randrange(1, 6))])[1:-1],
+    "semicolons": lambda random: ";".join(_sku(random) for _ in range(random.randrange(1, 6))),
     "hexdigit": lambda random: random.choice("1234567"),
     "base64": lambda random: base64.b64encode(random.randbytes(random.randrange(6, 30))).decode(),
     "refund_chain": _refund_chain,
