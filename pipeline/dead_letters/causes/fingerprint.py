@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pipeline.dead_letters.causes.codes import codes_in
 from pipeline.dead_letters.causes.innermost import innermost_cause, is_of_program, recurses
-from pipeline.dead_letters.causes.remembered import Remembered
+from pipeline.dead_letters.causes.remembered import ALL, Remembered
 from pipeline.dead_letters.causes.stacks import frames_again_and_again, read_stack
 from pipeline.dead_letters.causes.templates import MESSAGE_LIMIT, of_source, template
 from pipeline.headers import gives_no_reason
@@ -63,6 +63,12 @@ def fingerprint(
         known = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
         _FINGERPRINTS.keep(identity, known)
     return Grouped(known, _cut(text or cause.error_class or rule or "no reason"))
+
+
+def forget() -> None:
+    """Lets go of all that was worked out before. Fingerprints stay the same: none depends on what came earlier."""
+    for each in ALL:
+        each.forget()
 
 
 def _cut(text: str) -> str:

@@ -40,7 +40,7 @@ _ROW = re.compile(r"(?<=Failing row contains )\([^\n]*|(?<=duplicate key value i
 _SOURCE = re.compile(r"\[Source: [^\n]*?(?=line: |$)|\[parameters: [^\n]*", re.MULTILINE)
 
 
-_OBJECT = re.compile(r"\b[A-Z][\w.$]*[(\[](?=\w+=)")
+_OBJECT = re.compile(r"\b[A-Z][\w.$]*[(\[](?=\w+=)|\bmap\[")
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _OF_V8 = re.compile(
     r"""(?:\.\.\.)?"[^\n]*"(?:\.\.\.)?(?= is not valid JSON)|(?<=regular expression: )/[^\n]*?/[a-z]{0,8}(?=: )"""
@@ -54,7 +54,7 @@ def without_payloads(text: str) -> str:
         text = _SOURCE.sub(VALUE, text)
     if "is not valid JSON" in text or "regular expression: /" in text:
         text = _OF_V8.sub(VALUE, text)
-    if "=" in text:
+    if "=" in text or "map[" in text:
         text = _without_objects(text)
     if "{" in text:
         stripped = text.strip()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from pipeline.dead_letters.causes.codes import word_before
 from pipeline.dead_letters.causes.payloads import VALUE
-from pipeline.dead_letters.causes.words import is_word
 
 QUOTED = (
     r"""'(?<!\w')(?:[^'\n]|'(?=\w))*+'(?!\w)"""
@@ -30,6 +29,12 @@ _NAMES = frozenset(
 )
 """What comes behind one of these is a name."""
 _LEVELS = frozenset("ERROR WARN WARNING INFO DEBUG FATAL SEVERE error warn info main".split())
+_OF_SENTENCES = frozenset(
+    "is are was be not no must should can cannot could to of for the a an and or with in on at by from if error failed "
+    "failure expected invalid unknown missing null none too already exists required unique check foreign select insert "
+    "update delete into errno code status sqlstate winerror detail hint constraint".split()
+)
+_HAS_CODE = re.compile(r"(?<![\w-])\d{3}(?![\w-])")
 _TYPES = frozenset(
     "int str list dict NoneType float bool tuple set bytes object string number integer boolean array null "
     "undefined long "
@@ -129,8 +134,6 @@ def _is_name(content: str, word: str, text: str, end: int) -> bool:
 
 def of_brackets(content: str, text: str, start: int, end: int, scan: Scan) -> str:
     """What stays of `text[start:end]`, which stands in square brackets: a name, a list, a position, a text."""
-    if text.endswith("map", 0, start):
-        return VALUE  # as Go prints one
     if start and (text[start - 1].isalnum() or text[start - 1] in "_)]"):
         named = _SUBSCRIPT.fullmatch(content)
         return f"[{named[1]}]" if named else VALUE if not content or content.isdigit() else scan(content)
@@ -150,5 +153,6 @@ def _is_list(content: str) -> bool:
     """Whether it is values one after another: each of few words."""
     items = re.split(r"[,;|]", content)
     if len(items) == 1:
-        return content not in _LEVELS and not any(map(is_word, content.split()))
+        words = {word.strip(".:").lower() for word in content.split()}
+        return content not in _LEVELS and words.isdisjoint(_OF_SENTENCES) and not _HAS_CODE.search(content)
     return all(item.strip().count(" ") < 2 for item in items)

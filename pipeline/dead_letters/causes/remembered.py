@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key")
 Found = TypeVar("Found")
+
+
+ALL: list[Remembered[Any, Any]] = []
+"""Each that there is."""
 
 
 class Remembered(Generic[Key, Found]):
@@ -13,8 +17,13 @@ class Remembered(Generic[Key, Found]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        ALL.append(self)
         self._found: dict[Key, Found] = {}
         self.get = self._found.get
+
+    def forget(self) -> None:
+        """Lets go of all of it."""
+        self._found.clear()
 
     def keep(self, key: Key, found: Found) -> None:
         """Remembers a result."""

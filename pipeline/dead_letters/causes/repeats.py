@@ -37,7 +37,8 @@ def _once_in_line(line: str) -> str:
     kept: list[str] = []
     for index in range(0, len(parts), 2):
         # `entry 1: entry 2: entry 3 has no root`: the last of them says it.
-        if index + 2 < len(parts) and len(parts[index]) > 1 and parts[index + 2].startswith(parts[index]):
+        part, later = parts[index], parts[index + 2 :: 2]
+        if len(part) > 1 and later and (later[0].startswith(part) or part in later):
             continue
         kept += parts[index : index + 2]
     return "".join(kept)

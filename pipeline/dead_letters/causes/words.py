@@ -42,11 +42,6 @@ _ERROR_NUMBERS = frozenset(
 )
 
 
-def is_word(text: str) -> bool:
-    """Whether it is a word of ours."""
-    return text.lower() in _WORDS
-
-
 def without_names(text: str) -> str:
     """The text with VALUE in place of what stands where only a name does, and of capitalized words none of ours.
 
