@@ -81,11 +81,12 @@ def word_before(text: str, index: int) -> tuple[str, int]:
 
 def kept_of(token: str, text: str, start: int, end: int) -> str:
     """What of a token with a digit stays: all of it, the class of a hashed object, or nothing."""
-    if len(token) <= _KEPT_LENGTH and _KEPT.fullmatch(token):
-        return token
-    of_class = _CLASS.match(token)
-    if of_class is not None:
-        return of_class[0]
+    if not token.isdigit():
+        if len(token) <= _KEPT_LENGTH and _KEPT.fullmatch(token):
+            return token
+        of_class = _CLASS.match(token) if "." in token else None
+        if of_class is not None:
+            return of_class[0]
     word, word_start = word_before(text, start)
     if not word:
         if start == 0 and _STATUS_FIRST.match(text):

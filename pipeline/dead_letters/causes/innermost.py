@@ -21,7 +21,7 @@ _CLASS = r"[A-Za-z_][\w.$]*(?:Exception|Error|Failure|Fault|Timeout|Warning|Inte
 _CLASS_FIRST = re.compile(rf"\s*({_CLASS})(?::\s+|\Z)")
 # As SQLAlchemy does it.
 _CLASS_IN_BRACKETS = re.compile(r"\s*\(([A-Za-z_]\w*(?:\.\w+)+)\)\s+")
-_NESTED = ("; nested exception is ", "nested exception is ")
+_NESTED = "nested exception is "
 _SAYS_NOTHING = re.compile(
     r"(?:listener failed|error processing (?:message|record)|(?:an )?(?:error|exception) (?:occurred|was thrown)|failed"
     r"|one or more errors occurred|see (?:the )?inner exception.*"
@@ -84,10 +84,9 @@ def recurses(cause: Cause) -> bool:
 
 def _unwrapped(error_class: str | None, message: str) -> Cause:
     """Without the classes that a message begins with: the last of them is what was thrown."""
-    for nested in _NESTED:
-        behind = message.rpartition(nested)[2]
-        if behind is not message and behind.strip():
-            message = behind
+    if _NESTED in message:
+        behind = message.rpartition(_NESTED)[2]
+        message = behind if behind.strip() else message
     for _ in range(_PREFIX_LIMIT):
         named = _CLASS_FIRST.match(message) or _CLASS_IN_BRACKETS.match(message)
         if named is None:

@@ -20,6 +20,8 @@ NOTHING_THROWN = Thrown(None, None, ())
 
 
 _FRAMES_AGAIN = 8
+_MESSAGES_END, _TAIL = 800, 300
+"""Where wrappers and drivers name codes: before the first frames, and behind the last."""
 _LANGUAGES = (
     (is_java, frames_of_java),
     (is_python, frames_of_python),
@@ -38,7 +40,7 @@ def read_stack(stack: str | None) -> Thrown:
         return NOTHING_THROWN
     known = _KNOWN.get(stack)
     if known is None:
-        known = _read(stack)._replace(codes=codes_in(stack[:STACK_LIMIT]))
+        known = _read(stack)._replace(codes=codes_in(stack[:_MESSAGES_END]) or codes_in(stack[-_TAIL:]))
         if len(stack) <= _REMEMBERED_LIMIT:
             _KNOWN.keep(stack, known)
     return known
