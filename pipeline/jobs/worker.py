@@ -19,7 +19,7 @@ from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
-from pipeline.orders.samples import why_no_samples
+from pipeline.orders.sample_requests import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter

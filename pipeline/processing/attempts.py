@@ -286,7 +286,7 @@ class Attempts:
             batch.outbox.append(_dead_letter(self._settings, tried, error, batch.now_ms))
             _note_outcome(batch, tried.record, recovered=False)
             return None
-        batch.failed_attempts += 1
+        batch.failed_attempts[ref_of(tried.record_id)] += 1
         parked = _parked(tried, error, batch.now_ms + delay_ms)
         batch.parked.append(parked)
         return parked

@@ -17,8 +17,6 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pipeline.orders.avro import CENTS_LIMIT, FIRST_MS, LAST_MS
 
 MAXIMUM_DIGITS = 64
@@ -203,6 +201,8 @@ def _is_number(value: Any) -> bool:
 
 def shortest(single: float) -> float:
     """A number of 32 bits as the one of 64 bits with the same shortest decimal text: 0.1, not 0.10000000149."""
+    import numpy as np  # takes 40 ms, and only numbers of 32 bits need it
+
     return float(str(np.float32(single)))
 
 

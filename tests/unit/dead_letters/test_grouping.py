@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.headers.causes import innermost_cause
 from pipeline.settings import PROJECT_DIR
 from tests.support.failures import SEEN, UNSEEN, Failed, dead_letter, failures
 from tests.support.grouping import Agreement, agreement
@@ -46,10 +47,11 @@ def test_each_cause_failed_several_times_with_other_values() -> None:
     assert len({(failed.message, failed.stacktrace) for failed in ALL}) > 0.7 * len(ALL)
 
 
-def test_a_cause_has_one_error_class() -> None:
-    classes: dict[str, set[str]] = {}
+def test_a_cause_has_one_error_class_and_one_innermost_one() -> None:
+    classes: dict[str, set[tuple[str, str | None]]] = {}
     for failed in ALL:
-        classes.setdefault(failed.cause, set()).add(failed.error_class)
+        innermost = innermost_cause(failed.stacktrace)
+        classes.setdefault(failed.cause, set()).add((failed.error_class, innermost and innermost[0]))
     assert {cause: found for cause, found in classes.items() if len(found) > 1} == {}
 
 

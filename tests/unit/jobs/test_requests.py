@@ -12,7 +12,7 @@ from pipeline.errors import MappingFileError, UsageError
 from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.requests import accept_losses, request_lookup, request_produce, resume_reading, save_section
 from pipeline.jobs.worker import run_worker
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import load_settings
 from tests.support.flow_in_process import CODEC

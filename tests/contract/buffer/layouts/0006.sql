@@ -40,16 +40,14 @@ CREATE TABLE dead_letter_groups (
     total         INTEGER NOT NULL DEFAULT 0,
     open          INTEGER NOT NULL DEFAULT 0,   -- status open
     first_seen_ms INTEGER NOT NULL,
-    last_seen_ms  INTEGER NOT NULL,
-    fingerprint_version INTEGER NOT NULL DEFAULT 1, -- of the rule that made the fingerprint
-    new_since_ms  INTEGER                       -- when it was met; NULL: it may be older than its fingerprint version
+    last_seen_ms  INTEGER NOT NULL
 );
-INSERT INTO "dead_letter_groups" VALUES('57dd5b97f2c4942f','RuleBrokenError','price is <value> cents, must be positive','orders',2,2,1767268547995,1767268687995,1,1767268548000);
-INSERT INTO "dead_letter_groups" VALUES('e25344f3b1cea016','UndecodableError','record <value> is no order: unknown schema id','orders',2,2,1767268575995,1767268715995,1,1767268576000);
-INSERT INTO "dead_letter_groups" VALUES('6db0e336a77962f8','org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset <value>','payments',2,2,1767268603995,1767268743995,1,1767268604000);
-INSERT INTO "dead_letter_groups" VALUES('8821a29098a8cedb','org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice <value>','invoices',2,2,1767268631995,1767268771995,1,1767268632000);
-INSERT INTO "dead_letter_groups" VALUES('c39dee2c66accc72',NULL,'=<value> looks like a formula',NULL,2,2,1767268659995,1767268799995,1,1767268660000);
-INSERT INTO "dead_letter_groups" VALUES('price',NULL,'the price is negative','orders',3,3,1700000000500,1700000000500,1,1700000000500);
+INSERT INTO "dead_letter_groups" VALUES('3f91f1b635e19cc2','RuleBrokenError','price is <n> cents, must be positive','orders',2,2,1767268547995,1767268687995);
+INSERT INTO "dead_letter_groups" VALUES('51a51cbf7ca218ee','UndecodableError','record <n> is no order: unknown schema id','orders',2,2,1767268575995,1767268715995);
+INSERT INTO "dead_letter_groups" VALUES('a0004f0d1fcebdcd','org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset <n>','payments',2,2,1767268603995,1767268743995);
+INSERT INTO "dead_letter_groups" VALUES('17a9ad7ccfe1a923','org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice <n>','invoices',2,2,1767268631995,1767268771995);
+INSERT INTO "dead_letter_groups" VALUES('1e13e8199c0402ae',NULL,'=<n>+<n> looks like a formula',NULL,2,2,1767268659995,1767268799995);
+INSERT INTO "dead_letter_groups" VALUES('price',NULL,'the price is negative','orders',3,3,1700000000500,1700000000500);
 CREATE TABLE dead_letter_rows (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     topic            TEXT,                      -- topic, partition, offset: its position in the dead-letter topic,
@@ -92,25 +90,34 @@ CREATE TABLE dead_letter_rows (
     concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
     stack_ref        INTEGER                    -- of stacktraces
 );
-INSERT INTO "dead_letter_rows" VALUES(1,'orders-dlq',0,0,'orders',0,1000,NULL,X'4330303030',X'FF00FE','[["orderpulse.reason", "price is -100 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,'RuleBrokenError','price is -100 cents, must be positive',NULL,'price',NULL,'orderpulse',1,'orderpulse','57dd5b97f2c4942f',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL);
-INSERT INTO "dead_letter_rows" VALUES(2,'orders-dlq',0,1,'orders',0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[["orderpulse.reason", "record 101 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 101 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',2,'orderpulse','e25344f3b1cea016',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(1,'orders-dlq',0,0,'orders',0,1000,NULL,X'4330303030',X'FF00FE','[["orderpulse.reason", "price is -100 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,'RuleBrokenError','price is -100 cents, must be positive',NULL,'price',NULL,'orderpulse',1,'orderpulse','3f91f1b635e19cc2',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(2,'orders-dlq',0,1,'orders',0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[["orderpulse.reason", "record 101 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 101 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',2,'orderpulse','51a51cbf7ca218ee',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(3,'orders-dlq',0,2,'payments',0,1002,NULL,X'4330303032',X'7B226F72646572223A20327D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 102"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 102','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 102
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',3,'kafka_connect','6db0e336a77962f8',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',3,'kafka_connect','a0004f0d1fcebdcd',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(4,'orders-dlq',0,3,'invoices',0,1003,NULL,X'4330303033',X'FF00FE','[["orderpulse.reason", "Listener failed for invoice 103"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 103','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 103
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',4,'spring_kafka','8821a29098a8cedb',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',4,'spring_kafka','17a9ad7ccfe1a923',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(5,'orders-dlq',0,4,NULL,NULL,NULL,NULL,X'4330303034',X'7B226F72646572223A20347D','[["orderpulse.reason", "=1+104 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+104 looks like a formula','None: =1+104 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'plain','c39dee2c66accc72',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,NULL);
-INSERT INTO "dead_letter_rows" VALUES(6,'orders-dlq',0,5,'orders',0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[["orderpulse.reason", "price is -105 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,'RuleBrokenError','price is -105 cents, must be positive',NULL,'price',NULL,'orderpulse',2,'orderpulse','57dd5b97f2c4942f',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL);
-INSERT INTO "dead_letter_rows" VALUES(7,'orders-dlq',0,6,'orders',0,1006,NULL,X'4330303036',X'FF00FE','[["orderpulse.reason", "record 106 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 106 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',3,'orderpulse','e25344f3b1cea016',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'plain','1e13e8199c0402ae',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(6,'orders-dlq',0,5,'orders',0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[["orderpulse.reason", "price is -105 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,'RuleBrokenError','price is -105 cents, must be positive',NULL,'price',NULL,'orderpulse',2,'orderpulse','3f91f1b635e19cc2',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(7,'orders-dlq',0,6,'orders',0,1006,NULL,X'4330303036',X'FF00FE','[["orderpulse.reason", "record 106 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 106 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',3,'orderpulse','51a51cbf7ca218ee',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(8,'orders-dlq',0,7,'payments',0,1007,NULL,X'4330303037',X'7B226F72646572223A20377D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 107"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 107','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 107
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',4,'kafka_connect','6db0e336a77962f8',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',4,'kafka_connect','a0004f0d1fcebdcd',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(9,'orders-dlq',0,8,'invoices',0,1008,NULL,X'4330303038',X'7B226F72646572223A20387D','[["orderpulse.reason", "Listener failed for invoice 108"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 108','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 108
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','8821a29098a8cedb',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','17a9ad7ccfe1a923',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(10,'orders-dlq',0,9,NULL,NULL,NULL,NULL,X'4330303039',X'FF00FE','[["orderpulse.reason", "=1+109 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+109 looks like a formula','None: =1+109 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','c39dee2c66accc72',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','1e13e8199c0402ae',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',1,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1);
 INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',1,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1);
 INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL);
+CREATE TABLE dead_letter_sources (
+    topic         TEXT PRIMARY KEY,
+    dead_letters  INTEGER NOT NULL DEFAULT 0,
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+INSERT INTO "dead_letter_sources" VALUES('',2,0);
+INSERT INTO "dead_letter_sources" VALUES('invoices',2,0);
+INSERT INTO "dead_letter_sources" VALUES('orders',7,0);
+INSERT INTO "dead_letter_sources" VALUES('payments',2,0);
 CREATE TABLE events (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms   INTEGER NOT NULL,
@@ -140,79 +147,92 @@ CREATE TABLE first_looks (
     end_offset     INTEGER NOT NULL
 );
 CREATE TABLE flow_minutes (
-    minute_ms     INTEGER PRIMARY KEY,
+    minute_ms     INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     retries       INTEGER NOT NULL DEFAULT 0,
     dead_letters  INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
     pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
-);
-INSERT INTO "flow_minutes" VALUES(1699999980000,0,0,0,3,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268500000,6,70120,1,1,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268560000,4,43989,0,2,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268620000,11,167632,1,2,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268680000,11,120757,0,2,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268740000,7,98358,1,2,0,0,0);
-INSERT INTO "flow_minutes" VALUES(1767268800000,1,1148,5,1,0,0,0);
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (minute_ms, topic)
+) WITHOUT ROWID;
+INSERT INTO "flow_minutes" VALUES(1699999980000,'orders',0,0,0,3,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1699999980000,'shop.orders',2,500,0,0,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268500000,'orders',6,70120,1,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268560000,'orders',4,43989,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268560000,'payments',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268620000,'',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268620000,'invoices',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268620000,'orders',11,167632,1,0,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268680000,'orders',11,120757,0,2,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268740000,'invoices',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268740000,'orders',7,98358,1,0,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268740000,'payments',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268800000,'',0,0,0,1,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1767268800000,'orders',1,1148,5,0,0,0,0);
 CREATE TABLE flow_seconds (
-    second_ms     INTEGER PRIMARY KEY,
+    second_ms     INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     retries       INTEGER NOT NULL DEFAULT 0,   -- attempts that failed and were parked
-    dead_letters  INTEGER NOT NULL DEFAULT 0    -- by the time of collection
-);
-INSERT INTO "flow_seconds" VALUES(1700000000000,0,0,0,3);
-INSERT INTO "flow_seconds" VALUES(1767268524000,1,8783,1,0);
-INSERT INTO "flow_seconds" VALUES(1767268526000,1,8657,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268528000,1,12130,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268532000,1,4572,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268548000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268558000,1,23931,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268559000,1,12047,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268560000,1,8871,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268569000,1,21628,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268576000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268587000,1,4438,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268604000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268618000,1,9052,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268624000,1,16111,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268630000,1,15104,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268632000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268635000,1,17637,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268636000,1,22714,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268638000,1,21665,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268639000,1,24415,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268648000,1,9635,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268652000,1,12279,1,0);
-INSERT INTO "flow_seconds" VALUES(1767268655000,1,15006,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268660000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268669000,1,4253,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268672000,1,8813,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268681000,1,13997,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268688000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268690000,1,20388,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268692000,1,858,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268695000,1,6282,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268708000,1,10285,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268715000,1,7021,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268716000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268718000,1,9382,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268720000,1,18179,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268725000,1,19911,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268732000,1,1283,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268733000,1,13171,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268741000,1,10231,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268744000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268749000,1,7941,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268769000,1,1205,1,0);
-INSERT INTO "flow_seconds" VALUES(1767268772000,0,0,0,1);
-INSERT INTO "flow_seconds" VALUES(1767268773000,1,24786,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268775000,1,9620,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268784000,1,20543,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268785000,1,24032,0,0);
-INSERT INTO "flow_seconds" VALUES(1767268800000,1,1148,5,1);
+    dead_letters  INTEGER NOT NULL DEFAULT 0,   -- by the time of collection
+    PRIMARY KEY (second_ms, topic)
+) WITHOUT ROWID;
+INSERT INTO "flow_seconds" VALUES(1700000000000,'orders',0,0,0,3);
+INSERT INTO "flow_seconds" VALUES(1700000000000,'shop.orders',2,500,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268524000,'orders',1,8783,1,0);
+INSERT INTO "flow_seconds" VALUES(1767268526000,'orders',1,8657,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268528000,'orders',1,12130,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268532000,'orders',1,4572,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268548000,'orders',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268558000,'orders',1,23931,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268559000,'orders',1,12047,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268560000,'orders',1,8871,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268569000,'orders',1,21628,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268576000,'orders',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268587000,'orders',1,4438,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268604000,'payments',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268618000,'orders',1,9052,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268624000,'orders',1,16111,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268630000,'orders',1,15104,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268632000,'invoices',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268635000,'orders',1,17637,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268636000,'orders',1,22714,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268638000,'orders',1,21665,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268639000,'orders',1,24415,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268648000,'orders',1,9635,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268652000,'orders',1,12279,1,0);
+INSERT INTO "flow_seconds" VALUES(1767268655000,'orders',1,15006,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268660000,'',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268669000,'orders',1,4253,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268672000,'orders',1,8813,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268681000,'orders',1,13997,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268688000,'orders',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268690000,'orders',1,20388,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268692000,'orders',1,858,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268695000,'orders',1,6282,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268708000,'orders',1,10285,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268715000,'orders',1,7021,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268716000,'orders',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268718000,'orders',1,9382,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268720000,'orders',1,18179,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268725000,'orders',1,19911,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268732000,'orders',1,1283,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268733000,'orders',1,13171,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268741000,'orders',1,10231,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268744000,'payments',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268749000,'orders',1,7941,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268769000,'orders',1,1205,1,0);
+INSERT INTO "flow_seconds" VALUES(1767268772000,'invoices',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268773000,'orders',1,24786,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268775000,'orders',1,9620,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268784000,'orders',1,20543,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268785000,'orders',1,24032,0,0);
+INSERT INTO "flow_seconds" VALUES(1767268800000,'',0,0,0,1);
+INSERT INTO "flow_seconds" VALUES(1767268800000,'orders',1,1148,5,0);
 CREATE TABLE job_items (
     job_id         INTEGER NOT NULL REFERENCES jobs,
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows,
@@ -329,6 +349,8 @@ INSERT INTO "order_rows" VALUES(1099511627812,'ORD-1-000036','C0021',1,2,9620,17
 INSERT INTO "order_rows" VALUES(1099511627813,'ORD-1-000037','C0043',1,2,20543,1767268783960,1767268784000,1);
 INSERT INTO "order_rows" VALUES(1099511627814,'ORD-1-000038','C0040',5,2,24032,1767268784960,1767268785000,1);
 INSERT INTO "order_rows" VALUES(1099511627815,'ORD-1-000039','C0013',3,3,1148,1767268799960,1767268800000,1);
+INSERT INTO "order_rows" VALUES(5497558138880,'A-0','C-1',6,2,250,1699999990500,1700000000500,1);
+INSERT INTO "order_rows" VALUES(5497558138881,'A-1','C-1',6,2,250,1699999990500,1700000000500,1);
 CREATE TABLE outbox (
     dead_letter_id TEXT PRIMARY KEY,            -- made from the record's identity, so a second send is recognised
     record_id      INTEGER NOT NULL,
@@ -362,6 +384,7 @@ INSERT INTO "partitions" VALUES(1,'processor',1,0,45,0,0,NULL,NULL,-1,0,0,0,40,5
 INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
 INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
 INSERT INTO "partitions" VALUES(4,'processor',4,1,2,0,0,NULL,NULL,-1,0,0,1,0,0,0,0);
+INSERT INTO "partitions" VALUES(5,'processor',5,0,2,0,0,NULL,NULL,-1,0,0,0,2,500,0,0);
 CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
@@ -372,23 +395,27 @@ CREATE TABLE passed_over_blocks (
 );
 INSERT INTO "passed_over_blocks" VALUES(536870912,X'02');
 CREATE TABLE product_totals (
-    product_ref   INTEGER PRIMARY KEY,
+    product_ref   INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
-    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0
-);
-INSERT INTO "product_totals" VALUES(1,16,216933,0,0);
-INSERT INTO "product_totals" VALUES(2,2,26237,0,0);
-INSERT INTO "product_totals" VALUES(3,9,81803,0,0);
-INSERT INTO "product_totals" VALUES(4,7,98599,0,0);
-INSERT INTO "product_totals" VALUES(5,6,78432,0,0);
+    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (product_ref, topic)
+) WITHOUT ROWID;
+INSERT INTO "product_totals" VALUES(1,'orders',16,216933,0,0);
+INSERT INTO "product_totals" VALUES(2,'orders',2,26237,0,0);
+INSERT INTO "product_totals" VALUES(3,'orders',9,81803,0,0);
+INSERT INTO "product_totals" VALUES(4,'orders',7,98599,0,0);
+INSERT INTO "product_totals" VALUES(5,'orders',6,78432,0,0);
+INSERT INTO "product_totals" VALUES(6,'shop.orders',2,500,0,0);
 CREATE TABLE products (product_ref INTEGER PRIMARY KEY, product TEXT NOT NULL UNIQUE);
 INSERT INTO "products" VALUES(1,'Espresso machine');
 INSERT INTO "products" VALUES(2,'Travel mug');
 INSERT INTO "products" VALUES(3,'Coffee beans 1 kg');
 INSERT INTO "products" VALUES(4,'Coffee grinder');
 INSERT INTO "products" VALUES(5,'Filter papers');
+INSERT INTO "products" VALUES(6,'tea');
 CREATE TABLE regions  (region_ref  INTEGER PRIMARY KEY, region  TEXT NOT NULL UNIQUE);
 INSERT INTO "regions" VALUES(1,'west');
 INSERT INTO "regions" VALUES(2,'north');
@@ -462,6 +489,7 @@ INSERT INTO "topics" VALUES(1,'sample-cluster','orders','orders-id',176726880000
 INSERT INTO "topics" VALUES(2,'sample-cluster','orders-dlq','dlq-id',1767268800000,0);
 INSERT INTO "topics" VALUES(3,'cluster-1','orders-dlq','dlq-id',1700000000500,0);
 INSERT INTO "topics" VALUES(4,'cluster-1','orders','orders-id',1700000000500,0);
+INSERT INTO "topics" VALUES(5,'cluster-1','shop.orders','orders-id',1700000000500,0);
 CREATE TABLE totals (
     id            INTEGER PRIMARY KEY CHECK (id = 1),
     orders        INTEGER NOT NULL DEFAULT 0,
@@ -473,7 +501,7 @@ CREATE TABLE totals (
     currency             TEXT NOT NULL DEFAULT '',  -- of all amounts, by its ISO 4217 code; '': nobody has said
     currency_digits      INTEGER NOT NULL DEFAULT 2 -- behind its point: 2, so cents are summed
 );
-INSERT INTO "totals" VALUES(1,40,502004,13,0,0,0,'',2);
+INSERT INTO "totals" VALUES(1,42,502504,13,0,0,0,'',2);
 CREATE INDEX order_rows_by_order_id ON order_rows (record_id >> 12, order_id);
 CREATE INDEX order_rows_by_created_at ON order_rows (created_at_ms);
 CREATE INDEX order_rows_by_product ON order_rows (product_ref, created_at_ms);
@@ -550,7 +578,6 @@ SELECT id,
        coalesce(failure_id, dead_letter_id) AS failure_id,
        concluded
 FROM dead_letter_rows;
-CREATE INDEX dead_letter_groups_by_version ON dead_letter_groups (fingerprint_version);
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')

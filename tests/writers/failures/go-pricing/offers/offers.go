@@ -70,7 +70,7 @@ type Service struct {
 
 // New has two rules.
 func New() *Service {
-	s := &Service{client: http.Client{Timeout: 300 * time.Millisecond}, base: "http://127.0.0.1:" + os.Getenv("UPSTREAM_PORT")}
+	s := &Service{client: http.Client{Timeout: time.Second}, base: "http://127.0.0.1:" + os.Getenv("UPSTREAM_PORT")}
 	s.rules = map[string]func(*price) error{"tier": s.tier, "owner": s.owner, "team": s.team, "extra": s.extra, "tree": func(p *price) error { return walk(p.Tree, 0) }}
 	return s
 }

@@ -74,7 +74,7 @@ func (d *Desk) Pay(value []byte) error {
 	if p.Base == "" {
 		p.Base = d.base
 	}
-	wait := 300
+	wait := 1000
 	if p.Wait > 0 {
 		wait = p.Wait
 	}

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { readFile } from 'node:fs/promises';
 
 const gunzip = promisify(zlib.gunzip);
-const client = axios.create({ timeout: 300, proxy: false, maxRedirects: 0 });
+const client = axios.create({ timeout: 1000, proxy: false, maxRedirects: 0 });
 
 export class ImageError extends Error {
   name = 'ImageError';

@@ -31,7 +31,7 @@ class Gateway {
 
   async post(base, call) {
     const url = `${base}/messages/${encodeURIComponent(call.message)}`;
-    const response = await fetch(url, { method: 'POST', body: JSON.stringify(call), signal: AbortSignal.timeout(300) });
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(call), signal: AbortSignal.timeout(1000) });
     if (!response.ok) {
       throw new GatewayError(`POST ${url} failed with ${response.status}: ${await response.text()}`);
     }

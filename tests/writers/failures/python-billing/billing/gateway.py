@@ -10,7 +10,7 @@ import httpx
 class Gateway:
     def __init__(self) -> None:
         self.base = f"http://127.0.0.1:{os.environ['UPSTREAM_PORT']}"
-        self.client = httpx.Client(timeout=0.3)
+        self.client = httpx.Client(timeout=1.0)
 
     def charge(self, charge: dict) -> None:
         base = charge.get("gateway", self.base)

@@ -21,7 +21,7 @@ class Suppliers:
     def order(self, value: bytes) -> None:
         order = json.loads(value)
         url = f"{order.get('base', self.base)}/suppliers/{order['supplier']}/orders/{order['order']}"
-        response = self.session.put(url, json=order, timeout=0.3)
+        response = self.session.put(url, json=order, timeout=1.0)
         response.raise_for_status()
         accepted = response.json()
         if accepted["until"] is None:
@@ -29,6 +29,6 @@ class Suppliers:
 
     def job(self, value: bytes) -> None:
         job = json.loads(value)
-        response = self.session.post(f"{self.base}/jobs/{job['job']}", data=value, timeout=0.3)
+        response = self.session.post(f"{self.base}/jobs/{job['job']}", data=value, timeout=1.0)
         if response.status_code != 200:
             raise SupplierError(f"job {job['job']} of {job['supplier']} failed: {response.text}")

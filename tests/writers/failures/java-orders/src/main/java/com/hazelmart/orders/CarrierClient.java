@@ -30,7 +30,7 @@ public class CarrierClient {
     }
 
     private HttpResponse<String> send(URI uri, JsonNode shipment, int attempts) throws InterruptedException {
-        HttpRequest request = HttpRequest.newBuilder(uri).timeout(Duration.ofMillis(250))
+        HttpRequest request = HttpRequest.newBuilder(uri).timeout(Duration.ofSeconds(1))
                 .POST(HttpRequest.BodyPublishers.ofString(shipment.toString())).build();
         try {
             return client.send(request, HttpResponse.BodyHandlers.ofString());

@@ -14,7 +14,7 @@ import okhttp3.Response;
 
 /** Calls of ports over HTTP with OkHttp, some retried. */
 final class Ports {
-    private final OkHttpClient client = new OkHttpClient.Builder().callTimeout(Duration.ofMillis(300)).build();
+    private final OkHttpClient client = new OkHttpClient.Builder().callTimeout(Duration.ofSeconds(1)).build();
     private final Retry retry = Retry.of("ports", RetryConfig.<JsonElement>custom().maxAttempts(2)
             .waitDuration(Duration.ofMillis(1)).retryOnResult(answer -> answer.toString().contains("later"))
             .failAfterMaxAttempts(true).build());
