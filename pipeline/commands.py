@@ -259,6 +259,8 @@ def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
 
 def regroup(settings: Settings, options: argparse.Namespace) -> int:
     """Groups all dead letters by the newest fingerprint version, and shows how far it is."""
+    from pipeline.watching.upkeep import PAUSE_S
+
     with open_buffer(settings.database_file, "FULL") as buffer:
         regrouping = requests.request_regroup(settings, buffer)
         left, done = regrouping.left(), 0

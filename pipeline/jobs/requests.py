@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from pipeline.buffer import (
     Buffer,
@@ -27,11 +28,13 @@ from pipeline.buffer import (
 from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
-from pipeline.jobs.regroup import Regrouping
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
+
+if TYPE_CHECKING:
+    from pipeline.jobs.regroup import Regrouping
 
 
 def request_produce(
@@ -55,6 +58,8 @@ def request_produce(
 
 def request_regroup(settings: Settings, buffer: Buffer) -> Regrouping:
     """Lets all dead letters be grouped by the newest fingerprint version. Raises UsageError."""
+    from pipeline.jobs.regroup import Regrouping  # the rule's patterns take 50 ms, and no other request needs them
+
     _refuse_when_read_only(settings)
     return Regrouping(buffer)
 
