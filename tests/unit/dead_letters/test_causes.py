@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dead_letters.causes import TITLE_LIMIT, fingerprint, template
+from pipeline.dead_letters.causes.remembered import Remembered
 from pipeline.dead_letters.causes.templates import MESSAGE_LIMIT, _made
 
 maybe_text = st.none() | st.text(max_size=20)
@@ -245,6 +246,13 @@ def test_whatever_a_megabyte_is_made_of_takes_no_time(piece: str) -> None:
     fingerprint("Error", "x", None, None, f"{hostile}\n    at a (/a/b.js:1:2)")
     fingerprint("Error", "x", None, None, f"goroutine 1\n{hostile}\nmain.a()\n\t/a/b.go:1")
     assert time.process_time() - begin_s < 2
+
+
+def test_so_much_is_remembered_and_no_more() -> None:
+    some = Remembered[int, int](3)
+    for number in range(5):
+        some.keep(number, -number)
+    assert [some.get(number) for number in range(5)] == [None, None, -2, -3, -4]
 
 
 def test_what_follows_the_beginning_of_a_message_makes_no_group_of_its_own() -> None:
