@@ -74,6 +74,7 @@ recordings: $(VENV)/installed ## lets others write their dead letters, orders an
 	cd tests/writers/watermill && go run . ../../data/dead_letters/watermill-1.5.1.jsonl
 	cd tests/writers/kafkajs-async-retry && npm ci --silent && node write.js ../../data/dead_letters/kafkajs-async-retry-1.0.0.jsonl
 	$(BIN)/python tests/writers/confluent-rules/write.py tests/data/dead_letters/confluent-rules-2.16.1.jsonl
+	$(BIN)/python -m tests.writers.kcat.write tests/data/imports/kcat-1.7.1.jsonl
 	$(BIN)/python -m tests.writers.record_orders
 	$(BIN)/python -m tests.writers.record_failures
 

@@ -11,6 +11,7 @@ from dashboard.connect.saving import draw_save
 from dashboard.connect.topic import choose_topic, say_waiting, say_whether_read
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import reader
+from dashboard.shared.imported import imported_folder
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
 
@@ -43,6 +44,8 @@ with whole_page():
     reader().totals()
     if refused := refusal():
         st.info(refused, icon=":material/lock:")
+        st.caption("Nothing can be connected here.")
+    elif imported_folder():
         st.caption("Nothing can be connected here.")
     elif chosen := choose_topic():
         draw_topic(chosen)

@@ -10,6 +10,7 @@ from dashboard.overview.figures import draw_figures
 from dashboard.shared.asking import invite_orders
 from dashboard.shared.context import now_ms, viewer_zone
 from dashboard.shared.formats import plain
+from dashboard.shared.imported import imported_folder
 from dashboard.shared.mapping import wording
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import has_records, overview
@@ -18,6 +19,8 @@ from dashboard.shared.topics import chosen_topic
 from pipeline.errors import OrderPulseError
 
 begin_page("Overview", ":material/monitoring:")
+if imported_folder():
+    st.page_link("pages/dead_letters.py", label="What failed, and why", icon=":material/mark_email_unread:")
 ZONE = str(viewer_zone())
 FIRST_ORDERS_WITHIN_MS = 250
 FIRST_TIME_RANGE = "5 min"

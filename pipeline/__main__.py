@@ -101,10 +101,22 @@ def _run_command(settings: Settings, options: argparse.Namespace) -> int:
     return COMMANDS[options.command](settings, options)
 
 
+def _run_export(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.export_command import export
+
+    return export(settings, options)
+
+
 def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
     from pipeline.mapping_commands import run_mapping
 
     return run_mapping(settings, options)
+
+
+def _run_import(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.import_command import run_import
+
+    return run_import(settings, options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -243,8 +255,35 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument(
         "--topic", action="append", default=[], metavar="TOPIC", help="only the orders of this topic; may be repeated"
     )
+    export.add_argument(
+        "--decoded",
+        action="store_true",
+        help="dead letters with key and value decoded, as JSON, in columns of their own",
+    )
+    export.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="of dead letters: a column for each path into the payload, such as order.customer.country or key.id",
+    )
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
-    export.set_defaults(needs_folder=False)
+    export.set_defaults(needs_folder=False, run=_run_export)
+
+    text = "takes dead letters out of a file, to look at them where no cluster ever was"
+    importing = subparsers.add_parser(
+        "import",
+        help=text,
+        description=f"{text.capitalize()}. They are marked as imported, never sent anywhere, and raise no alert. The "
+        "same file again adds nothing: an import that was interrupted is simply done again.",
+    )
+    importing.add_argument(
+        "file",
+        type=_utf8,
+        metavar="FILE",
+        help="an export of dead letters (JSON Lines or Parquet), or what `kcat -J` wrote; `-` is standard input",
+    )
+    importing.set_defaults(run=_run_import)
 
     text = "whether a role is well: exit 0 when it is, 1 with one line that says why not"
     health = subparsers.add_parser("health", help=text, description=f"Tells {text}.")

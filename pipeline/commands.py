@@ -7,10 +7,9 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pipeline.buffer import (
     HOW_TO_GO_ON,
@@ -19,7 +18,6 @@ from pipeline.buffer import (
     DeadLetterFilter,
     HeldTopic,
     LeftOut,
-    OrderFilter,
     Reader,
     SourceOf,
     StoppedTopic,
@@ -34,10 +32,8 @@ from pipeline.clock import pause, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
-    AlreadyRunningError,
     BufferUnavailableError,
     KafkaUnavailableError,
-    MappingFileError,
     NothingToReplayError,
     UsageError,
 )
@@ -45,13 +41,15 @@ from pipeline.jobs import requests
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
 from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.records import Currency, TopicIdentity
-from pipeline.running.folder_owner import is_running, sole_owner
+from pipeline.running.folder_owner import is_running, nothing_running
+from pipeline.running.imported import is_imported, mark_imported
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.reread import Rereads
+    from pipeline.watching.kafka_check import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -311,6 +309,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
         "lost_offsets": None,
         "stopped": None,
         "held": None,
+        "imports": None,
         "buffer": {"file": str(settings.database_file), "bytes": 0, "error": ""},
     }
     try:
@@ -331,6 +330,7 @@ def status_report(settings: Settings, now_ms: int) -> dict[str, Any]:
             report["lost_offsets"] = reader.lost_offsets().dicts()
             report["stopped"] = [each._asdict() for each in reader.stopped()]
             report["held"] = [_held(each) for each in reader.held()]
+            report["imports"] = reader.imports().dicts()
             report["buffer"]["bytes"] = reader.file_bytes()
     except BufferUnavailableError as error:
         report["buffer"]["error"] = str(error)
@@ -379,7 +379,7 @@ def _bootstrap_servers(settings: Settings) -> str | None:
 
 
 def _status_lines(report: dict[str, Any]) -> list[str]:
-    lines = [f"{report['cluster']} cluster at {report['bootstrap_servers'] or '(not running)'}"]
+    lines = ["no cluster: these dead letters were imported"] if report["imports"] else [_cluster_line(report)]
     for each in report["roles"]:
         role = RoleStatus(**{name: value for name, value in each.items() if name != "silent"})
         state = "silent" if each["silent"] else role.state
@@ -403,6 +403,7 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
         f"orders        {totals['orders']:,}   revenue {revenue}   average {average}",
         *_mapping_lines(report["roles"]),
         f"dead letters  {totals['dead_letters']:,}   open {open_ones:,}",
+        *(f"imported      {_import_in_words(each)}" for each in report["imports"]),
         *(
             f"passed over   {each['records']:,} records of {each['topic']}: they are no orders"
             for each in report["passed_over"]
@@ -418,6 +419,15 @@ def _status_lines(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def _cluster_line(report: dict[str, Any]) -> str:
+    return f"{report['cluster']} cluster at {report['bootstrap_servers'] or '(not running)'}"
+
+
+def _import_in_words(each: dict[str, Any]) -> str:
+    unfinished = "; not all of it yet: if no import runs, do it again" if each["finished_at_ms"] is None else ""
+    return f"{each['dead_letters']:,} dead letters from {each['file']}{unfinished}"
+
+
 def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
     """What processors say of the mapping file: why it is not in force, and which amounts it has rounded."""
     figures = [each["figures"] for each in roles if each["role"] == "processor"]
@@ -429,41 +439,6 @@ def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def export(settings: Settings, options: argparse.Namespace) -> int:
-    """Writes all orders or dead letters to a file."""
-    from pipeline.exports import export_all
-
-    entity = options.what.replace("-", "_")
-    if options.topic and entity != "orders":
-        raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
-    which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    called = _labels(settings)
-    with target as out:
-        written = export_all(settings.database_file, entity, which, options.format, out, called=called)
-    print(f"{written.rows:,} rows written", file=sys.stderr)
-    return 0
-
-
-def _labels(settings: Settings) -> dict[str, str]:
-    """What the mapping file calls fields; nothing, and a line that says so, while it cannot be used."""
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and few commands need it
-
-    try:
-        return load_mappings(settings).mappings.labels.said()
-    except MappingFileError as error:
-        # What is in the buffer is there whatever the file says now.
-        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
-        return {}
-
-
-def _open_for_writing(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-
-
 def check(settings: Settings, options: argparse.Namespace) -> int:
     """Prints each difference between figures, rows and Kafka; exit 1 if there is one, 3 if a topic was not compared.
 
@@ -471,7 +446,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     what Kafka had removed before it was read.
     """
     from pipeline.roles import check_roles
-    from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+    from pipeline.watching.kafka_check import Comparison
 
     check_roles(settings)
     if options.accept_lost:
@@ -485,10 +460,8 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     else:
         left = recount(settings.database_file)
     differences = [*_losses(settings), *(str(difference) for difference in left)]
-    try:
-        comparison = compare_with_kafka(settings)
-    except KafkaUnavailableError as error:
-        comparison = Comparison([], [str(error)])
+    # What was imported has no cluster to be compared with.
+    comparison = Comparison([], []) if is_imported(settings.data_dir) else _compared_with_kafka(settings)
     differences += comparison.differences
     for why in comparison.not_compared:
         print(f"not compared with Kafka: {why}", file=sys.stderr)
@@ -498,6 +471,15 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         _print_what_waits(settings)
     print(f"{len(differences)} differences" if differences else "all figures agree", file=sys.stderr)
     return 1 if differences else NOT_COMPARED if comparison.not_compared else 0
+
+
+def _compared_with_kafka(settings: Settings) -> Comparison:
+    from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+
+    try:
+        return compare_with_kafka(settings)
+    except KafkaUnavailableError as error:
+        return Comparison([], [str(error)])
 
 
 def _print_what_waits(settings: Settings) -> None:
@@ -527,14 +509,12 @@ def backup(settings: Settings, options: argparse.Namespace) -> int:
 
 def restore(settings: Settings, options: argparse.Namespace) -> int:
     """Puts a backup in the buffer's place; refuses while anything runs on the data folder."""
-    with sole_owner(settings.data_dir):
-        now_ms = wall_clock_ms()
-        for role in read_roles(settings.data_dir):
-            if role.state != "stopped" and not role.silent(now_ms):
-                raise AlreadyRunningError(
-                    f"{role.role}-{role.instance} (process {role.pid}) runs on {settings.data_dir}; end it first"
-                )
+    now_ms = wall_clock_ms()
+    with nothing_running(settings.data_dir, now_ms):
         kept = restore_buffer(settings.database_file, Path(options.file), now_ms)
+        with Reader(settings.database_file) as reader:
+            if reader.imports().rows:
+                mark_imported(settings.data_dir)
     print(f"restored from {options.file}" + (f"; the replaced buffer is {kept}" if kept else ""), file=sys.stderr)
     return 0
 
@@ -583,7 +563,6 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "resume": resume,
     "reread": reread,
     "status": status,
-    "export": export,
     "check": check,
     "backup": backup,
     "restore": restore,

@@ -74,13 +74,18 @@ POINTS = (
     "regroup: before letters are moved",
     "regroup: move not committed",
     "regroup: letters moved",
+    "import: exported dead letters not committed",
+    "import: records not committed",
+    "import: links not committed",
+    "import: batch added",
     "start: before it is decided",
     "start: not committed",
     "start: decided",
 )
 """Every point, `role: moment`; a test compares them with the calls of `reached`.
 
-A reread is done by the worker and by the command of that name. Where a topic starts is decided by processors.
+A reread is done by the worker and by the command of that name, an import by its command. Where a topic starts is
+decided by processors.
 """
 
 _FOLDER = os.environ.get(FOLDER_VARIABLE)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.errors import OrderPulseError, SettingsError
 from pipeline.kafka import DemoBroker, check_kafka_config
+from pipeline.running.imported import refuse_imported
 from pipeline.running.instances import first_free_instance, given_instance
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, check_data_dir, variable_of
@@ -45,7 +46,7 @@ PARTS = {
         "pipeline.processing.processor",
     ),
     "collector": ("pipeline.dead_letters.collector", "pipeline.dead_letters.topics_file"),
-    "worker": ("pipeline.jobs.worker", "pipeline.jobs.mapping_bench", "pipeline.watching.metrics"),
+    "worker": ("pipeline.jobs.worker", "pipeline.jobs.topic_examiner", "pipeline.watching.metrics"),
 }
 """What each role imports when it begins, with what that brings; `up` imports it before it forks one."""
 
@@ -54,6 +55,7 @@ def run_up(settings: Settings, options: argparse.Namespace, run: Callable[[Seque
     """Runs all roles, each by its command line, until what ends a role ends this."""
     from pipeline.running.supervisor import supervise
 
+    refuse_imported(settings.data_dir, "up does not start")
     check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     _log_to_stderr(settings, "up")
@@ -63,6 +65,7 @@ def run_up(settings: Settings, options: argparse.Namespace, run: Callable[[Seque
 
 def run_role(settings: Settings, options: argparse.Namespace) -> int:
     """Runs a role until SIGTERM, SIGINT or, with `--end-with-stdin`, the end of standard input."""
+    refuse_imported(settings.data_dir, f"{options.role} does not start")
     check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
     if options.instance is None:
@@ -141,7 +144,7 @@ def _processor(settings: Settings, instance: int, stop: StopSignal, status: Stat
     _share_the_interpreter()
     handler = _handler(settings)
     with RulesFile(settings.rules_file) as rules_file, MappingFile(settings) as mapping_file:
-        reader = _order_reader(settings)
+        reader = make_order_reader(settings)
         judge = Judge(reader, rules_file, handler, wall_clock_ms)
         mapping = MappingInForce(mapping_file, reader, wall_clock_ms)
         run_processor(settings, judge, rules_file, mapping, instance, wall_clock_ms, steady_clock_ms, stop, status)
@@ -154,7 +157,7 @@ def _collector(settings: Settings, instance: int, stop: StopSignal, status: Stat
 
     _share_the_interpreter()
     with DeadLetterTopicsFile(settings) as topics_file, MappingFile(settings) as mapping_file:
-        reader = _order_reader(settings)
+        reader = make_order_reader(settings)
         run_collector(settings, reader, topics_file, mapping_file, wall_clock_ms, steady_clock_ms, stop, status)
 
 
@@ -191,16 +194,18 @@ def _codec(settings: Settings) -> OrderCodec:
     from pipeline.orders.avro_schemas import SchemaStore
     from pipeline.orders.serde import OrderCodec
 
-    return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
+    return OrderCodec(SchemaStore(settings.schemas_dir), registry_of(settings))
 
 
-def _order_reader(settings: Settings) -> OrderReader:
+def make_order_reader(settings: Settings) -> OrderReader:
+    """What reads orders with these settings."""
     from pipeline.orders.order_reader import OrderReader
 
     return OrderReader(_codec(settings))
 
 
-def _registry(settings: Settings) -> SchemaRegistry | None:
+def registry_of(settings: Settings) -> SchemaRegistry | None:
+    """The schema registry of the settings; None where they name none."""
     if not settings.schema_registry_url:
         return None
     from pipeline.kafka.schema_registry import RegistryClient

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
+from dashboard.dead_letters.payloads import schemas_came
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
 from dashboard.dead_letters.table import (
     NEW_CAP,
@@ -21,6 +22,7 @@ from dashboard.dead_letters.table import (
 from dashboard.shared.asking import refusal, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, writer
+from dashboard.shared.imported import imported_badge
 from pipeline.buffer import DeadLetterFilter, TriageStatus
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import set_status
@@ -35,10 +37,12 @@ def watch_letters() -> bool:
     with st.container(horizontal=True, vertical_alignment="center"):
         for status, badge in STATUSES.items():
             st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
+        imported_badge()
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")
-    return snapshot is not None and not replay_is_proposed() and outdated(snapshot)
+    came = schemas_came()
+    return snapshot is not None and not replay_is_proposed() and (outdated(snapshot) or came)
 
 
 def _refresh_button(new: int) -> bool:

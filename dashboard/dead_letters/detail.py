@@ -5,19 +5,21 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
-from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
+from dashboard.dead_letters.payload_view import SHOWN_LETTERS, draw_payload
+from dashboard.dead_letters.raw_bytes import in_a_line
 from dashboard.dead_letters.topics import dead_letter_topics
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
-from dashboard.shared.formats import moment, money, number, plain, size
+from dashboard.shared.formats import moment, money, number, plain
+from dashboard.shared.imported import imported_badge
 from dashboard.shared.mapping import wording
 from dashboard.shared.tables import Column, draw_table, number_column, positions, text_column, time_column
 from pipeline.buffer.views import DeadLetterDetail, DeadLetterView, Rows
+from pipeline.dead_letters.importing.kcat import may_lack_bytes
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
 
-SHOWN_LETTERS = 20_000
 SHOWN_HEADERS = 1_000
 _ROWS_HIGH = 10
 
@@ -32,12 +34,15 @@ def draw_detail(identifier: int) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Dead letter {row.id}**", width="content")
             st.badge(STATUSES[row.status].label, color=STATUSES[row.status].color)
+            imported_badge()
         # A code block: a reason may hold any text, and is no Markdown of ours.
         _draw_long(row.reason, wrap_lines=True)
         draw_facts(_failure_facts(detail))
         st.markdown("**Order**")
         draw_facts(_order_facts(detail))
-        if note := why_not_replayed(detail.headers, detail.key, detail.value):
+        if row.imported:
+            _say_imported(detail)
+        elif note := why_not_replayed(detail.headers, detail.key, detail.value):
             st.info(f"It cannot be replayed: {plain(note)}.", icon=":material/info:")
         elif row.source_topic is None and row.topic and dead_letter_topics().source_of(row.topic) is None:
             st.info(
@@ -47,16 +52,22 @@ def draw_detail(identifier: int) -> None:
             )
         elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
             st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
-        value, key = st.columns([2, 1], gap="medium")
-        with value:
-            _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
-        with key:
-            _draw_bytes("Key", detail.key, f"dead-letter-{row.id}-key.bin")
+        draw_payload(detail)
         _draw_headers(detail.headers)
         if detail.stacktrace:
             with st.expander("Stack trace", icon=":material/terminal:"):
                 _draw_long(detail.stacktrace, wrap_lines=False)
-        _draw_history(row.id)
+        _draw_history(row)
+
+
+def _say_imported(detail: DeadLetterDetail) -> None:
+    st.info(
+        f"It was imported from {plain(detail.imported_from or '')}, and is sent nowhere.", icon=":material/inventory_2:"
+    )
+    if detail.import_kind == "kcat" and may_lack_bytes(detail.key, detail.value, detail.headers):
+        st.caption(
+            "It holds U+FFFD. That is in the record, or a program that rewrote kcat's file put it in place of bytes."
+        )
 
 
 def _draw_long(text: str, wrap_lines: bool) -> None:
@@ -75,7 +86,7 @@ def _failure_facts(detail: DeadLetterDetail) -> Facts:
         ("Attempts", "–" if row.attempts is None else str(row.attempts)),
         ("First failed", moment(row.first_failed_at_ms, zone)),
         ("Failed at", moment(row.failed_at_ms, zone) if row.failed_at_known else "not told"),
-        ("Collected", moment(detail.received_at_ms, zone)),
+        ("Imported" if detail.import_kind == "kcat" else "Collected", moment(detail.received_at_ms, zone)),
         ("Status since", moment(detail.status_at_ms, zone)),
         ("Replays", f"{row.replays} (no outcome was told)" if detail.concluded else str(row.replays)),
         ("Consumer group", detail.consumer_group or "–"),
@@ -99,37 +110,6 @@ def _order_facts(detail: DeadLetterDetail) -> Facts:
     ]
 
 
-def _draw_bytes(title: str, value: bytes | None, file_name: str) -> None:
-    st.markdown(f"**{title}**")
-    if value is None:
-        st.caption("null: the record has none")
-        return
-    if not value:
-        st.caption("empty: there, with 0 bytes")
-        return
-    text = as_text(value)
-    if text is None:
-        st.caption(f"{size(len(value))}, not UTF-8 text")
-        st.code(hex_dump(value), language=None)
-    else:
-        st.caption(f"{size(len(value))} of UTF-8 text")
-        as_it_is, bytes_tab = st.tabs(["Text", "Hex"])
-        as_it_is.code(text, language=None, wrap_lines=True)
-        bytes_tab.code(hex_dump(value), language=None)
-    if len(value) > SHOWN_BYTES:
-        st.caption(f"The first {size(SHOWN_BYTES)} are shown; the file holds all.")
-    st.download_button(
-        f"Download the {title.lower()}",
-        value,
-        file_name,
-        "application/octet-stream",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        key=f"letter_{title.lower()}",
-    )
-
-
 def _draw_headers(headers: Headers) -> None:
     st.markdown("**Headers**")
     if not headers:
@@ -147,11 +127,13 @@ def _draw_headers(headers: Headers) -> None:
         st.caption(f"The first {number(SHOWN_HEADERS)} of {number(len(headers))} are shown; the export holds all.")
 
 
-def _draw_history(identifier: int) -> None:
-    lives, replays = reader().lives(identifier), reader().replays_of(identifier)
+def _draw_history(row: DeadLetterView) -> None:
+    lives, replays = reader().lives(row.id), reader().replays_of(row.id)
     st.markdown("**History**")
     if len(lives) <= 1 and not replays.rows:
-        st.caption("Never replayed.")
+        st.caption(
+            "The jobs of its replays are in its own buffer." if row.imported and row.replays else "Never replayed."
+        )
         return
     if replays.rows:
         draw_table("letter_replays", _replay_columns(replays))

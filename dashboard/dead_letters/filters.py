@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.shared.badges import Badge, Badges
 from dashboard.shared.context import reader, viewer_zone
+from dashboard.shared.imported import imported_badge
 from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey, StateKey, selected_rows
 from dashboard.shared.tables import draw_selectable_table, number_column, text_column, time_column
@@ -42,7 +43,9 @@ _ROWS_HIGH = 5
 def groups_card(groups: Rows) -> None:
     """Draws the groups; choosing one narrows the filter to it."""
     with st.container(border=True):
-        st.markdown("**Failures that look alike**")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("**Failures that look alike**", width="content")
+            imported_badge()
         fingerprints = tuple(groups.column("fingerprint"))
         # A selection keeps its index when the rows move: another order is another table.
         if _GROUPS_SHOWN.get() != fingerprints:

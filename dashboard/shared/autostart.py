@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from pipeline.running.folder_owner import is_running
+from pipeline.running.imported import is_imported
 from pipeline.settings import PROJECT_DIR
 
 LOG_FILE = "pipeline.log"
@@ -56,8 +57,11 @@ class Guardian:
             wait_s = self._look_after()
 
     def _look_after(self) -> float:
-        """Starts a pipeline where none runs, and stays with it while it does; returns the seconds until the next."""
-        if is_running(self._data_dir):
+        """Starts a pipeline where none runs, and stays with it while it does; returns the seconds until the next.
+
+        None is started beside imported dead letters.
+        """
+        if is_running(self._data_dir) or is_imported(self._data_dir):
             self.trouble = ""
             return LOOK_EVERY_S
         try:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader
+from dashboard.shared.imported import imported_folder
 from pipeline.buffer import Reader
 from pipeline.errors import BufferUnavailableError, MappingFileError
 from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
@@ -125,7 +126,9 @@ def wording() -> Wording:
 
 
 def why_nothing_is_produced() -> str:
-    """Why no sample orders can be written as the file is now; empty where they can."""
+    """Why no sample orders can be written here, with the file as it is now; empty where they can."""
+    if imported_folder():
+        return "imported dead letters have no cluster"
     shown = mapping()
     return shown.error or why_no_samples(settings(), shown.mapped)
 

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared.configuration import ICON, settings
 from dashboard.shared.context import now_ms, writer
 from dashboard.shared.formats import plain, progress
+from dashboard.shared.imported import imported_badge, imported_folder
 from dashboard.shared.mapping import why_nothing_is_produced
 from dashboard.shared.session import StateKey
 from dashboard.shared.snapshots import newest_job
@@ -37,7 +38,9 @@ def sidebar() -> None:
         st.logo(str(ICON), size="large")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**OrderPulse**", width="content")
-            if settings().demo:
+            if imported_folder():
+                imported_badge()
+            elif settings().demo:
                 st.badge("demo cluster", icon=":material/science:", color="green")
         if settings().read_only:
             st.caption(f":material/lock: Read-only ({variable_of('read_only')}): nothing can be produced or cancelled.")

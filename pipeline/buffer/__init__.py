@@ -37,6 +37,15 @@ from pipeline.buffer.contract import (
     WatchStore,
 )
 from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
+from pipeline.buffer.import_contract import (
+    DeadLetterStatus,
+    ExportedLetter,
+    ImportKind,
+    ImportSource,
+    ImportStore,
+    Linked,
+    ReadRecord,
+)
 from pipeline.buffer.lookup_contract import Lookup, LookupKind, LookupStore
 from pipeline.buffer.regroup_contract import OldFailure, Regrouped, RegroupStore
 from pipeline.buffer.reread_contract import (
@@ -83,14 +92,20 @@ __all__ = [
     "Choice",
     "DeadLetterFilter",
     "DeadLetterRow",
+    "DeadLetterStatus",
     "DeadLetterStore",
     "Difference",
+    "ExportedLetter",
     "FailureIdentity",
     "FlowStore",
     "Generation",
+    "ImportKind",
+    "ImportSource",
+    "ImportStore",
     "Job",
     "JobStore",
     "LeftOut",
+    "Linked",
     "Lookup",
     "LookupKind",
     "LookupStore",
@@ -103,6 +118,7 @@ __all__ = [
     "Parked",
     "ParkedEntry",
     "Pruned",
+    "ReadRecord",
     "ReadUpTo",
     "Reader",
     "RegroupStore",

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.import_contract import ImportStore
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.regroup_contract import RegroupStore
 from pipeline.buffer.reread_contract import RereadStore
@@ -286,11 +287,13 @@ class LeftOut:
     """They could not be written to their source topic, and hold their record in another form."""
     beyond_limit: int = 0
     """They were replayed as often as is allowed: a forced replay takes them."""
+    imported: int = 0
+    """They were imported, and are sent nowhere."""
 
     @property
     def impossible(self) -> int:
         """How many no replay takes, forced or not."""
-        return self.without_body + self.never_written + sum(self.without_target.values())
+        return self.imported + self.without_body + self.never_written + sum(self.without_target.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -664,6 +667,8 @@ class Buffer(Protocol):
     def lookups(self) -> LookupStore: ...
     @property
     def groups(self) -> RegroupStore: ...
+    @property
+    def imports(self) -> ImportStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

@@ -100,6 +100,7 @@ class DeadLetterView:
     partition: int | None
     offset: int | None
     failed_at_known: bool
+    imported: bool
 
     @property
     def position(self) -> str:
@@ -115,6 +116,20 @@ class DeadLetterView:
         return f"{self.source_topic}{partition}" + (
             "" if self.source_offset is None else f" offset {self.source_offset}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a dead letter holds, as far as there is room for it."""
+
+    id: int
+    topic: str | None
+    source_topic: str | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    left_out_bytes: int
+    """How large key, value and headers are together where they were left out for it; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +153,7 @@ class DeadLetterDetail:
     dead_letter_id: str
     concluded: bool
     """Whether its replay was settled by hand or by the time that passed: nobody proved it."""
+    imported_from: str | None
+    """The file that it was imported from; None: it was collected."""
+    import_kind: str | None
+    """Who wrote that file, as in ImportKind."""

@@ -26,10 +26,13 @@ from pipeline.buffer import (
     TriageStatus,
 )
 from pipeline.clock import Clock
+from pipeline.dead_letters.schema_answers import params_of
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
+from pipeline.running.imported import refuse_imported
+from pipeline.schema_source import SchemaRef
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
 
@@ -44,6 +47,7 @@ def request_produce(
     from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other request needs it
 
     _refuse_when_read_only(settings)
+    refuse_imported(settings.data_dir, "nothing can be produced")
     request.check()
     if why_not := why_no_samples(settings, load_mappings(settings)):
         raise UsageError(why_not)
@@ -96,7 +100,8 @@ def request_replay(
 
 def why_left_out(settings: Settings, left_out: LeftOut) -> list[tuple[int, str]]:
     """What a replay leaves out, in words: how many, and why."""
-    told = [
+    told = [(left_out.imported, "as imported ones are sent nowhere")] if left_out.imported else []
+    told += [
         (count, f"without a source topic, as nobody has named one for {topic} in {settings.dead_letters_file.name}")
         for topic, count in sorted(left_out.without_target.items())
     ]
@@ -187,7 +192,16 @@ def request_lookup(
 ) -> int:
     """Asks the worker to look something up in Kafka; returns the question's number. Raises UsageError."""
     _refuse_when_read_only(settings)
+    refuse_imported(settings.data_dir, "nothing can be looked up in Kafka")
     return buffer.lookups.ask(kind, json.dumps(params), by, clock())
+
+
+def request_schemas(buffer: Buffer, clock: Clock, refs: Sequence[SchemaRef], by: str) -> int:
+    """Asks the worker for schemas of the registry; returns the question's number.
+
+    Nothing comes of it but that dead letters can be read, so whoever may see them may ask, where all is read-only too.
+    """
+    return buffer.lookups.ask("schemas", params_of(refs), by, clock())
 
 
 def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, section: str, by: str) -> None:
@@ -203,6 +217,11 @@ def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, s
         raise UsageError(refused)
     write_whole(settings.mapping_file, content)
     buffer.watch.event("worker", "info", f"the section of {topic} in the mapping file was saved by {by}", clock())
+
+
+def check_import(settings: Settings) -> None:
+    """Raises UsageError where nothing may be imported."""
+    _refuse_when_read_only(settings)
 
 
 def new_request_id() -> str:

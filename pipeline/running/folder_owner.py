@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import AlreadyRunningError
+from pipeline.running.statusboard import read_roles
 
 LOCK_FILE = "up.lock"
 
@@ -41,3 +42,15 @@ def sole_owner(data_dir: Path) -> Iterator[IO[str]]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield lock
+
+
+@contextmanager
+def nothing_running(data_dir: Path, now_ms: int) -> Iterator[None]:
+    """The same, where no role runs without a supervisor either. Raises AlreadyRunningError."""
+    with sole_owner(data_dir):
+        for role in read_roles(data_dir):
+            if role.state != "stopped" and not role.silent(now_ms):
+                raise AlreadyRunningError(
+                    f"{role.role}-{role.instance} (process {role.pid}) runs on {data_dir}; end it first"
+                )
+        yield

@@ -10,6 +10,7 @@ from pipeline.buffer.sqlite.connection import BUSY_TIMEOUT_S, WriterConnection, 
 from pipeline.buffer.sqlite.stores.alerts import SqliteWatchStore
 from pipeline.buffer.sqlite.stores.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.sqlite.stores.flow import SqliteFlowStore
+from pipeline.buffer.sqlite.stores.imports import SqliteImportStore
 from pipeline.buffer.sqlite.stores.jobs import SqliteJobStore
 from pipeline.buffer.sqlite.stores.lookups import SqliteLookupStore
 from pipeline.buffer.sqlite.stores.regrouping import SqliteRegroupStore
@@ -33,6 +34,7 @@ class SqliteBuffer:
         self.rereads = SqliteRereadStore(connection)
         self.lookups = SqliteLookupStore(connection)
         self.groups = SqliteRegroupStore(connection)
+        self.imports = SqliteImportStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 
     def check_file(self) -> None:

@@ -29,6 +29,7 @@ from pipeline.buffer.views import (
     Grain,
     JobView,
     OrderSort,
+    Payload,
     Rows,
     Totals,
 )
@@ -47,12 +48,13 @@ TEXT_CAP_BYTES = 4_000
 _VIEW = (
     "id, order_id, product, price_cents, created_at_ms, failed_at_ms, first_failed_at_ms, reason, error_class, "
     "attempts, status, replays, source_topic, source_partition, source_offset, dialect, fingerprint, "
-    'topic, partition, "offset", failed_at_known'
+    'topic, partition, "offset", failed_at_known, import_id IS NOT NULL'
 )
 _VIEW_COLUMNS = len(DeadLetterView.__slots__)
 _DETAIL = (
     "key, value, headers, stacktrace, rule, stage, consumer_group, customer_id, source_timestamp_ms, "
-    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id, concluded"
+    "timestamp_ms, received_at_ms, status_at_ms, replay_of, dead_letter_id, concluded, "
+    "(SELECT file FROM imports WHERE imports.id = import_id), (SELECT kind FROM imports WHERE imports.id = import_id)"
 )
 _ORDERS = ", ".join(
     (*(column.name for column in ORDER_COLUMNS), 'processed_at_ms, attempts, topic, partition, "offset"')
@@ -298,6 +300,21 @@ class Reader:
         view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
         return DeadLetterDetail(DeadLetterView(*view), key, value, headers_from_json(headers), *others)
 
+    def payloads(self, ids: Collection[int], most_bytes: int) -> dict[int, Payload]:
+        """What these dead letters hold, by id. Of larger ones nothing but their size."""
+        rows = self._whole(
+            "WITH wanted AS (SELECT *, coalesce(length(key), 0) + coalesce(length(value), 0) + length(headers) AS size "
+            "  FROM dead_letters WHERE id IN (SELECT value FROM json_each(:ids))) "
+            "SELECT id, topic, source_topic, iif(size <= :most, key, NULL), iif(size <= :most, value, NULL), "
+            "iif(size <= :most, headers, '[]'), iif(size <= :most, 0, size) FROM wanted",
+            {"ids": json.dumps(list(ids)), "most": most_bytes},
+            long_texts=True,
+        )
+        return {
+            identifier: Payload(identifier, topic, source_topic, key, value, headers_from_json(headers), size)
+            for identifier, topic, source_topic, key, value, headers, size in rows.rows
+        }
+
     def lives(self, identifier: int) -> list[DeadLetterView]:
         """The same record's dead letters, oldest first: what this is a replay of, and what its replays became."""
         rows = self._whole(
@@ -324,6 +341,15 @@ class Reader:
         return self._whole(
             f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
         ).column(column)
+
+    def imports(self) -> Rows:
+        """Files that dead letters were imported from, newest first.
+
+        Columns: file, kind, started_at_ms, finished_at_ms (None: it was interrupted), dead_letters.
+        """
+        return self._rows(
+            "SELECT file, kind, started_at_ms, finished_at_ms, dead_letters FROM imports ORDER BY id DESC"
+        )
 
     # -- jobs, retries, watching
 

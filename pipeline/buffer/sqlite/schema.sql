@@ -208,7 +208,8 @@ CREATE TABLE dead_letter_rows (
     failed_at_known  INTEGER,                   -- 0: failed_at_ms is when it was collected; NULL: of layout 1
     failure_id       TEXT,                      -- the failure's identity where dead_letter_id is not: of a later life
     concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
-    stack_ref        INTEGER                    -- of stacktraces
+    stack_ref        INTEGER,                   -- of stacktraces
+    import_id        INTEGER REFERENCES imports -- the file that it was imported from; NULL: it was collected
 );
 CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
@@ -280,7 +281,8 @@ SELECT id,
        -- In layout 1 only our own dialect was sure of it.
        coalesce(failed_at_known, dialect = 'orderpulse') AS failed_at_known,
        coalesce(failure_id, dead_letter_id) AS failure_id,
-       concluded
+       concluded,
+       import_id
 FROM dead_letter_rows;
 
 -- Failures that look alike. `total` and `open` count rows that are there. Here and in the counts by status, the collector
@@ -490,7 +492,7 @@ CREATE TABLE passed_over_blocks (
 -- What the app wants to know of Kafka, which only the worker asks. Gone half an hour later: answers hold records.
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
@@ -500,3 +502,17 @@ CREATE TABLE lookups (
     error          TEXT
 );
 CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';
+
+-- Files that dead letters were imported from. A buffer that holds imported ones belongs to no cluster.
+CREATE TABLE imports (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    file           TEXT NOT NULL,
+    kind           TEXT NOT NULL CHECK (kind IN ('export', 'kcat')),
+    started_at_ms  INTEGER NOT NULL,
+    finished_at_ms INTEGER,                     -- NULL: it was interrupted, and the same file is to be imported again
+    dead_letters   INTEGER NOT NULL DEFAULT 0,  -- that it added
+    UNIQUE (file, started_at_ms)
+);
+
+-- Records that were imported as kcat writes them, dead letters and copies alike, by a digest of all that they say.
+CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;

@@ -37,6 +37,7 @@ CLOCK_READERS = (
     "pipeline/clock.py",
     "pipeline/__main__.py",
     "pipeline/commands.py",
+    "pipeline/import_command.py",
     "pipeline/roles.py",
     "dashboard/shared/context.py",
 )

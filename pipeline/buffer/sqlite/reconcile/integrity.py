@@ -27,11 +27,11 @@ _ROWS_BY_ROLE = {
 }
 _MASK = (1 << OFFSET_BITS) - 1
 
-# A sentence for each row.
+# A sentence for each row. An imported dead letter has the status that it had in its own buffer, where its jobs are.
 _SENTENCES = (
     """
     SELECT 'dead letter ' || id || ' is replaying, but no job has it on its way' FROM dead_letters
-    WHERE status = 'replaying' AND NOT EXISTS (
+    WHERE status = 'replaying' AND import_id IS NULL AND NOT EXISTS (
         SELECT 1 FROM job_items WHERE job_items.dead_letter_id = dead_letters.id AND state IN ('planned', 'sending'))
     """,
     """
@@ -42,7 +42,7 @@ _SENTENCES = (
     """
     SELECT 'dead letter ' || id || ' is ' || status || ', but no replay of it is ' || wanted
     FROM (SELECT id, status, iif(status = 'replayed', 'sent', status) AS wanted FROM dead_letters
-          WHERE status IN ('replayed', 'recovered', 'dead_again')) AS settled
+          WHERE status IN ('replayed', 'recovered', 'dead_again') AND import_id IS NULL) AS settled
     WHERE NOT EXISTS (SELECT 1 FROM job_items WHERE dead_letter_id = id AND state = wanted)
       -- What went on to a further dead-letter topic was not replayed.
       AND NOT (status = 'dead_again' AND EXISTS (SELECT 1 FROM dead_letters AS next WHERE next.replay_of = settled.id))
@@ -84,7 +84,7 @@ _SENTENCES = (
     """,
     """
     SELECT 'dead letter ' || id || ' has no key, but says where it is in ' || topic FROM dead_letters
-    WHERE record_id IS NULL AND coalesce(topic, partition, "offset") IS NOT NULL
+    WHERE record_id IS NULL AND coalesce(topic, partition, "offset") IS NOT NULL AND import_id IS NULL
     """,
     """
     SELECT 'dead letter ' || id || ' refers to stack trace ' || stack_ref || ', which is not there'

@@ -37,7 +37,7 @@ from pipeline.buffer.sqlite.stores.order_table import NO_SALES, OrderTable, Sale
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
 from pipeline.buffer.sqlite.stores.passed_over import note_passed_over
 from pipeline.crash_points import reached
-from pipeline.errors import StaleWriterError
+from pipeline.errors import StaleWriterError, UsageError
 from pipeline.records import Currency, LastRead, TopicIdentity
 
 OUTBOX_BYTES = 16_000_000
@@ -324,12 +324,17 @@ def advance(
 
 
 def topic_ref_of(connection: sqlite3.Connection, identity: TopicIdentity, now_ms: int) -> int:
-    """The key of a topic generation, which is made where there is none, in the transaction that is open."""
+    """The key of a topic generation, which is made where there is none, in the transaction that is open.
+
+    Raises UsageError where dead letters were imported.
+    """
     cells = (identity.cluster_id, identity.topic, identity.topic_id, identity.reading)
-    connection.execute(
+    is_new = connection.execute(
         f"INSERT INTO topics ({_IDENTITY.sql}, first_seen_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (*cells, now_ms),
-    )
+    ).rowcount
+    if is_new and connection.execute("SELECT 1 FROM imports").fetchone():
+        raise UsageError(f"{identity.topic} is not read: the buffer holds imported dead letters, which no cluster has")
     (topic_ref,) = connection.execute(
         f"SELECT topic_ref FROM topics WHERE ({_IDENTITY.sql}) = (?, ?, ?, ?)", cells
     ).fetchone()

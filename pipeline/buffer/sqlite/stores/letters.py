@@ -78,7 +78,7 @@ _of_row, _of_order = itemgetter(*map(DeadLetterRow._fields.index, _OF_ROW)), att
 _NO_ORDER = (None,) * len(_ORDER)
 _ROWS = BulkInsert("dead_letter_rows", _COLUMNS)
 _COPIES = BulkInsert("dead_letter_copies", ("record_id", "dead_letter_id"))
-_GROUPS = BulkInsert(
+GROUPS = BulkInsert(
     "dead_letter_groups",
     (
         *("fingerprint", "error_class", "title", "source_topic", "fingerprint_version", "new_since_ms"),
@@ -88,7 +88,7 @@ _GROUPS = BulkInsert(
     "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
     "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
 )
-_SOURCES = BulkInsert(
+SOURCES = BulkInsert(
     "dead_letter_sources",
     ("topic", "dead_letters"),
     "ON CONFLICT (topic) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
@@ -142,17 +142,22 @@ class _Additions:
     failed_replays: list[tuple[int, str | None]]
 
 
-def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> int:
-    """Adds those rows that are no copies, in the transaction that is open; returns how many they are."""
+def add_dead_letters(
+    connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int, imported: bool = False
+) -> int:
+    """Adds those rows that are no copies, in the transaction that is open; returns how many they are.
+
+    Imported ones count for no alert, and failed when they were written where nothing tells more.
+    """
     # 1. What is a failure of its own, and what was written twice.
-    found = _sort_out(connection, rows, now_ms)
+    found = _sort_out(connection, rows, now_ms, imported)
     _ROWS.insert(connection, found.cells)
     # Few have one: a cell that is nearly always empty costs each row its time.
     connection.executemany("UPDATE dead_letter_rows SET failure_id = ? WHERE id = ?", found.later_lives)
     _COPIES.insert(connection, found.copies)
     # 2. The figures that count it.
     if found.rows:
-        _count(connection, found.rows, now_ms)
+        _count(connection, found.rows, now_ms, imported)
     # 3. What it says of replays.
     if found.failed_replays:
         note_failed_replays(connection, found.failed_replays, now_ms)
@@ -161,7 +166,7 @@ def add_dead_letters(connection: sqlite3.Connection, rows: Sequence[DeadLetterRo
     return len(found.rows)
 
 
-def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int) -> _Additions:
+def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now_ms: int, imported: bool) -> _Additions:
     known = _known_lives(connection, rows)
     of_failure, by_name = known.of_failure, known.by_name
     (last_id,) = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'dead_letter_rows'").fetchone()
@@ -198,21 +203,27 @@ def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now
             failed_again.add(before.id)
     stacks = StoredStacks(connection, [row.stacktrace for row, *_ in lives])
     found.rows = [row for row, *_ in lives]
-    found.cells = [_cells(row, life, replay_of, stacks, now_ms) for row, life, replay_of in lives]
+    found.cells = [_cells(row, life, replay_of, stacks, now_ms, imported) for row, life, replay_of in lives]
     return found
 
 
 def _cells(
-    row: DeadLetterRow, life: _Life, replay_of: int | None, stacks: StoredStacks, now_ms: int
+    row: DeadLetterRow, life: _Life, replay_of: int | None, stacks: StoredStacks, now_ms: int, imported: bool
 ) -> tuple[object, ...]:
     """What is stored of a dead letter, as `_COLUMNS` has it."""
     order = _NO_ORDER if row.order is None else _of_order(row.order)
     headers: tuple[str, str | None, int | None] = (headers_to_json(row.headers), row.stacktrace, None)
     if row.stacktrace is not None and row.stacktrace in stacks.refs:
         headers = stacks.of(headers[0], row.stacktrace)
-    known = row.failed_at_ms is not None
-    times = (row.failed_at_ms if known else now_ms, known, now_ms, now_ms)
+    times = (_failed_at_ms(row, now_ms, imported), row.failed_at_ms is not None, now_ms, now_ms)
     return (*_of_row(row), *order, life.id, life.dead_letter_id, replay_of, life.replays, *headers, *times)
+
+
+def _failed_at_ms(row: DeadLetterRow, now_ms: int, imported: bool) -> int:
+    """When it failed: where nothing tells, when it was collected, which of an imported one nobody knows."""
+    if row.failed_at_ms is not None:
+        return row.failed_at_ms
+    return row.timestamp_ms if imported and row.timestamp_ms > 0 else now_ms
 
 
 def _known_lives(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow]) -> _Known:
@@ -280,13 +291,14 @@ def _name_of_later_life(failure_id: str, identifier: int) -> str:
     return hashlib.blake2b(f"{failure_id}\0{identifier}".encode(), digest_size=16).hexdigest()
 
 
-def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
+def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int, imported: bool) -> None:
     by_source = Counter(source_of(row.source_topic) for row in new)
     count_seconds_and_minutes(
         connection, now_ms, [FlowFigures(topic, dead_letters=count) for topic, count in by_source.items()]
     )
-    _SOURCES.insert(connection, by_source.items())
-    count_failures(connection, new, now_ms)
+    SOURCES.insert(connection, by_source.items())
+    if not imported:
+        count_failures(connection, new, now_ms)
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     connection.execute(
         "INSERT INTO dead_letter_counts VALUES ('open', ?) "
@@ -299,10 +311,10 @@ def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms:
     version = max(row.fingerprint_version for row in new)
     # By an older version, these may have been there before.
     new_since_ms = None if has_older(connection, version) else now_ms
-    _GROUPS.insert(connection, (_group(alike, now_ms, new_since_ms) for alike in groups.values()))
+    GROUPS.insert(connection, (_group(alike, now_ms, new_since_ms, imported) for alike in groups.values()))
 
 
-def _group(alike: Sequence[DeadLetterRow], now_ms: int, new_since_ms: int | None) -> tuple[object, ...]:
-    first, times = alike[0], [now_ms if row.failed_at_ms is None else row.failed_at_ms for row in alike]
+def _group(alike: Sequence[DeadLetterRow], now_ms: int, new_since_ms: int | None, imported: bool) -> tuple[object, ...]:
+    first, times = alike[0], [_failed_at_ms(row, now_ms, imported) for row in alike]
     named = (first.fingerprint, first.error_class, first.title, first.source_topic)
     return (*named, first.fingerprint_version, new_since_ms, len(alike), len(alike), min(times), max(times))

@@ -16,6 +16,7 @@ TARGET = "coalesce(source_topic, (SELECT value FROM json_each(:targets) WHERE ke
 """The topic that a replay of a row of `dead_letters` goes to; NULL where nobody has named one."""
 
 _WITHOUT_BODY = "(key IS NULL AND value IS NULL AND dialect IN (SELECT value FROM json_each(:may_lack_body)))"
+_IMPORTED = "(import_id IS NOT NULL)"
 _NEVER_WRITTEN = "((dialect, coalesce(stage, '')) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:never_written)))"
 _POSITIONS_NAMED = 3
 
@@ -25,7 +26,7 @@ def replayable(
 ) -> tuple[str, Arguments]:
     """The condition for what a replay may take, with arguments for it and for TARGET."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
-    where += f" AND NOT {_WITHOUT_BODY} AND NOT {_NEVER_WRITTEN} AND {TARGET} IS NOT NULL"
+    where += f" AND NOT {_IMPORTED} AND NOT {_WITHOUT_BODY} AND NOT {_NEVER_WRITTEN} AND {TARGET} IS NOT NULL"
     if limit is not None:
         where += " AND replays < :replay_limit"
     return where, arguments
@@ -36,15 +37,17 @@ def left_out(
 ) -> LeftOut:
     """What a replay leaves out though its status would do."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
-    without_body, never_written, beyond_limit = 0, 0, 0
+    imported, without_body, never_written, beyond_limit = 0, 0, 0, 0
     without_target: dict[str, int] = {}
     counts = connection.execute(
-        f"SELECT {_WITHOUT_BODY}, {_NEVER_WRITTEN}, {TARGET} IS NULL, coalesce(topic, ''), "
-        f"coalesce(replays >= :replay_limit, 0), count(*) FROM dead_letters WHERE {where} GROUP BY 1, 2, 3, 4, 5",
+        f"SELECT {_IMPORTED}, {_WITHOUT_BODY}, {_NEVER_WRITTEN}, {TARGET} IS NULL, coalesce(topic, ''), "
+        f"coalesce(replays >= :replay_limit, 0), count(*) FROM dead_letters WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6",
         arguments,
     ).fetchall()
-    for has_no_body, was_never_written, has_no_target, topic, is_beyond_limit, count in counts:
-        if has_no_body:
+    for is_imported, has_no_body, was_never_written, has_no_target, topic, is_beyond_limit, count in counts:
+        if is_imported:
+            imported += count
+        elif has_no_body:
             without_body += count
         elif was_never_written:
             never_written += count
@@ -53,7 +56,7 @@ def left_out(
         elif is_beyond_limit:
             beyond_limit += count
     bodies_at = _where_bodies_are(connection, where, arguments) if without_body else ()
-    return LeftOut(without_body, bodies_at, without_target, never_written, beyond_limit)
+    return LeftOut(without_body, bodies_at, without_target, never_written, beyond_limit, imported)
 
 
 def _where_bodies_are(connection: sqlite3.Connection, where: str, arguments: Arguments) -> tuple[str, ...]:
