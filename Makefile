@@ -69,13 +69,14 @@ docs: $(VENV)/installed-dev ## writes the tables of settings and rooms into the 
 screenshots: setup-test ## takes the README's pictures again from the running app
 	$(BIN)/python -m scripts.screenshots
 
-recordings: $(VENV)/installed ## lets every framework write its dead letters and orders again (needs Maven, Java 17, Go, Node, kcat; large)
+recordings: $(VENV)/installed ## lets others write their dead letters, orders and failures again (Maven, Java 17, Go, Node, two databases; large)
 	mvn -B -q -f tests/writers/pom.xml compile exec:java
 	cd tests/writers/watermill && go run . ../../data/dead_letters/watermill-1.5.1.jsonl
 	cd tests/writers/kafkajs-async-retry && npm ci --silent && node write.js ../../data/dead_letters/kafkajs-async-retry-1.0.0.jsonl
 	$(BIN)/python tests/writers/confluent-rules/write.py tests/data/dead_letters/confluent-rules-2.16.1.jsonl
 	$(BIN)/python -m tests.writers.kcat.write tests/data/imports/kcat-1.7.1.jsonl
 	$(BIN)/python -m tests.writers.record_orders
+	$(BIN)/python -m tests.writers.record_failures
 
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh

@@ -217,6 +217,14 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     text = "lets topics be read again that the brake has stopped"
     subparsers.add_parser("resume", help=text, description=f"{text.capitalize()}.")
 
+    text = "groups all dead letters by the newest rule of what belongs together"
+    subparsers.add_parser(
+        "regroup",
+        help=text,
+        description=f"{text.capitalize()}; their status stays. Everything else goes on meanwhile, and what was begun "
+        "goes on when it is asked for again.",
+    )
+
     text = "reads a topic again from a place on"
     reread = subparsers.add_parser(
         "reread",

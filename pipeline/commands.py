@@ -28,7 +28,7 @@ from pipeline.buffer import (
 )
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
-from pipeline.clock import pause, wall_clock_ms
+from pipeline.clock import pause, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
@@ -253,6 +253,24 @@ def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
             print(line, file=sys.stderr)
             said = line
         pause(PROGRESS_EVERY_S)
+
+
+def regroup(settings: Settings, options: argparse.Namespace) -> int:
+    """Groups all dead letters by the newest fingerprint version, and shows how far it is."""
+    from pipeline.watching.upkeep import PAUSE_S
+
+    with open_buffer(settings.database_file, "FULL") as buffer:
+        regrouping = requests.request_regroup(settings, buffer)
+        left, done = regrouping.left(), 0
+        shown_ms = steady_clock_ms()
+        while moved := regrouping.step():
+            done += moved
+            if sys.stderr.isatty() and steady_clock_ms() - shown_ms >= PROGRESS_EVERY_S * 1000:
+                shown_ms = steady_clock_ms()
+                print(f"{done:,} of {max(left, done):,} dead letters", file=sys.stderr)
+            pause(PAUSE_S)
+        print(f"{done:,} dead letters are grouped by the newest rule", file=sys.stderr)
+    return 0
 
 
 # -- reports
@@ -548,6 +566,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "check": check,
     "backup": backup,
     "restore": restore,
+    "regroup": regroup,
     "config": config,
 }
 """By the name that is typed."""

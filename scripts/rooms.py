@@ -63,7 +63,7 @@ ROOMS = (
         ("apprise", "prometheus_client"),
     ),
     Room("processing/", ("pipeline/processing",), "orders in: the processor, attempts, retries, outbox"),
-    Room("dead_letters/", ("pipeline/dead_letters",), "dead letters in: the collector, fingerprints"),
+    Room("dead_letters/", ("pipeline/dead_letters",), "dead letters in: the collector, what failures have in common"),
     Room(
         "consuming/",
         ("pipeline/consuming",),

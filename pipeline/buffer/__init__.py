@@ -47,6 +47,7 @@ from pipeline.buffer.import_contract import (
     ReadRecord,
 )
 from pipeline.buffer.lookup_contract import Lookup, LookupKind, LookupStore
+from pipeline.buffer.regroup_contract import OldFailure, Regrouped, RegroupStore
 from pipeline.buffer.reread_contract import (
     HOW_TO_GO_ON,
     Cut,
@@ -109,6 +110,7 @@ __all__ = [
     "LookupKind",
     "LookupStore",
     "LostOffsets",
+    "OldFailure",
     "OrderFilter",
     "OrderBlock",
     "OrderRow",
@@ -119,6 +121,8 @@ __all__ = [
     "ReadRecord",
     "ReadUpTo",
     "Reader",
+    "RegroupStore",
+    "Regrouped",
     "ReplayItem",
     "ReplayOutcome",
     "ReplayPreview",

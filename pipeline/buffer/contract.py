@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.import_contract import ImportStore
 from pipeline.buffer.lookup_contract import LookupStore
+from pipeline.buffer.regroup_contract import RegroupStore
 from pipeline.buffer.reread_contract import RereadStore
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
 
@@ -227,6 +228,8 @@ class DeadLetterRow(NamedTuple):
     identity: FailureIdentity = "carried"
     failed_in: Position | None = None
     """Where its record stood when it failed, if that is a dead-letter topic that is collected too."""
+    fingerprint_version: int = 1
+    """Of the rule that made the fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -662,6 +665,8 @@ class Buffer(Protocol):
     def rereads(self) -> RereadStore: ...
     @property
     def lookups(self) -> LookupStore: ...
+    @property
+    def groups(self) -> RegroupStore: ...
     @property
     def imports(self) -> ImportStore: ...
     @property

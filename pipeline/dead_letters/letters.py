@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Container
 
 from pipeline.buffer import DeadLetterRow, OutboxRow, record_id
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.causes import FINGERPRINT_VERSION, fingerprint
 from pipeline.dead_letters.topics_file import NOTHING, NOTHING_SAID, DeadLetterTopics
 from pipeline.headers import (
     dead_letter_id_of,
@@ -37,7 +37,9 @@ def dead_letter_row(
     said = topics.of(record.position.topic)
     failure = told if said is NOTHING_SAID else said.completed(told, record.headers)
     reason = reason_of(failure, record.value) if record.headers_readable else "its headers could not be read"
-    group, title = fingerprint(failure.error_class, reason, failure.rule, failure.source_topic)
+    group, title = fingerprint(
+        failure.error_class, reason, failure.rule, failure.source_topic, failure.stacktrace, record.position.topic
+    )
     timestamp_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= LAST_TIMESTAMP_MS else 0
     # By position, which takes half the time of names.
     return DeadLetterRow(
@@ -72,6 +74,7 @@ def dead_letter_row(
         failure.replay_id,
         "carried" if failure.dead_letter_id else "inferred" if failure.failed_at_ms is None else "timed",
         _newest_position(told) if told.newest_topic in collected else None,
+        FINGERPRINT_VERSION,
     )
 
 
@@ -85,7 +88,7 @@ def undeliverable_row(row: OutboxRow, why: str, order: Order | None) -> DeadLett
     nowhere = Record(Position("", 0, 0), row.timestamp_ms, row.key, row.value, row.headers)
     made = dead_letter_row(nowhere, 0, TopicIdentity("", ""), order)
     reason = f"{made.reason} (kept in the buffer only: {why})"
-    group, title = fingerprint(made.error_class, reason, made.rule, made.source_topic)
+    group, title = fingerprint(made.error_class, reason, made.rule, made.source_topic, made.stacktrace)
     return made._replace(
         record_id=None,
         topic=None,

@@ -28,6 +28,9 @@ from pipeline.headers.values import (
 from pipeline.records import Failure, Headers
 
 NO_DIALECT = "none"
+_NO_HEADERS = "no failure headers"
+_NOTHING_AT_ALL = "no failure headers, no value"
+_GIVES_NONE = " gives no reason"
 _OF_REPLAYS = (REPLAY_ID, REPLAY_OF)
 _ORIGIN = (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIMESTAMP_MS)
 
@@ -163,8 +166,13 @@ def reason_of(failure: Failure, value: bytes | None) -> str:
     if failure.error_class and failure.error_class.strip():
         return failure.error_class
     if failure.dialect != NO_DIALECT:
-        return f"{failure.dialect} gives no reason"
-    return "no failure headers, no value" if value is None else "no failure headers"
+        return f"{failure.dialect}{_GIVES_NONE}"
+    return _NOTHING_AT_ALL if value is None else _NO_HEADERS
+
+
+def gives_no_reason(reason: str) -> bool:
+    """Whether `reason_of` had to say that nobody tells why."""
+    return reason in (_NO_HEADERS, _NOTHING_AT_ALL) or reason.endswith(_GIVES_NONE)
 
 
 def why_not_replayed(headers: Headers, key: bytes | None, value: bytes | None) -> str:

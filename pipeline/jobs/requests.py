@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from pipeline.buffer import (
     Buffer,
@@ -35,6 +36,9 @@ from pipeline.schema_source import SchemaRef
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
 
+if TYPE_CHECKING:
+    from pipeline.jobs.regroup import Regrouping
+
 
 def request_produce(
     settings: Settings, buffer: Buffer, clock: Clock, request: ProduceRequest, by: str, request_id: str | None = None
@@ -54,6 +58,14 @@ def request_produce(
         )
     params = json.dumps(asdict(request))
     return buffer.jobs.queue_produce(params, request.count, by, request_id or new_request_id(), clock())
+
+
+def request_regroup(settings: Settings, buffer: Buffer) -> Regrouping:
+    """Lets all dead letters be grouped by the newest fingerprint version. Raises UsageError."""
+    from pipeline.jobs.regroup import Regrouping  # the rule's patterns take 50 ms, and no other request needs them
+
+    _refuse_when_read_only(settings)
+    return Regrouping(buffer)
 
 
 def request_replay(

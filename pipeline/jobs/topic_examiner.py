@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.clock import Clock
-from pipeline.dead_letters.fingerprints import without_varying_parts
+from pipeline.dead_letters.causes import template
 from pipeline.errors import MappingFileError, RecordError, RegistryUnavailableError, UsageError
 from pipeline.kafka import Cluster, ClusterView, Newest, TopicLook, find_cluster, look_at_topics, newest_records
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile, parse_mappings
@@ -81,7 +81,7 @@ class TopicExaminer:
         recipe = mapped.recipe(topic)
         section = recipe.section if recipe is not None else None
         unframed = mapped.schema_files.get(section.schema_file) if section is not None else None
-        return look_through(topic, records, WholeReader(self.schemas, section, unframed), without_varying_parts)
+        return look_through(topic, records, WholeReader(self.schemas, section, unframed), template)
 
     def propose(self, sample: Sample) -> Proposal:
         """A section for the topic of the sample. What the file says of how its values are written stays."""
@@ -134,7 +134,7 @@ class TopicExaminer:
         reader = OrderReader(self._codec, mapped)
         rules = load_rules(self._settings.rules_file)
         currency = mapped.mappings.currency
-        return try_records(records, partial(reader.read, topic), rules, currency, without_varying_parts, self._clock())
+        return try_records(records, partial(reader.read, topic), rules, currency, template, self._clock())
 
 
 def _mapped_of(path: Path) -> Mapped:

@@ -10,7 +10,7 @@ from google.protobuf import message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dead_letters.fingerprints import without_varying_parts
+from pipeline.dead_letters.causes import template
 from pipeline.errors import UsageError
 from pipeline.orders.mapping.mapping_file import parse_mappings
 from pipeline.orders.order_reader import OrderReader
@@ -80,7 +80,7 @@ def samples(draw):
 @given(samples(), st.sampled_from(["", "EUR", "JPY"]))
 def test_of_any_records_a_section_is_proposed_that_can_be_edited_and_tried(sampled, code):
     records, codec = sampled
-    sample = look_through(TOPIC, records, WholeReader(codec.schemas), without_varying_parts)
+    sample = look_through(TOPIC, records, WholeReader(codec.schemas), template)
     proposal = propose(sample, code)
     assert all(letter.isprintable() or letter == "\n" for letter in proposal.text)
 
@@ -91,7 +91,7 @@ def test_of_any_records_a_section_is_proposed_that_can_be_edited_and_tried(sampl
     assert parse_mappings(written.encode(), PROJECT_DIR / "mapping.toml").mappings == mapped.mappings
 
     read = partial(OrderReader(codec, mapped).read, TOPIC)
-    trial = try_records(records, read, Rules(()), mapped.mappings.currency, without_varying_parts, NOW_MS)
+    trial = try_records(records, read, Rules(()), mapped.mappings.currency, template, NOW_MS)
     assert trial.records == len(records)
     assert sum(count for count, _ in trial.reasons) == trial.refused
     assert all(reason and "\n" not in reason for _, reason in trial.reasons)

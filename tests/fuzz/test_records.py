@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.buffer import Advance, Parked, open_buffer, record_id
+from pipeline.dead_letters.causes import TITLE_LIMIT, fingerprint
 from pipeline.dead_letters.collector import dead_letter_row, orders_in
-from pipeline.dead_letters.fingerprints import TITLE_LIMIT, fingerprint
 from pipeline.errors import RegistryUnavailableError, TransientError, UndecodableError
 from pipeline.headers import DIALECTS, headers_from_json, headers_to_json, read_failure, reason_of
 from pipeline.orders.avro import FIRST_MS, LAST_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.buffer import Advance, DeadLetterFilter, DeadLetterRow, open_buffer, record_id
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.causes import fingerprint
 from pipeline.records import Headers, Order, TopicIdentity
 
 NOW_MS = 1_767_268_800_000  # 2026-01-01 12:00:00 UTC

@@ -25,7 +25,7 @@ from pipeline.buffer import (
     record_id,
 )
 from pipeline.clock import wall_clock_ms
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.causes import fingerprint
 from pipeline.records import Order, TopicIdentity
 
 NOW_MS = 1_767_268_800_000  # 2026-01-01 12:00:00 UTC

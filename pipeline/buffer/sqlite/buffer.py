@@ -13,6 +13,7 @@ from pipeline.buffer.sqlite.stores.flow import SqliteFlowStore
 from pipeline.buffer.sqlite.stores.imports import SqliteImportStore
 from pipeline.buffer.sqlite.stores.jobs import SqliteJobStore
 from pipeline.buffer.sqlite.stores.lookups import SqliteLookupStore
+from pipeline.buffer.sqlite.stores.regrouping import SqliteRegroupStore
 from pipeline.buffer.sqlite.stores.rereads import SqliteRereadStore
 from pipeline.buffer.sqlite.stores.retention import SqliteUpkeepStore
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
@@ -32,6 +33,7 @@ class SqliteBuffer:
         self.watch = SqliteWatchStore(connection)
         self.rereads = SqliteRereadStore(connection)
         self.lookups = SqliteLookupStore(connection)
+        self.groups = SqliteRegroupStore(connection)
         self.imports = SqliteImportStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 

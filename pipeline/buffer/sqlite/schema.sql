@@ -295,8 +295,11 @@ CREATE TABLE dead_letter_groups (
     total         INTEGER NOT NULL DEFAULT 0,
     open          INTEGER NOT NULL DEFAULT 0,   -- status open
     first_seen_ms INTEGER NOT NULL,
-    last_seen_ms  INTEGER NOT NULL
+    last_seen_ms  INTEGER NOT NULL,
+    fingerprint_version INTEGER NOT NULL DEFAULT 1, -- of the rule that made the fingerprint
+    new_since_ms  INTEGER                       -- when it was met; NULL: it may be older than its fingerprint version
 );
+CREATE INDEX dead_letter_groups_by_version ON dead_letter_groups (fingerprint_version);
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
 
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN

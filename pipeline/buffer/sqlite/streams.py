@@ -115,7 +115,10 @@ _SOURCES: dict[Entity, _Source] = {
     "groups": _Source(
         "(SELECT * FROM dead_letter_groups WHERE total > 0)",
         "last_seen_ms DESC",
-        _declared("fingerprint title error_class source_topic total:int open:int first_seen_ms:int last_seen_ms:int"),
+        _declared(
+            "fingerprint title error_class source_topic total:int open:int first_seen_ms:int last_seen_ms:int "
+            "fingerprint_version:int new_since_ms:int"
+        ),
     ),
     "jobs": _Source(
         "jobs",

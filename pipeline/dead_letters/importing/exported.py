@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pipeline.buffer import DeadLetterStatus, ExportedLetter, columns_of
 from pipeline.buffer.entities import DEAD_LETTER_ORDER_COLUMNS, Column, ColumnType
-from pipeline.dead_letters.fingerprints import fingerprint
+from pipeline.dead_letters.causes import fingerprint
 from pipeline.dead_letters.importing.lines import object_in
 from pipeline.dead_letters.importing.refusals import RefusedError, refuse, shown
 from pipeline.errors import UsageError
@@ -55,7 +55,8 @@ _NEVER_NULL = {
 _MUST_BE_THERE = _NEVER_NULL - _DEFAULTS.keys()
 _STATUSES = get_args(DeadLetterStatus)
 _OF_TITLE = tuple(
-    [column.name for column in COLUMNS].index(name) for name in ("error_class", "reason", "rule", "source_topic")
+    [column.name for column in COLUMNS].index(name)
+    for name in ("error_class", "reason", "rule", "source_topic", "stacktrace", "topic")
 )
 
 
@@ -131,8 +132,7 @@ def _names_in(found: tuple[str, ...], in_json: bool) -> Sequence[str | None]:
 
 
 def _letter(row: list[Any]) -> ExportedLetter:
-    error_class, reason, rule, source_topic = (row[index] for index in _OF_TITLE)
-    _, title = fingerprint(error_class, reason, rule, source_topic)
+    _, title = fingerprint(*(row[index] for index in _OF_TITLE))
     return ExportedLetter(tuple(row), title)
 
 

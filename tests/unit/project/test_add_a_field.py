@@ -14,6 +14,7 @@ OTHERS = {
     "dashboard/orders/explorer.py": "draws its column narrow",
     "pipeline/orders/proposing/names.py": "knows by which names others call it; what has none is said by hand",
     "pipeline/orders/proposing/propose.py": "proposes where it comes from",
+    "pipeline/dead_letters/causes/naming.py": "has words of messages, whichever fields an order has",
     "rules.toml": "names it as an example",
 }
 

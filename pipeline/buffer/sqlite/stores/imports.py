@@ -216,13 +216,18 @@ def _count(connection: sqlite3.Connection, new: Sequence[ExportedLetter]) -> Non
     GROUPS.insert(connection, (_group(fingerprint, letters) for fingerprint, letters in alike.items()))
 
 
+_UNKNOWN_VERSION = 1
+"""The first: whatever is newer is newer than that."""
+
+
 def _group(fingerprint: str, letters: Sequence[ExportedLetter]) -> tuple[object, ...]:
     cells = [_cells_of_group(letter.row) for letter in letters]
     error_class, source_topic, *_ = cells[0]
     times = [failed_at_ms for *_, failed_at_ms in cells]
     are_open = sum(status == "open" for _, _, status, _ in cells)
     named = (fingerprint, error_class, letters[0].title, source_topic)
-    return (*named, len(letters), are_open, min(times), max(times))
+    # By which rule another buffer grouped them nobody tells: `regroup` looks at them.
+    return (*named, _UNKNOWN_VERSION, None, len(letters), are_open, min(times), max(times))
 
 
 def _note_links(connection: sqlite3.Connection, letters: Sequence[ExportedLetter], ids: Mapping[str, int]) -> None:

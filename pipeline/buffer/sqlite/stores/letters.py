@@ -21,6 +21,7 @@ from pipeline.buffer.sqlite.stores.chains import settle_passed_on
 from pipeline.buffer.sqlite.stores.failures import count_failures
 from pipeline.buffer.sqlite.stores.flow_figures import FlowFigures, count_seconds_and_minutes, source_of
 from pipeline.buffer.sqlite.stores.outcomes import note_failed_replays
+from pipeline.buffer.sqlite.stores.regrouping import has_older
 from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
 from pipeline.headers import HEADERS_IN_ANY_ORDER
 from pipeline.headers.codec import headers_from_json, headers_to_json
@@ -79,7 +80,10 @@ _ROWS = BulkInsert("dead_letter_rows", _COLUMNS)
 _COPIES = BulkInsert("dead_letter_copies", ("record_id", "dead_letter_id"))
 GROUPS = BulkInsert(
     "dead_letter_groups",
-    ("fingerprint", "error_class", "title", "source_topic", "total", "open", "first_seen_ms", "last_seen_ms"),
+    (
+        *("fingerprint", "error_class", "title", "source_topic", "fingerprint_version", "new_since_ms"),
+        *("total", "open", "first_seen_ms", "last_seen_ms"),
+    ),
     "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
     "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
     "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
@@ -304,10 +308,13 @@ def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms:
     groups: defaultdict[str, list[DeadLetterRow]] = defaultdict(list)
     for row in new:
         groups[row.fingerprint].append(row)
-    GROUPS.insert(connection, (_group(alike, now_ms, imported) for alike in groups.values()))
+    version = max(row.fingerprint_version for row in new)
+    # By an older version, these may have been there before.
+    new_since_ms = None if has_older(connection, version) else now_ms
+    GROUPS.insert(connection, (_group(alike, now_ms, new_since_ms, imported) for alike in groups.values()))
 
 
-def _group(alike: Sequence[DeadLetterRow], now_ms: int, imported: bool) -> tuple[object, ...]:
+def _group(alike: Sequence[DeadLetterRow], now_ms: int, new_since_ms: int | None, imported: bool) -> tuple[object, ...]:
     first, times = alike[0], [_failed_at_ms(row, now_ms, imported) for row in alike]
     named = (first.fingerprint, first.error_class, first.title, first.source_topic)
-    return (*named, len(alike), len(alike), min(times), max(times))
+    return (*named, first.fingerprint_version, new_since_ms, len(alike), len(alike), min(times), max(times))

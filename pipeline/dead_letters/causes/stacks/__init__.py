@@ -1,0 +1,6 @@
+"""What a stack trace tells: what was thrown innermost, and where in the program's own code. One parser a language."""
+
+from pipeline.dead_letters.causes.stacks.reading import frames_again_and_again, read_stack
+from pipeline.dead_letters.causes.stacks.thrown import Thrown
+
+__all__ = ["Thrown", "frames_again_and_again", "read_stack"]
