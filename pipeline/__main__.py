@@ -101,6 +101,12 @@ def _run_command(settings: Settings, options: argparse.Namespace) -> int:
     return COMMANDS[options.command](settings, options)
 
 
+def _run_export(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.export_command import export
+
+    return export(settings, options)
+
+
 def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
     from pipeline.mapping_commands import run_mapping
 
@@ -241,8 +247,20 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     export.add_argument(
         "--topic", action="append", default=[], metavar="TOPIC", help="only the orders of this topic; may be repeated"
     )
+    export.add_argument(
+        "--decoded",
+        action="store_true",
+        help="dead letters with key and value decoded, as JSON, in columns of their own",
+    )
+    export.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="of dead letters: a column for each path into the payload, such as order.customer.country or key.id",
+    )
     export.add_argument("--out", required=True, metavar="FILE", help="`-` is standard output")
-    export.set_defaults(needs_folder=False)
+    export.set_defaults(needs_folder=False, run=_run_export)
 
     text = "takes dead letters out of a file, to look at them where no cluster ever was"
     importing = subparsers.add_parser(

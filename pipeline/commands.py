@@ -7,10 +7,9 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pipeline.buffer import (
     HOW_TO_GO_ON,
@@ -19,7 +18,6 @@ from pipeline.buffer import (
     DeadLetterFilter,
     HeldTopic,
     LeftOut,
-    OrderFilter,
     Reader,
     SourceOf,
     StoppedTopic,
@@ -36,7 +34,6 @@ from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
     BufferUnavailableError,
     KafkaUnavailableError,
-    MappingFileError,
     NothingToReplayError,
     UsageError,
 )
@@ -424,41 +421,6 @@ def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def export(settings: Settings, options: argparse.Namespace) -> int:
-    """Writes all orders or dead letters to a file."""
-    from pipeline.exports import export_all
-
-    entity = options.what.replace("-", "_")
-    if options.topic and entity != "orders":
-        raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
-    which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    called = _labels(settings)
-    with target as out:
-        written = export_all(settings.database_file, entity, which, options.format, out, called=called)
-    print(f"{written.rows:,} rows written", file=sys.stderr)
-    return 0
-
-
-def _labels(settings: Settings) -> dict[str, str]:
-    """What the mapping file calls fields; nothing, and a line that says so, while it cannot be used."""
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and few commands need it
-
-    try:
-        return load_mappings(settings).mappings.labels.said()
-    except MappingFileError as error:
-        # What is in the buffer is there whatever the file says now.
-        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
-        return {}
-
-
-def _open_for_writing(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-
-
 def check(settings: Settings, options: argparse.Namespace) -> int:
     """Prints each difference between figures, rows and Kafka; exit 1 if there is one, 3 if a topic was not compared.
 
@@ -583,7 +545,6 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "resume": resume,
     "reread": reread,
     "status": status,
-    "export": export,
     "check": check,
     "backup": backup,
     "restore": restore,

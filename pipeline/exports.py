@@ -11,6 +11,10 @@ JSONL     One object a line, UTF-8. `headers` and `params` are JSON, not text th
 Parquet   64-bit integers, doubles, strings, and binary for keys and values.
 ========  ==================================================================================================
 
+Decoded payloads of dead letters are added where somebody asks for them: as JSON that keeps every digit, in JSONL as
+part of the line, and a column for each path into them. There numbers are bare in CSV and JSONL, text in Parquet;
+objects and lists are JSON.
+
 CSV and JSON have no bytes: the columns `key` and `value` are base64 there and named `key_base64` and `value_base64`.
 
 Where the mapping file gives a field of an order another name, its column has that in all formats, with the unit of what
@@ -21,8 +25,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
@@ -30,6 +34,7 @@ from pipeline.buffer import columns_of, stream
 from pipeline.buffer.entities import Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import RowFilter
 from pipeline.orders.fields import ORDER_FIELDS
+from pipeline.orders.formats.plain_values import is_number, json_text, plain_text
 from pipeline.records import OrderFieldKind
 
 if TYPE_CHECKING:
@@ -43,6 +48,15 @@ _WITH_ORDER_FIELDS: tuple[Entity, ...] = ("orders", "dead_letters", "products")
 _UNITS: dict[OrderFieldKind, str] = {"text": "", "cents": " (minor units)", "millis": " (ms)"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell's text (OWASP, "CSV injection"), full-width forms included."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedColumns:
+    """Columns behind those of the entity, made of its rows."""
+
+    columns: tuple[Column, ...]
+    cells: Callable[[Row], Row]
+    """The cells that are added to a row of the entity."""
 
 
 class Written(NamedTuple):
@@ -61,6 +75,7 @@ def export_all(
     max_rows: int | None = None,
     max_bytes: int | None = None,
     called: Mapping[str, str] | None = None,
+    added: AddedColumns | None = None,
 ) -> Written:
     """Writes the rows of the buffer at `path` that `which` means to `out`.
 
@@ -68,8 +83,19 @@ def export_all(
     that fits into `max_bytes`, Parquet with the group of rows that reaches them.
     Raises BufferUnavailableError, BufferCorruptError; UsageError when the filter is another entity's.
     """
-    chunks = stream(path, entity, which, max_rows)
-    return _WRITERS[format](_named(entity, called or {}), chunks, out, max_bytes)
+    columns = _named(entity, called or {})
+    chunks: Iterable[list[Row]] = stream(path, entity, which, max_rows)
+    if added is not None:
+        chunks = _with_added(chunks, added)
+        columns += added.columns
+    return _WRITERS[format](columns, chunks, out, max_bytes)
+
+
+def _with_added(chunks: Iterable[list[Row]], added: AddedColumns) -> Iterator[list[Row]]:
+    for chunk in chunks:
+        # In small parts: what is made of a chunk takes several times its room.
+        for start in range(0, len(chunk), LINES_AT_ONCE):
+            yield [(*row, *added.cells(row)) for row in chunk[start : start + LINES_AT_ONCE]]
 
 
 def _named(entity: Entity, called: Mapping[str, str]) -> tuple[Column, ...]:
@@ -126,11 +152,18 @@ def _quoted_bytes(value: bytes) -> str:
     return _quoted(_base64(value))  # it may begin with `+`
 
 
+def _bare_or_quoted(found: Any) -> str:
+    text = plain_text(found)
+    return text if is_number(found) else _quoted(text)
+
+
 _CSV_CELLS: dict[ColumnType, Callable[[Any], str]] = {
     "integer": str,
     "real": repr,
     "text": _quoted,
     "json": _quoted,
+    "exact_json": _quoted,
+    "plain": _bare_or_quoted,
     "bytes": _quoted_bytes,
 }
 
@@ -141,12 +174,25 @@ _CSV_CELLS: dict[ColumnType, Callable[[Any], str]] = {
 def _write_jsonl(
     columns: tuple[Column, ...], chunks: Iterable[list[Row]], out: BinaryIO, max_bytes: int | None
 ) -> Written:
-    names = [_plain_name(column) for column in columns]
-    shown = [(index, _JSON_CELLS[column.type]) for index, column in enumerate(columns) if column.type in _JSON_CELLS]
+    # Those whose digits count are written behind the others: an encoder would make floats of them, or texts.
+    own = [index for index, column in enumerate(columns) if column.type not in _EXACT_CELLS]
+    exact = [
+        (index, f",{json.dumps(column.name)}:", _EXACT_CELLS[column.type])
+        for index, column in enumerate(columns)
+        if column.type in _EXACT_CELLS
+    ]
+    names = [_plain_name(columns[index]) for index in own]
+    shown = [
+        (at, _JSON_CELLS[columns[index].type]) for at, index in enumerate(own) if columns[index].type in _JSON_CELLS
+    ]
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
     def line(row: Row) -> str:
-        return encode(dict(zip(names, _in_json(row, shown), strict=True))) + "\n"
+        if not exact:
+            return encode(dict(zip(names, _in_json(row, shown), strict=True))) + "\n"
+        text = encode(dict(zip(names, _in_json(tuple(row[index] for index in own), shown), strict=True)))
+        more = (name + ("null" if row[index] is None else show(row[index])) for index, name, show in exact)
+        return f"{text[:-1]}{''.join(more)}}}\n"
 
     return _write_lines(chunks, line, out, max_bytes)
 
@@ -170,6 +216,8 @@ def _base64(value: bytes) -> str:
 
 
 _JSON_CELLS: dict[ColumnType, Callable[[Any], Any]] = {"bytes": _base64, "json": json.loads}
+_EXACT_CELLS: dict[ColumnType, Callable[[Any], str]] = {"exact_json": str, "plain": json_text}
+"""What makes JSON of a cell that keeps its digits."""
 
 
 def _write_lines(
@@ -215,16 +263,19 @@ def _write_parquet(
         "real": pa.float64(),
         "text": pa.string(),
         "json": pa.string(),
+        "exact_json": pa.string(),
+        "plain": pa.string(),
         "bytes": pa.binary(),
     }
     schema = pa.schema([(column.name, types[column.type]) for column in columns])
+    texts = [index for index, column in enumerate(columns) if column.type == "plain"]
     # A dictionary of values that are all different is as large as they are.
     words = [column.name for column in columns if column.type != "bytes"]
     counting = _Counting(out)
     written = 0
     with ParquetWriter(counting, schema, compression="zstd", use_dictionary=words) as writer:
         # A group is in memory until it is whole: as many rows as are good to read at once, fewer of large ones.
-        for group in _row_groups(chunks, schema):
+        for group in _row_groups(_with_texts(chunks, texts) if texts else chunks, schema):
             if max_bytes is not None and counting.tell() >= max_bytes:
                 return Written(written, cut=True)
             writer.write_table(group, row_group_size=len(group))
@@ -233,6 +284,17 @@ def _write_parquet(
             # Arrow would keep the memory of large groups for later ones, for as long as the app runs.
             pa.default_memory_pool().release_unused()
     return Written(written, cut=False)
+
+
+def _with_texts(chunks: Iterable[list[Row]], indexes: list[int]) -> Iterator[list[Row]]:
+    for chunk in chunks:
+        rows = []
+        for row in chunk:
+            cells = list(row)
+            for index in indexes:
+                cells[index] = None if cells[index] is None else plain_text(cells[index])
+            rows.append(tuple(cells))
+        yield rows
 
 
 def _row_groups(chunks: Iterable[list[Row]], schema: pa.Schema) -> Iterable[pa.Table]:

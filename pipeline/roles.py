@@ -46,7 +46,7 @@ PARTS = {
         "pipeline.processing.processor",
     ),
     "collector": ("pipeline.dead_letters.collector", "pipeline.dead_letters.topics_file"),
-    "worker": ("pipeline.jobs.worker", "pipeline.jobs.mapping_bench", "pipeline.watching.metrics"),
+    "worker": ("pipeline.jobs.worker", "pipeline.jobs.topic_examiner", "pipeline.watching.metrics"),
 }
 """What each role imports when it begins, with what that brings; `up` imports it before it forks one."""
 
@@ -194,7 +194,7 @@ def _codec(settings: Settings) -> OrderCodec:
     from pipeline.orders.avro_schemas import SchemaStore
     from pipeline.orders.serde import OrderCodec
 
-    return OrderCodec(SchemaStore(settings.schemas_dir), _registry(settings))
+    return OrderCodec(SchemaStore(settings.schemas_dir), registry_of(settings))
 
 
 def make_order_reader(settings: Settings) -> OrderReader:
@@ -204,7 +204,8 @@ def make_order_reader(settings: Settings) -> OrderReader:
     return OrderReader(_codec(settings))
 
 
-def _registry(settings: Settings) -> SchemaRegistry | None:
+def registry_of(settings: Settings) -> SchemaRegistry | None:
+    """The schema registry of the settings; None where they name none."""
     if not settings.schema_registry_url:
         return None
     from pipeline.kafka.schema_registry import RegistryClient

@@ -48,8 +48,9 @@ ROOMS = (
         (
             "pipeline/__main__.py",
             "pipeline/commands.py",
-            "pipeline/mapping_commands.py",
+            "pipeline/export_command.py",
             "pipeline/import_command.py",
+            "pipeline/mapping_commands.py",
             "pipeline/roles.py",
         ),
         "the command line, and what puts each role together",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
+from dashboard.dead_letters.payloads import schemas_came
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
 from dashboard.dead_letters.table import (
     NEW_CAP,
@@ -40,7 +41,8 @@ def watch_letters() -> bool:
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")
-    return snapshot is not None and not replay_is_proposed() and outdated(snapshot)
+    came = schemas_came()
+    return snapshot is not None and not replay_is_proposed() and (outdated(snapshot) or came)
 
 
 def _refresh_button(new: int) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.dead_letters.filters import STATUSES
-from dashboard.dead_letters.raw_bytes import SHOWN_BYTES, as_text, hex_dump, in_a_line
+from dashboard.dead_letters.payload_view import SHOWN_LETTERS, draw_payload
+from dashboard.dead_letters.raw_bytes import in_a_line
 from dashboard.dead_letters.topics import dead_letter_topics
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader, viewer_zone
 from dashboard.shared.facts import Facts, draw_facts
-from dashboard.shared.formats import moment, money, number, plain, size
+from dashboard.shared.formats import moment, money, number, plain
 from dashboard.shared.imported import imported_badge
 from dashboard.shared.mapping import wording
 from dashboard.shared.tables import Column, draw_table, number_column, positions, text_column, time_column
@@ -19,7 +20,6 @@ from pipeline.dead_letters.importing.kcat import may_lack_bytes
 from pipeline.headers import NO_DIALECT, original_key_and_value, why_not_replayed
 from pipeline.records import Headers
 
-SHOWN_LETTERS = 20_000
 SHOWN_HEADERS = 1_000
 _ROWS_HIGH = 10
 
@@ -52,11 +52,7 @@ def draw_detail(identifier: int) -> None:
             )
         elif original_key_and_value(detail.headers, detail.key, detail.value) != (detail.key, detail.value):
             st.info("Its bytes could not be read and are in a header; a replay sends those.", icon=":material/info:")
-        value, key = st.columns([2, 1], gap="medium")
-        with value:
-            _draw_bytes("Value", detail.value, f"dead-letter-{row.id}-value.bin")
-        with key:
-            _draw_bytes("Key", detail.key, f"dead-letter-{row.id}-key.bin")
+        draw_payload(detail)
         _draw_headers(detail.headers)
         if detail.stacktrace:
             with st.expander("Stack trace", icon=":material/terminal:"):
@@ -112,37 +108,6 @@ def _order_facts(detail: DeadLetterDetail) -> Facts:
         (said.of("price", "Price"), money(row.price_cents, said.currency)),
         (said.of("created_at", "Timestamp"), moment(row.created_at_ms, viewer_zone())),
     ]
-
-
-def _draw_bytes(title: str, value: bytes | None, file_name: str) -> None:
-    st.markdown(f"**{title}**")
-    if value is None:
-        st.caption("null: the record has none")
-        return
-    if not value:
-        st.caption("empty: there, with 0 bytes")
-        return
-    text = as_text(value)
-    if text is None:
-        st.caption(f"{size(len(value))}, not UTF-8 text")
-        st.code(hex_dump(value), language=None)
-    else:
-        st.caption(f"{size(len(value))} of UTF-8 text")
-        as_it_is, bytes_tab = st.tabs(["Text", "Hex"])
-        as_it_is.code(text, language=None, wrap_lines=True)
-        bytes_tab.code(hex_dump(value), language=None)
-    if len(value) > SHOWN_BYTES:
-        st.caption(f"The first {size(SHOWN_BYTES)} are shown; the file holds all.")
-    st.download_button(
-        f"Download the {title.lower()}",
-        value,
-        file_name,
-        "application/octet-stream",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        key=f"letter_{title.lower()}",
-    )
 
 
 def _draw_headers(headers: Headers) -> None:

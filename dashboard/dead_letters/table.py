@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -131,9 +132,10 @@ def outdated(snapshot: Snapshot) -> bool:
     return not selected_ids() or _again(snapshot.ids) != snapshot.rows
 
 
-def draw_table(snapshot: Snapshot) -> None:
-    """The rows, and the pages below them."""
-    draw_selectable_table(_TABLE.name, _columns(snapshot.rows), _ROWS_HIGH, "rerun", "multi-row")
+def draw_table(snapshot: Snapshot, picked: Sequence[Column] = ()) -> None:
+    """The rows. Columns that somebody has picked stand where they are seen without scrolling."""
+    first, *others = _columns(snapshot.rows)
+    draw_selectable_table(_TABLE.name, [first, *picked, *others], _ROWS_HIGH, "rerun", "multi-row")
 
 
 def draw_pages(snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import plain
 from pipeline.buffer import Buffer, Reader, open_buffer
-from pipeline.clock import steady_clock_ms, wall_clock_ms
+from pipeline.clock import pause, steady_clock_ms, wall_clock_ms
 from pipeline.errors import BufferUnavailableError, OrderPulseError
 
 
@@ -37,6 +37,11 @@ def now_ms() -> int:
 def steady_ms() -> int:
     """Milliseconds since some moment of its own, for how long something took; nobody can set it."""
     return steady_clock_ms()
+
+
+def wait(seconds: float) -> bool:
+    """Waits so long, for what a user has asked for and sees being made; false: nobody asked to stop."""
+    return pause(seconds)
 
 
 def viewer_zone() -> tzinfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, shown_errors, viewer_zone
 from dashboard.shared.disk_files import DiskFile
-from dashboard.shared.formats import number, size
+from dashboard.shared.formats import number, plain, size
 from dashboard.shared.kept_files import forget_files, has_files, kept_files
 from dashboard.shared.mapping import wording
 from pipeline.buffer import DeadLetterFilter, OrderFilter
@@ -23,7 +24,7 @@ from pipeline.buffer.entities import Entity
 from pipeline.buffer.filters import RowFilter
 from pipeline.buffer.views import Count
 from pipeline.errors import BufferUnavailableError
-from pipeline.exports import ExportFormat, Written, export_all
+from pipeline.exports import AddedColumns, ExportFormat, Written, export_all
 
 # Each holds a few megabytes of rows and a core while it writes, beside the pipeline.
 _WRITING = threading.BoundedSemaphore(2)
@@ -43,7 +44,23 @@ _FORMATS = {
 }
 
 
-def table_downloads(entity: str, which: object | None, key: str, count: Count | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class PayloadExport:
+    """What an export of dead letters may add of what they hold."""
+
+    paths: tuple[str, ...]
+    """Each has a column of its own."""
+    columns: Callable[[bool], AddedColumns]
+    """Makes the columns; true: with key and value whole."""
+
+
+def table_downloads(
+    entity: str,
+    which: object | None,
+    key: str,
+    count: Count | None = None,
+    payload: PayloadExport | None = None,
+) -> None:
     """A popover in which to choose a format and take the file. Not for a part of the page that ticks.
 
     `count` spares counting the rows again where the page knows how many there are. Raises BufferUnavailableError.
@@ -55,6 +72,7 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         if not popover.open and not has_files(file_key):
             return
         st.caption(_extent(_count(filter_) if count is None else count))
+        whole = payload is not None and _wants_decoded(payload, key)
         label = st.segmented_control("Format", list(_FORMATS), key=f"{key}-format")
         if label is None:
             forget_files(file_key)
@@ -62,10 +80,12 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
         container = st.empty()
-        wanted = (rows, filter_, format_, wording().said)
+        called = wording().said
+        wanted = (rows, filter_, format_, called, whole, payload and payload.paths)
+        make = partial(_make, container, rows, filter_, format_, called, payload, whole)
         files = None
         with shown_errors():
-            files = kept_files(file_key, wanted, bool(popover.open), partial(_make, container, *wanted))
+            files = kept_files(file_key, wanted, bool(popover.open), make)
         if files is None:
             return
         [export] = files
@@ -84,6 +104,17 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
                 )
 
 
+def _wants_decoded(payload: PayloadExport, key: str) -> bool:
+    whole = st.toggle(
+        "Key and value decoded",
+        key=f"{key}-decoded",
+        help="Adds both as JSON that keeps every digit, and what the value is.",
+    )
+    if payload.paths:
+        st.caption(f"With the columns from the payload: {plain(', '.join(payload.paths))}.")
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class _Export:
     file: DiskFile
@@ -96,6 +127,8 @@ def _make(
     which: RowFilter | None,
     format_: _Format,
     called: tuple[tuple[str, str], ...],
+    payload: PayloadExport | None,
+    whole: bool,
 ) -> tuple[_Export]:
     # Instead of the button of before: nobody presses one whose file is about to go.
     container.caption("Writing the file…")
@@ -114,6 +147,7 @@ def _make(
                 settings().export_max_rows,
                 most_bytes,
                 dict(called),
+                payload.columns(whole) if payload is not None and (whole or payload.paths) else None,
             )
         file.finish()
     except OSError as error:

@@ -29,7 +29,7 @@ class WantedPage(NamedTuple):
     """The page that an address named, and the address's query."""
 
     name: str
-    query: dict[str, str]
+    query: dict[str, list[str]]
 
 
 def enter() -> None:
@@ -44,7 +44,8 @@ def begin_page(title: str, icon: str) -> None:
     # Streamlit may run a page's file before the entry script, which says who may enter and draws the sidebar.
     if not _ENTERED.get():
         name = urlsplit(st.context.url or "").path.rpartition("/")[2]
-        _WANTED.set(WantedPage(name, st.query_params.to_dict()))
+        # A name may be there several times.
+        _WANTED.set(WantedPage(name, {each: st.query_params.get_all(each) for each in st.query_params}))
         st.switch_page(ENTRY)
     # A run that begins at the page, not at the entry script, has drawn nothing yet either.
     _LIVE.set(False)

@@ -11,13 +11,16 @@ from pipeline.records import OrderField
 Entity = Literal[
     "orders", "dead_letters", "groups", "jobs", "job_items", "parked", "alerts", "events", "partitions", "products"
 ]
-ColumnType = Literal["integer", "real", "text", "json", "bytes"]
+ColumnType = Literal["integer", "real", "text", "json", "exact_json", "plain", "bytes"]
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an export. Every type may be NULL; `json` is text that holds JSON."""
+    """A column of an export. Every type may be NULL.
+
+    `json` is text that holds JSON; `exact_json` too, whose digits count; `plain` is a piece of plain data.
+    """
 
     name: str
     type: ColumnType

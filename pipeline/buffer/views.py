@@ -119,6 +119,20 @@ class DeadLetterView:
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """What a dead letter holds, as far as there is room for it."""
+
+    id: int
+    topic: str | None
+    source_topic: str | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    left_out_bytes: int
+    """How large key, value and headers are together where they were left out for it; else 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterDetail:
     """All there is of one dead letter."""
 

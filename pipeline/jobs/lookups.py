@@ -1,4 +1,5 @@
-"""Answers what the app wants to know of Kafka: topics, a sample of one with a proposal, what would come of a section.
+"""Answers what the app wants to know of Kafka: topics, a sample of one with a proposal, what would come of a section,
+and schemas of the registry.
 
 Asking Kafka takes seconds. It is done in a thread, so that jobs go on meanwhile; the buffer stays the worker's.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Lookup
 from pipeline.clock import Clock, Interval
+from pipeline.dead_letters.schema_answers import look_up_schemas
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.kafka import Newest
@@ -85,6 +87,8 @@ class Lookups:
         params = json.loads(asked.params)
         if asked.kind == "topics":
             return _as_json([asdict(each) for each in self._examiner.topics()])
+        if asked.kind == "schemas":
+            return _as_json(look_up_schemas(self._examiner.schemas, params["refs"]))
         topic = params["topic"]
         newest = self._sample_of(topic, anew=asked.kind == "sample")
         if asked.kind == "try":

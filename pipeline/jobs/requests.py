@@ -25,11 +25,13 @@ from pipeline.buffer import (
     TriageStatus,
 )
 from pipeline.clock import Clock
+from pipeline.dead_letters.schema_answers import params_of
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.running.imported import refuse_imported
+from pipeline.schema_source import SchemaRef
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
 
@@ -180,6 +182,14 @@ def request_lookup(
     _refuse_when_read_only(settings)
     refuse_imported(settings.data_dir, "nothing can be looked up in Kafka")
     return buffer.lookups.ask(kind, json.dumps(params), by, clock())
+
+
+def request_schemas(buffer: Buffer, clock: Clock, refs: Sequence[SchemaRef], by: str) -> int:
+    """Asks the worker for schemas of the registry; returns the question's number.
+
+    Nothing comes of it but that dead letters can be read, so whoever may see them may ask, where all is read-only too.
+    """
+    return buffer.lookups.ask("schemas", params_of(refs), by, clock())
 
 
 def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, section: str, by: str) -> None:

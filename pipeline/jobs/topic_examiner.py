@@ -43,7 +43,7 @@ class TopicExaminer:
     def __init__(self, settings: Settings, codec: OrderCodec, clock: Clock) -> None:
         self._settings = settings
         self._codec = codec
-        self._schemas = codec.schemas
+        self.schemas = codec.schemas
         self._clock = clock
 
     # -- Kafka
@@ -54,7 +54,7 @@ class TopicExaminer:
         counts = ClusterView(self._settings, cluster).partitions()
         ours = {name: count for name, count in counts.items() if not name.startswith("__")}
         looks = look_at_topics(self._settings, cluster, ours, FORMATS_LOOKED_AT)
-        reader = WholeReader(self._schemas)
+        reader = WholeReader(self.schemas)
         return [ListedTopic(each.topic, each.held, _format(each, reader)) for each in looks]
 
     def sample(self, topic: str) -> Newest:
@@ -81,7 +81,7 @@ class TopicExaminer:
         recipe = mapped.recipe(topic)
         section = recipe.section if recipe is not None else None
         unframed = mapped.schema_files.get(section.schema_file) if section is not None else None
-        return look_through(topic, records, WholeReader(self._schemas, section, unframed), without_varying_parts)
+        return look_through(topic, records, WholeReader(self.schemas, section, unframed), without_varying_parts)
 
     def propose(self, sample: Sample) -> Proposal:
         """A section for the topic of the sample. What the file says of how its values are written stays."""

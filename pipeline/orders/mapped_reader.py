@@ -94,9 +94,12 @@ class MappedReader:
 
     def _values(self, value: bytes, headers: Headers) -> list[Any]:
         """What each path leads to, by the first way to read the value that fits it."""
+        return first_that_reads(self._framings(value, headers), lambda framing: self._values_as(framing, value))
+
+    def _framings(self, value: bytes, headers: Headers) -> list[Framing]:
+        """The ways to read a value, the likeliest first. Raises UndecodableError."""
         told = self._unframed is not None or self.recipe.section.format == "json"
-        framings = [PLAIN] if told else framings_of(value, headers)
-        return first_that_reads(framings, lambda framing: self._values_as(framing, value))
+        return [PLAIN] if told else framings_of(value, headers)
 
     def _values_as(self, framing: Framing, value: bytes) -> list[Any]:
         if framing.schema is None:

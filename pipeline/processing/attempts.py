@@ -287,8 +287,12 @@ class Attempts:
             _note_outcome(batch, tried.record, recovered=False)
             return None
         batch.failed_attempts[ref_of(tried.record_id)] += 1
-        parked = _parked(tried.record_id, tried.record, tried.attempt, batch.now_ms + delay_ms)._replace(
-            first_failed_at_ms=tried.first_failed_at_ms, error_class=class_of(error), reason=error.reason
+        parked = _parked(
+            tried.record_id,
+            tried.record,
+            tried.attempt,
+            batch.now_ms + delay_ms,
+            (tried.first_failed_at_ms, class_of(error), error.reason),
         )
         batch.parked.append(parked)
         return parked
@@ -325,8 +329,14 @@ def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:
         batch.outcomes.append(ReplayOutcome(replay_id, "recovered" if recovered else "dead_again"))
 
 
-def _parked(identifier: int, record: Record, attempts: int, due_at_ms: int | None) -> Parked:
-    """A record as it is kept, with all that decides how it is judged."""
+def _parked(
+    identifier: int,
+    record: Record,
+    attempts: int,
+    due_at_ms: int | None,
+    failure: tuple[int | None, str | None, str | None] = (None, None, None),
+) -> Parked:
+    """A record as it is kept, with all that decides how it is judged; `failure`: first when, which class, and why."""
     return Parked(
         identifier,
         record.timestamp_ms,
@@ -335,8 +345,9 @@ def _parked(identifier: int, record: Record, attempts: int, due_at_ms: int | Non
         record.headers,
         attempts,
         due_at_ms,
-        headers_readable=record.headers_readable,
-        append_time=record.append_time,
+        *failure,
+        record.headers_readable,
+        record.append_time,
     )
 
 

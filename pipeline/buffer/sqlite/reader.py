@@ -29,6 +29,7 @@ from pipeline.buffer.views import (
     Grain,
     JobView,
     OrderSort,
+    Payload,
     Rows,
     Totals,
 )
@@ -298,6 +299,21 @@ class Reader:
             return None
         view, (key, value, headers, *others) = rows[0][:_VIEW_COLUMNS], rows[0][_VIEW_COLUMNS:]
         return DeadLetterDetail(DeadLetterView(*view), key, value, headers_from_json(headers), *others)
+
+    def payloads(self, ids: Collection[int], most_bytes: int) -> dict[int, Payload]:
+        """What these dead letters hold, by id. Of larger ones nothing but their size."""
+        rows = self._whole(
+            "WITH wanted AS (SELECT *, coalesce(length(key), 0) + coalesce(length(value), 0) + length(headers) AS size "
+            "  FROM dead_letters WHERE id IN (SELECT value FROM json_each(:ids))) "
+            "SELECT id, topic, source_topic, iif(size <= :most, key, NULL), iif(size <= :most, value, NULL), "
+            "iif(size <= :most, headers, '[]'), iif(size <= :most, 0, size) FROM wanted",
+            {"ids": json.dumps(list(ids)), "most": most_bytes},
+            long_texts=True,
+        )
+        return {
+            identifier: Payload(identifier, topic, source_topic, key, value, headers_from_json(headers), size)
+            for identifier, topic, source_topic, key, value, headers, size in rows.rows
+        }
 
     def lives(self, identifier: int) -> list[DeadLetterView]:
         """The same record's dead letters, oldest first: what this is a replay of, and what its replays became."""

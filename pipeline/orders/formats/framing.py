@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from pipeline.errors import SchemaPendingError, UndecodableError
@@ -17,6 +17,8 @@ from pipeline.records import Headers
 from pipeline.schema_source import ApicurioContentId, ApicurioGlobalId, SchemaGuid, SchemaId, SchemaRef
 
 Read = TypeVar("Read")
+Part = Literal["key", "value"]
+"""The parts of a record that are written in a framing, each with headers of its own."""
 
 CONFLUENT_HEADER = "__value_schema_id"
 APICURIO_CONTENT = "apicurio.value.contentId"
@@ -73,18 +75,31 @@ def framings_of(value: bytes, headers: Headers) -> list[Framing]:
 
     Raises UndecodableError when there is none, and when it is one that is known and cannot be read here.
     """
-    found = [*_by_prefix(value), *_by_headers(value, headers)]
-    # Behind a relay the headers may be those of another record: what stands in the value is asked first.
+    found = framings_told(value, headers)
     if found:
         return found
-    if azure := _azure_schema(headers):
-        raise UndecodableError(
-            f"value is Avro of Azure's schema registry (schema {azure}), which OrderPulse does not ask; put the schema "
-            "into the schemas folder and write single-object encoding"
-        )
     if looks_like_json(value):
         return [PLAIN]
-    raise UndecodableError(_unknown(value))
+    raise UndecodableError(
+        f"value begins with 0x{_beginning(value)}: neither Avro single-object nor Confluent framing, nor JSON; without "
+        "a framing Protobuf needs `descriptor` and `message` in the mapping file, Avro `avro_schema`"
+    )
+
+
+def framings_told(data: bytes, headers: Headers, part: Part = "value") -> list[Framing]:
+    """The framings of a record's value or key that its first bytes and its headers tell, the likeliest first.
+
+    Raises UndecodableError where they tell of one that is cut off, or that is known and cannot be read here.
+    """
+    # Behind a relay the headers may be those of another record: what stands in the value is asked first.
+    found = [*_by_prefix(data), *_by_headers(headers, part)]
+    if not found:
+        _refuse_what_is_known(data, headers, part)
+    return found
+
+
+def _beginning(data: bytes) -> str:
+    return data[: 2 if data[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()
 
 
 def looks_like_json(value: bytes) -> bool:
@@ -103,20 +118,28 @@ def _by_prefix(value: bytes) -> Iterator[Framing]:
             yield Framing(SchemaId(schema_id), SCHEMA_ID_END)
 
 
-def _by_headers(value: bytes, headers: Headers) -> Iterator[Framing]:
-    told = {name: raw for name, raw in headers if raw is not None and name in _LOOKED_AT}
-    guid = told.get(CONFLUENT_HEADER, b"")
+def _by_headers(headers: Headers, part: Part) -> Iterator[Framing]:
+    told = {name: raw for name, raw in headers if raw is not None and name in _LOOKED_AT[part]}
+    confluent, content, global_id, encoding = _HEADERS[part]
+    guid = told.get(confluent, b"")
     if guid[:1] == _GUID_MARK and len(guid) >= _GUID_END:
         yield Framing(SchemaGuid(guid[1:_GUID_END]), 0, guid[_GUID_END:] or b"\x00")
     elif guid[:1] == CONFLUENT_MARK and len(guid) >= SCHEMA_ID_END:
         yield Framing(SchemaId(int.from_bytes(guid[1:SCHEMA_ID_END], "big")), 0, guid[SCHEMA_ID_END:] or b"\x00")
-    in_json = told.get(APICURIO_ENCODING, b"") == b"JSON"
-    for name, kind in ((APICURIO_CONTENT, ApicurioContentId), (APICURIO_GLOBAL, ApicurioGlobalId)):
+    in_json = told.get(encoding, b"") == b"JSON"
+    for name, kind in ((content, ApicurioContentId), (global_id, ApicurioGlobalId)):
         if len(told.get(name, b"")) == 8:
             yield Framing(kind(int.from_bytes(told[name], "big")), 0, json_encoding=in_json)
 
 
-_LOOKED_AT = FRAMING_HEADERS | {APICURIO_ENCODING}
+_HEADERS: dict[Part, tuple[str, str, str, str]] = {
+    "value": (CONFLUENT_HEADER, APICURIO_CONTENT, APICURIO_GLOBAL, APICURIO_ENCODING),
+    "key": ("__key_schema_id", "apicurio.key.contentId", "apicurio.key.globalId", "apicurio.key.encoding"),
+}
+_LOOKED_AT: dict[Part, frozenset[str]] = {
+    "value": FRAMING_HEADERS | {APICURIO_ENCODING},
+    "key": frozenset(_HEADERS["key"]),
+}
 
 
 def _azure_schema(headers: Headers) -> str:
@@ -126,23 +149,24 @@ def _azure_schema(headers: Headers) -> str:
     return ascii(content_type.removeprefix(_AZURE)[:64])[1:-1] if content_type.startswith(_AZURE) else ""
 
 
-def _unknown(value: bytes) -> str:
-    if len(value) >= 18 and value[:1] == b"\x03" and value[1:2] in (b"\x00", b"\x05"):
-        packed = ", compressed" if value[1:2] == b"\x05" else ""
-        version = f"{UUID(bytes=value[2:18])}{packed}"
-        return (
-            f"value is in the framing of AWS Glue's schema registry (schema version {version}), which "
+def _refuse_what_is_known(data: bytes, headers: Headers, part: Part) -> None:
+    """Raises UndecodableError where first bytes or headers are those of a framing that is cut off, or not read here."""
+    if part == "value" and (azure := _azure_schema(headers)):
+        raise UndecodableError(
+            f"value is Avro of Azure's schema registry (schema {azure}), which OrderPulse does not ask; put the schema "
+            "into the schemas folder and write single-object encoding"
+        )
+    if len(data) >= 18 and data[:1] == b"\x03" and data[1:2] in (b"\x00", b"\x05"):
+        packed = ", compressed" if data[1:2] == b"\x05" else ""
+        version = f"{UUID(bytes=data[2:18])}{packed}"
+        raise UndecodableError(
+            f"{part} is in the framing of AWS Glue's schema registry (schema version {version}), which "
             "OrderPulse does not ask; write in Confluent's framing or Avro's single-object encoding"
         )
-    if value.startswith(SINGLE_OBJECT_MARK):
-        return f"truncated after {len(value)} bytes, in the schema fingerprint"
-    if value.startswith(CONFLUENT_MARK):
-        return f"truncated after {len(value)} bytes, in the schema id"
-    shown = value[: 2 if value[:1] == SINGLE_OBJECT_MARK[:1] else 1].hex()
-    return (
-        f"value begins with 0x{shown}: neither Avro single-object nor Confluent framing, nor JSON; without "
-        "a framing Protobuf needs `descriptor` and `message` in the mapping file, Avro `avro_schema`"
-    )
+    if data.startswith(SINGLE_OBJECT_MARK):
+        raise UndecodableError(f"truncated after {len(data)} bytes, in the schema fingerprint")
+    if data.startswith(CONFLUENT_MARK):
+        raise UndecodableError(f"truncated after {len(data)} bytes, in the schema id")
 
 
 def first_that_reads(framings: Sequence[Framing], read: Callable[[Framing], Read]) -> Read:

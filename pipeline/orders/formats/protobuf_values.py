@@ -117,6 +117,13 @@ class ProtobufReader:
         """What is wanted of the message. Raises UndecodableError."""
         return self._make(self._parsed(data))
 
+    def has_fields(self, data: bytes) -> bool:
+        """Whether any field of the type is in it: nearly all bytes are fields that a type has not.
+
+        Raises UndecodableError.
+        """
+        return bool(self._parsed(data).ListFields())
+
     def _parsed(self, data: bytes) -> Message:
         message = self._class()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """A record is JSON; its schema has nothing to add."""
+    """A record is JSON; its schema has nothing to add but how it is called."""
 
+    title: str = ""
     kind: ClassVar[Literal["JSON"]] = "JSON"
 
 
@@ -32,6 +34,8 @@ class Schemas:
         self._store = store
         self._registry = registry
         self._known: dict[SchemaRef, Parsed] = {}
+        self._refused: dict[SchemaRef, tuple[str, str]] = {}
+        """Reason and rule of those that cannot be read: protoc takes 50 ms to say so of one, and 20 s at worst."""
 
     def get(self, ref: SchemaRef | Fingerprint) -> Parsed:
         """The schema. Raises UndecodableError, SchemaPendingError and RegistryUnavailableError."""
@@ -39,8 +43,17 @@ class Schemas:
             return self._in_folder(ref)
         found = self._known.get(ref)
         if found is None:
-            found = self._known[ref] = _parsed(self._registered(ref), ref)
+            if ref in self._refused:
+                raise UndecodableError(*self._refused[ref])
+            found = self._known[ref] = self._parsed(self.registered(ref), ref)
         return found
+
+    def _parsed(self, found: RegisteredSchema, ref: SchemaRef) -> Parsed:
+        try:
+            return _parsed(found, ref)
+        except UndecodableError as error:
+            self._refused[ref] = error.reason, error.rule
+            raise
 
     def _in_folder(self, ref: Fingerprint) -> WriterSchema:
         # Some writers turn the fingerprint's bytes round.
@@ -49,7 +62,8 @@ class Schemas:
             raise UndecodableError(f"unknown schema fingerprint {ref.value.hex()}")
         return found
 
-    def _registered(self, ref: SchemaRef) -> RegisteredSchema:
+    def registered(self, ref: SchemaRef) -> RegisteredSchema:
+        """The schema as the registry has it. Raises as `get` does."""
         if self._registry is None:
             raise UndecodableError(f"{ref} needs a registry (ORDERPULSE_SCHEMA_REGISTRY_URL is not set)")
         found = self._registry.get(ref)
@@ -60,13 +74,23 @@ class Schemas:
 
 def _parsed(found: RegisteredSchema, ref: SchemaRef) -> Parsed:
     if found.kind == "JSON":
-        return JsonSchema()
+        return JsonSchema(_title(found.text))
     if found.kind == "PROTOBUF":
         return _message_types(found, ref)
     try:
         return parse(found.text, [each.text for each in found.referenced])
     except UnresolvableError as error:
         raise UndecodableError(f"{ref} cannot be read: {error}") from error
+
+
+def _title(text: str) -> str:
+    """The title of a JSON Schema, as far as it is one that has one."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    title = found.get("title") if isinstance(found, dict) else None
+    return title if isinstance(title, str) else ""
 
 
 def _message_types(found: RegisteredSchema, ref: SchemaRef) -> MessageTypes:

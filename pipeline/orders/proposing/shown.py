@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from pipeline.orders.mapping.values import Instant, JsonNumber, ValueMismatchError, described
+from pipeline.orders.formats.plain_values import json_text, plain_leaf
+from pipeline.orders.mapping.values import JsonNumber
 from pipeline.records import Headers
 
 SHOWN_CHARACTERS = 4_000
@@ -15,15 +14,13 @@ SHOWN_BYTES = 256
 SHOWN_HEADERS = 30
 SHOWN_TEXT = 300
 SHOWN_ITEMS = 20
-_DIGITS = "\ue000"
-"""Around digits, so that they are no text once they are written; no text is to have it."""
 
 
 def value_text(value: Any, raw: bytes | None) -> str:
     """A value that was read, as indented JSON; one that was not, as text or in hexadecimal."""
     if value is None:
         return bytes_text(raw, SHOWN_CHARACTERS)
-    text = _json_text(_plain(value, 0))
+    text = json_text(_cut(value, 0), indent=2)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}\n… of {len(text):,} letters"
 
 
@@ -51,30 +48,18 @@ def bytes_text(raw: bytes | None, characters: int) -> str:
     return raw[:SHOWN_BYTES].hex(" ") + more
 
 
-def _json_text(value: Any) -> str:
-    """Indented JSON, numbers with the digits that they came with."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text.replace(f'"{_DIGITS}', "").replace(f'{_DIGITS}"', "")
-
-
-def _plain(value: Any, depth: int) -> Any:
-    """What JSON can write."""
+def _cut(value: Any, depth: int) -> Any:
+    """Plain data with the beginning of what is long."""
     if depth > 20:
         return "…"
     if isinstance(value, Mapping):
-        return {
-            str(name).replace(_DIGITS, "\ufffd"): _plain(each, depth + 1) for name, each in list(value.items())[:200]
-        }
+        return {str(plain_leaf(str(name))): _cut(each, depth + 1) for name, each in list(value.items())[:200]}
     if isinstance(value, list):
         more = [f"… of {len(value):,}"] if len(value) > SHOWN_ITEMS else []
-        return [*(_plain(each, depth + 1) for each in value[:SHOWN_ITEMS]), *more]
-    if isinstance(value, Instant | ValueMismatchError):
-        return described(value)
-    if isinstance(value, JsonNumber | Decimal):
-        return f"{_DIGITS}{value}{_DIGITS}"
+        return [*(_cut(each, depth + 1) for each in value[:SHOWN_ITEMS]), *more]
     if isinstance(value, bytes | bytearray):
         return bytes_text(bytes(value), SHOWN_TEXT)
-    if isinstance(value, str):
-        text = value.replace(_DIGITS, "\ufffd")
-        return text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}… of {len(text):,} letters"
-    return value if isinstance(value, bool | int | float | None) else str(value)
+    found = plain_leaf(value)
+    if not isinstance(found, str) or isinstance(found, JsonNumber) or len(found) <= SHOWN_TEXT:
+        return found
+    return f"{found[:SHOWN_TEXT]}… of {len(found):,} letters"

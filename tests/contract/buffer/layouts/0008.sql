@@ -88,28 +88,27 @@ CREATE TABLE dead_letter_rows (
     failed_at_known  INTEGER,                   -- 0: failed_at_ms is when it was collected; NULL: of layout 1
     failure_id       TEXT,                      -- the failure's identity where dead_letter_id is not: of a later life
     concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
-    stack_ref        INTEGER,                   -- of stacktraces
-    import_id        INTEGER REFERENCES imports -- the file that it was imported from; NULL: it was collected
+    stack_ref        INTEGER                    -- of stacktraces
 );
-INSERT INTO "dead_letter_rows" VALUES(1,'orders-dlq',0,0,'orders',0,1000,NULL,X'4330303030',X'FF00FE','[["orderpulse.reason", "price is -100 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,'RuleBrokenError','price is -100 cents, must be positive',NULL,'price',NULL,'orderpulse',1,'orderpulse','3f91f1b635e19cc2',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(2,'orders-dlq',0,1,'orders',0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[["orderpulse.reason", "record 101 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 101 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',2,'orderpulse','51a51cbf7ca218ee',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL,NULL);
+INSERT INTO "dead_letter_rows" VALUES(1,'orders-dlq',0,0,'orders',0,1000,NULL,X'4330303030',X'FF00FE','[["orderpulse.reason", "price is -100 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,'RuleBrokenError','price is -100 cents, must be positive',NULL,'price',NULL,'orderpulse',1,'orderpulse','3f91f1b635e19cc2',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(2,'orders-dlq',0,1,'orders',0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[["orderpulse.reason", "record 101 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 101 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',2,'orderpulse','51a51cbf7ca218ee',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(3,'orders-dlq',0,2,'payments',0,1002,NULL,X'4330303032',X'7B226F72646572223A20327D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 102"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 102','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 102
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',3,'kafka_connect','a0004f0d1fcebdcd',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',3,'kafka_connect','a0004f0d1fcebdcd',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(4,'orders-dlq',0,3,'invoices',0,1003,NULL,X'4330303033',X'FF00FE','[["orderpulse.reason", "Listener failed for invoice 103"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 103','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 103
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',4,'spring_kafka','17a9ad7ccfe1a923',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',4,'spring_kafka','17a9ad7ccfe1a923',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(5,'orders-dlq',0,4,NULL,NULL,NULL,NULL,X'4330303034',X'7B226F72646572223A20347D','[["orderpulse.reason", "=1+104 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+104 looks like a formula','None: =1+104 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'plain','1e13e8199c0402ae',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(6,'orders-dlq',0,5,'orders',0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[["orderpulse.reason", "price is -105 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,'RuleBrokenError','price is -105 cents, must be positive',NULL,'price',NULL,'orderpulse',2,'orderpulse','3f91f1b635e19cc2',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(7,'orders-dlq',0,6,'orders',0,1006,NULL,X'4330303036',X'FF00FE','[["orderpulse.reason", "record 106 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 106 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',3,'orderpulse','51a51cbf7ca218ee',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'plain','1e13e8199c0402ae',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(6,'orders-dlq',0,5,'orders',0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[["orderpulse.reason", "price is -105 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,'RuleBrokenError','price is -105 cents, must be positive',NULL,'price',NULL,'orderpulse',2,'orderpulse','3f91f1b635e19cc2',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(7,'orders-dlq',0,6,'orders',0,1006,NULL,X'4330303036',X'FF00FE','[["orderpulse.reason", "record 106 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 106 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',3,'orderpulse','51a51cbf7ca218ee',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(8,'orders-dlq',0,7,'payments',0,1007,NULL,X'4330303037',X'7B226F72646572223A20377D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 107"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 107','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 107
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',4,'kafka_connect','a0004f0d1fcebdcd',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',4,'kafka_connect','a0004f0d1fcebdcd',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(9,'orders-dlq',0,8,'invoices',0,1008,NULL,X'4330303038',X'7B226F72646572223A20387D','[["orderpulse.reason", "Listener failed for invoice 108"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 108','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 108
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','17a9ad7ccfe1a923',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','17a9ad7ccfe1a923',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL);
 INSERT INTO "dead_letter_rows" VALUES(10,'orders-dlq',0,9,NULL,NULL,NULL,NULL,X'4330303039',X'FF00FE','[["orderpulse.reason", "=1+109 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+109 looks like a formula','None: =1+109 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','1e13e8199c0402ae',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',1,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1,NULL);
-INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',1,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1,NULL);
-INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL,NULL);
+	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','1e13e8199c0402ae',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL);
+INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',1,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1);
+INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',1,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1);
+INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL);
 CREATE TABLE dead_letter_sources (
     topic         TEXT PRIMARY KEY,
     dead_letters  INTEGER NOT NULL DEFAULT 0,
@@ -234,16 +233,6 @@ INSERT INTO "flow_seconds" VALUES(1767268784000,'orders',1,20543,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268785000,'orders',1,24032,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'',0,0,0,1);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'orders',1,1148,5,0);
-CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE imports (
-    id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    file           TEXT NOT NULL,
-    kind           TEXT NOT NULL CHECK (kind IN ('export', 'kcat')),
-    started_at_ms  INTEGER NOT NULL,
-    finished_at_ms INTEGER,                     -- NULL: it was interrupted, and the same file is to be imported again
-    dead_letters   INTEGER NOT NULL DEFAULT 0,  -- that it added
-    UNIQUE (file, started_at_ms)
-);
 CREATE TABLE job_items (
     job_id         INTEGER NOT NULL REFERENCES jobs,
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows,
@@ -292,7 +281,7 @@ CREATE TABLE judged_seconds (
 ) WITHOUT ROWID;
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
@@ -589,8 +578,7 @@ SELECT id,
        -- In layout 1 only our own dialect was sure of it.
        coalesce(failed_at_known, dialect = 'orderpulse') AS failed_at_known,
        coalesce(failure_id, dead_letter_id) AS failure_id,
-       concluded,
-       import_id
+       concluded
 FROM dead_letter_rows;
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
