@@ -32,22 +32,16 @@ LAST_TIMESTAMP_MS = 253_370_764_799_999
 class HeadersByName:
     """A record's headers, to look up many of them: searching all headers each time takes ten times as long."""
 
-    __slots__ = ("_first", "_last", "in_order")
+    __slots__ = ("_first", "_last", "has_repeats", "in_order", "names")
 
     def __init__(self, headers: Headers) -> None:
         self.in_order = headers
         self._last = dict(headers)
-        self._first = self._last if len(self._last) == len(headers) else dict(reversed(headers))
-
-    @property
-    def names(self) -> KeysView[str]:
+        self.names: KeysView[str] = self._last.keys()
         """All names, each once."""
-        return self._last.keys()
-
-    @property
-    def has_repeats(self) -> bool:
+        self.has_repeats = len(self._last) < len(headers)
         """Whether a name is there more than once."""
-        return self._first is not self._last
+        self._first = dict(reversed(headers)) if self.has_repeats else self._last
 
     def first(self, name: str, *or_names: str) -> bytes | None:
         """The value of the first header that has one of these names."""

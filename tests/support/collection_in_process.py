@@ -17,7 +17,7 @@ from pipeline.headers import failure_headers
 from pipeline.kafka import Gap, PartitionKey
 from pipeline.orders.order_reader import OrderReader
 from pipeline.records import Headers, Position, Record, TopicIdentity
-from pipeline.settings import Settings
+from pipeline.settings import load_settings
 from tests.support.buffer_rows import DEAD, NOW_MS
 from tests.support.flow_in_process import CODEC
 
@@ -121,10 +121,10 @@ class CollectionInProcess:
         self.reader = reader
         self._writer = BatchWriter(buffer, collector.BATCH_RECORDS, lambda: self.now_ms)
         self.collection = _Collection(
-            Settings(),
+            load_settings(),
             self._writer,
             OrderReader(CODEC),
-            DeadLetterTopicsFile(Settings()),
+            DeadLetterTopicsFile(load_settings()),
             reader,  # type: ignore[arg-type] # only what a collection asks of it
             None,  # type: ignore[arg-type] # the cluster is only needed to find topics
             _Unchanged(identity),  # type: ignore[arg-type] # only what a collection asks of it

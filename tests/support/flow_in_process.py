@@ -25,7 +25,7 @@ from pipeline.processing.mapping_in_force import MappingInForce
 from pipeline.processing.processor import BATCH_RECORDS, _Flow
 from pipeline.processing.retries import Backoff
 from pipeline.records import Headers, TopicIdentity
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 from tests.support.buffer_rows import NOW_MS, ORDERS
 
 ROOT = Path(__file__).parents[2]
@@ -189,11 +189,11 @@ class FlowInProcess:
         rules_file = RulesFile(ROOT / "rules.toml")
         reader = OrderReader(CODEC)
         judge = Judge(reader, rules_file, handler, self.clock)
-        self.mapping_file = MappingFile(settings or Settings())
+        self.mapping_file = MappingFile(settings or load_settings())
         backoff = Backoff("fixed", 3, 2000, 2000, lambda: 0.5)
         self._writer = BatchWriter(buffer, BATCH_RECORDS, self.clock)
         self.flow = _Flow(
-            settings or Settings(),
+            settings or load_settings(),
             self._writer,
             judge,
             rules_file,
