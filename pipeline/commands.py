@@ -37,6 +37,7 @@ from pipeline.errors import (
     AlreadyRunningError,
     BufferUnavailableError,
     KafkaUnavailableError,
+    MappingFileError,
     NothingToReplayError,
     UsageError,
 )
@@ -419,13 +420,23 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
         raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
     which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
-
-    called = load_mappings(settings).mappings.labels.said()
+    called = _labels(settings)
     with target as out:
         written = export_all(settings.database_file, entity, which, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
+
+
+def _labels(settings: Settings) -> dict[str, str]:
+    """What the mapping file calls fields; nothing, and a line that says so, while it cannot be used."""
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and few commands need it
+
+    try:
+        return load_mappings(settings).mappings.labels.said()
+    except MappingFileError as error:
+        # What is in the buffer is there whatever the file says now.
+        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
+        return {}
 
 
 def _open_for_writing(path: Path) -> BinaryIO:

@@ -25,7 +25,7 @@ from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, check_data_dir, variable_of
 
 if TYPE_CHECKING:
-    from pipeline.jobs.mapping_bench import MappingBench
+    from pipeline.jobs.topic_examiner import TopicExaminer
     from pipeline.orders.handlers import Handler
     from pipeline.orders.order_reader import OrderReader
     from pipeline.orders.serde import OrderCodec
@@ -163,7 +163,7 @@ def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
     from pipeline.watching.metrics import serve_metrics
 
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, _codec(settings), mapping_bench(settings), wall_clock_ms, steady_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), topic_examiner(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _handler(settings: Settings) -> Handler:
@@ -180,11 +180,11 @@ def _handler(settings: Settings) -> Handler:
         ) from error
 
 
-def mapping_bench(settings: Settings) -> MappingBench:
+def topic_examiner(settings: Settings) -> TopicExaminer:
     """What looks at topics and proposes how their records become orders."""
-    from pipeline.jobs.mapping_bench import MappingBench
+    from pipeline.jobs.topic_examiner import TopicExaminer
 
-    return MappingBench(settings, _codec(settings), wall_clock_ms)
+    return TopicExaminer(settings, _codec(settings), wall_clock_ms)
 
 
 def _codec(settings: Settings) -> OrderCodec:

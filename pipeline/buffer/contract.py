@@ -108,6 +108,9 @@ class Parked(NamedTuple):
     first_failed_at_ms: int | None = None
     error_class: str | None = None
     reason: str | None = None
+    headers_readable: bool = True
+    append_time: bool = False
+    """As of Record, so that it is judged as it was the first time."""
 
 
 class ParkedEntry(NamedTuple):

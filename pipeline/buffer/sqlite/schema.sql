@@ -150,7 +150,9 @@ CREATE TABLE retries (
     due_at_ms          INTEGER,
     first_failed_at_ms INTEGER,
     error_class        TEXT,
-    reason             TEXT
+    reason             TEXT,
+    headers_readable   INTEGER NOT NULL DEFAULT 1,  -- 0: they could not be read, and `headers` is empty
+    append_time        INTEGER NOT NULL DEFAULT 0   -- 1: timestamp_ms is when the broker wrote it
 );
 
 -- Failed records on their way to the dead-letter topic; a row goes when its delivery is confirmed.

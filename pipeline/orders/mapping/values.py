@@ -243,6 +243,17 @@ def scaled_decimal(value: Any) -> Any:
     return unscaled_base64(unscaled, places)
 
 
+_MONEY = frozenset({"currency_code", "currencyCode", "units", "nanos"})
+
+
+def is_money(value: Any) -> bool:
+    """Whether it is Google's Money. In JSON a field is left out that is zero: both units and nanos may be.
+
+    https://github.com/googleapis/googleapis/blob/master/google/type/money.proto
+    """
+    return isinstance(value, dict) and bool(value) and (value.keys() <= _MONEY or {"units", "nanos"} <= value.keys())
+
+
 def scale_of(value: Any) -> int:
     """How many digits a decimal has after the point, where a record or a schema says it. Raises ValueMismatchError."""
     if isinstance(value, int | str) and not isinstance(value, bool) and _SCALE.fullmatch(str(value)):

@@ -284,7 +284,9 @@ def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monk
 @pytest.mark.parametrize("value", [None, b"", b"v", b"\x00\xff"])
 def test_a_parked_record_comes_back_byte_for_byte(buffer, key, value):
     assignment = processor(buffer)
-    kept = Parked(record_id(assignment.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later")
+    kept = Parked(
+        record_id(assignment.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later", False, True
+    )
     step = batch(assignment.ref, 0, 1)
     step.parked = [kept]
     buffer.flow.commit(step)

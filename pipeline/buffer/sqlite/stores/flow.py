@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -358,7 +357,8 @@ def _count_flow(
 ) -> None:
     made = {topic: (delta.orders, delta.revenue_cents) for topic, delta in sales.items()}
     if made:
-        orders, revenue_cents = map(sum, zip(*made.values(), strict=True))
+        orders = sum([orders for orders, _ in made.values()])
+        revenue_cents = sum([cents for _, cents in made.values()])
         # Another guard: the prices are in what is summed.
         code, digits, _ = batch.currency or (None, None, None)
         counted = connection.execute(
@@ -372,9 +372,9 @@ def _count_flow(
             connection,
             [(ref, topic, *of_product) for topic, delta in sales.items() for ref, *of_product in delta],
         )
-    retries: Counter[str] = Counter()
+    retries: dict[str, int] = {}
     for ref, attempts in batch.failed_attempts.items():
-        retries[topic_of[ref]] += attempts
+        retries[topic_of[ref]] = retries.get(topic_of[ref], 0) + attempts
     count_seconds_and_minutes(
         connection,
         batch.now_ms,
