@@ -288,10 +288,8 @@ def _nested(random: Random) -> str:
 KINDS: dict[str, Callable[[Random], str]] = {
     "id": _id,
     "uuid": _uuid,
-    "ulid": _ulid,
     "hex": _hex,
     "number": _number,
-    "numbered": _numbered,
     "lettered": _lettered,
     "customer": _customer,
     "email": _email,

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import java.util.Map;
 import javax.sql.DataSource;
+import org.apache.kafka.common.serialization.StringSerializer;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.ComponentScan;
 import org.springframework.context.annotation.Configuration;
@@ -12,6 +14,8 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.kafka.annotation.EnableKafka;
 import org.springframework.kafka.config.ConcurrentKafkaListenerContainerFactory;
+import org.springframework.kafka.core.DefaultKafkaProducerFactory;
+import org.springframework.kafka.core.KafkaTemplate;
 import org.springframework.kafka.listener.DefaultErrorHandler;
 import org.springframework.util.backoff.FixedBackOff;
 import org.springframework.validation.beanvalidation.MethodValidationPostProcessor;
@@ -44,6 +48,13 @@ public class Application {
     ObjectMapper json() {
         return JsonMapper.builder().addModule(new JavaTimeModule())
                 .enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION).build();
+    }
+
+    /** Of a cluster that does not answer. */
+    @Bean
+    KafkaTemplate<String, String> template() {
+        return new KafkaTemplate<>(new DefaultKafkaProducerFactory<>(
+                Map.of("bootstrap.servers", "127.0.0.1:9", "max.block.ms", "50"), new StringSerializer(), new StringSerializer()));
     }
 
     @Bean

@@ -9,10 +9,17 @@ import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import org.springframework.kafka.core.KafkaTemplate;
 import org.springframework.stereotype.Component;
 
 @Component
 public class EventRouter {
+    private final KafkaTemplate<String, String> template;
+
+    EventRouter(KafkaTemplate<String, String> template) {
+        this.template = template;
+    }
+
     /** An event as most write it: without a toString. */
     static class Event {
         final JsonNode content;
@@ -37,6 +44,7 @@ public class EventRouter {
                     + content.get("thread").asText() + " waited " + content.get("ms").asText() + " ms for "
                     + content.get("host").asText() + ":5432 (" + content.get("pod").asText() + ")");
             case "merged" -> merged(content);
+            case "forwarded" -> template.send(content.get("topic").asText(), content.get("order").asText());
             default -> throw new IllegalStateException(content.get("by").asText() + " sent " + content.get("type").asText());
         }
     }
