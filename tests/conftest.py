@@ -18,6 +18,18 @@ settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spreads files with a browser among those that mostly wait for Kafka: four browsers at once starve each other."""
+    files = list(dict.fromkeys(item.path for item in items))
+    browsing = [file for file in files if file.parent.name == "browser"]
+    waiting = [file for file in files if file.parent.name in ("chaos", "pipeline", "registry")]
+    if browsing and waiting:
+        place = dict.fromkeys(files, float(len(files)))
+        place |= {file: index for index, file in enumerate(waiting)}
+        place |= {file: (index + 0.5) * len(waiting) / len(browsing) for index, file in enumerate(browsing)}
+        items.sort(key=lambda item: place[item.path])
+
+
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """One broker of Apache Kafka for the whole session (of each xdist worker); its tests use names of their own."""
