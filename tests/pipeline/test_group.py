@@ -246,6 +246,8 @@ def test_a_broker_that_is_away_is_complained_and_alerted_of_until_it_is_back(gro
     def details() -> list[str]:
         return [role.detail for role in group.running() if role.role in ("processor", "collector")]
 
+    # Who still joins the group says that, and not what keeps it from it.
+    wait_for("both at work", lambda: details() == ["", ""])
     apache_kafka.stop_broker(1)
     try:
         wait_for("both complain", lambda: len([said for said in details() if "does not answer" in said]) == 2)
