@@ -75,7 +75,7 @@ class RegisteredSchema:
     referenced: tuple[ReferencedSchema, ...] = ()
 
 
-class SchemaRegistry(Protocol):
+class SchemaSource(Protocol):
     """Where schemas are found by what records say of them.
 
     Every call raises RegistryUnavailableError when there is no answer.
@@ -87,6 +87,10 @@ class SchemaRegistry(Protocol):
         Raises SchemaPendingError while there is none so far, and SchemaUnusableError when this registry can never
         give it.
         """
+
+
+class SchemaRegistry(SchemaSource, Protocol):
+    """One that takes schemas of ours too."""
 
     def register(self, subject: str, text: str) -> int:
         """The id of a schema of ours under this subject. Raises SchemaRefusedError when it does not fit in there."""

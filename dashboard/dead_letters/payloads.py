@@ -22,7 +22,7 @@ from pipeline.jobs.requests import new_request_id, request_schemas
 from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.formats.schemas import Schemas
 from pipeline.records import Headers
-from pipeline.schema_source import SchemaRef, SchemaRegistry
+from pipeline.schema_source import SchemaRef, SchemaSource
 
 _SEEN: StateKey[int] = StateKey("letters_schemas_seen")
 
@@ -65,7 +65,7 @@ def _shared() -> tuple[threading.Lock, PayloadDecoder]:
     return threading.Lock(), _decoder(_looked_up() if settings().schema_registry_url else None)
 
 
-def _decoder(registry: SchemaRegistry | None) -> PayloadDecoder:
+def _decoder(registry: SchemaSource | None) -> PayloadDecoder:
     schemas = Schemas(SchemaStore(settings().schemas_dir), registry)
     decoder = Decoder(schemas, lambda: mapping().mapped)
     return PayloadDecoder(decoder, lambda topic: dead_letter_topics().source_of(topic))

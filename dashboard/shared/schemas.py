@@ -54,7 +54,7 @@ class LookedUpSchemas:
         self._version = 0
 
     def get(self, ref: SchemaRef) -> RegisteredSchema | None:
-        """See SchemaRegistry. Asks nobody: `poll` does."""
+        """See SchemaSource. Asks nobody: `poll` does."""
         with self._lock:
             found = self._found.get(ref)
             if found is not None:
@@ -68,14 +68,6 @@ class LookedUpSchemas:
             if len(self._wanted_at_ms) < MOST_WANTED:
                 self._wanted_at_ms.setdefault(ref, now_ms)
         raise SchemaPendingError(f"{ref} is being looked up by the worker")
-
-    def register(self, subject: str, text: str) -> int:
-        """See SchemaRegistry."""
-        raise NotImplementedError("the app registers no schemas")
-
-    def recheck(self) -> None:
-        """See SchemaRegistry."""
-        self.poll()
 
     def poll(self) -> int:
         """Takes an answer that has come, and asks for what is wanted; returns a number that new answers change."""
@@ -132,7 +124,7 @@ class AwaitedSchemas:
         self._left_s = longest_s
 
     def get(self, ref: SchemaRef) -> RegisteredSchema | None:
-        """See SchemaRegistry."""
+        """See SchemaSource."""
         while True:
             try:
                 return self._source.get(ref)
@@ -142,11 +134,3 @@ class AwaitedSchemas:
             self._source.poll()
             self._left_s -= LOOK_EVERY_S
             self._wait(LOOK_EVERY_S)
-
-    def register(self, subject: str, text: str) -> int:
-        """See SchemaRegistry."""
-        return self._source.register(subject, text)
-
-    def recheck(self) -> None:
-        """See SchemaRegistry."""
-        self._source.recheck()

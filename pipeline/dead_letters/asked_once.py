@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import RegistryUnavailableError, SchemaPendingError, SchemaUnusableError, UndecodableError
-from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaRegistry
+from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaSource
 
 MOST_UNKNOWN = 1_000
 """Garbage that looks like Avro names another schema in every record: after so many unknown ones none is asked for."""
@@ -12,14 +12,14 @@ MOST_UNKNOWN = 1_000
 class AskedOnce:
     """What a registry answers first stays its answer. Without one it is asked no more."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaSource) -> None:
         self._registry = registry
         self._refused: dict[SchemaRef, str] = {}
         self.trouble = ""
         """Why the registry gives no answers; empty while it does."""
 
     def get(self, ref: SchemaRef) -> RegisteredSchema | None:
-        """See SchemaRegistry."""
+        """See SchemaSource."""
         if ref in self._refused:
             raise SchemaUnusableError(self._refused[ref])
         if self.trouble:
@@ -37,11 +37,3 @@ class AskedOnce:
         if found is None:
             self._refused[ref] = f"unknown {ref}"
         return found
-
-    def register(self, subject: str, text: str) -> int:
-        """See SchemaRegistry."""
-        return self._registry.register(subject, text)
-
-    def recheck(self) -> None:
-        """See SchemaRegistry."""
-        self._registry.recheck()

@@ -10,7 +10,7 @@ from pipeline.errors import UndecodableError
 from pipeline.orders.avro import UnresolvableError
 from pipeline.orders.avro_schemas import SchemaStore, WriterSchema, parse
 from pipeline.orders.formats.framing import Fingerprint
-from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaRegistry
+from pipeline.schema_source import RegisteredSchema, SchemaRef, SchemaSource
 
 if TYPE_CHECKING:
     from pipeline.orders.formats.protobuf_values import MessageTypes
@@ -30,7 +30,7 @@ Parsed: TypeAlias = "WriterSchema | MessageTypes | JsonSchema"
 class Schemas:
     """Finds schemas in the schemas folder and in the registry."""
 
-    def __init__(self, store: SchemaStore, registry: SchemaRegistry | None) -> None:
+    def __init__(self, store: SchemaStore, registry: SchemaSource | None) -> None:
         self._store = store
         self._registry = registry
         self._known: dict[SchemaRef, Parsed] = {}

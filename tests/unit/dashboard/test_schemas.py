@@ -65,12 +65,6 @@ class Worker:
             raise found
         return found
 
-    def register(self, subject: str, text: str) -> int:
-        raise AssertionError("nothing is registered here")
-
-    def recheck(self) -> None:
-        raise AssertionError("nothing is rechecked here")
-
 
 @pytest.fixture
 def worker() -> Worker:

@@ -45,12 +45,6 @@ class KnownSchemas:
             raise found
         return found
 
-    def register(self, subject: str, text: str) -> int:
-        raise AssertionError("nothing is registered here")
-
-    def recheck(self) -> None:
-        raise AssertionError("nothing is rechecked here")
-
 
 @pytest.fixture(scope="module")
 def mapped() -> Mapped:
