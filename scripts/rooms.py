@@ -64,6 +64,7 @@ ROOMS = (
     ),
     Room("exports.py", ("pipeline/exports.py",), "rows to CSV, JSON Lines, Parquet"),
     Room("buffer/", ("pipeline/buffer",), "the contract of the buffer, and SQLite that keeps it", ("sqlite3",)),
+    Room("search/", ("pipeline/search",), "the query language of dead letters"),
     Room(
         "orders/",
         ("pipeline/orders",),
