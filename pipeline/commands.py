@@ -30,7 +30,7 @@ from pipeline.buffer import (
 )
 from pipeline.buffer import restore as restore_buffer
 from pipeline.buffer.views import JobView
-from pipeline.clock import pause, wall_clock_ms
+from pipeline.clock import pause, steady_clock_ms, wall_clock_ms
 from pipeline.consuming.topic_choice import choose_orders_topics, topics_read
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import (
@@ -38,6 +38,7 @@ from pipeline.errors import (
     BufferUnavailableError,
     KafkaUnavailableError,
     NothingToReplayError,
+    QueryError,
     UsageError,
 )
 from pipeline.exports import export_all
@@ -50,6 +51,8 @@ from pipeline.roles import check_roles
 from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
+from pipeline.search.query import Named, Query
+from pipeline.search_command import query_of, run_search, tell_error
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
@@ -85,11 +88,10 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
 
 def replay(settings: Settings, options: argparse.Namespace) -> int:
     """Queues a replay job and, unless `--no-wait` is given, waits for its end; or lists what it would send."""
-    which = DeadLetterFilter(
-        ids=tuple(options.ids) if options.ids else None,
-        fingerprint=options.group,
-        statuses=(options.status,) if options.status else (),
-    )
+    try:
+        which = _selected(settings, options)
+    except QueryError as error:
+        return tell_error(options.query, error)
     check_kafka_config(settings)
     source_of = load_dead_letter_topics(settings).source_of
     if options.dry_run:
@@ -117,6 +119,16 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
             return 0
     _tell_left_out(settings, left_out)
     return _follow(settings, job_id, options.no_wait)
+
+
+def _selected(settings: Settings, options: argparse.Namespace) -> DeadLetterFilter:
+    """The dead letters that `replay` is asked for. Raises QueryError."""
+    if options.ids:
+        return DeadLetterFilter(ids=tuple(options.ids))
+    if options.query is not None:
+        return DeadLetterFilter(query_of(settings, options.query, wall_clock_ms))
+    chosen = (("group", options.group), ("status", options.status))
+    return DeadLetterFilter(Query(tuple(Named(field, value) for field, value in chosen if value)))
 
 
 def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool, source_of: SourceOf) -> int:
@@ -256,6 +268,11 @@ def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
 
 
 # -- reports
+
+
+def search(settings: Settings, options: argparse.Namespace) -> int:
+    """Prints the newest dead letters that a query means."""
+    return run_search(settings, options, wall_clock_ms, steady_clock_ms)
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:
@@ -551,6 +568,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "replay": replay,
     "resume": resume,
     "reread": reread,
+    "search": search,
     "status": status,
     "export": export,
     "health": health,

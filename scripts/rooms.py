@@ -45,7 +45,13 @@ ROOMS = (
     Room("dashboard/shared/", ("dashboard/shared", "dashboard/__init__.py"), "what pages share", ("streamlit",)),
     Room(
         "pipeline/ (entry)",
-        ("pipeline/__main__.py", "pipeline/commands.py", "pipeline/mapping_commands.py", "pipeline/roles.py"),
+        (
+            "pipeline/__main__.py",
+            "pipeline/commands.py",
+            "pipeline/mapping_commands.py",
+            "pipeline/search_command.py",
+            "pipeline/roles.py",
+        ),
         "the command line, and what puts each role together",
     ),
     Room("jobs/", ("pipeline/jobs",), "what people ask for: produce and replay jobs"),

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
+from dashboard.dead_letters.statuses import STATUSES
 from dashboard.dead_letters.table import (
     NEW_CAP,
     Snapshot,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from pipeline.orders.mapping.paths import Path
 
@@ -180,17 +180,22 @@ class Query:
         """What the parts are made of, from left to right."""
         return _leaves(self.tree)
 
+    @property
+    def moves(self) -> bool:
+        """Whether it means other letters as time passes, for it asks for their age."""
+        return any(isinstance(leaf, Compared) and isinstance(leaf.value, Age) for leaf in self.leaves())
+
     def chosen(self, field: str) -> tuple[str, ...]:
         """The values of a field of which a letter must have one, as far as one part says so and nothing else."""
         for part in self.parts:
             if _chooses(part, field):
-                return tuple(leaf.text for leaf in _leaves(part) if isinstance(leaf, Named))
+                return tuple(_value_of(leaf) for leaf in _leaves(part))
         return ()
 
-    def choosing(self, field: str, values: tuple[str, ...]) -> Query:
-        """The same with other values chosen; of none given the field is not narrowed."""
+    def choosing(self, field: str, parts: tuple[Part, ...]) -> Query:
+        """The same, with one of these parts in place of what `chosen` tells of the field; of no parts with none."""
         kept = self.without(lambda part: _chooses(part, field))
-        return kept.narrowed(one_of(field, values)) if values else kept
+        return kept.narrowed(either(parts)) if parts else kept
 
     def without(self, goes: Callable[[Part], bool]) -> Query:
         """The parts that stay."""
@@ -201,9 +206,13 @@ EVERYTHING = Query()
 
 
 def one_of(field: str, values: tuple[str, ...]) -> Part:
-    """Letters that have one of these values, of which there is at least one."""
-    named = tuple(Named(field, value) for value in values)
-    return named[0] if len(named) == 1 else Either(named)
+    """Letters whose field has one of these values, of which there is at least one."""
+    return either(tuple(Named(field, value) for value in values))
+
+
+def either(parts: tuple[Part, ...]) -> Part:
+    """Letters that one of these parts means, of which there is at least one."""
+    return parts[0] if len(parts) == 1 else Either(parts)
 
 
 def quoted(text: str) -> str:
@@ -232,4 +241,13 @@ def _leaves(part: Part) -> Iterator[Leaf]:
 
 def _chooses(part: Part, field: str) -> bool:
     parts = part.parts if isinstance(part, Either) else (part,)
-    return all(isinstance(each, Named) and each.field == field for each in parts)
+    return all(_is_value(each) and each.field == field for each in parts)
+
+
+def _is_value(part: Part) -> TypeGuard[Named | Compared]:
+    """Whether it asks for one value of a field."""
+    return isinstance(part, Named) or (isinstance(part, Compared) and part.operator == ":")
+
+
+def _value_of(leaf: Leaf) -> str:
+    return leaf.value.text if isinstance(leaf, Compared) else leaf.text

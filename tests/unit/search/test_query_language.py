@@ -182,9 +182,13 @@ def test_the_same_words_are_the_same_query_an_hour_later() -> None:
 def test_a_field_is_chosen_and_another_value_takes_its_place() -> None:
     query = read("price>1 (status:open OR status:discarded) region")
     assert query.chosen("status") == ("open", "discarded")
-    assert str(query.choosing("status", ("recovered",))) == "price>1 region status:recovered"
+    assert str(query.choosing("status", (Named("status", "recovered"),))) == "price>1 region status:recovered"
     assert str(query.choosing("status", ())) == "price>1 region"
-    assert str(EVERYTHING.choosing("source", ("a", "b c"))) == 'source:a OR source:"b c"'
+    assert (
+        str(EVERYTHING.choosing("source", (Named("source", "a"), Named("source", "b c")))) == 'source:a OR source:"b c"'
+    )
+    assert read("failed:2025-11-28T10").chosen("failed") == ("2025-11-28T10",)
+    assert read("failed>2025-11-28T10").chosen("failed") == ()
     assert read("-status:open").chosen("status") == ()
     assert read("-status:open").names("status")
 
