@@ -53,7 +53,7 @@ def query_card() -> DeadLetterFilter | None:
     _put_into_address()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Search", key=_QUERY.name, placeholder=_EXAMPLE, help=_HELP, icon=":material/search:")
+            st.text_input("Query", key=_QUERY.name, placeholder=_EXAMPLE, help=_HELP, icon=":material/search:")
             st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=clear, key="letters_clear")
         _draw_suggestions(_QUERY.get_or(""))
         if error is not None:
