@@ -44,7 +44,12 @@ with whole_page():
             st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
         with st.container(horizontal=True, vertical_alignment="center"):
             if snapshot.rows:
-                table_downloads("dead_letters", which, key="letters_downloads", count=snapshot.found.count)
+                table_downloads(
+                    "dead_letters",
+                    which.settled(snapshot.found.ids),
+                    key="letters_downloads",
+                    count=snapshot.found.count,
+                )
             draw_last_job()
     if len(selected := selected_ids()) == 1:
         draw_detail(selected[0])

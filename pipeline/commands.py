@@ -52,7 +52,7 @@ from pipeline.running.health import raise_unless_well
 from pipeline.running.statusboard import RoleStatus, read_roles
 from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.search.query import Named, Query
-from pipeline.search_command import query_of, run_search, tell_error
+from pipeline.search_command import meant_by, run_search, tell_error
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 from pipeline.watching.kafka_check import Comparison, compare_with_kafka
@@ -126,7 +126,7 @@ def _selected(settings: Settings, options: argparse.Namespace) -> DeadLetterFilt
     if options.ids:
         return DeadLetterFilter(ids=tuple(options.ids))
     if options.query is not None:
-        return DeadLetterFilter(query_of(settings, options.query, wall_clock_ms))
+        return meant_by(settings, options.query, wall_clock_ms).replayable()
     chosen = (("group", options.group), ("status", options.status))
     return DeadLetterFilter(Query(tuple(Named(field, value) for field, value in chosen if value)))
 

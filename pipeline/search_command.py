@@ -39,10 +39,16 @@ def run_search(settings: Settings, options: argparse.Namespace, clock: Clock, st
     return 0
 
 
-def query_of(settings: Settings, text: str, clock: Clock) -> Query:
-    """The query that somebody typed. Raises QueryError."""
+def meant_by(settings: Settings, text: str, clock: Clock) -> DeadLetterFilter:
+    """What somebody's query means, for a command that acts on all of it. Raises QueryError."""
     with Reader(settings.database_file) as reader:
-        return parse(text, clock(), reader.currency().digits)
+        which = DeadLetterFilter(parse(text, clock(), reader.currency().digits))
+        if not which.query.apart()[1].parts:
+            return which
+        found = reader.find(which)
+    if found.cut:
+        print(f"orderpulse: {found.cut}", file=sys.stderr)
+    return which.settled(found.ids)
 
 
 def tell_error(text: str, error: QueryError) -> int:

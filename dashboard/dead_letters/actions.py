@@ -68,7 +68,7 @@ def draw_actions(snapshot: Snapshot) -> None:
             disabled=refused is not None or not snapshot.rows,
             help=refused,
             on_click=_propose_all,
-            args=(snapshot.view.which,),
+            args=(snapshot.view.which.settled(snapshot.found.ids),),
             key="letters_replay_all",
         )
         _triage_button("Discard", ":material/delete:", "discarded", hint)
@@ -110,7 +110,7 @@ def _propose_selected() -> None:
 def _propose_all(which: DeadLetterFilter) -> None:
     try:
         # Nobody has looked at what arrives from now on.
-        propose(replace(which, up_to_id=reader().newest_dead_letter()))
+        propose(replace(which.replayable(), up_to_id=reader().newest_dead_letter()))
     except OrderPulseError as error:
         tell(str(error))
 

@@ -52,6 +52,18 @@ class DeadLetterFilter:
     up_to_id: int | None = None
     """Leaves out what arrived after somebody looked."""
 
+    def settled(self, found: tuple[int, ...]) -> DeadLetterFilter:
+        """The same for what acts on all that match: where it looks inside of values, those that were found there."""
+        plain, inside = self.query.apart()
+        return replace(self, query=plain, ids=found) if inside.parts else self
+
+    def replayable(self) -> DeadLetterFilter:
+        """The same for a replay of all that match. Ids that a query settled to are not ids that somebody picked:
+
+        of them too only the open ones are meant, unless the query says which statuses.
+        """
+        return self if self.ids is None or self.query.names("status") else self.with_status(*OPEN_STATUSES)
+
     def with_status(self, *statuses: str) -> DeadLetterFilter:
         """Of these dead letters only those that have one of the statuses."""
         return replace(self, query=self.query.narrowed(one_of("status", statuses)))

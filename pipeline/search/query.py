@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
-from pipeline.orders.mapping.paths import Path
+from pipeline.orders.mapping.paths import Each, Path, Step
 
 Operator = Literal[":", "<", "<=", ">", ">="]
 
@@ -107,15 +107,7 @@ class InValue:
     text: str
 
     def __str__(self) -> str:
-        steps = (
-            f".{step if _PLAIN_STEP.fullmatch(step) else quoted(step)}"
-            if isinstance(step, str)
-            else str(step)
-            if not isinstance(step, int)
-            else f"[{step}]"
-            for step in self.path.steps
-        )
-        return f"value{''.join(steps)}{self.operator}{written(self.text)}"
+        return f"value{''.join(map(_step, self.path.steps))}{self.operator}{written(self.text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +172,14 @@ class Query:
         """What the parts are made of, from left to right."""
         return _leaves(self.tree)
 
+    def apart(self) -> tuple[Query, Query]:
+        """The parts that ask for nothing inside of values, and those that do."""
+
+        def looks_inside(part: Part) -> bool:
+            return any(isinstance(leaf, InValue) for leaf in _leaves(part))
+
+        return self.without(looks_inside), self.without(lambda part: not looks_inside(part))
+
     @property
     def moves(self) -> bool:
         """Whether it means other letters as time passes, for it asks for their age."""
@@ -223,6 +223,14 @@ def quoted(text: str) -> str:
 def written(text: str) -> str:
     """A text after an operator."""
     return text if _PLAIN.fullmatch(text) and text[0] not in "<>=" else quoted(text)
+
+
+def _step(step: Step) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    if isinstance(step, Each):
+        return str(step)
+    return f".{step if _PLAIN_STEP.fullmatch(step) else quoted(step)}"
 
 
 def _in_parentheses(part: Part) -> str:

@@ -377,6 +377,20 @@ def test_replays_all_that_match_but_not_what_came_later(open_page: OpenPage, dat
     assert statuses(database_file) == {1: "replaying", 2: "replaying", 3: "open", 4: "open"}
 
 
+def test_replays_the_open_ones_that_were_found_inside_of_values(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2, value=b'{"customer": {"country": "DE"}}')
+    add_letters(database_file, 1, value=b'{"customer": {"country": "FR"}}')
+    with open_buffer(database_file) as buffer:
+        buffer.dead_letters.triage([2], "discarded", NOW_MS)
+    app = ask(open_page(PAGE), "value.customer.country:de")
+    assert table(app) == [["ORD-000002", "ORD-000001"]]
+    app.button(key="letters_replay_all").click().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "discarded", 3: "open"}
+    assert not app.exception
+
+
 def test_says_what_a_replay_leaves_out(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 3)
     replay(database_file, (1,), "elsewhere")

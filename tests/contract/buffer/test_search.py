@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.buffer import DeadLetterFilter, Reader, open_buffer
+from pipeline.buffer.sqlite.search import find
 from pipeline.buffer.sqlite.search.find import FEW, FOUND_CAP
+from pipeline.buffer.views import Found
+from pipeline.errors import UsageError
 from pipeline.search.parser import parse
 from pipeline.search.query import quoted
 from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter, order
@@ -203,3 +206,89 @@ def test_each_facet_finds_as_many_as_it_says(shop: Path) -> None:
     for name, values in facets.items():
         for value in values:
             assert len(ids(shop, f"{name}:{quoted(value.value)}")) == value.dead_letters
+
+
+# -- inside of values
+
+
+@pytest.fixture
+def valued(path: Path) -> Path:
+    """Dead letters with values of all kinds, ids from 1 on."""
+    values = (
+        b'{"customer": {"country": "DE"}, "total": 100.10, "lines": [{"sku": "A", "qty": 2}, {"sku": "b", "qty": 12}]}',
+        b'{"customer": {"country": "fr"}, "total": 9, "lines": [], "paid": true, "note": null}',
+        b'{"customer": "nobody", "total": "100.10", "at": "2026-01-01T10:00:00Z"}',
+        b'{"total": 12345678901234567890.000000001}',
+        b"\x00no json",
+        b'{"total": NaN}',
+        b"[" * 100_000,
+        b'{"total": 1, "pad": "' + b"x" * 1_000_001 + b'"}',
+        b"",
+        None,
+    )
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        rows = [dead_letter(place.ref, number, value=value) for number, value in enumerate(values)]
+        collect(buffer, place, 0, *rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("value.customer.country:de", [1]),
+        ("value.customer.country:FR", [2]),
+        ("value.customer:nobody", [3]),
+        ("value.total:100.1", [1]),
+        ("value.total:100.10", [3, 1]),
+        ("value.total>99 value.total<1000", [1]),
+        ("value.total:12345678901234567890.000000001", [4]),
+        ("value.total>12345678901234567890", [4]),
+        ("value.lines[].sku:B", [1]),
+        ("value.lines[0].qty:2", [1]),
+        ("value.lines[].qty>11", [1]),
+        ("value.lines:x", []),
+        ("value.paid:true", [2]),
+        ('value.note:""', []),
+        ("value.at>2026-01-01T09", [3]),
+        ("-value.customer.country:de id<4", [3, 2]),
+        ("value.customer.country:de OR id:5", [5, 1]),
+        ("value.nothing:x", []),
+        ("value.total:nan", []),
+    ],
+)
+def test_finds_inside_of_values(valued: Path, query: str, expected: list[int]) -> None:
+    with Reader(valued, limit_ms=60_000) as reader:
+        found = reader.find(DeadLetterFilter(parse(query, NOW_MS)))
+    assert (found.ids, found.more, found.cut) == (tuple(expected), False, "")
+
+
+def test_looks_inside_the_newest_that_all_else_leaves_and_says_how_far(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_buffer(path) as buffer:
+        collect_many(buffer, 1000, value=b'{"a": 1}')
+    monkeypatch.setattr(find, "INSIDE_CAP", 600)
+    which = DeadLetterFilter(parse("value.a:1 id<=900", NOW_MS))
+    with Reader(path, limit_ms=60_000) as reader:
+        found = reader.find(which)
+        assert found.ids == tuple(range(900, 300, -1))
+        assert found.cut == "looked into the values of the newest 600 of 600+ dead letters that all else leaves"
+        monkeypatch.setattr(find, "INSIDE_LIMIT_MS", 0)
+        assert reader.find(which) == Found((), True, found.cut.replace("newest 600", "newest 0"))
+        assert reader.find(DeadLetterFilter(parse("value.a:1 id>1000", NOW_MS))) == Found((), False)
+
+
+def test_a_filter_for_all_that_match_takes_those_that_were_found_inside(valued: Path) -> None:
+    which = DeadLetterFilter(parse("value.total>0 id<3", NOW_MS))
+    with Reader(valued) as reader, pytest.raises(UsageError, match="inside of values"):
+        reader.dead_letters(which)
+    with Reader(valued) as reader:
+        settled = which.settled(reader.find(which).ids)
+        assert [row.id for row in reader.dead_letters(settled)] == [2, 1]
+    plain = DeadLetterFilter(parse("id<3", NOW_MS))
+    assert plain.settled((1,)) is plain
+    assert str(settled.replayable().query) == "id<3 status:open"
+    assert plain.replayable() is plain
+    discarded = DeadLetterFilter(parse("status:discarded", NOW_MS), ids=(1,))
+    assert discarded.replayable() is discarded

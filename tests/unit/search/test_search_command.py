@@ -10,7 +10,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.buffer import Reader, open_buffer
 from scripts.query_fields import TABLE
-from tests.support.buffer_rows import collect, collector, dead_letter, order
+from tests.support.buffer_rows import DEAD, NOW_MS, collect, collector, dead_letter, order
 
 
 @pytest.fixture
@@ -112,6 +112,15 @@ def test_a_replay_takes_the_open_ones_that_a_query_means(folder: Path, capsys: p
     with Reader(folder / "orderpulse.db") as reader:
         [job] = reader.jobs()
         assert reader.job_items(job.id).column("dead_letter_id") == [3]
+
+
+def test_a_replay_takes_what_was_found_inside_of_values(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_buffer(folder / "orderpulse.db") as buffer:
+        place = buffer.flow.assign("collector", DEAD, 0, 0, NOW_MS)
+        collect(buffer, place, 3, *(dead_letter(place.ref, number, value=b'{"a": 1}') for number in (3, 4)))
+        buffer.dead_letters.triage((5,), "discarded", 0)
+    assert main(["replay", "--query", "value.a:1", "--dry-run", "--force"]) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["4"]
 
 
 def test_the_docs_name_every_field() -> None:

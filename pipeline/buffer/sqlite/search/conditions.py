@@ -27,15 +27,19 @@ _OLDER = {":": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """What stands so to an age stands so to the time that it means."""
 
 
-def query_condition(query: Query) -> tuple[str, Arguments]:
-    """The condition that a query is. UsageError where it asks for what is inside a value, which no SQL can tell."""
-    written = _Condition()
+def query_condition(query: Query, inside: bool = False) -> tuple[str, Arguments]:
+    """The condition that a query is.
+
+    `inside` allows it to read values, which takes long. UsageError where a query asks for that and may not.
+    """
+    written = _Condition(inside)
     return written.of(query.tree), written.arguments
 
 
 class _Condition:
-    def __init__(self) -> None:
+    def __init__(self, inside: bool) -> None:
         self.arguments = Arguments()
+        self._inside = inside
 
     def of(self, part: Part) -> str:
         if isinstance(part, Not):
@@ -56,7 +60,12 @@ class _Condition:
             return self._compared(FIELDS_BY_NAME[leaf.field].column, leaf)
         if isinstance(leaf, InHeader):
             return self._header(leaf)
-        raise UsageError(f"{leaf} is looked for inside of values: that cannot be part of this")
+        if not self._inside:
+            raise UsageError(
+                f"{leaf} is looked for inside of values, in the newest only: not here, where all are meant"
+            )
+        asked = (self._argument(each) for each in (str(leaf.path), leaf.operator, leaf.text))
+        return f"stands_inside({', '.join(asked)}, value)"
 
     def _argument(self, value: object) -> str:
         """The name under which a statement is given a value."""

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition
 from pipeline.buffer.sqlite.search.conditions import Arguments, query_condition
 from pipeline.buffer.views import Found
+from pipeline.clock import Clock, steady_clock_ms
 from pipeline.search.query import Compared, Either, Named, Part, Query
 
 FOUND_CAP = 10_000
+INSIDE_CAP = 20_000
+INSIDE_LIMIT_MS = 1_000
+INSIDE_AT_ONCE = 200
 FEW = 20_000
 """Of so many candidates, which an index names, each is looked at. Where there are more, the newest are first."""
+_THESE = "SELECT value AS span_id FROM json_each(:span_ids)"
 _INDEXED = ("status", "group", "failed", "id")
 _FIRST_SPAN, _GROWTH, _LAST_SPAN = 2_000, 5, 50_000
 
@@ -28,8 +34,21 @@ class _Span(NamedTuple):
     least_id: int
 
 
-def find_dead_letters(connection: sqlite3.Connection, which: DeadLetterFilter) -> Found:
-    """The newest that match, up to 10,000. Where the query is interrupted, what was found till then, and `cut`."""
+def find_dead_letters(
+    connection: sqlite3.Connection, which: DeadLetterFilter, steady_clock: Clock = steady_clock_ms
+) -> Found:
+    """The newest that match, up to 10,000. Where the query is interrupted, what was found till then, and `cut`.
+
+    What is inside of values is looked at last, of the newest 20,000 that all else leaves, for a second.
+    """
+    plain, inside = which.query.apart()
+    if not inside.parts:
+        return _find(connection, which, FOUND_CAP)
+    left = _find(connection, replace(which, query=plain), INSIDE_CAP)
+    return _find_inside(connection, left, inside, steady_clock)
+
+
+def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) -> Found:
     where, arguments = dead_letter_condition(which)
     found: list[int] = []
     looked_from: int | None = None
@@ -42,14 +61,40 @@ def find_dead_letters(connection: sqlite3.Connection, which: DeadLetterFilter) -
             )
             found += sorted((identifier for (identifier,) in rows), reverse=True)
             looked_from = span.least_id
-            if len(found) > FOUND_CAP:
-                return Found(tuple(found[:FOUND_CAP]), True)
+            if len(found) > most:
+                return Found(tuple(found[:most]), True)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         looked = "" if looked_from is None else f": only dead letters from id {looked_from} on were looked at"
-        return Found(tuple(found), True, f"stopped by the time limit{looked}")
+        return Found(tuple(found[:most]), True, f"stopped by the time limit{looked}")
     return Found(tuple(found), False)
+
+
+def _find_inside(connection: sqlite3.Connection, left: Found, query: Query, steady_clock: Clock) -> Found:
+    """Of these dead letters the ones that a query means which reads their values; each answer says how many it read."""
+    where, arguments = query_condition(query, inside=True)
+    deadline_ms = steady_clock() + INSIDE_LIMIT_MS
+    found: list[int] = []
+    looked = 0
+    try:
+        while looked < len(left.ids) and len(found) <= FOUND_CAP and steady_clock() < deadline_ms:
+            some = left.ids[looked : looked + INSIDE_AT_ONCE]
+            rows = connection.execute(
+                f"SELECT id FROM ({_THESE}) CROSS JOIN dead_letters ON id = span_id WHERE {where}",
+                arguments | {"span_ids": json.dumps(some)},
+            )
+            found += sorted((identifier for (identifier,) in rows), reverse=True)
+            looked += len(some)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+    if len(found) > FOUND_CAP:
+        return Found(tuple(found[:FOUND_CAP]), True)
+    if looked == len(left.ids) and not left.more:
+        return Found(tuple(found), False)
+    told = f"looked into the values of the newest {looked:,} of {left.count} dead letters that all else leaves"
+    return Found(tuple(found), True, "; ".join(part for part in (left.cut, told) if part))
 
 
 def _spans(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[_Span]:
@@ -60,7 +105,7 @@ def _spans(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[
         return
     for first in range(0, len(candidates), _FIRST_SPAN):
         some = candidates[first : first + _FIRST_SPAN]
-        yield _Span("SELECT value AS span_id FROM json_each(:span_ids)", {"span_ids": json.dumps(some)}, some[-1])
+        yield _Span(_THESE, {"span_ids": json.dumps(some)}, some[-1])
 
 
 def _all_spans(connection: sqlite3.Connection, up_to_id: int | None) -> Iterator[_Span]:

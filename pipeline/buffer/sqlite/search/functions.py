@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
 from pipeline.headers.codec import headers_from_json
 from pipeline.search.folding import folded
+from pipeline.search.inside import stands_inside
 
 SHORT_HEADER_LETTERS = 256
 """Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
@@ -27,6 +29,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("is_class", 2, _is_class),
         ("letter_holds", -1, _letter_holds),
         ("has_header", 3, _has_header),
+        ("stands_inside", 4, stands_inside),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -45,6 +48,7 @@ def _holds(wanted: str, cell: _Cell) -> bool:
     return wanted in folded(_text(cell))
 
 
+@lru_cache(maxsize=256)
 def _is_class(wanted: str, error_class: _Cell) -> bool | None:
     """Whether that is an error's class, with or without its package; NULL stays NULL."""
     if error_class is None:
@@ -72,6 +76,9 @@ def _short_header_holds(wanted: str, headers: str) -> bool:
 
 def _has_header(name: str, wanted: str, headers: str) -> bool:
     """Whether a header of exactly this name has that value, which is folded."""
+    # Whatever is text there stands in their JSON as it is: nearly always this settles it.
+    if quoted(wanted)[1:-1] not in folded(headers) and "base64" not in headers:
+        return False
     return any(
         each == name and value is not None and folded(value.decode(errors="replace")) == wanted
         for each, value in headers_from_json(headers)
