@@ -132,7 +132,7 @@ class GroupReader(Reader):
         # A partition that was paused when it was taken away comes back paused.
         self._fetch_again(begun)
         self._pause(waiting)
-        self._go_on(consumer)
+        self._go_on_with_the_others()
 
     def _begin_at(self, topic: str, partition: int) -> int:
         return self._assigned(self, topic, partition)
@@ -184,18 +184,8 @@ class GroupReader(Reader):
         self._forget(keys)
         self._ours.difference_update(keys)
         consumer.incremental_unassign(held)
-        self._go_on(consumer)
+        self._go_on_with_the_others()
 
-    def _go_on(self, consumer: Consumer) -> None:
-        """Fetches at once what stays with this member.
-
-        The library pauses all partitions while some are dealt out, and forgets what it fetched. Those that it resumes
-        it only looks at when it wakes up next, within a second. A seek wakes it up.
-        """
-        stay = [TopicPartition(*key) for key in self._ours - self._paused_keys]
-        for position in consumer.position(stay):
-            if position.offset >= 0:
-                try:
-                    consumer.seek(position)
-                except KafkaException as error:
-                    log.debug("%s[%d] goes on later: %s", position.topic, position.partition, error)
+    def _go_on_with_the_others(self) -> None:
+        """The library pauses all partitions while some are dealt out, and forgets what it fetched of them."""
+        self._go_on([TopicPartition(*key) for key in self._ours - self._paused_keys])

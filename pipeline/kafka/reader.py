@@ -115,6 +115,7 @@ class Reader:
         self._statistics = PartitionStatistics()
         self._held_back: frozenset[str] = frozenset()
         self._paused_keys: set[PartitionKey] = set()
+        self._sought: dict[PartitionKey, int] = {}
         self.at_end: set[PartitionKey] = set()
         self.heard = False
         """Whether the last read was told anything, be it that a partition which was read is still at its end."""
@@ -241,6 +242,21 @@ class Reader:
         paused = [each for each in partitions if (each.topic, each.partition) in self._paused_keys]
         self._paused_keys.difference_update((each.topic, each.partition) for each in paused)
         self._consumer.resume(paused)
+        self._go_on(paused)
+
+    def _go_on(self, resumed: list[TopicPartition]) -> None:
+        """Fetches at once what the library has resumed: by itself it looks when it wakes up next, within a second."""
+        for each in self._consumer.position(resumed):
+            key = each.topic, each.partition
+            if each.offset < 0:
+                each.offset = self._sought.get(key, each.offset)
+            if each.offset >= 0:
+                try:
+                    self._consumer.seek(each)  # wakes it up
+                except KafkaException as error:
+                    log.debug("%s[%d] goes on when the library wakes up: %s", *key, error)
+                else:
+                    self._sought[key] = each.offset
 
     def _begin(self, partitions: Mapping[PartitionKey, BeginAt]) -> list[TopicPartition]:
         """Where to begin with each partition, of those that can be asked about; the others are asked about again."""
@@ -273,6 +289,7 @@ class Reader:
     def _forget(self, keys: Iterable[PartitionKey]) -> None:
         for key in keys:
             self._not_begun.pop(key, None)
+            self._sought.pop(key, None)
             self._lost.discard(key)
             self._unreadable.forget([key])
 
@@ -318,6 +335,7 @@ class Reader:
 
     def seek(self, topic: str, partition: int, next_offset: int) -> None:
         """Goes on at another offset."""
+        self._sought.pop((topic, partition), None)
         # A partition without a valid offset cannot be sought in, only assigned again.
         self._consumer.incremental_unassign([TopicPartition(topic, partition)])
         self._consumer.incremental_assign([TopicPartition(topic, partition, next_offset)])
@@ -356,10 +374,11 @@ class Reader:
         """The offset after all that `read` has returned and the offsets behind it that are no records for us.
 
         Those are markers of transactions, records of aborted ones, and what compaction took. None before anything of
-        the partition was read since it was assigned or sought in.
+        the partition was read since it was assigned, or sought in for another offset.
         """
         [found] = self._consumer.position([TopicPartition(topic, partition)])
-        return found.offset if found.offset >= 0 else None
+        # After a seek the library knows none until a record comes.
+        return found.offset if found.offset >= 0 else self._sought.get((topic, partition))
 
     def commit_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Commits offsets for lag tools; nothing here depends on them."""

@@ -124,12 +124,18 @@ def _array_reader(read_item: Reader, where: str) -> Reader:
             if count == 0:
                 return found, at
             begin = at
-            for _ in range(count):
+            value, at = read_item(data, at)
+            if at == begin:
+                # Nothing but the schema says what they are, so they are all alike. Lists of lists of them would take
+                # room that no byte of the record stands for.
+                if len(found) + count > MAXIMUM_EMPTY_ITEMS:
+                    raise UndecodableError(f"{where} has {len(found) + count} items without a byte")
+                found += [value] * count
+                continue
+            found.append(value)
+            for _ in range(count - 1):
                 value, at = read_item(data, at)
                 found.append(value)
-            # Lists of lists of them would take room that no byte of the record stands for.
-            if at == begin and len(found) > MAXIMUM_EMPTY_ITEMS:
-                raise UndecodableError(f"{where} has {len(found)} items without a byte")
 
     return read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -123,6 +124,26 @@ def test_a_member_begins_where_the_buffer_says_not_where_kafka_was_told(kafka, j
     assert len(member.records) == 18
     member.reader.hold_back([])
     until("the record", lambda: len(member.records) == 19, member)
+
+
+@on_kafka()
+def test_what_was_held_back_is_fetched_at_once_when_it_may_be_read_again(kafka, join):
+    member, slowest_s = join("a"), 0.0
+    kafka.send(Sent(b"before", partition=0))
+    until("the first record", lambda: len(member.records) == 1, member)
+    for turn in range(8):
+        member.reader.hold_back([kafka.topic])
+        # The library sleeps up to a second then; each turn meets it at another moment of that.
+        for _ in range(12 + 2 * turn):
+            member.step()
+        before = member.reader.position(kafka.topic, 0)
+        kafka.send(Sent(b"while paused", partition=0))
+        began_s = time.monotonic()
+        member.reader.hold_back([])
+        assert member.reader.position(kafka.topic, 0) == before == turn + 1
+        until("the record", lambda turn=turn: len(member.records) == turn + 2, member)
+        slowest_s = max(slowest_s, time.monotonic() - began_s)
+    assert slowest_s < 0.4
 
 
 @on_group_protocols()

@@ -7,7 +7,6 @@ who makes it faster lowers them.
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -34,6 +33,7 @@ from tests.contract.conftest import SqliteStore
 from tests.support.buffer_rows import NOW_MS, collect_many
 from tests.support.buffer_rows import ORDERS as TOPIC
 from tests.support.collection_in_process import CollectionInProcess, LettersByHand, our_headers
+from tests.support.counted import counted
 from tests.support.flow_in_process import CODEC, FlowInProcess, Incoming
 
 PARTITIONS = (0, 1, 2, 3)
@@ -109,17 +109,6 @@ def counted_job(run: JobRun, buffer: Buffer) -> tuple[Counter[str], int]:
             pass
 
     return counted(to_its_end), connection.statements
-
-
-def counted(work: Callable[[], None]) -> Counter[str]:
-    """How many functions were called meanwhile: `call` in Python, `c_call` in C."""
-    calls: Counter[str] = Counter()
-    sys.setprofile(lambda _, event, __: calls.update((event,)))
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 @pytest.mark.parametrize(

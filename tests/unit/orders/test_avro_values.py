@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import fastavro
 import pytest
@@ -21,6 +22,7 @@ from pipeline.orders.mapping.paths import EACH, Path, look_up
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.values import ValueMismatchError
 from tests.support.avro_records import SchemaMaker, drawn_value, long_bytes, names_of, paths_into, without_logical_types
+from tests.support.counted import counted
 
 WRONG = "what is no value"
 
@@ -221,6 +223,17 @@ def test_lists_of_what_takes_no_bytes_take_no_room():
         reader.read(body, 0)
     passed_over = avro_reader(schema.parsed, schema.names, selection_of([Path(("other",))]))
     assert passed_over.read(body, 0) == {}
+
+
+def test_items_that_take_no_bytes_are_read_once_for_all():
+    wide = {"type": "record", "name": "W", "fields": [{"name": f"f{number}", "type": "null"} for number in range(100)]}
+    schema = whole(order(n={"type": "array", "items": {"type": "array", "items": wide}}))
+    body = long_bytes(200) + (long_bytes(60) + b"\0") * 200 + b"\0"
+    reader = avro_reader(schema.parsed, schema.names, selection_of([Path(("n",))]))
+    found: list[Any] = []
+    calls = counted(lambda: found.append(reader.read(body, 0)))
+    assert list(map(len, found[0]["n"])) == [60] * 200
+    assert calls["call"] < 60 * 100 * 200 / 10
 
 
 def test_a_record_within_records_without_end_is_refused():

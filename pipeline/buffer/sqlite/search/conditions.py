@@ -114,10 +114,13 @@ class _Condition:
         return f"{column} >= {self._argument(value.from_ms)} AND {column} < {self._argument(value.to_ms)}"
 
     def _header(self, leaf: InHeader) -> str:
+        name, wanted = self._argument(leaf.name), self._argument(folded(leaf.text))
         stored = self._argument(f"[{encode_basestring(leaf.name)}, ")
-        called = f"has_header({self._argument(leaf.name)}, {self._argument(folded(leaf.text))}, dead_letters.headers)"
-        # The first of both is settled by what is stored, before headers are put together and read.
-        return f"iif({_of_row(f'instr(raw.headers, {stored}) > 0')}, {called}, 0)"
+        stack = f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE folded(stacktrace) = {wanted})"
+        return _of_row(
+            f"instr(raw.headers, {stored}) > 0 AND "
+            f"(has_header({name}, {wanted}, raw.headers) OR ({stack} AND has_stack({name}, raw.headers)))"
+        )
 
 
 def _equal(column: str, wanted: str) -> str:

@@ -5,19 +5,21 @@ SQLite folds ASCII letters only, and knows nothing of headers as they are stored
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.headers.codec import headers_from_json
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
 SHORT_HEADER_LETTERS = 256
 """Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
 _Cell = str | bytes | None
+MARKER = '{"stacktrace":1}'
+"""What stands in a row's headers for its stack trace, see stores/stacktraces.py."""
 _LAST_PART = re.compile(r"[.$:/\\]")
 
 
@@ -29,6 +31,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("is_class", 2, _is_class),
         ("letter_holds", -1, _letter_holds),
         ("has_header", 3, _has_header),
+        ("has_stack", 2, _has_stack),
         ("stands_inside", 4, stands_inside),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
@@ -75,11 +78,21 @@ def _short_header_holds(wanted: str, headers: str) -> bool:
 
 
 def _has_header(name: str, wanted: str, headers: str) -> bool:
-    """Whether a header of exactly this name has that value, which is folded."""
+    """Whether a header of exactly this name has that value, which is folded; a stack stored elsewhere is none."""
     # Whatever is text there stands in their JSON as it is: nearly always this settles it.
     if quoted(wanted)[1:-1] not in folded(headers) and "base64" not in headers:
         return False
-    return any(
-        each == name and value is not None and folded(value.decode(errors="replace")) == wanted
-        for each, value in headers_from_json(headers)
-    )
+    return any(each == name and wanted == _folded_header(value) for each, value in json.loads(headers))
+
+
+def _folded_header(value: str | dict[str, str] | None) -> str | None:
+    if isinstance(value, str):
+        return folded(value)
+    if value is None or "base64" not in value:
+        return None
+    return folded(base64.b64decode(value["base64"]).decode(errors="replace"))
+
+
+def _has_stack(name: str, headers: str) -> bool:
+    """Whether the value of a header of exactly this name is the stack trace that is stored elsewhere."""
+    return f"[{quoted(name)}, {MARKER}]" in headers
