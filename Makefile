@@ -24,15 +24,19 @@ kafka: $(VENV)/installed ## Apache Kafka and a schema registry to play with, unt
 # The long ones first, so that no core is left over with one of them in the end.
 LONG_ONES := tests/chaos tests/pipeline tests/registry tests/browser
 TESTS := $(LONG_ONES) $(filter-out $(LONG_ONES), $(patsubst %/, %, $(wildcard tests/*/)))
+# To look through all files takes 9 s, and nothing runs beside these: only those that have such a test are looked through.
+ALONE = $(shell grep -rl --include='*.py' 'mark\.alone' tests)
 
 # Thousands of processes start in it: none may compile everything anew, whatever the environment says.
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup-test ## everything: lint, types, unit, contract, app and browser tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" $(TESTS)
-	$(BIN)/python -m pytest -m alone
+	@# Types are looked at by one core for half a minute, which tests that wait for something leave free.
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" $(TESTS); tests=$$?; \
+	wait $$types && exit $$tests
+	$(BIN)/python -m pytest -m alone $(ALONE)
 
 lint: $(VENV)/installed-dev ## lint, format and types only
 	$(BIN)/ruff check .

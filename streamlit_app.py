@@ -3,12 +3,17 @@ enter, what is in the sidebar, which pages there are."""
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
+from contextlib import suppress
 
 import streamlit as st
 
 from dashboard.shared.disk_files import disk_files_route
 from dashboard.shared.ending import end_in_order
+
+DRAWS_THE_FIRST_PAGE = ("dashboard.shared.shell", "dashboard.shared.sidebar", "dashboard.overview.charts")
 
 
 def run() -> None:
@@ -59,8 +64,23 @@ def run() -> None:
     end_page()
 
 
+def get_ready() -> None:
+    """Starts the pipeline and imports what draws the first page, while the first browser is on its way."""
+    from dashboard.shared.autostart import keep_pipeline_running
+    from dashboard.shared.configuration import settings
+    from pipeline.errors import SettingsError
+    from pipeline.settings import prepare_data_dir
+
+    with suppress(SettingsError):  # whoever opens a page is told
+        prepare_data_dir(settings())
+        keep_pipeline_running()
+    for name in DRAWS_THE_FIRST_PAGE:
+        importlib.import_module(name)
+
+
 if __name__ == "__main__":
     run()
 else:
     end_in_order()
+    threading.Thread(target=get_ready, name="get-ready", daemon=True).start()
     app = st.App(__file__, routes=[disk_files_route(st.get_option("server.baseUrlPath"))])

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.overview.chart_export import download_popover, kind_table
 from dashboard.overview.charts import KINDS, draw
-from dashboard.overview.figures import draw_figures, draw_topic_figures
+from dashboard.overview.figures import draw_figures
 from dashboard.shared.asking import invite_orders
 from dashboard.shared.context import now_ms, viewer_zone
 from dashboard.shared.formats import plain
@@ -14,8 +14,7 @@ from dashboard.shared.mapping import wording
 from dashboard.shared.shell import begin_page, live
 from dashboard.shared.snapshots import has_records, overview
 from dashboard.shared.time_ranges import TIME_RANGES, TimeRange
-from dashboard.shared.topics import chosen_topic, topic_totals
-from pipeline.buffer.views import Totals
+from dashboard.shared.topics import chosen_topic
 from pipeline.errors import OrderPulseError
 
 begin_page("Overview", ":material/monitoring:")
@@ -34,27 +33,25 @@ def empty() -> None:
 
 
 def full(time_range: TimeRange, topic: str | None) -> None:
-    """Figures and charts. What people press stands outside of the live part, which draws into containers beside it."""
+    """Figures and charts of all topics, or of this one.
+
+    What people press stands outside of the live part, which draws into containers beside it.
+    """
     charts = {}
     figures = st.container(key="figures")
-    if topic is not None:
-        st.caption("The charts are of all topics.")
     for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
         for name, column in zip(row, st.columns(len(row)), strict=True):
             with column.container(border=True):
                 # Not at the right edge: Streamlit's own toolbar appears there above a chart, and would be hit instead.
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(f"**{plain(KINDS[name].title_in(time_range, wording()))}**", width="content")
-                    download_popover(KINDS[name], time_range, ZONE)
+                    download_popover(KINDS[name], time_range, ZONE, topic)
                 charts[name] = st.container()
 
     def render() -> None:
-        shown, said = overview(time_range, ZONE), wording()
+        shown, said = overview(time_range, ZONE, topic), wording()
         with figures:
-            if topic is None:
-                draw_figures(shown, now_ms())
-            else:
-                draw_topic_figures(topic_totals().get(topic, Totals(0, 0, 0)))
+            draw_figures(shown, now_ms())
         for name, container in charts.items():
             with container:
                 draw(KINDS[name], kind_table(KINDS[name], shown), ZONE, said)

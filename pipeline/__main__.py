@@ -71,14 +71,29 @@ def _warn_of_unknown_variables() -> None:
         print(f"orderpulse: {line}; see `python -m pipeline config`", file=sys.stderr)
 
 
-# `up` and the roles are started with the app and again after a death, and people wait for them meanwhile: a process
-# imports what its command needs and no more.
+# `up` and the roles are started with the app and again after a death, and people wait for them meanwhile; containers
+# ask for the health of each role every few seconds. A process imports what its command needs and no more.
+
+
+def _run_up(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.roles import run_up
+
+    return run_up(settings, options, main)
 
 
 def _run_role(settings: Settings, options: argparse.Namespace) -> int:
     from pipeline.roles import run_role
 
     return run_role(settings, options)
+
+
+def _run_health(settings: Settings, options: argparse.Namespace) -> int:
+    """Whether a role is well: for health checks, so it says nothing when all is well."""
+    from pipeline.clock import wall_clock_ms
+    from pipeline.running.health import raise_unless_well
+
+    raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
+    return 0
 
 
 def _run_command(settings: Settings, options: argparse.Namespace) -> int:
@@ -107,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
             "--instance", type=int, metavar="N", help="which of several (default: the first number that is free)"
         )
         command.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
-        command.set_defaults(run=_run_role, role=role)
+        command.set_defaults(run=_run_up if role == "up" else _run_role, role=role)
     _add_produce(subparsers)
     _add_replay(subparsers)
     _add_mapping(subparsers)
@@ -248,7 +263,7 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     health = subparsers.add_parser("health", help=text, description=f"Tells {text}.")
     health.add_argument("role", choices=tuple(ROLE_HELP))
     health.add_argument("--instance", type=int, metavar="N", help="which of several (default: all on this host)")
-    health.set_defaults(needs_folder=False)
+    health.set_defaults(needs_folder=False, run=_run_health)
 
     text = "recounts the buffer against its figures and against Kafka"
     check = subparsers.add_parser("check", help=text, description=f"{text.capitalize()}; prints each difference.")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.buffer import (
     HOW_TO_GO_ON,
@@ -37,26 +37,24 @@ from pipeline.errors import (
     AlreadyRunningError,
     BufferUnavailableError,
     KafkaUnavailableError,
+    MappingFileError,
     NothingToReplayError,
     QueryError,
     UsageError,
 )
-from pipeline.exports import export_all
 from pipeline.jobs import requests
-from pipeline.jobs.reread import Rereads, plan_reread
 from pipeline.kafka import ClusterView, check_kafka_config, find_cluster
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.records import Currency, TopicIdentity
-from pipeline.roles import check_roles
-from pipeline.running.health import raise_unless_well
+from pipeline.running.folder_owner import is_running, sole_owner
 from pipeline.running.statusboard import RoleStatus, read_roles
-from pipeline.running.supervisor import is_running, sole_owner
 from pipeline.search.query import Named, Query
 from pipeline.search_command import meant_by, run_search, tell_error
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
-from pipeline.watching.kafka_check import Comparison, compare_with_kafka
-from pipeline.watching.upkeep import PAUSE_S
+
+if TYPE_CHECKING:
+    from pipeline.jobs.reread import Rereads
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +204,8 @@ def resume(settings: Settings, options: argparse.Namespace) -> int:
 
 def reread(settings: Settings, options: argparse.Namespace) -> int:
     """Reads a topic again from a place on, after saying what that changes and, without `--yes`, asking."""
+    from pipeline.jobs.reread import Rereads, plan_reread
+
     start = start_of(options.start)
     check_kafka_config(settings)
     with open_buffer(settings.database_file, "FULL") as buffer:
@@ -247,6 +247,8 @@ def _refuse_what_nobody_ends(settings: Settings, buffer: Buffer, identity: Topic
 
 
 def _follow_reread(rereads: Rereads, buffer: Buffer, number: int) -> int:
+    from pipeline.watching.upkeep import PAUSE_S
+
     said = ""
     while True:
         while rereads.step():
@@ -426,26 +428,32 @@ def _mapping_lines(roles: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def health(settings: Settings, options: argparse.Namespace) -> int:
-    """Whether a role is well: for health checks, so it says nothing when all is well."""
-    raise_unless_well(settings.data_dir, options.role, options.instance, wall_clock_ms())
-    return 0
-
-
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Writes all orders or dead letters to a file."""
+    from pipeline.exports import export_all
+
     entity = options.what.replace("-", "_")
     if options.topic and entity != "orders":
         raise UsageError("--topic chooses among orders; dead letters have a filter on their page")
     which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
-    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and no other command needs it
-
-    called = load_mappings(settings).mappings.labels.said()
+    called = _labels(settings)
     with target as out:
         written = export_all(settings.database_file, entity, which, options.format, out, called=called)
     print(f"{written.rows:,} rows written", file=sys.stderr)
     return 0
+
+
+def _labels(settings: Settings) -> dict[str, str]:
+    """What the mapping file calls fields; nothing, and a line that says so, while it cannot be used."""
+    from pipeline.orders.mapping.mapping_file import load_mappings  # takes 20 ms, and few commands need it
+
+    try:
+        return load_mappings(settings).mappings.labels.said()
+    except MappingFileError as error:
+        # What is in the buffer is there whatever the file says now.
+        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
+        return {}
 
 
 def _open_for_writing(path: Path) -> BinaryIO:
@@ -461,6 +469,9 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     With `--repair` the figures are made true first, and every change is printed. With `--accept-lost` it no longer says
     what Kafka had removed before it was read.
     """
+    from pipeline.roles import check_roles
+    from pipeline.watching.kafka_check import Comparison, compare_with_kafka
+
     check_roles(settings)
     if options.accept_lost:
         with open_buffer(settings.database_file, "FULL") as buffer:
@@ -532,6 +543,8 @@ def config(settings: Settings, options: argparse.Namespace) -> int:
 
     Where Kafka answers, also the topics that a pattern of the orders takes in and that are not read.
     """
+    from pipeline.roles import check_roles
+
     lines = describe(settings)
     width = max(len(line.variable) for line in lines)
     for line in lines:
@@ -571,7 +584,6 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "search": search,
     "status": status,
     "export": export,
-    "health": health,
     "check": check,
     "backup": backup,
     "restore": restore,

@@ -12,75 +12,53 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-from dotenv.parser import Binding, parse_stream
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, PydanticBaseSettingsSource
+from typing import TYPE_CHECKING
 
 from pipeline.errors import SettingsError
 
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
+
+ENV_FILE = ".env"
 _NAME = re.compile(r"\s*(?:export\s+)?'?(\w+)")
 _SINGLE_QUOTED = re.compile(r"\s*(?:export\s+)?[^=]+=\s*'((?:\\.|[^'\\])*)'", re.DOTALL)
 # As Apprise finds its addresses in a line: an address may hold commas of its own.
 _BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=[A-Za-z0-9]{1,32}://)")
 
 
-def sources_of(settings_cls: type[BaseSettings]) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Where settings are looked for, the first first. Their values are texts, as people wrote them."""
-    dotenv = _PlainDotEnv(settings_cls)
-    return (
-        _PlainEnvironment(settings_cls),
-        _SecretFiles(settings_cls, {name.lower(): value for name, value in os.environ.items()}),
-        dotenv,
-        _SecretFiles(settings_cls, dotenv.env_vars),
-    )
+def written_values(variables: Mapping[str, str]) -> dict[str, str]:
+    """What people wrote for each setting, as text. `variables` has the environment variable of each, by its name.
+
+    The environment stands before `.env`, and in each the variable itself before its `_FILE`. Raises SettingsError for
+    what cannot be read, whether or not something stands before it; OSError and UnicodeDecodeError are of `.env`.
+    """
+    environment = {name.upper(): value for name, value in os.environ.items()}
+    places = [found for place in (environment, env_file_variables()) for found in _in(place, variables)]
+    return {name: text for place in reversed(places) for name, text in place.items()}
 
 
-def env_file_variables(settings_cls: type[BaseSettings]) -> set[str]:
-    """The names that `.env` sets, in upper case."""
-    return set(map(str.upper, _PlainDotEnv(settings_cls).env_vars))
+def env_file_variables() -> dict[str, str]:
+    """What `.env` in the working directory sets, by names in upper case; nothing where there is none."""
+    path = Path(ENV_FILE)
+    return {name.upper(): value for name, value in read_env_file(path).items()} if path.is_file() else {}
 
 
-class _PlainEnvironment(EnvSettingsSource):
-    """The environment, with lists left to the validators (pydantic would ask for JSON)."""
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        return value if value is None else plain_value(f"{self.env_prefix}{field_name}".upper(), value)
-
-
-class _PlainDotEnv(DotEnvSettingsSource):
-    """The `.env` file, read as it is written and with lists left to the validators."""
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        return value if value is None else plain_value(f"{self.env_prefix}{field_name}".upper(), value)
-
-    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in read_env_file(file_path).items()}
+def _in(place: Mapping[str, str], variables: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The settings that a place sets itself, and those for which it names files: `ORDERPULSE_KAFKA_CONFIG_FILE`."""
+    written = {
+        name: plain_value(variable, place[variable]) for name, variable in variables.items() if variable in place
+    }
+    files = {name: f"{variable}_FILE" for name, variable in variables.items()}
+    return written, {name: _text_of(file, place[file]) for name, file in files.items() if file in place}
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Values that stand in files: `ORDERPULSE_KAFKA_CONFIG_FILE=/run/secrets/kafka.json`."""
-
-    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
-        super().__init__(settings_cls)
-        self._variables = variables
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        variable = f"{self.config.get('env_prefix')}{field_name}_FILE".upper()
-        path = self._variables.get(variable.lower())
-        if path is None:
-            return None, field_name, False
-        path = plain_value(variable, path)
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable}: {path} cannot be read: {error}") from error
-        return plain_value(variable, text), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value is not None}
+def _text_of(variable: str, written: str) -> str:
+    path = plain_value(variable, written)
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: {path} cannot be read: {error}") from error
+    return plain_value(variable, text)
 
 
 def plain_value(variable: str, text: str) -> str:
@@ -103,6 +81,8 @@ def read_env_file(path: Path) -> dict[str, str]:
 
     Raises SettingsError for a line that sets nothing, OSError and UnicodeDecodeError.
     """
+    from dotenv.parser import parse_stream  # takes 4 ms, and most data folders have no such file
+
     values: dict[str, str] = {}
     with path.open(encoding="utf-8") as file:
         for binding in parse_stream(file):

@@ -8,33 +8,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.kafka import check_kafka_config
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.proposing.sample import Sample
 from pipeline.orders.proposing.trial import Trial
 from pipeline.records import Record
-from pipeline.roles import mapping_bench
+from pipeline.roles import topic_examiner
 from pipeline.settings import Settings
 
 
 def run_mapping(settings: Settings, options: argparse.Namespace) -> int:
     """Proposes a section of the mapping file, or tries one, on the newest records of a topic."""
     check_kafka_config(settings)
-    bench = mapping_bench(settings)
-    newest = bench.sample(options.topic)
+    examiner = topic_examiner(settings)
+    newest = examiner.sample(options.topic)
     if newest.cut:
         print(f"{options.topic}: {len(newest.records):,} records looked at; {newest.cut}", file=sys.stderr)
-    return _MAPPING_ACTIONS[options.action](bench, newest.records, options)
+    return _MAPPING_ACTIONS[options.action](examiner, newest.records, options)
 
 
-def _propose_mapping(bench: MappingBench, records: list[Record], options: argparse.Namespace) -> int:
-    sample = bench.look_through(options.topic, records)
+def _propose_mapping(examiner: TopicExaminer, records: list[Record], options: argparse.Namespace) -> int:
+    sample = examiner.look_through(options.topic, records)
     if not sample.read:
         raise UsageError(_nothing_readable(sample))
-    proposal = bench.propose(sample)
+    proposal = examiner.propose(sample)
     print(proposal.text, end="")
-    trial = bench.try_text(options.topic, records, proposal.text)
+    trial = examiner.try_text(options.topic, records, proposal.text)
     print(f"{options.topic}: {trial_in_words(trial)}", file=sys.stderr)
     for key in proposal.open_keys:
         print(f"{options.topic}: {key} could not be guessed; say where it comes from", file=sys.stderr)
@@ -49,9 +49,9 @@ def _nothing_readable(sample: Sample) -> str:
     return f"topic {sample.topic}: none of {len(sample.records):,} records can be read: {reason} ({count:,}){more}"
 
 
-def _try_mapping(bench: MappingBench, records: list[Record], options: argparse.Namespace) -> int:
+def _try_mapping(examiner: TopicExaminer, records: list[Record], options: argparse.Namespace) -> int:
     path = Path(options.file) if options.file else None
-    trial, has_section = bench.try_file(options.topic, records, path)
+    trial, has_section = examiner.try_file(options.topic, records, path)
     if not has_section:
         print(f"{options.topic} has no section: tried as `Order` of the schemas folder", file=sys.stderr)
     for line in trial_lines(trial):
@@ -61,7 +61,7 @@ def _try_mapping(bench: MappingBench, records: list[Record], options: argparse.N
     return 0
 
 
-_MAPPING_ACTIONS: dict[str, Callable[[MappingBench, list[Record], argparse.Namespace], int]] = {
+_MAPPING_ACTIONS: dict[str, Callable[[TopicExaminer, list[Record], argparse.Namespace], int]] = {
     "propose": _propose_mapping,
     "try": _try_mapping,
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
@@ -24,7 +25,7 @@ from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, check_data_dir, variable_of
 
 if TYPE_CHECKING:
-    from pipeline.jobs.mapping_bench import MappingBench
+    from pipeline.jobs.topic_examiner import TopicExaminer
     from pipeline.orders.handlers import Handler
     from pipeline.orders.order_reader import OrderReader
     from pipeline.orders.serde import OrderCodec
@@ -34,18 +35,36 @@ log = logging.getLogger(__name__)
 
 SWITCH_S = 0.0005
 MALLOPT_ARENA_MAX = -8
+PR_SET_NAME = 15
+PARTS = {
+    "broker": (),
+    "processor": (
+        "pipeline.orders.judge",
+        "pipeline.orders.rules_file",
+        "pipeline.processing.mapping_in_force",
+        "pipeline.processing.processor",
+    ),
+    "collector": ("pipeline.dead_letters.collector", "pipeline.dead_letters.topics_file"),
+    "worker": ("pipeline.jobs.worker", "pipeline.jobs.mapping_bench", "pipeline.watching.metrics"),
+}
+"""What each role imports when it begins, with what that brings; `up` imports it before it forks one."""
+
+
+def run_up(settings: Settings, options: argparse.Namespace, run: Callable[[Sequence[str]], int]) -> int:
+    """Runs all roles, each by its command line, until what ends a role ends this."""
+    from pipeline.running.supervisor import supervise
+
+    check_kafka_config(settings)
+    stop = _stop_signal(options.end_with_stdin)
+    _log_to_stderr(settings, "up")
+    supervise(settings, run, import_parts, wall_clock_ms, steady_clock_ms, stop)
+    return 0
 
 
 def run_role(settings: Settings, options: argparse.Namespace) -> int:
     """Runs a role until SIGTERM, SIGINT or, with `--end-with-stdin`, the end of standard input."""
     check_kafka_config(settings)
     stop = _stop_signal(options.end_with_stdin)
-    if options.role == "up":
-        from pipeline.running.supervisor import supervise
-
-        _log_to_stderr(settings, "up")
-        supervise(settings, wall_clock_ms, steady_clock_ms, stop)
-        return 0
     if options.instance is None:
         with first_free_instance(settings.data_dir, options.role) as instance:
             _log_to_stderr(settings, f"{options.role}-{instance}")
@@ -56,6 +75,12 @@ def run_role(settings: Settings, options: argparse.Namespace) -> int:
             if held:
                 _run(settings, options.role, options.instance, stop)
     return 0
+
+
+def import_parts(role: str) -> None:
+    """Imports what a role needs."""
+    for name in PARTS[role]:
+        importlib.import_module(name)
 
 
 def check_roles(settings: Settings) -> None:
@@ -84,6 +109,7 @@ def _run(settings: Settings, role: str, instance: int, stop: StopSignal) -> None
     status = StatusWriter(settings.data_dir, role, instance, wall_clock_ms)
     gc.freeze()  # what is imported is never garbage
     _share_one_heap()
+    _show_name(f"{role}-{instance}")
     try:
         _ROLES[role](settings, instance, stop, status)
     except Exception as error:
@@ -137,7 +163,7 @@ def _worker(settings: Settings, instance: int, stop: StopSignal, status: StatusW
     from pipeline.watching.metrics import serve_metrics
 
     serve_metrics(settings, wall_clock_ms)
-    run_worker(settings, _codec(settings), mapping_bench(settings), wall_clock_ms, steady_clock_ms, stop, status)
+    run_worker(settings, _codec(settings), topic_examiner(settings), wall_clock_ms, steady_clock_ms, stop, status)
 
 
 def _handler(settings: Settings) -> Handler:
@@ -154,11 +180,11 @@ def _handler(settings: Settings) -> Handler:
         ) from error
 
 
-def mapping_bench(settings: Settings) -> MappingBench:
+def topic_examiner(settings: Settings) -> TopicExaminer:
     """What looks at topics and proposes how their records become orders."""
-    from pipeline.jobs.mapping_bench import MappingBench
+    from pipeline.jobs.topic_examiner import TopicExaminer
 
-    return MappingBench(settings, _codec(settings), wall_clock_ms)
+    return TopicExaminer(settings, _codec(settings), wall_clock_ms)
 
 
 def _codec(settings: Settings) -> OrderCodec:
@@ -204,6 +230,14 @@ def _share_one_heap() -> None:
         library.mallopt(MALLOPT_ARENA_MAX, 1)
 
 
+def _show_name(name: str) -> None:
+    """Has `ps -e` and `top` show a process by its role, where the system is Linux: see prctl(2), PR_SET_NAME."""
+    # `up` and the roles that it forked have one command line.
+    library = ctypes.CDLL(None)
+    if hasattr(library, "prctl"):
+        library.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
 def _stop_signal(end_with_stdin: bool) -> StopSignal:
     stop = StopSignal()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -220,6 +254,6 @@ def _wait_for_end_of_stdin(stop: StopSignal) -> None:
 
 
 def _log_to_stderr(settings: Settings, name: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level, format=f"%(asctime)s {name} %(levelname)s %(message)s"
-    )
+    form = f"%(asctime)s {name} %(levelname)s %(message)s"
+    # A role that was forked has its supervisor's name in its log so far.
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level, format=form, force=True)

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.environment import (
     env_file_variables,
     json_object,
     near_match_hint,
-    sources_of,
     split_addresses,
     split_list,
+    written_values,
 )
 from pipeline.errors import SettingsError, UsageError
 from pipeline.setting_values import (
@@ -47,19 +46,15 @@ _SECRET_IN_URL = re.compile(r"(?<=://)\S*(?=@)")
 _ALL_OF_URL = re.compile(r"(?<=://).+", re.DOTALL)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of all roles. Immutable; read once at the entry point and passed on."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX,
-        env_file=".env",
-        env_ignore_empty=False,
+    model_config = ConfigDict(
         frozen=True,
+        extra="forbid",
         # A value in an error may be a secret.
         hide_input_in_errors=True,
         allow_inf_nan=False,
-        # `.env` is shared with docker compose, which keeps names of its own there.
-        extra="ignore",
     )
 
     # Where things are
@@ -412,18 +407,6 @@ class Settings(BaseSettings):
         """The buffer file."""
         return self.data_dir / "orderpulse.db"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before `.env`, and in each the variable itself before its `_FILE`."""
-        return init_settings, *sources_of(settings_cls)
-
 
 _MAY_BE_EMPTY = frozenset(
     {"dlq_topics"}
@@ -443,7 +426,8 @@ def variable_of(name: str) -> str:
 def load_settings(**overrides: Any) -> Settings:
     """Reads the settings. Raises SettingsError with one line that names each wrong setting."""
     try:
-        return Settings(**overrides)
+        written = written_values({name: variable_of(name) for name in Settings.model_fields})
+        return Settings(**{**written, **overrides})
     except ValidationError as error:
         problems = map(_in_words, error.errors(include_url=False, include_input=False))
         raise SettingsError("; ".join(problems)) from error
@@ -467,7 +451,7 @@ _SAID_BETTER = {
 
 def unknown_variables() -> list[str]:
     """What to say of variables that look like ours and set nothing: mistyped, or of another version."""
-    names = {*os.environ, *map(str.upper, env_file_variables(Settings))}
+    names = {*os.environ, *env_file_variables()}
     known = _known_variables()
     unknown = sorted(name for name in names if name.startswith(ENV_PREFIX) and name not in known)
     return [f"{name} is no setting{near_match_hint(name, known)}" for name in unknown]
@@ -522,7 +506,7 @@ class SettingLine:
 def describe(settings: Settings) -> list[SettingLine]:
     """All settings with their masked value and where each came from: environment, file, .env or default."""
     environment = set(map(str.upper, os.environ))
-    dotenv = set(map(str.upper, env_file_variables(Settings)))
+    dotenv = env_file_variables()
     lines = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)

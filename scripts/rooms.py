@@ -96,7 +96,7 @@ ROOMS = (
             "pipeline/version.py",
         ),
         "settings, records, schema source, errors, clock, crash points, version",
-        ("pydantic_settings",),
+        ("dotenv",),
     ),
 )
 """From the top floor down."""

@@ -11,8 +11,10 @@ import streamlit as st
 from dashboard.connect.questions import SAMPLE, TOPICS, Asked
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import number, plain
+from dashboard.shared.mapping import mapping
 from dashboard.shared.session import StateKey
 from pipeline.consuming.topic_choice import may_hold_orders
+from pipeline.kafka import SAMPLE_RECORDS
 from pipeline.settings import variable_of
 
 _TOPIC: StateKey[str] = StateKey("connect_topic")
@@ -38,7 +40,22 @@ def choose_topic() -> str | None:
         say_waiting(asked, "Nothing is known of the topics yet: the worker asks Kafka.")
         if asked.answer is not None and not topics:
             st.caption("No topic is there, or this account sees none.")
+    if chosen is None and topics:
+        _say_what_comes()
     return chosen
+
+
+def _say_what_comes() -> None:
+    """What this page does, for whoever has chosen no topic yet."""
+    st.info(
+        f"Choose the topic that holds your orders. Its newest {SAMPLE_RECORDS} records are looked at, and a proposal "
+        "says where order, customer, price and time stand in them: you correct it, see what would come of the "
+        "records, and save it. Nothing is written to Kafka.",
+        icon=":material/arrow_upward:",
+    )
+    sections = mapping().mapped.mappings.sections
+    if sections:
+        st.caption(f"The mapping file has sections of: {plain(', '.join(sections))}.")
 
 
 def _look_again() -> None:

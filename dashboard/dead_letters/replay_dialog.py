@@ -18,7 +18,7 @@ from dashboard.shared.tables import draw_table, number_column, text_column
 from pipeline.buffer import OPEN_STATUSES, DeadLetterFilter, ReplayPreview
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import new_request_id, request_replay, why_left_out
-from pipeline.orders.samples import MAX_RATE
+from pipeline.orders.sample_requests import MAX_RATE
 
 LISTED = 200
 ROWS_HIGH = 8

@@ -19,13 +19,17 @@ from dashboard.shared.time_ranges import TimeRange
 
 WIDTH = 900
 HEIGHT = 420
+PADDING = 16
 PNG_SCALE = 2
 # A character that Unicode keeps free: no script of the page has it.
 SHIELD = "\ue000"
 
 
-def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
-    """Offers a chart as files, made when it is opened. Belongs outside of what refreshes."""
+def download_popover(kind: ChartKind, time_range: TimeRange, zone: str, topic: str | None) -> None:
+    """Offers a chart of all topics, or of this one, as files that are made when it is opened.
+
+    Belongs outside of what refreshes.
+    """
     said = wording()
     # Files that Streamlit makes at the click belong to no session: it drops them when any two runs have ended,
     # which with a few viewers is before the browser has fetched them. Those that are made here stay.
@@ -40,21 +44,22 @@ def download_popover(kind: ChartKind, time_range: TimeRange, zone: str) -> None:
         def make() -> tuple[bytes, ...]:
             # Instead of the buttons of before: nobody presses one whose file is about to go.
             container.caption("Making the files…")
-            spec = export_specification(kind, kind_table(kind, overview(time_range, zone)), time_range, zone, said)
+            table = kind_table(kind, overview(time_range, zone, topic))
+            spec = export_specification(kind, table, time_range, zone, said, topic)
             return tuple(format_.convert(spec) for format_ in FORMATS)
 
-        files = kept_files(f"files_{kind.name}", (time_range, said), bool(popover.open), make)
+        files = kept_files(f"files_{kind.name}", (time_range, topic, said), bool(popover.open), make)
         if files is not None:
             with container.container():
                 for format_, content in zip(FORMATS, files, strict=True):
-                    _offer(kind, format_, content)
+                    _offer(kind, format_, content, topic)
 
 
-def _offer(kind: ChartKind, format_: _Format, content: bytes) -> None:
+def _offer(kind: ChartKind, format_: _Format, content: bytes, topic: str | None) -> None:
     st.download_button(
         format_.label,
         data=content,
-        file_name=f"{kind.name}.{format_.suffix}",
+        file_name=f"{kind.name if topic is None else f'{kind.name}-{topic}'}.{format_.suffix}",
         mime=format_.mime,
         key=f"export_{kind.name}_{format_.suffix}",
         on_click="ignore",
@@ -68,15 +73,18 @@ def kind_table(kind: ChartKind, shown: Overview) -> pa.Table:
     return shown.products if kind.name == "products" else shown.flow
 
 
-def export_specification(kind: ChartKind, table: pa.Table, time_range: TimeRange, zone: str, wording: Wording) -> Spec:
-    """A specification that is whole: with all rows, a title and a light background."""
+def export_specification(
+    kind: ChartKind, table: pa.Table, time_range: TimeRange, zone: str, wording: Wording, topic: str | None = None
+) -> Spec:
+    """A specification that is whole: with all rows, a title that names the topic, and a light background."""
+    title = kind.title_in(time_range, wording)
     return specification(kind.name, zone, "light", wording) | {
         "data": {"values": table.select(kind.columns).to_pylist()},
-        "title": kind.title_in(time_range, wording),
+        "title": {"text": title if topic is None else f"{title} of {topic}", "limit": WIDTH - 2 * PADDING},
         "background": PALETTES["light"].background,
         "width": WIDTH,
         "height": HEIGHT,
-        "padding": 16,
+        "padding": PADDING,
         # No menu: its entries would lead to a site on the network.
         "usermeta": {"embedOptions": {"actions": False}},
     }

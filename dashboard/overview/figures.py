@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared.formats import big_money, money, number, per_second, plain, share
 from dashboard.shared.mapping import wording
 from dashboard.shared.snapshots import Overview
-from pipeline.buffer.views import Totals
 
 SPARK_POINTS = 60
 
@@ -64,25 +63,6 @@ def draw_figures(shown: Overview, now_ms: int) -> None:
         per_second(shown.rate_per_s(now_ms)),
         orders,
         "Orders accepted per second, over ten seconds.",
-    )
-
-
-def draw_topic_figures(totals: Totals) -> None:
-    """What is kept of one topic: five cards without lines, since minutes are of all topics."""
-    said = wording()
-    upper, lower = st.columns(3), st.columns(3)
-    settled = totals.orders + totals.dead_letters
-    upper[0].metric("Total orders", number(settled), border=True, help="Accepted, or dead letters that are kept.")
-    upper[1].metric("Revenue", big_money(totals.revenue_cents, said.currency), border=True)
-    upper[2].metric(
-        f"Average {plain(said.of('price', 'price'))}", money(totals.average_cents, said.currency), border=True
-    )
-    lower[0].metric("Successful", number(totals.orders), border=True, help=f"{share(totals.orders, settled)} of all.")
-    lower[1].metric(
-        "Dead-lettered",
-        number(totals.dead_letters),
-        border=True,
-        help="Dead letters that are kept and name this topic as their source.",
     )
 
 

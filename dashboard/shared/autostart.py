@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.shared.configuration import settings
-from pipeline.running.supervisor import is_running
+from pipeline.running.folder_owner import is_running
 from pipeline.settings import PROJECT_DIR
 
 LOG_FILE = "pipeline.log"

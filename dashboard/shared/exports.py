@@ -62,7 +62,7 @@ def table_downloads(entity: str, which: object | None, key: str, count: Count | 
         format_ = _FORMATS[label]
         st.caption(format_.explanation)
         container = st.empty()
-        wanted = (rows, filter_, format_)
+        wanted = (rows, filter_, format_, wording().said)
         files = None
         with shown_errors():
             files = kept_files(file_key, wanted, bool(popover.open), partial(_make, container, *wanted))
@@ -90,7 +90,13 @@ class _Export:
     written: Written
 
 
-def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, format_: _Format) -> tuple[_Export]:
+def _make(
+    container: DeltaGenerator,
+    entity: Entity,
+    which: RowFilter | None,
+    format_: _Format,
+    called: tuple[tuple[str, str], ...],
+) -> tuple[_Export]:
     # Instead of the button of before: nobody presses one whose file is about to go.
     container.caption("Writing the file…")
     folder = settings().data_dir
@@ -107,7 +113,7 @@ def _make(container: DeltaGenerator, entity: Entity, which: RowFilter | None, fo
                 file.out,
                 settings().export_max_rows,
                 most_bytes,
-                dict(wording().said),
+                dict(called),
             )
         file.finish()
     except OSError as error:

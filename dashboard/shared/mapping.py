@@ -13,7 +13,7 @@ from pipeline.buffer import Reader
 from pipeline.errors import BufferUnavailableError, MappingFileError
 from pipeline.orders.mapping.currency import DEFAULT_CURRENCY
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, MappingFile
-from pipeline.orders.samples import why_no_samples
+from pipeline.orders.sample_requests import why_no_samples
 from pipeline.records import Currency
 from pipeline.settings import Settings
 

@@ -16,7 +16,7 @@ from dashboard.shared.snapshots import newest_job
 from pipeline.buffer.views import JobView
 from pipeline.errors import OrderPulseError
 from pipeline.jobs.requests import cancel, new_request_id, request_produce
-from pipeline.orders.samples import MAX_COUNT, MAX_RATE, ProduceRequest
+from pipeline.orders.sample_requests import MAX_COUNT, MAX_RATE, ProduceRequest
 from pipeline.settings import variable_of
 
 REQUESTED_BY = "app"

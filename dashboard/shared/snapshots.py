@@ -105,11 +105,12 @@ def _any(known: Totals) -> bool:
     return bool(known.orders or known.dead_letters)
 
 
-def overview(time_range: TimeRange, zone: str) -> Overview:
-    """Everything on the overview, times as clocks in `zone` show them."""
+def overview(time_range: TimeRange, zone: str, topic: str | None = None) -> Overview:
+    """Everything on the overview, of all topics or of this one, times as clocks in `zone` show them."""
     currency = wording().currency
     return snapshots().get(
-        ("overview", time_range, zone, currency), lambda source: overview_of(source, time_range, zone, currency)
+        ("overview", time_range, zone, topic, currency),
+        lambda source: overview_of(source, time_range, zone, currency, topic),
     )
 
 
@@ -122,14 +123,16 @@ def _newest_job(source: Reader) -> JobView | None:
     return source.unfinished_job() or next(iter(source.jobs(1)), None)
 
 
-def overview_of(source: Reader, time_range: TimeRange, zone: str, currency: Currency) -> Overview:
+def overview_of(
+    source: Reader, time_range: TimeRange, zone: str, currency: Currency, topic: str | None = None
+) -> Overview:
     """The same, asked of a buffer now; money in whole units of the currency."""
-    totals = source.totals()
-    products = source.product_totals(TOP_PRODUCTS)
+    totals = source.totals() if topic is None else source.topic_totals().get(topic, Totals(0, 0, 0))
+    products = source.product_totals(TOP_PRODUCTS, topic)
     return Overview(
         totals,
-        source.parked_count(),
-        flow_table(source.flow(time_range.grain, time_range.span_ms), time_range, totals, zone, currency),
+        source.parked_count(topic),
+        flow_table(source.flow(time_range.grain, time_range.span_ms, topic), time_range, totals, zone, currency),
         pa.table(
             {
                 "product": pa.array(products.column("product"), pa.string()),
@@ -137,5 +140,5 @@ def overview_of(source: Reader, time_range: TimeRange, zone: str, currency: Curr
                 "revenue": money_cells(products.column("revenue_cents"), currency),
             }
         ),
-        source.flow("second", RATE_OVER_MS),
+        source.flow("second", RATE_OVER_MS, topic),
     )

@@ -6,16 +6,19 @@ Every method may raise BufferUnavailableError (wait and try again) and BufferCor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.reread_contract import RereadStore
-from pipeline.orders.columns import OrderColumns
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
+
+if TYPE_CHECKING:
+    from pipeline.orders.columns import OrderColumns  # needs numpy, and most commands ask only for figures
 
 Role = Literal["processor", "collector"]
 TriageStatus = Literal["open", "discarded", "recovered"]
@@ -105,6 +108,9 @@ class Parked(NamedTuple):
     first_failed_at_ms: int | None = None
     error_class: str | None = None
     reason: str | None = None
+    headers_readable: bool = True
+    append_time: bool = False
+    """As of Record, so that it is judged as it was the first time."""
 
 
 class ParkedEntry(NamedTuple):
@@ -158,7 +164,8 @@ class Batch:
     """Those of `taken` that are parked no more: accepted or dead."""
     outbox: list[OutboxRow] = field(default_factory=list)
     outcomes: list[ReplayOutcome] = field(default_factory=list)
-    failed_attempts: int = 0
+    failed_attempts: Counter[int] = field(default_factory=Counter)
+    """Attempts that failed and are parked, by their partition's reference."""
     passed_over: list[int] = field(default_factory=list)
     """Records that are no orders and need not be, new ones and those of `settled`, by their `record_id`."""
     currency: Currency | None = None

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.buffer import Buffer, Lookup
 from pipeline.clock import Clock, Interval
 from pipeline.errors import OrderPulseError
-from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.kafka import Newest
 from pipeline.orders.proposing.propose import Proposal
 from pipeline.orders.proposing.sample import Sample, SampleRecord
@@ -33,9 +33,9 @@ PRUNE_EVERY_MS = 60_000
 class Lookups:
     """The worker's part: takes one question after the other. A sample that was taken is kept for tries."""
 
-    def __init__(self, buffer: Buffer, bench: MappingBench, clock: Clock) -> None:
+    def __init__(self, buffer: Buffer, examiner: TopicExaminer, clock: Clock) -> None:
         self._buffer = buffer
-        self._bench = bench
+        self._examiner = examiner
         self._clock = clock
         self._under_way: tuple[int, Future[str]] | None = None
         self._sample: tuple[str, int, Newest] | None = None
@@ -84,16 +84,16 @@ class Lookups:
     def _answer(self, asked: Lookup) -> str:
         params = json.loads(asked.params)
         if asked.kind == "topics":
-            return _as_json([asdict(each) for each in self._bench.topics()])
+            return _as_json([asdict(each) for each in self._examiner.topics()])
         topic = params["topic"]
         newest = self._sample_of(topic, anew=asked.kind == "sample")
         if asked.kind == "try":
-            return _as_json({"trial": asdict(self._bench.try_text(topic, newest.records, params["section"]))})
-        sample = self._bench.look_through(topic, newest.records)
-        proposal = self._bench.propose(sample)
-        trial = self._bench.try_text(topic, newest.records, proposal.text)
+            return _as_json({"trial": asdict(self._examiner.try_text(topic, newest.records, params["section"]))})
+        sample = self._examiner.look_through(topic, newest.records)
+        proposal = self._examiner.propose(sample)
+        trial = self._examiner.try_text(topic, newest.records, proposal.text)
         answer = _sample_answer(newest, sample, proposal, trial)
-        return _as_json(answer | {"in_file": self._bench.section_in_file(topic)})
+        return _as_json(answer | {"in_file": self._examiner.section_in_file(topic)})
 
     def _sample_of(self, topic: str, anew: bool) -> Newest:
         now_ms = self._clock()
@@ -101,7 +101,7 @@ class Lookups:
         if kept is not None and not anew and kept[0] == topic and now_ms - kept[1] < SAMPLE_KEPT_MS:
             return kept[2]
         self._sample = None
-        newest = self._bench.sample(topic)
+        newest = self._examiner.sample(topic)
         self._sample = (topic, now_ms, newest)
         return newest
 

@@ -11,7 +11,8 @@ from pipeline.clock import Clock
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.runs import JobRun, SendWindow
 from pipeline.jobs.sending import WindowSender
-from pipeline.orders.samples import SAMPLE, ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import SAMPLE, SampleOrders
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Outgoing
 

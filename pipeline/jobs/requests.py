@@ -28,8 +28,7 @@ from pipeline.clock import Clock
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
 from pipeline.kafka import DEMO_IDS
-from pipeline.orders.proposing.edited_file import edited, write_whole
-from pipeline.orders.samples import MAX_RATE, ProduceRequest, why_no_samples
+from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.settings import Settings, variable_of
 from pipeline.starts import start_of
 
@@ -184,6 +183,8 @@ def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, s
 
     Raises UsageError and MappingFileError; then nothing was written.
     """
+    from pipeline.orders.proposing.edited_file import edited, write_whole  # as above
+
     _refuse_when_read_only(settings)
     content, mapped = edited(settings.mapping_file, topic, section)
     if refused := buffer.flow.agree_currency(mapped.mappings.currency):

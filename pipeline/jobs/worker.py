@@ -11,15 +11,15 @@ from pipeline.buffer import Buffer, Job, open_buffer
 from pipeline.clock import Clock, StopSignal, is_due
 from pipeline.errors import BufferUnavailableError, MappingFileError, SchemaRefusedError
 from pipeline.jobs.lookups import Lookups
-from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.producer import ProduceRun
 from pipeline.jobs.replay import ReplayRun
 from pipeline.jobs.reread import Rereads
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
+from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.kafka import Cluster, ClusterView, IdentityWatch, Sender, find_cluster
-from pipeline.orders.samples import why_no_samples
+from pipeline.orders.sample_requests import why_no_samples
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
@@ -35,18 +35,18 @@ UPKEEP_EVERY_MS = 1000
 def run_worker(
     settings: Settings,
     codec: OrderCodec,
-    bench: MappingBench,
+    examiner: TopicExaminer,
     clock: Clock,
     steady_clock: Clock,
     stop: StopSignal,
     status: StatusWriter,
 ) -> None:
-    """Runs jobs until asked to stop. `bench` has a codec of its own; `steady_clock` is one that nobody sets."""
+    """Runs jobs until asked to stop. `examiner` has a codec of its own; `steady_clock` is one that nobody sets."""
 
     def session() -> None:
         # FULL: what the ledger says was sent, or not yet, must survive a power cut.
         with _only_worker(settings), open_buffer(settings.database_file, "FULL") as buffer:
-            worker = _Worker(settings, codec, bench, buffer, clock, steady_clock, stop, status)
+            worker = _Worker(settings, codec, examiner, buffer, clock, steady_clock, stop, status)
             try:
                 worker.run()
             finally:
@@ -75,7 +75,7 @@ class _Worker:
         self,
         settings: Settings,
         codec: OrderCodec,
-        bench: MappingBench,
+        examiner: TopicExaminer,
         buffer: Buffer,
         clock: Clock,
         steady_clock: Clock,
@@ -92,7 +92,7 @@ class _Worker:
         self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._rereads = Rereads(settings, buffer, clock)
-        self._lookups = Lookups(buffer, bench, clock)
+        self._lookups = Lookups(buffer, examiner, clock)
         self._upkeep_at_ms = 0
 
     def run(self) -> None:

@@ -186,7 +186,7 @@ class Attempts:
 
     def _park_behind(self, batch: Batch, partition: Partition, record: Record) -> None:
         identifier = record_id(partition.ref, record.position.offset)
-        row = Parked(identifier, record.timestamp_ms, record.key, record.value, record.headers, 0, None)
+        row = _parked(identifier, record, 0, None)
         batch.parked.append(row)
         partition.parked.add(identifier, record.key, 0)
         partition.keep(row)
@@ -286,8 +286,10 @@ class Attempts:
             batch.outbox.append(_dead_letter(self._settings, tried, error, batch.now_ms))
             _note_outcome(batch, tried.record, recovered=False)
             return None
-        batch.failed_attempts += 1
-        parked = _parked(tried, error, batch.now_ms + delay_ms)
+        batch.failed_attempts[ref_of(tried.record_id)] += 1
+        parked = _parked(tried.record_id, tried.record, tried.attempt, batch.now_ms + delay_ms)._replace(
+            first_failed_at_ms=tried.first_failed_at_ms, error_class=class_of(error), reason=error.reason
+        )
         batch.parked.append(parked)
         return parked
 
@@ -301,7 +303,8 @@ class Attempts:
 def _parked_record(partition: Parking, parked: Parked) -> Record:
     generation = partition.generations[ref_of(parked.record_id)]
     position = Position(generation.identity.topic, generation.partition, offset_of(parked.record_id))
-    return Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+    flags = bool(parked.headers_readable), bool(parked.append_time)
+    return Record(position, parked.timestamp_ms, parked.key, parked.value, parked.headers, *flags)
 
 
 def _only_replayed(records: Fetched, indexes: Iterable[int], names: frozenset[str]) -> dict[int, str]:
@@ -322,19 +325,18 @@ def _note_outcome(batch: Batch, record: Record, recovered: bool) -> None:
         batch.outcomes.append(ReplayOutcome(replay_id, "recovered" if recovered else "dead_again"))
 
 
-def _parked(tried: _TriedRecord, error: RecordError, due_at_ms: int) -> Parked:
-    record = tried.record
+def _parked(identifier: int, record: Record, attempts: int, due_at_ms: int | None) -> Parked:
+    """A record as it is kept, with all that decides how it is judged."""
     return Parked(
-        tried.record_id,
+        identifier,
         record.timestamp_ms,
         record.key,
         record.value,
         record.headers,
-        tried.attempt,
+        attempts,
         due_at_ms,
-        tried.first_failed_at_ms,
-        class_of(error),
-        error.reason,
+        headers_readable=record.headers_readable,
+        append_time=record.append_time,
     )
 
 

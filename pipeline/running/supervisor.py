@@ -1,26 +1,37 @@
-"""`up`: starts the roles, keeps them alive, and ends them with itself. One a data folder."""
+"""`up`: starts the roles, keeps them alive, and ends them with itself. One a data folder.
+
+A role is forked from `up` with its parts imported, and then does what its own command does: it is there in a tenth of
+the time that a new interpreter takes, and shares with the others the memory of what all have imported.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, SpawnProcess
+from multiprocessing.util import register_after_fork
 
 from pipeline.clock import Clock, StopSignal, is_due
-from pipeline.errors import AlreadyRunningError
+from pipeline.running.folder_owner import sole_owner
 from pipeline.running.statusboard import StatusWriter
-from pipeline.settings import PROJECT_DIR, Settings
+from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOCK_FILE = "up.lock"
+Command = Callable[[Sequence[str]], int]
+"""Runs a command line of ours in this process and returns its exit code."""
+
+# What macOS brings along does not stand a fork without a new program after it; there each role is a new interpreter.
+METHOD: ForkContext | SpawnContext = (
+    multiprocessing.get_context("fork") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+)
+ENDING = (signal.SIGTERM, signal.SIGINT)
 LOOK_EVERY_S = 0.2
 STATUS_EVERY_MS = 1000
 FIRST_WAIT_MS = 500
@@ -29,40 +40,25 @@ SETTLED_AFTER_MS = 20_000
 GRACE_MS = 4000
 
 
-def is_running(data_dir: Path) -> bool:
-    """Whether a supervisor owns this data folder."""
-    try:
-        with (data_dir / LOCK_FILE).open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def supervise(
+    settings: Settings,
+    run: Command,
+    import_parts: Callable[[str], None],
+    clock: Clock,
+    steady_clock: Clock,
+    stop: StopSignal,
+) -> None:
+    """Runs the roles, each by its command, until asked to stop; waits are by `steady_clock`.
 
-
-@contextmanager
-def sole_owner(data_dir: Path) -> Iterator[None]:
-    """Keeps every supervisor off this data folder meanwhile. Raises AlreadyRunningError."""
-    with (data_dir / LOCK_FILE).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise AlreadyRunningError(
-                f"a pipeline runs on {data_dir} already (process {lock.read().strip() or 'unknown'})"
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def supervise(settings: Settings, clock: Clock, steady_clock: Clock, stop: StopSignal) -> None:
-    """Runs the roles until asked to stop; waits are by `steady_clock`. Raises AlreadyRunningError."""
-    with sole_owner(settings.data_dir):
+    `import_parts` imports what a role needs. Raises AlreadyRunningError.
+    """
+    with sole_owner(settings.data_dir) as lock:
         status = StatusWriter(settings.data_dir, "up", 0, clock)
-        children = [_Child(settings, role, instance) for role, instance in roles_of(settings)]
+        nursery = _Nursery(run, import_parts)
+        # A role that kept them would look like a supervisor that still runs.
+        register_after_fork(lock, lambda file: file.close())
+        register_after_fork(status, StatusWriter.close)
+        children = [_Child(nursery, role, instance) for role, instance in roles_of(settings)]
         forget_others(settings, {("up", 0), *roles_of(settings)})
         log.info("starting %s", ", ".join(child.name for child in children))
         last_status_ms = 0
@@ -96,14 +92,52 @@ def forget_others(settings: Settings, ours: set[tuple[str, int]]) -> None:
             path.unlink(missing_ok=True)
 
 
+class _Nursery:
+    """Begins the processes of roles, which end with this one.
+
+    Nobody writes to the pipe that is their standard input: it closes when we end, however we end.
+    """
+
+    def __init__(self, run: Command, import_parts: Callable[[str], None]) -> None:
+        self._run = run
+        self._import_parts = import_parts
+        self._end_of_ours, self._ours = METHOD.Pipe(duplex=False)
+        register_after_fork(self._ours, Connection.close)
+
+    def begin(self, role: str, instance: int) -> ForkProcess | SpawnProcess:
+        """Starts a role's process."""
+        if METHOD.get_start_method() == "fork":
+            self._import_parts(role)
+        arguments = (role, "--instance", str(instance), "--end-with-stdin")
+        process = METHOD.Process(target=_live, args=(self._run, arguments, self._end_of_ours))
+        # Held back until the role listens to them itself: what it would do with them before is what we do with ours.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        return process
+
+
+def _live(run: Command, arguments: Sequence[str], end_of_parent: Connection) -> None:
+    """What a role's process does: all that its command does, in a session of its own."""
+    os.setsid()
+    os.dup2(end_of_parent.fileno(), sys.stdin.fileno())
+    end_of_parent.close()
+    for each in ENDING:
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    sys.exit(run(arguments))
+
+
 @dataclass(slots=True)
 class _Child:
     """One role's process, started again when it dies: at once after a good run, ever more slowly otherwise."""
 
-    settings: Settings
+    nursery: _Nursery
     role: str
     instance: int
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkProcess | SpawnProcess | None = None
     started_at_ms: int = 0
     wait_ms: int = field(default=FIRST_WAIT_MS)
     not_before_ms: int = 0
@@ -114,28 +148,22 @@ class _Child:
         return f"{self.role}-{self.instance}"
 
     def look_after(self, now_ms: int) -> None:
-        if self.process is not None and self.process.poll() is not None:
-            self._note_end(self.process, now_ms)
+        if self.process is not None and self.process.exitcode is not None:
+            self._note_end(self.process.exitcode, now_ms)
+            self.process.close()
+            self.process = None
         if self.process is None and now_ms >= self.not_before_ms:
-            self._start(now_ms)
+            self.process = self.nursery.begin(self.role, self.instance)
+            self.started_at_ms = now_ms
         elif self.process is not None and self.complaint and now_ms - self.started_at_ms > SETTLED_AFTER_MS:
             self.complaint, self.wait_ms = "", FIRST_WAIT_MS
 
-    def _start(self, now_ms: int) -> None:
-        command = [sys.executable, "-m", "pipeline", self.role, "--instance", str(self.instance), "--end-with-stdin"]
-        # Nobody writes to this pipe: it closes when we end, however we end, and that ends the child.
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT_DIR, start_new_session=True)
-        self.started_at_ms = now_ms
-
-    def _note_end(self, process: subprocess.Popen[bytes], now_ms: int) -> None:
+    def _note_end(self, exit_code: int, now_ms: int) -> None:
         if now_ms - self.started_at_ms > SETTLED_AFTER_MS:
             self.wait_ms = FIRST_WAIT_MS
-        how = f"signal {signal.Signals(-process.returncode).name}" if process.returncode < 0 else "exit code "
-        self.complaint = f"{self.name} ended ({how if process.returncode < 0 else how + str(process.returncode)})"
+        how = f"signal {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        self.complaint = f"{self.name} ended ({how})"
         log.warning("%s; starting it again in %.1f s", self.complaint, self.wait_ms / 1000)
-        if process.stdin is not None:
-            process.stdin.close()
-        self.process = None
         self.not_before_ms = now_ms + self.wait_ms
         self.wait_ms = min(self.wait_ms * 2, LONGEST_WAIT_MS)
 
@@ -148,13 +176,12 @@ def _end(children: list[_Child], steady_clock: Clock) -> None:
         _end_stage([child.process for child in stage if child.process is not None], steady_clock, deadline_ms)
 
 
-def _end_stage(processes: list[subprocess.Popen[bytes]], steady_clock: Clock, deadline_ms: int) -> None:
+def _end_stage(processes: list[ForkProcess | SpawnProcess], steady_clock: Clock, deadline_ms: int) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
-        try:
-            process.wait(max(0, deadline_ms - steady_clock()) / 1000)
-        except subprocess.TimeoutExpired:
+        process.join(max(0, deadline_ms - steady_clock()) / 1000)
+        if process.exitcode is None:
             log.warning("process %d does not end by itself; ending it", process.pid)
             process.kill()
-            process.wait()
+            process.join()

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import UndecodableError
-from pipeline.orders.formats.json_values import check_json, whole_json
 from pipeline.orders.mapping.paths import Path, look_up, parse_path
 from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError
 from pipeline.search.folding import folded
@@ -29,6 +28,9 @@ _STANDS: dict[str, Callable[[Any, Any], bool]] = {
 
 def read_value(value: bytes) -> Any:
     """All of a value. Raises UndecodableError for one that is no JSON or has more than a megabyte."""
+    # Every process that opens the buffer knows this function, and hardly any calls it: the reader takes long to import.
+    from pipeline.orders.formats.json_values import check_json, whole_json
+
     if len(value) > MAXIMUM_BYTES:
         raise UndecodableError(f"value has {len(value)} bytes; at most {MAXIMUM_BYTES} are looked at here")
     check_json(value)

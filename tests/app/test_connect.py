@@ -130,6 +130,30 @@ def test_topics_are_listed_with_what_is_known_of_them(connecting: Connecting) ->
     assert connecting.asked() is None
 
 
+def test_before_a_topic_is_chosen_the_page_says_what_to_do_and_what_comes_of_it(
+    connecting: Connecting, tmp_path: Path
+) -> None:
+    # Not while there is nothing to choose from.
+    assert not connecting.app.info
+    connecting.answer("topics", TOPICS)
+    assert "Choose the topic that holds your orders" in said(connecting.app.info)
+    assert "sections of" not in said(connecting.app.caption)
+    (tmp_path / "mapping.toml").write_text(
+        '[topics."_web_"]\norder_id = "a"\ncustomer_id = "a"\nproduct = "a"\nprice = "a"\ncreated_at = "timestamp"\n'
+    )
+    connecting.app.run()
+    assert "The mapping file has sections of: _web_." in said(connecting.app.caption)
+    connecting.app.selectbox(key="connect_topic").set_value(TOPIC).run()
+    assert "Choose the topic" not in said(connecting.app.info)
+    assert "sections of" not in said(connecting.app.caption)
+
+
+def test_where_there_is_no_topic_there_is_nothing_to_choose(connecting: Connecting) -> None:
+    connecting.answer("topics", [])
+    assert "No topic is there" in said(connecting.app.caption)
+    assert not connecting.app.info
+
+
 def test_why_kafka_says_nothing_is_told(connecting: Connecting) -> None:
     connecting.answer("topics", error="listing the topics: *no* answer")
     assert "*no* answer" in said(connecting.app.error)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shared import disk_files
 from dashboard.shared.mapping import OURS, ShownMapping, Wording
+from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.records import Currency
 from pipeline.settings import load_settings
@@ -111,6 +116,83 @@ def test_dead_letters_speak_the_file_s_words(open_labelled: OpenApp) -> None:
         "Receipt", "SKU", "Total", "Sold",
     )  # fmt: skip
     assert "Receipt, Member, SKU, reason" in [each.placeholder for each in app.text_input]
+
+
+def test_the_card_of_a_dead_letter_speaks_the_file_s_words(open_labelled: OpenApp) -> None:
+    app = open_labelled("pages/dead_letters.py")
+    letters = app.dataframe[1].value
+    row = next(index for index, order_id in enumerate(letters["order_id"]) if isinstance(order_id, str))
+    chosen = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    app.session_state[key_now(app, "letters_table_")] = chosen
+    app.run()
+    assert not app.exception
+    facts = "\n".join(str(each.value) for each in (*app.markdown, *app.text, *app.caption))
+    assert [each for each in ("Receipt", "Member", "SKU", "Total", "Sold") if each not in facts] == []
+    assert re.search(r"\$-?[\d,]+\.\d{3}\b", facts.replace("\\", ""))
+
+
+def exported(tmp_path: Path, *what: str) -> list[str]:
+    """The columns of an export by the command."""
+    out = tmp_path / "exported.csv"
+    assert main(["export", *what, "--format", "csv", "--out", str(out)]) == 0
+    with out.open(newline="") as file:
+        return next(csv.reader(file))
+
+
+def offered(app: AppTest) -> list[str]:
+    """The columns of the file that the page's export offers."""
+    assert not app.exception
+    [link] = [each.proto.url for each in app.get("link_button") if each.proto.label.startswith("Save CSV")]
+    file = disk_files._offered[link.rpartition("/")[2]]
+    return next(csv.reader(io.StringIO(b"".join(file.parts()).decode())))
+
+
+def test_a_page_s_export_has_columns_in_the_file_s_words_also_when_they_change(
+    open_labelled: OpenApp, mapping_file: Path
+) -> None:
+    app = open_labelled("pages/orders.py")
+    app.session_state["orders-export"] = True
+    app.session_state["orders-format"] = "CSV"
+    assert {"Receipt", "Member", "SKU", "Channel", "Total (minor units)", "Sold (ms)"} <= set(offered(app.run()))
+    mapping_file.write_text('[labels]\nprice = "Amount"\ncurrency_digits = 3')
+    columns = offered(app.run())
+    assert "Amount (minor units)" in columns
+    assert "order_id" in columns
+
+
+@pytest.fixture
+def sold(database_file: Path, mapping_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full buffer, and the mapping file for commands."""
+    fill(database_file)
+    monkeypatch.setenv("ORDERPULSE_MAPPING_FILE", str(mapping_file))
+
+
+@pytest.mark.usefixtures("sold")
+def test_the_command_exports_columns_in_the_file_s_words(tmp_path: Path) -> None:
+    named = {"Receipt", "Member", "SKU", "Channel", "Total (minor units)", "Sold (ms)"}
+    assert named <= set(exported(tmp_path, "orders"))
+    assert {"Receipt", "SKU", "Total (minor units)"} <= set(exported(tmp_path, "dead-letters"))
+
+
+@pytest.mark.usefixtures("sold")
+@pytest.mark.parametrize("text", ["[labels]\nprice = 7", "nonsense", '[topics.orders]\nprice = "x"', None])
+def test_while_the_file_cannot_be_used_all_is_exported_by_our_names_which_is_said(
+    tmp_path: Path, mapping_file: Path, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = exported(tmp_path, "orders")
+    rows = (tmp_path / "exported.csv").read_text().partition("\r\n")[2]
+    capsys.readouterr()
+    if text is None:
+        mapping_file.unlink()
+    else:
+        mapping_file.write_text(text)
+    columns = exported(tmp_path, "orders")
+    assert {"order_id", "customer_id", "product", "region", "price_cents", "created_at_ms"} <= set(columns)
+    assert len(columns) == len(before)
+    assert (tmp_path / "exported.csv").read_text().partition("\r\n")[2] == rows
+    said, written = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"columns have our names, not those of [labels]: the mapping file {mapping_file}")
+    assert written.endswith(" rows written")
 
 
 def test_without_a_file_pages_speak_our_words(open_app: OpenApp, database_file: Path) -> None:

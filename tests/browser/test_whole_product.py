@@ -20,9 +20,9 @@ from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.errors import BufferUnavailableError
 from pipeline.jobs.requests import request_produce
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.running.folder_owner import is_running
 from pipeline.running.statusboard import read_roles
-from pipeline.running.supervisor import is_running
 from pipeline.settings import PROJECT_DIR, load_settings
 from scripts.waiting import wait_for
 from tests.browser.conftest import App, StartApp, idle, open_page, wait_until_it_fits
@@ -233,6 +233,11 @@ def saved(page: Page, name: str, role: Literal["button", "link"] = "button") -> 
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stPopoverBody")).to_be_hidden()
     return content
+
+
+def test_the_pipeline_starts_while_the_first_browser_is_on_its_way(app: StartApp) -> None:
+    folder = app(autostart="1").database_file.parent
+    wait_for("every role", lambda: len([role for role in read_roles(folder) if role.state == "running"]) >= 5)
 
 
 def test_no_process_stays_when_the_app_is_killed(page: Page, app: StartApp) -> None:

@@ -39,7 +39,7 @@ def test_the_file_is_what_the_compose_specification_allows(tmp_path):
 
 def test_it_has_kafka_a_registry_every_role_and_the_app():
     assert set(SERVICES) == {"kafka", "registry", *load_settings().roles, "app"} == {"kafka", "registry", *OURS}
-    assert set(compose()["volumes"]) == {"data", "kafka"}
+    assert set(compose()["volumes"]) == {"config", "data", "kafka"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -106,11 +106,13 @@ def test_every_variable_is_a_setting_and_has_a_value_that_it_takes(service):
     assert settings.schema_registry_url == "http://registry:8080/apis/ccompat/v7"
     assert not settings.autostart
     assert str(settings.data_dir) == "/data"
+    assert str(settings.mapping_file) == "/config/mapping.toml"
 
 
-def test_the_data_is_on_named_volumes():
+def test_the_data_and_the_mapping_file_are_on_named_volumes():
     for service in OURS:
-        assert "data:/data" in SERVICES[service]["volumes"]
+        # Not for reading alone: the app saves sections there.
+        assert {"data:/data", "config:/config"} <= set(SERVICES[service]["volumes"])
     assert SERVICES["kafka"]["volumes"] == [f"kafka:{SERVICES['kafka']['environment']['KAFKA_LOG_DIRS']}"]
 
 

@@ -38,6 +38,31 @@ for page in sorted(Path("pages").glob("*.py")):
 """
 
 
+SAVE = """
+from pipeline.buffer import open_buffer
+from pipeline.clock import wall_clock_ms
+from pipeline.jobs.requests import save_section
+from pipeline.settings import load_settings
+
+settings = load_settings()
+with open_buffer(settings.database_file) as buffer:
+    save_section(settings, buffer, wall_clock_ms, "shop", {section!r}, "somebody")
+"""
+SECTION = """[topics.shop]
+order_id = "id"
+customer_id = "key"
+product = "sku"
+price = "total"
+created_at = "timestamp"
+"""
+SHOW_SECTIONS = """
+from pipeline.orders.mapping.mapping_file import load_mappings
+from pipeline.settings import load_settings
+
+print(*load_mappings(load_settings()).mappings.sections)
+"""
+
+
 class Stack:
     """All services, started in the order in which they become healthy; `early` has who was healthy before it ran."""
 
@@ -57,6 +82,7 @@ class Stack:
                 "8501": str(self.app_port),
                 "/var/lib/kafka/data": str(folder / "kafka"),
                 "/data": str(self.data_dir),
+                "/config": str(folder / "config"),
             },
         )
         self.early: list[str] = []
@@ -192,6 +218,27 @@ def every_page_of_the_app_shows_without_an_error_and_none_starts_a_pipeline(stac
     assert not (stack.data_dir / "up.lock").exists()
 
 
+def a_section_that_is_saved_in_the_app_is_in_force_everywhere_and_outlives_the_containers(stack):
+    # What is in a container's own folder is gone with it, and cannot be written.
+    own = sorted(stack.containers.image_dir.rglob("*.toml"))
+    before = {instance: role.figures["mapping_version"] for instance, role in stack.processors().items()}
+    saved = stack.containers.run("app", "python", "-c", SAVE.format(section=SECTION))
+    assert saved.returncode == 0, saved.stderr
+    assert sorted(stack.containers.image_dir.rglob("*.toml")) == own
+    wait_for(
+        "all processors following",
+        lambda: all(
+            role.figures["mapping_version"] != before[instance] and not role.figures["mapping_error"]
+            for instance, role in stack.processors().items()
+        ),
+    )
+    for service in OURS:
+        shown = stack.containers.run(service, "python", "-c", SHOW_SECTIONS)
+        assert (shown.stdout, shown.stderr) == ("shop\n", "")
+    kept = stack.containers.folder / "config" / "mapping.toml"
+    assert kept.read_text() == SECTION
+
+
 def every_service_of_ours_ends_soon_after_sigterm(stack):
     asked = [(service, process) for service in OURS for process in stack.started[service]]
     for _, process in asked:
@@ -221,6 +268,7 @@ def test_the_services_run_as_the_compose_file_says(stack, subtests):
         a_processor_that_was_killed_has_its_number_and_its_partitions_again_when_it_is_restarted,
         the_registry_speaks_the_api_that_the_roles_are_told,
         every_page_of_the_app_shows_without_an_error_and_none_starts_a_pipeline,
+        a_section_that_is_saved_in_the_app_is_in_force_everywhere_and_outlives_the_containers,
         every_service_of_ours_ends_soon_after_sigterm,
     ):
         with subtests.test(step.__name__.replace("_", " ")):

@@ -14,6 +14,7 @@ from tests.support.containers import (
     copied_paths,
     dockerfile,
     image_environment,
+    installed,
     unpack_image,
 )
 
@@ -48,9 +49,10 @@ def test_it_runs_as_a_user_with_a_fixed_id_that_owns_nothing_but_the_data():
     user = SERVICES_USER.split(":")[0]
     setup = of_last_stage("RUN")[0]
     assert setup[setup.index("useradd") + 1 :][:2] == ["--uid", user]
-    assert "--owner=orderpulse" in setup
-    assert setup[-1] == "/data"
-    assert of_last_stage("VOLUME") == [["/data"]]
+    made = [words for words in installed() if "--directory" in words]
+    assert [word for words in made for word in words if word.startswith("/")] == ["/data", "/config"]
+    assert all("--owner=orderpulse" in words for words in installed())
+    assert of_last_stage("VOLUME") == [["/data", "/config"]]
     assert not [words for words in of_last_stage("COPY") if any(word.startswith("--chown") for word in words)]
 
 

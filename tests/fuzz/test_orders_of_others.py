@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import MappingFileError
 from pipeline.orders.formats.json_values import JsonReader
+from pipeline.orders.formats.schemas import Schemas
+from pipeline.orders.mapped_reader import MappedReader
 from pipeline.orders.mapping.paths import PathError, parse_path
 from pipeline.schema_source import RegisteredSchema, SchemaGuid, SchemaId
 from tests.fuzz.cases import cases
 from tests.support.avro_records import SchemaMaker, drawn_value, names_of, paths_into
-from tests.support.mapped import TOPIC, mapped, read_both_ways, reader_of, record_of, section
+from tests.support.mapped import STORE, TOPIC, mapped, read_both_ways, reader_of, record_of, section
+from tests.support.protobuf_records import ORDER_TYPES, PATHS, PROTOBUF, fill, message_types, shop_file, wrapped
 
 JSON_RULES = section(
     where="'kind != \"other\" and n < 9'",
@@ -114,6 +122,76 @@ def test_avro_of_any_schema_is_an_order_or_has_a_reason(batch):
     reader = reader_of(text, {SchemaId(7): registered, SchemaGuid(bytes(16)): registered})
     framed = [record_of(b"\0\0\0\0\7" + value) for value in values]
     read_both_ways(reader, framed + [record_of(value, (("__value_schema_id", b"\1" + bytes(16)),)) for value in values])
+
+
+MESSAGE = message_factory.GetMessageClass(ORDER_TYPES["proto3"])
+SINGLE_PATHS = [each for each in PATHS if "[]" not in each]
+NEXT_INDEXES = [b"\0", b"\2\0", b"\4\0\0", b"\2\2", b"\1", b"\x7f", b"\7\n\5Order", b""]
+"""Behind the id: the first message, in short and at length, one inside of it, none; and by its name."""
+
+
+@st.composite
+def protobuf_batches(draw):
+    """A mapping of some paths, and messages of one schema with some bytes changed."""
+    single = st.sampled_from(SINGLE_PATHS)
+    fields = {
+        "order_id": json.dumps(draw(single)),
+        "product": f'{{ path = {json.dumps(draw(st.sampled_from(PATHS)))}, default = "none" }}',
+        "price": draw(
+            st.sampled_from(['"sum(lines[].small * lines[].again.cash)"', '{ path = "double", float = true }'])
+        )
+        if draw(st.booleans())
+        else f'{{ path = {json.dumps(draw(single))}, float = true, default = "1" }}',
+        "created_at": draw(st.sampled_from(['"at"', '"timestamp"', '{ path = "again.at", default = "1" }'])),
+    }
+    if draw(st.booleans()):
+        fields["where"] = json.dumps(f'{draw(single)} != "NEW" or @type == "Order"')
+    values = []
+    for _ in range(draw(st.integers(1, 4))):
+        value = fill(draw, MESSAGE()).SerializeToString()
+        if draw(st.integers(0, 5)) == 0:
+            value = wrapped(value, draw(st.integers(1, 130)))
+        at = draw(st.integers(0, len(value)))
+        changed = value[:at] + draw(st.binary(max_size=2)) + value[at + draw(st.integers(0, 2)) :]
+        values.append(draw(st.sampled_from([value, value, changed])))
+    return section(**fields), values
+
+
+@cases(15_000)
+@given(protobuf_batches(), st.sampled_from(NEXT_INDEXES))
+def test_protobuf_of_any_message_is_an_order_or_has_a_reason(batch, indexes):
+    text, values = batch
+    reader = reader_of(text, {SchemaId(8): PROTOBUF, SchemaGuid(bytes(16)): PROTOBUF})
+    prefixed = [record_of(b"\0\0\0\0\x08" + indexes + value) for value in values]
+    by_header = (("__value_schema_id", b"\1" + bytes(16) + indexes),)
+    read_both_ways(reader, prefixed + [record_of(value, by_header) for value in values])
+
+
+@cases(10_000)
+@given(protobuf_batches())
+def test_protobuf_without_a_framing_is_an_order_or_has_a_reason(batch):
+    text, values = batch
+    recipe = mapped(text).recipe(TOPIC)
+    recipe = replace(recipe, section=replace(recipe.section, message="shop.Order"))
+    reader = MappedReader(recipe, Schemas(STORE, None), message_types("proto3"))
+    read_both_ways(reader, [record_of(value) for value in values])
+
+
+@cases(5_000)
+@given(st.data())
+def test_a_schema_of_protobuf_that_is_damaged_is_read_by_or_has_a_reason(data):
+    file = shop_file("proto3").SerializeToString()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(file) - 1))
+        file = file[:at] + data.draw(st.binary(max_size=2)) + file[at + data.draw(st.integers(0, 2)) :]
+    try:
+        FileDescriptorProto.FromString(file)
+    except DecodeError:
+        return  # the text of a schema then, which a compiler of its own process reads
+    schema = RegisteredSchema("PROTOBUF", base64.b64encode(file).decode())
+    message = fill(data.draw, MESSAGE()).SerializeToString()
+    fields = section(order_id='"text"', price='{ path = "double", float = true }', created_at='"again.at"')
+    read_both_ways(reader_of(fields, {SchemaId(8): schema}), [record_of(b"\0\0\0\0\x08\0" + message)])
 
 
 @cases(20_000)

@@ -20,7 +20,8 @@ from pipeline.headers.dialects.orderpulse import DEAD_LETTER_ID
 from pipeline.jobs.requests import request_produce, request_replay
 from pipeline.kafka import ends, records_since
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.samples import SAMPLE, ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import SAMPLE
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Record
 from scripts.local.cluster import KafkaCluster

@@ -13,7 +13,7 @@ from pipeline.buffer import DeadLetterFilter, OrderFilter, open_buffer
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES
 from pipeline.jobs import requests
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order
 from scripts.waiting import wait_for

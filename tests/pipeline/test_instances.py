@@ -85,8 +85,7 @@ def test_up_tells_its_roles_their_numbers(pipeline_with):
     wait_for("two processors", lambda: set(pids(pipeline)) == {0, 1})
     for status in read_roles(pipeline.data_dir):
         if status.role != "up":
-            command = Path(f"/proc/{status.pid}/cmdline").read_text().split("\0")
-            assert command[command.index("--instance") + 1] == str(status.instance)
+            assert Path(f"/proc/{status.pid}/comm").read_text() == f"{status.role}-{status.instance}\n"
     for role in ("up", "processor"):
         assert health(pipeline, role).returncode == 0
     up.terminate()

@@ -177,7 +177,7 @@ def test_json_avro_and_protobuf_are_read_exactly_and_what_is_no_order_is_passed_
     assert reasons(pipeline) == sorted(
         [
             "order.id is missing; expected a text or a number (order_id)",
-            'sum(order.lines[].price * order.lines[].qty) has a text ("ten") in line 0; expected an amount (product)',
+            'sum(order.lines[].price * order.lines[].qty) has a text ("ten") in line 0; expected an amount (price)',
             'order.created is a text ("2026-03-01 12:00") without a zone; `zone` would say which; '
             "expected a time (created_at)",
             'order.currency is a text ("USD"); expected EUR',

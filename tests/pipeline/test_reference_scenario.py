@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.buffer import DeadLetterFilter, OrderFilter
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.samples import REFERENCE_REASON, ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import REFERENCE_REASON, SampleOrders
 from pipeline.orders.serde import OrderCodec
 from pipeline.settings import PROJECT_DIR
 from scripts.waiting import wait_for

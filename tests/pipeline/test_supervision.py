@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from dashboard.shared.autostart import Guardian
+from pipeline.running.folder_owner import is_running
 from pipeline.running.statusboard import read_roles
 from pipeline.settings import PROJECT_DIR
 from scripts.waiting import wait_for
@@ -19,6 +21,14 @@ from tests.support.running_pipeline import RunningPipeline, alive
 
 BACK_WITHIN_S = 2.0
 END_WITHIN_S = 5.0
+UP_ON_ANOTHER_SYSTEM = """
+import sys
+from multiprocessing import get_context
+from pipeline.__main__ import main
+from pipeline.running import supervisor
+supervisor.METHOD = get_context("spawn")
+sys.exit(main(["up"]))
+"""
 
 
 def pids(pipeline: RunningPipeline) -> set[int]:
@@ -93,6 +103,36 @@ def test_nothing_is_left_when_the_terminal_is_closed(pipeline_with):
     assert len(running) == 5
     os.close(screen)
     wait_for("the end of what the terminal ran", lambda: shell.poll() is not None)
+    wait_for("the end of all", lambda: not any(alive(pid) for pid in running))
+
+
+def test_a_role_that_outlives_its_supervisor_keeps_no_other_one_off_the_data_folder(pipeline):
+    paused = pipeline.role("worker").pid
+    before = pids(pipeline)
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        pipeline.started("up").kill()
+        pipeline.started("up").wait()
+        assert not is_running(pipeline.data_dir)
+        wait_for("the end of the others", lambda: [pid for pid in before if alive(pid)] == [paused])
+    finally:
+        os.kill(paused, signal.SIGCONT)
+    wait_for("the end of all", lambda: not alive(paused))
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_where_nothing_may_be_forked_each_role_is_a_new_interpreter_and_ends_with_up_too(pipeline_with, end):
+    pipeline = pipeline_with()
+    with subprocess.Popen(
+        [sys.executable, "-c", UP_ON_ANOTHER_SYSTEM], cwd=PROJECT_DIR, env=pipeline.environment
+    ) as up:
+        pipeline.wait_until_running()
+        dead = pipeline.role("collector").pid
+        pipeline.kill("collector")
+        wait_for("another collector", lambda: pipeline.role("collector").pid != dead)
+        running = pids(pipeline)
+        up.send_signal(end)
+        assert up.wait(END_WITHIN_S) == (0 if end is signal.SIGTERM else -end)
     wait_for("the end of all", lambda: not any(alive(pid) for pid in running))
 
 

@@ -7,6 +7,7 @@ copies, and nothing else.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -77,6 +78,19 @@ def copied_paths() -> list[str]:
     return [path.rstrip("/") for words in copies if not words[0].startswith("--from") for path in words[:-1]]
 
 
+def installed() -> list[list[str]]:
+    """The arguments of each `install` that the last stage runs, which makes folders and files for the volumes."""
+    last = dockerfile()[-1].stage
+    commands = [
+        list(words)
+        for line in dockerfile()
+        if line.stage == last and line.name == "RUN"
+        for is_end, words in itertools.groupby(line.words, lambda word: word == "&&")
+        if not is_end
+    ]
+    return [words[1:] for words in commands if words[0] == "install"]
+
+
 def unpack_image(folder: Path) -> None:
     """Puts into `folder` what the image has in its own."""
     for path in copied_paths():
@@ -108,6 +122,10 @@ class Containers:
         self.image_dir.mkdir()
         (folder / "home").mkdir()
         unpack_image(self.image_dir)
+        # As a new named volume has what the image has in its place; the owner is whoever runs the tests.
+        for words in installed():
+            kept = [self.rewritten(word) for word in words if not word.startswith(("--owner", "--group"))]
+            subprocess.run(["install", *kept], check=True)
 
     def rewritten(self, text: str) -> str:
         """A text of the file with the addresses and paths of this machine."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, Message
 
 from pipeline.buffer import Buffer, Reader
 from pipeline.buffer.batch_writer import BatchWriter
@@ -38,8 +38,10 @@ class Incoming:
 
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers | None = ()
+    """None: the client library cannot read them."""
     partition: int = 0
+    append_time: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class ReaderByHand:
 
     def give(self, records: Iterable[Incoming]) -> None:
         """What is to be read next."""
-        by_partition: defaultdict[int, list[Message]] = defaultdict(list)
+        by_partition: defaultdict[int, list[tuple[Message, Headers | None]]] = defaultdict(list)
         for each in records:
             message = Message(
                 topic=ORDERS.topic,
@@ -65,12 +67,12 @@ class ReaderByHand:
                 offset=self.ends[each.partition],
                 key=each.key,
                 value=each.value,
-                headers=list(each.headers) or None,
-                timestamp=(1, NOW_MS),
+                headers=list(each.headers or ()) or None,
+                timestamp=(TIMESTAMP_LOG_APPEND_TIME if each.append_time else TIMESTAMP_CREATE_TIME, NOW_MS),
             )
             self.ends[each.partition] += 1
-            by_partition[each.partition].append(message)
-        self.fetched = [Fetched(messages) for messages in by_partition.values()]
+            by_partition[each.partition].append((message, each.headers))
+        self.fetched = [_fetched(given) for given in by_partition.values()]
 
     def read_partitions(self, _: int, __: float) -> tuple[list[Fetched], list[Gap]]:
         """The records by partition, and what is missing behind them."""
@@ -103,6 +105,15 @@ class ReaderByHand:
 
     def query_ends(self) -> None:
         """They are known."""
+
+
+def _fetched(given: Sequence[tuple[Message, Headers | None]]) -> Fetched:
+    fetched = Fetched([message for message, _ in given])
+    # Only the library itself makes a message whose headers it cannot read.
+    for index, (_, headers) in enumerate(given):
+        if headers is None:
+            fetched._headers[index] = None
+    return fetched
 
 
 @dataclass(slots=True)

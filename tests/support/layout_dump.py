@@ -10,12 +10,15 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.buffer import open_buffer, record_id
 from pipeline.buffer.sqlite.connection import APPLICATION_ID, LAYOUT_VERSION
 from tests.support.buffer_rows import (
     NOW_MS,
+    ORDERS,
+    accept,
     batch,
     collect,
     collector,
@@ -48,7 +51,8 @@ def load(text: str, path: Path) -> None:
 
 
 def _add_what_is_rare(path: Path) -> None:
-    """A dead letter that its topic never took, two with one stack trace, a copy, and a record that was passed over."""
+    """A dead letter that its topic never took, two with one stack trace, a copy, a record that was passed over, and
+    orders of another topic."""
     with open_buffer(path) as buffer:
         assignment = collector(buffer, partition=1)
         stack = "java.lang.IllegalStateException: no stock" + "\n\tat com.example.Listener.on(Listener.java:42)" * 5
@@ -64,6 +68,7 @@ def _add_what_is_rare(path: Path) -> None:
         buffer.flow.commit(step)
         kept = dead_letter(0, 0, "too large")._replace(record_id=None, topic=None, partition=None, offset=None)
         buffer.flow.undeliverable([kept], NOW_MS)
+        accept(buffer, processor(buffer, identity=replace(ORDERS, topic="shop.orders")), 0, 2)
 
 
 def main() -> None:

@@ -307,7 +307,7 @@ SHAPES: Sequence[Shape] = (
             "customer_id": "data.object.customer",
             "price": {"path": "data.object.amount_total", "unit": "minor"},
             "created_at": {"path": "created", "unit": "s"},
-            "currency": {"code": "USD"},
+            "currency": {"code": "USD", "path": "data.object.currency"},
         },
         50,
     ),

@@ -15,7 +15,8 @@ from pipeline.clock import wall_clock_ms
 from pipeline.headers.own import TRANSIENT_FAILURES
 from pipeline.kafka import Delivery, Sender
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.samples import ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import SampleOrders
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Headers, Order
 from tests.support.faulty_handler import FAILURES

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,7 +104,12 @@ def _fill_orders(buffer: Buffer, count: int, parked: int, now_ms: int) -> None:
         ]
         retried = sum(row.attempts > 1 for row in rows)
         buffer.flow.commit(
-            Batch(at_ms, [Advance(assignment.ref, offset, offset + size)], rows, failed_attempts=retried)
+            Batch(
+                at_ms,
+                [Advance(assignment.ref, offset, offset + size)],
+                rows,
+                failed_attempts=Counter({assignment.ref: retried}),
+            )
         )
         offset += size
     if parked:
@@ -139,7 +145,7 @@ def _park(buffer: Buffer, assignment: Assignment, offset: int, count: int, now_m
         for number in range(offset, offset + count)
     ]
     advance = Advance(assignment.ref, offset, offset + count)
-    buffer.flow.commit(Batch(now_ms, [advance], parked=parked, failed_attempts=count))
+    buffer.flow.commit(Batch(now_ms, [advance], parked=parked, failed_attempts=Counter({assignment.ref: count})))
 
 
 def _fill_dead_letters(buffer: Buffer, count: int, now_ms: int) -> None:

@@ -9,8 +9,8 @@ from pipeline.__main__ import main
 from pipeline.buffer import open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.commands import NOT_COMPARED
+from pipeline.running.folder_owner import sole_owner
 from pipeline.running.statusboard import StatusWriter
-from pipeline.running.supervisor import sole_owner
 from tests.support.buffer_rows import accept, processor
 
 

@@ -115,10 +115,10 @@ class Reader:
         return Totals(*self._whole("SELECT orders, revenue_cents, dead_letters FROM totals").rows[0])
 
     def topic_totals(self) -> dict[str, Totals]:
-        """The same of each topic that has orders; of dead letters, those that are kept and name it as their source."""
+        """The same of each topic that has orders; its dead letters are those that name it as their source."""
         rows = self._whole(
             "SELECT topic, sum(orders), sum(revenue_cents), "
-            "(SELECT coalesce(sum(total), 0) FROM dead_letter_groups WHERE source_topic = topic) "
+            "coalesce((SELECT dead_letters FROM dead_letter_sources AS source WHERE source.topic = topics.topic), 0) "
             "FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' "
             "GROUP BY topic HAVING sum(orders) > 0 ORDER BY topic"
         )
@@ -137,9 +137,14 @@ class Reader:
         rows = self._whole(f"SELECT {LOOKUP.sql} FROM lookups WHERE id = :id", {"id": number}, long_texts=True).rows
         return LOOKUP.read(rows[0]) if rows else None
 
-    def parked_count(self) -> int:
-        """Records that are parked for a retry, or wait behind one."""
-        return int(self._whole("SELECT count(*) FROM retries").rows[0][0])
+    def parked_count(self, topic: str | None = None) -> int:
+        """Records that are parked for a retry, or wait behind one; of all topics, or of this one."""
+        rows = self._whole(
+            "SELECT count(*) FROM retries WHERE :topic IS NULL OR record_id >> 40 IN "
+            "(SELECT partition_ref FROM partitions JOIN topics USING (topic_ref) WHERE topic = :topic)",
+            {"topic": topic},
+        )
+        return int(rows.rows[0][0])
 
     def outbox_count(self) -> int:
         """Failed records on their way to the dead-letter topic."""
@@ -171,16 +176,21 @@ class Reader:
             {"read": json.dumps(list(read))},
         )
 
-    def flow(self, grain: Grain, span_ms: int) -> Rows:
-        """Figures per second or minute over the last `span_ms` before the newest one.
+    def flow(self, grain: Grain, span_ms: int, topic: str | None = None) -> Rows:
+        """Figures per second or minute over the last `span_ms` before the newest one; of all topics, or of this one.
 
-        Columns: at_ms, orders, revenue_cents, retries, dead_letters; only times at which something happened.
+        Columns: at_ms, orders, revenue_cents, retries, dead_letters; only times at which something happened, in
+        whatever topic: charts of all topics end at the same time.
         """
         table, column = f"flow_{grain}s", f"{grain}_ms"
+        sums = ", ".join(
+            f"coalesce(sum({name}) FILTER (WHERE :topic IS NULL OR topic = :topic), 0) AS {name}"
+            for name in ("orders", "revenue_cents", "retries", "dead_letters")
+        )
         return self._rows(
-            f"SELECT {column} AS at_ms, orders, revenue_cents, retries, dead_letters FROM {table} "
-            f"WHERE {column} > (SELECT max({column}) FROM {table}) - :span_ms ORDER BY {column}",
-            {"span_ms": span_ms},
+            f"SELECT {column} AS at_ms, {sums} FROM {table} "
+            f"WHERE {column} > (SELECT max({column}) FROM {table}) - :span_ms GROUP BY {column} ORDER BY {column}",
+            {"span_ms": span_ms, "topic": topic},
         )
 
     def orders_since(self, from_ms: int) -> int:
@@ -190,12 +200,15 @@ class Reader:
         )
         return int(rows.rows[0][0])
 
-    def product_totals(self, limit: int = 20) -> Rows:
-        """Products by revenue. Columns: product, orders, revenue_cents."""
+    def product_totals(self, limit: int = 20, topic: str | None = None) -> Rows:
+        """Products by revenue, of all topics or of this one. Columns: product, orders, revenue_cents."""
         return self._rows(
-            "SELECT product, orders, revenue_cents FROM product_totals JOIN products USING (product_ref) "
-            "ORDER BY revenue_cents DESC LIMIT :limit",
-            {"limit": limit},
+            # Names are looked up of those alone that are shown.
+            "SELECT product, orders, revenue_cents FROM ("
+            "  SELECT product_ref, sum(orders) AS orders, sum(revenue_cents) AS revenue_cents FROM product_totals"
+            "  WHERE :topic IS NULL OR topic = :topic GROUP BY product_ref ORDER BY revenue_cents DESC LIMIT :limit"
+            ") JOIN products USING (product_ref) ORDER BY revenue_cents DESC",
+            {"limit": limit, "topic": topic},
         )
 
     def file_bytes(self) -> int:

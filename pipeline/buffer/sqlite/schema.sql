@@ -99,31 +99,44 @@ CREATE TABLE totals (
 );
 INSERT INTO totals (id) VALUES (1);
 
--- Figures by the time of processing, ready for the charts. Seconds are pruned, minutes stay.
+-- Figures by the time of processing and by topic, ready for the charts. Seconds are pruned, minutes stay. Here and in the
+-- two tables after them `topic` is a name, whatever its generation: of orders and retries that of their partition, of dead
+-- letters their source_topic. It is '' where nothing tells it; figures of all topics are the sums.
 CREATE TABLE flow_seconds (
-    second_ms     INTEGER PRIMARY KEY,
+    second_ms     INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     retries       INTEGER NOT NULL DEFAULT 0,   -- attempts that failed and were parked
-    dead_letters  INTEGER NOT NULL DEFAULT 0    -- by the time of collection
-);
+    dead_letters  INTEGER NOT NULL DEFAULT 0,   -- by the time of collection
+    PRIMARY KEY (second_ms, topic)
+) WITHOUT ROWID;
 CREATE TABLE flow_minutes (
-    minute_ms     INTEGER PRIMARY KEY,
+    minute_ms     INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     retries       INTEGER NOT NULL DEFAULT 0,
     dead_letters  INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
     pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
-);
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (minute_ms, topic)
+) WITHOUT ROWID;
 CREATE TABLE product_totals (
-    product_ref   INTEGER PRIMARY KEY,
+    product_ref   INTEGER NOT NULL,
+    topic         TEXT NOT NULL,
     orders        INTEGER NOT NULL DEFAULT 0,
     revenue_cents INTEGER NOT NULL DEFAULT 0,
     pruned_orders        INTEGER NOT NULL DEFAULT 0,
-    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0
-);
+    pruned_revenue_cents INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (product_ref, topic)
+) WITHOUT ROWID;
+CREATE TABLE dead_letter_sources (
+    topic         TEXT PRIMARY KEY,
+    dead_letters  INTEGER NOT NULL DEFAULT 0,
+    pruned_dead_letters  INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 
 -- Records that failed for a passing reason, and those of the same key that wait behind them (due_at_ms NULL).
 -- `headers` here and below: a JSON array of [name, value], value a string, null, or {"base64": "…"} when not UTF-8.
@@ -137,7 +150,9 @@ CREATE TABLE retries (
     due_at_ms          INTEGER,
     first_failed_at_ms INTEGER,
     error_class        TEXT,
-    reason             TEXT
+    reason             TEXT,
+    headers_readable   INTEGER NOT NULL DEFAULT 1,  -- 0: they could not be read, and `headers` is empty
+    append_time        INTEGER NOT NULL DEFAULT 0   -- 1: timestamp_ms is when the broker wrote it
 );
 
 -- Failed records on their way to the dead-letter topic; a row goes when its delivery is confirmed.

@@ -154,7 +154,8 @@ _SOURCES: dict[Entity, _Source] = {
         _declared("role topic partition:int next_offset:int cluster_id topic_id first_seen_ms:int"),
     ),
     "products": _Source(
-        "(SELECT * FROM product_totals JOIN products USING (product_ref))",
+        "(SELECT product, sum(orders) AS orders, sum(revenue_cents) AS revenue_cents "
+        "FROM product_totals JOIN products USING (product_ref) GROUP BY product_ref)",
         "revenue_cents DESC",
         _declared("product orders:int revenue_cents:int"),
     ),

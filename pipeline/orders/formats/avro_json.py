@@ -14,11 +14,13 @@ from pipeline.orders.avro_schemas import WriterSchema
 from pipeline.orders.formats.avro_values import time_of
 from pipeline.orders.formats.json_values import check_json, whole_json
 from pipeline.orders.mapping.paths import RecordValue
-from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, decimal_of, described
+from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError, decimal_of, described, shortest
 
 MAXIMUM_BYTES = 1_000_000
 """All of a value becomes objects here, which take ten times its room."""
 MAXIMUM_DEPTH = 128
+LARGEST_SINGLE = 3.4028234663852886e38
+"""Some writers write more digits of a number of 32 bits than it has: up to this one they are told by 32 bits."""
 
 
 def avro_json_value(schema: WriterSchema, body: bytes, maximum_bytes: int = MAXIMUM_BYTES) -> Any:
@@ -79,7 +81,8 @@ def _leaf(schema: Schema, kind: str, found: Any, where: str) -> Any:
         return found if made is None else made(int(found))
     if kind in ("float", "double"):
         _expect(found, JsonNumber, where, "a number")
-        return float(found)
+        number = float(found)
+        return shortest(number) if kind == "float" and abs(number) <= LARGEST_SINGLE else number
     if kind == "null" and found is not None:
         raise UndecodableError(f"{where} is {described(found)}; expected null")
     if kind in ("string", "enum"):

@@ -77,6 +77,11 @@ def framings_of(value: bytes, headers: Headers) -> list[Framing]:
     # Behind a relay the headers may be those of another record: what stands in the value is asked first.
     if found:
         return found
+    if azure := _azure_schema(headers):
+        raise UndecodableError(
+            f"value is Avro of Azure's schema registry (schema {azure}), which OrderPulse does not ask; put the schema "
+            "into the schemas folder and write single-object encoding"
+        )
     if looks_like_json(value):
         return [PLAIN]
     raise UndecodableError(_unknown(value))
@@ -109,15 +114,16 @@ def _by_headers(value: bytes, headers: Headers) -> Iterator[Framing]:
     for name, kind in ((APICURIO_CONTENT, ApicurioContentId), (APICURIO_GLOBAL, ApicurioGlobalId)):
         if len(told.get(name, b"")) == 8:
             yield Framing(kind(int.from_bytes(told[name], "big")), 0, json_encoding=in_json)
-    content_type = told.get(CONTENT_TYPE, b"").decode("latin-1")
-    if content_type.startswith(_AZURE):
-        raise UndecodableError(
-            f"value is Avro of Azure's schema registry (schema {content_type.removeprefix(_AZURE)[:64]}), which "
-            "OrderPulse does not ask; put the schema into the schemas folder and write single-object encoding"
-        )
 
 
 _LOOKED_AT = FRAMING_HEADERS | {APICURIO_ENCODING}
+
+
+def _azure_schema(headers: Headers) -> str:
+    """The id of the schema that a header of Azure's serializer names; empty where there is none."""
+    told = [raw for name, raw in headers if name == CONTENT_TYPE and raw is not None]
+    content_type = told[-1].decode("latin-1") if told else ""
+    return ascii(content_type.removeprefix(_AZURE)[:64])[1:-1] if content_type.startswith(_AZURE) else ""
 
 
 def _unknown(value: bytes) -> str:

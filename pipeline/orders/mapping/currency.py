@@ -1,4 +1,4 @@
-"""How many digits behind the point a currency has."""
+"""How many digits behind the point a currency has, and its code."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ _DIGITS = (
 def digits_of(code: str) -> int:
     """How many digits after the point the minor units of a currency have; two where the code says nothing else."""
     return _DIGITS.get(code, DEFAULT_DIGITS)
+
+
+def is_code(found: object, code: str) -> bool:
+    """Whether what a record says is this currency's code. ISO's are of capitals; some writers send small letters."""
+    return found == code or (isinstance(found, str) and found.isascii() and found.upper() == code)
 
 
 DEFAULT_CURRENCY = Currency()

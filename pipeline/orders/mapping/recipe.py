@@ -15,6 +15,7 @@ from pipeline.errors import UndecodableError
 from pipeline.orders.fields import ORDER_FIELDS
 from pipeline.orders.mapping.amounts import AmountExpression, product, products_of_lines
 from pipeline.orders.mapping.conditions import Condition, parse_condition
+from pipeline.orders.mapping.currency import is_code
 from pipeline.orders.mapping.paths import Path
 from pipeline.orders.mapping.sections import (
     AmountRule,
@@ -41,6 +42,7 @@ from pipeline.orders.mapping.values import (
     Times,
     ValueMismatchError,
     described,
+    is_money,
     scaled_decimal,
     text_of,
     unscaled_base64,
@@ -52,6 +54,7 @@ RULE = "mapping"
 PASSED_OVER = PassedOver("the mapping's `where` says that it is no order")
 
 _NANO = Decimal("1e-9")
+_PARTS = ("units", "nanos")
 
 Get = Callable[[Parts], Any]
 """A value of a record, None when it is not there. Raises ValueMismatchError."""
@@ -192,19 +195,28 @@ class _Compiler:
         get = self._get(path)
         if not isinstance(rule, TextRule) or rule.line == "first":
             return lambda parts: _first(get(parts))
-        by = rule.by or self._summed()
+        price = self._section.fields.get("price")
+        summed = _summed(price)
+        by = rule.by or summed
         if by is None or not by.is_sum:
             raise ValueError('line = "dearest" needs `by`, such as by = "sum(lines[].price)"')
         if not by.goes_through(path.list_steps):
             raise ValueError(f'line = "dearest" needs `by`: {by} adds up another list than that of {path}')
-        amounts = Amounts(inexact=True)
+        # Amounts of lines are written as the price is, whichever of them it adds up.
+        plain = _plain_value(price, self._currency) if isinstance(price, AmountRule) else lambda value: value
         gets = [self._get(each) for each in by.factors]
-        return lambda parts: _dearest(get(parts), _lines(gets, parts, lambda value: value), amounts, by)
 
-    def _summed(self) -> AmountExpression | None:
-        price = self._section.fields.get("price")
-        found = price.path if isinstance(price, AmountRule) else ()
-        return next((each for each in found if each.is_sum), None)
+        def dearest(parts: Parts) -> Any:
+            texts = get(parts)
+            try:
+                return _dearest(texts, _lines(gets, parts, plain), by)
+            except ValueMismatchError as error:
+                if by != summed:
+                    raise
+                # It is the price that is wrong, though the product is what looks at it first.
+                raise UndecodableError(f"{_in_words(str(by), 'an amount', error)} (price)", RULE) from error
+
+        return dearest
 
     # -- currency
 
@@ -217,12 +229,18 @@ class _Compiler:
                 if found is None or found == []:
                     continue
                 for each in found if isinstance(found, list) else [found]:
-                    if each != rule.code:
+                    if not is_code(each, rule.code):
                         raise UndecodableError(f"{name} is {described(each)}; expected {rule.code}", RULE)
                 return
             raise UndecodableError(f"{' and '.join(name for name, _ in gets)} is missing; expected {rule.code}", RULE)
 
         return check
+
+
+def _summed(price: FieldRule | None) -> AmountExpression | None:
+    """What the price adds up, if it does."""
+    found = price.path if isinstance(price, AmountRule) else ()
+    return next((each for each in found if each.is_sum), None)
 
 
 def _condition_paths(section: Section) -> list[Path]:
@@ -330,17 +348,14 @@ def _plain_value(rule: AmountRule, currency: Currency) -> Callable[[Any], Any]:
 
 
 def _of_money(value: Any, currency: Currency) -> Any:
-    """Google's Money (units and nanos) and Decimal (value) as numbers; any other value as it is.
-
-    https://github.com/googleapis/googleapis/blob/master/google/type/money.proto
-    """
-    if not isinstance(value, dict) or not {"units", "nanos"} <= value.keys():
+    """Google's Money as a number; any other value as it is."""
+    if not is_money(value):
         return value
     code = value.get("currency_code") or value.get("currencyCode") or ""
-    if currency.code and code and code != currency.code:
-        raise ValueMismatchError(f"an amount of {code}")
+    if currency.code and code and not is_code(code, currency.code):
+        raise ValueMismatchError(f"an amount of another currency, {described(code)}")
     known = Amounts()
-    units, nanos = (Decimal(0) if value[part] is None else known.exact(value[part]) for part in ("units", "nanos"))
+    units, nanos = (known.exact(value[part]) if value.get(part) is not None else Decimal(0) for part in _PARTS)
     return known.plus(units, known.times(nanos, _NANO))
 
 
@@ -368,11 +383,11 @@ def _total(columns: list[list[Any]] | None, amounts: Amounts, name: AmountExpres
     return total
 
 
-def _dearest(texts: Any, columns: list[list[Any]] | None, amounts: Amounts, name: AmountExpression) -> Any:
+def _dearest(texts: Any, columns: list[list[Any]] | None, name: AmountExpression) -> Any:
     """The text of the line whose amount is the highest; of several, of the first of them."""
     if not texts or columns is None:
         return _first(texts)
-    prices = products_of_lines(columns, amounts, name)
+    prices = products_of_lines(columns, Amounts(inexact=True), name)
     known = [(price, -index) for index, price in enumerate(prices) if price is not None]
     return texts[-max(known)[1]] if known else texts[0]
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.orders.mapping.paths import EACH, Path, Step
-from pipeline.orders.mapping.values import Amounts, JsonNumber, ValueMismatchError
+from pipeline.orders.mapping.values import Amounts, JsonNumber, ValueMismatchError, is_money
 from pipeline.orders.proposing import names
 from pipeline.orders.proposing.guess import FILL_IN, Guess, Tried, has_each, share_words, tried
 from pipeline.orders.proposing.sample import Sample, Seen, is_beside_the_record
@@ -23,7 +23,7 @@ LEAST = 0.3
 SUM_SCORE = 89
 PRODUCT_SCORE = 91
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){0,3}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
-_ROUND = Decimal(100)
+_ROUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,7 @@ def _by_type(seen: Seen, among: Sequence[int]) -> float:
         for each in ("tax", "vat", "rate", "discount", "weight")
     )
     found = seen.all(among)
-    is_amount = bool(found) and all(
-        isinstance(each, Decimal) or (isinstance(each, dict) and "nanos" in each) for each in found
-    )
+    is_amount = bool(found) and all(isinstance(each, Decimal) or is_money(each) for each in found)
     return 25 if is_amount and not has_each(seen) and not bad else 0
 
 
@@ -189,7 +187,7 @@ def _looks_minor(values: Sequence[Any], currency: Currency) -> bool:
         # 19.0 is no whole number: its writer has digits behind the point, and cut them off.
         if number.as_tuple().exponent != 0 or isinstance(value, float):
             return False
-        numbers.append(number)
+        numbers.append(int(number))
     middle = sorted(numbers)[len(numbers) // 2]
     uneven = sum(number % _ROUND != 0 for number in numbers)
     return middle >= 500 and uneven >= 0.4 * len(numbers)

@@ -29,7 +29,7 @@ ORDER_ID_DISTINCT = 0.9
 KEY_SCORE = {"order_id": 42, "customer_id": 50}
 ENVELOPE_LESS = 8
 """An event's own number, beside what it is about, is less likely an order's."""
-_CODE = re.compile(r"[A-Z]{3}")
+_CODE = re.compile(r"[A-Za-z]{3}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _ZONE = re.compile(r"(?:Z|[+-]\d{2}(?::?\d{2})?)$")
 _UNIT_FROM = ((10**17, "ns"), (10**14, "us"), (10**11, "ms"), (10**8, "s"))
@@ -268,18 +268,15 @@ def _guess_currency(sample: Sample, among: list[int], code_in_force: str) -> tup
         if text is None:
             continue
         found = seen.all(among)
-        codes = Counter(str(each) for each in found if isinstance(each, str) and _CODE.fullmatch(each.upper()))
+        # Small letters are the same code.
+        codes = Counter(each.upper() for each in found if isinstance(each, str) and _CODE.fullmatch(each))
         share = len([number for number in among if number in seen.values]) / max(1, len(among))
         if codes and codes.total() >= 0.9 * len(found) and (best is None or score * share > best[0]):
             best = (score * share, seen, text, codes)
     if best is None:
         return _currency_in_force(code_in_force)
     _, seen, text, codes = best
-    code = code_in_force or codes.most_common(1)[0][0].upper()
-    if code not in codes and code.lower() in codes:
-        # Codes are compared as they stand.
-        told = f"{text} is {', '.join(list(codes)[:3])}, which is not compared with it"
-        return Guess("currency", {"code": code}, told), Currency(code, digits_of(code))
+    code = code_in_force or codes.most_common(1)[0][0]
     value = {"code": code, "path": text}
     told = ", ".join(f"{each} ({count})" for each, count in codes.most_common(5))
     why = f"by name and values, {told}"

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import SchemaPendingError, UndecodableError
 from pipeline.orders.mapping.paths import EACH, TYPE, Path, RecordValue, Step
 from pipeline.orders.mapping.sources import HeaderSource, RecordSource, Source
-from pipeline.orders.mapping.values import ValueMismatchError
+from pipeline.orders.mapping.values import ValueMismatchError, is_money
 from pipeline.orders.proposing.names import is_wrapper
 from pipeline.orders.proposing.trial import Shape
 from pipeline.orders.whole_reader import WholeReader
@@ -23,8 +23,8 @@ MAXIMUM_ITEMS = 50
 """Of a list so many items are looked at."""
 NAME_CHARACTERS = 120
 _BESIDE = ("before", "source")
-_NUMBERS = (frozenset({"units", "nanos"}), frozenset({"scale", "value"}))
-"""The fields of objects that stand for one number; see `recipe` for who writes them."""
+_SCALED = {"scale", "value"}
+"""The fields of the object that stands for one number of Debezium's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _scalars(value: Any, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, 
     if isinstance(value, dict):
         if not steps and isinstance(value, RecordValue):
             yield (TYPE,), value.type_name
-        if steps and any(each <= value.keys() for each in _NUMBERS) and len(value) <= 4:
+        if steps and (is_money(value) or value.keys() == _SCALED):
             yield steps, value
         for name, inner in value.items():
             if _is_usable(name):

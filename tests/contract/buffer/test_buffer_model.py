@@ -168,7 +168,7 @@ class BufferMachine(RuleBasedStateMachine):
     def _add(self, step: Batch, offset: int, fate: str, attempts: int) -> None:
         if fate == "park":
             step.parked.append(parked(self.assignment.ref, offset, attempts))
-            step.failed_attempts += 1
+            step.failed_attempts[self.assignment.ref] += 1
             self.model.retries += 1
             self.model.parked[offset] = attempts
         elif fate == "kill":

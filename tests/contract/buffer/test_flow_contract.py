@@ -1,5 +1,6 @@
 """What the buffer promises to processors: guards, figures, parked records and the outbox."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -124,7 +125,7 @@ def stale_advance(ref):
     step.parked = [parked(ref, 5)]
     step.outbox = [outbox_row(ref, 6)]
     step.passed_over = [record_id(ref, 7)]
-    step.failed_attempts = 1
+    step.failed_attempts = Counter({ref: 1})
     return step
 
 
@@ -208,7 +209,7 @@ def test_all_figures_change_with_the_orders_they_count(buffer, store):
 def test_a_batch_of_nothing_but_failed_attempts_counts_them_as_retries(buffer, store):
     assignment = processor(buffer)
     step = batch(assignment.ref, 0, 1)
-    step.parked, step.failed_attempts = [parked(assignment.ref, 0)], 3
+    step.parked, step.failed_attempts = [parked(assignment.ref, 0)], Counter({assignment.ref: 3})
     buffer.flow.commit(step)
     assert [(row["orders"], row["retries"]) for row in store.table("flow_minutes")] == [(0, 3)]
     assert [row["orders"] for row in store.table("totals")] == [0]
@@ -283,7 +284,9 @@ def test_more_names_than_are_remembered_are_still_told_apart(buffer, store, monk
 @pytest.mark.parametrize("value", [None, b"", b"v", b"\x00\xff"])
 def test_a_parked_record_comes_back_byte_for_byte(buffer, key, value):
     assignment = processor(buffer)
-    kept = Parked(record_id(assignment.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later")
+    kept = Parked(
+        record_id(assignment.ref, 0), -1, key, value, HEADERS, 2, NOW_MS, NOW_MS - 5, "handler", "later", False, True
+    )
     step = batch(assignment.ref, 0, 1)
     step.parked = [kept]
     buffer.flow.commit(step)
@@ -307,7 +310,8 @@ def test_a_failed_attempt_keeps_the_record_with_its_new_count_and_due_time(buffe
     assignment = processor(buffer)
     park(buffer, assignment, 0)
     again = parked(assignment.ref, 0)._replace(attempts=2, due_at_ms=NOW_MS + 9000, reason="still not")
-    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(again.record_id, 1)], parked=[again], failed_attempts=1))
+    failed = Counter({assignment.ref: 1})
+    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(again.record_id, 1)], parked=[again], failed_attempts=failed))
     assert buffer.flow.load_parked([again.record_id]) == [again]
 
 
@@ -325,7 +329,8 @@ def test_a_second_writers_try_of_the_same_parked_record_is_refused(buffer, other
     assignment = processor(buffer)
     park(buffer, assignment, 0)
     mine = parked(assignment.ref, 0, attempts=2)
-    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(mine.record_id, 1)], parked=[mine], failed_attempts=1))
+    failed = Counter({assignment.ref: 1})
+    buffer.flow.commit(Batch(NOW_MS, taken=[Attempted(mine.record_id, 1)], parked=[mine], failed_attempts=failed))
     after = store.dump()
     theirs = Batch(
         NOW_MS, taken=[Attempted(mine.record_id, 1)], settled=[mine.record_id], orders=[order_row(assignment.ref, 0)]

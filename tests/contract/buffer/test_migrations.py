@@ -47,13 +47,24 @@ def columns_by_table(path):
         return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in tables}
 
 
+BY_TOPIC = ("flow_seconds", "flow_minutes", "product_totals")
+"""Figures that layouts before 6 have of all topics alone, by the column that comes first."""
+
+
 def contents(path, columns):
-    """All rows of these tables, of these columns: a step may add others."""
+    """All rows of these tables, of these columns: a step may add others. Figures are those of all topics."""
     with closing(sqlite3.connect(path)) as connection:
         return {
-            table: sorted(connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall(), key=repr)
+            table: sorted(connection.execute(selection(table, names)).fetchall(), key=repr)
             for table, names in columns.items()
         }
+
+
+def selection(table, names):
+    if table not in BY_TOPIC:
+        return f"SELECT {', '.join(names)} FROM {table}"
+    sums = [f"sum({name})" for name in names[1:] if name != "topic"]
+    return f"SELECT {', '.join([names[0], *sums])} FROM {table} GROUP BY {names[0]}"
 
 
 def version_of(path):
@@ -232,3 +243,117 @@ def test_layout_5_counts_orders_by_partition_and_what_was_pruned_before(tmp_path
         assert reader.topic_totals()["orders"].orders == totals.orders
         assert reader.topic_totals()["orders"].revenue_cents == totals.revenue_cents
     assert recount(path) == []
+
+
+MINUTE_MS = 1_767_268_680_000
+"""A minute, and its first second, of which layouts have 11 orders and two dead letters."""
+
+
+def of_layout_5(path, *statements):
+    """A buffer of layout 5, changed so, as layout 6."""
+    load(layout_file(5).read_text(), path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for sql in statements:
+            connection.execute(sql)
+    open_buffer(path).close()
+    return path
+
+
+def pruned(orders, revenue_cents, dead_letters, at_ms=MINUTE_MS):
+    """What else was there and retention has taken: orders of the partition and the product that were met first."""
+    sales = (
+        f"orders = orders + {orders}, revenue_cents = revenue_cents + {revenue_cents}, "
+        f"pruned_orders = {orders}, pruned_revenue_cents = {revenue_cents}"
+    )
+    letters = f"dead_letters = dead_letters + {dead_letters}, pruned_dead_letters = {dead_letters}"
+    return (
+        f"UPDATE totals SET {sales}, {letters}",
+        f"UPDATE flow_minutes SET {sales}, {letters} WHERE minute_ms = {at_ms}",
+        f"UPDATE product_totals SET {sales} WHERE product_ref = 1",
+        f"UPDATE partitions SET {sales} WHERE partition_ref = (SELECT min(partition_ref) FROM partitions "
+        "WHERE role = 'processor')",
+    )
+
+
+def another_topic(orders, cents, at_ms=MINUTE_MS):
+    """So many orders of another topic in the same minute, of the product that was met first, at so many cents each."""
+    sales = f"orders = orders + {orders}, revenue_cents = revenue_cents + {orders * cents}"
+    return (
+        "INSERT INTO topics (topic_ref, cluster_id, topic, topic_id, first_seen_ms) VALUES (99, 'c', 'shop', '', 0)",
+        "INSERT INTO partitions (partition_ref, role, topic_ref, partition, next_offset, orders, revenue_cents) "
+        f"VALUES (99, 'processor', 99, 0, {orders}, {orders}, {orders * cents})",
+        *(
+            f"INSERT INTO order_rows VALUES ({(99 << 40) + offset}, 'S', 'C', 1, 1, {cents}, {at_ms}, {at_ms}, 1)"
+            for offset in range(orders)
+        ),
+        f"UPDATE totals SET {sales}",
+        f"INSERT INTO flow_seconds (second_ms, orders, revenue_cents) VALUES ({at_ms}, {orders}, {orders * cents}) "
+        f"ON CONFLICT (second_ms) DO UPDATE SET {sales}",
+        f"UPDATE flow_minutes SET {sales} WHERE minute_ms = {at_ms}",
+        f"UPDATE product_totals SET {sales} WHERE product_ref = 1",
+    )
+
+
+def sums_by_topic(path, table):
+    """Orders, revenue, and what there is beside them, of each topic that has something in a table."""
+    with closing(sqlite3.connect(path)) as connection:
+        cursor = connection.execute(f"SELECT * FROM {table}")
+        names = [name for name, *_ in cursor.description]
+        found = {}
+        for row in cursor.fetchall():
+            cells = dict(zip(names, row, strict=True))
+            of_topic = found.setdefault(cells["topic"], {})
+            for name in ("orders", "revenue_cents", "retries", "dead_letters", "pruned_orders", "pruned_dead_letters"):
+                of_topic[name] = of_topic.get(name, 0) + cells.get(name, 0)
+        return found
+
+
+def test_layout_6_gives_the_figures_of_one_topic_to_it_and_dead_letters_to_their_sources(tmp_path):
+    before = tmp_path / "before.db"
+    load(layout_file(5).read_text(), before)
+    path = of_layout_5(tmp_path / "orderpulse.db", *pruned(3, 600, 2))
+    assert recount(path) == []
+    ((orders, revenue_cents, retries),) = rows(before, "(SELECT sum(orders), sum(revenue_cents), sum(retries) "
+                                                       "FROM flow_minutes)")  # fmt: skip
+    minutes = sums_by_topic(path, "flow_minutes")
+    mine = minutes["orders"]
+    assert (mine["orders"], mine["revenue_cents"], mine["retries"]) == (orders + 3, revenue_cents + 600, retries)
+    assert mine["pruned_orders"] == 3
+    assert sums_by_topic(path, "product_totals").keys() == {"orders"}
+    sources = dict(rows(before, "(SELECT coalesce(source_topic, ''), count(*) FROM dead_letters GROUP BY 1)"))
+    # Of which source those were that are gone nobody knows.
+    sources[""] += 2
+    assert {topic: each["dead_letters"] for topic, each in minutes.items()} == sources
+    assert dict(rows(path, "(SELECT topic, dead_letters FROM dead_letter_sources)")) == sources
+    assert rows(path, "(SELECT topic, pruned_dead_letters FROM dead_letter_sources WHERE pruned_dead_letters > 0)") == [
+        ("", 2)
+    ]
+
+
+def test_layout_6_gives_dead_letters_of_one_source_to_it_with_those_that_were_pruned(tmp_path):
+    one = "UPDATE dead_letter_rows SET source_topic = 'orders'"
+    path = of_layout_5(tmp_path / "orderpulse.db", one, *pruned(0, 0, 2))
+    minutes = sums_by_topic(path, "flow_minutes")
+    assert minutes.keys() == {"orders"}
+    assert minutes["orders"]["pruned_dead_letters"] == 2
+    assert recount(path) == []
+
+
+def test_layout_6_tells_the_orders_of_several_topics_apart_by_those_that_are_there(tmp_path):
+    path = of_layout_5(tmp_path / "orderpulse.db", *another_topic(4, 25), *pruned(3, 600, 0))
+    assert recount(path) == []
+    for table in ("flow_minutes", "flow_seconds", "product_totals"):
+        assert sums_by_topic(path, table)["shop"]["orders"] == 4
+        assert sums_by_topic(path, table)["shop"]["revenue_cents"] == 100
+    with Reader(path) as reader:
+        kept = reader.topic_totals()["orders"].orders - 3
+        flow = reader.flow("minute", 3_600_000, "shop")
+        assert list(zip(flow.column("at_ms"), flow.column("orders"), strict=True)).count((MINUTE_MS, 4)) == 1
+        assert reader.product_totals(9, "shop").column("orders") == [4]
+        assert sum(reader.flow("minute", 10**13).column("orders")) == reader.totals().orders == kept + 3 + 4
+    minutes = sums_by_topic(path, "flow_minutes")
+    assert minutes["orders"]["orders"] == kept
+    # What was pruned, and attempts that failed: rows do not say of which topic they were.
+    assert (minutes[""]["orders"], minutes[""]["pruned_orders"], minutes["orders"]["retries"]) == (3, 3, 0)
+    assert minutes[""]["retries"] > 0
+    assert sums_by_topic(path, "product_totals")[""]["pruned_orders"] == 3

@@ -12,9 +12,9 @@ from pipeline.__main__ import main
 from pipeline.buffer import Lookup, open_buffer
 from pipeline.clock import wall_clock_ms
 from pipeline.jobs.lookups import Lookups
-from pipeline.jobs.mapping_bench import MappingBench
+from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.orders.mapping.mapping_file import parse_mappings
-from pipeline.roles import mapping_bench
+from pipeline.roles import topic_examiner
 from scripts.waiting import wait_for
 from tests.support.kafkas import Kafka, Sent, on_kafka
 from tests.support.order_shapes import SHAPES, Shape, records_of
@@ -118,8 +118,8 @@ class Asking:
 
     def __init__(self, kafka: Kafka) -> None:
         self.buffer = open_buffer(kafka.settings.database_file)
-        self.bench = mapping_bench(kafka.settings)
-        self.lookups = Lookups(self.buffer, self.bench, wall_clock_ms)
+        self.examiner = topic_examiner(kafka.settings)
+        self.lookups = Lookups(self.buffer, self.examiner, wall_clock_ms)
 
     def ask(self, kind: Any, **params: str) -> Lookup:
         number = self.buffer.lookups.ask(kind, json.dumps(params), "somebody", wall_clock_ms())
@@ -160,8 +160,8 @@ def test_the_worker_answers_what_the_app_wants_to_know(shop: Kafka) -> None:
 def test_a_fault_of_ours_is_an_answer_too(shop: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     asking = Asking(shop)
 
-    def broken(bench: MappingBench) -> None:
+    def broken(examiner: TopicExaminer) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(MappingBench, "topics", broken)
+    monkeypatch.setattr(TopicExaminer, "topics", broken)
     assert asking.ask("topics").error == "it failed by a fault of OrderPulse (ZeroDivisionError)"

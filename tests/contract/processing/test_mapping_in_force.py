@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -84,6 +85,24 @@ def test_a_parked_record_is_read_by_the_mapping_that_holds_when_it_is_tried_agai
         flow.map_by(BY_TOTAL.replace('"total"', '"other"'))
         flow.run_dry()
     assert orders(tmp_path) == [("O-0", "tea", 500, NOW_MS)]
+
+
+@pytest.mark.parametrize("at_hand", [0, 1000], ids=["read back from the buffer", "at hand"])
+def test_a_record_that_waited_is_judged_as_it_would_have_been_at_once(tmp_path, monkeypatch, at_hand):
+    monkeypatch.setattr("pipeline.processing.parking.ROWS_AT_HAND", at_hand)
+    waiting = [replace(order(1), append_time=True), replace(order(2, at=NOW_MS), headers=None)]
+    with reading_by(tmp_path, BY_TOTAL.replace('"timestamp"', '["at", "timestamp"]')) as flow:
+        # All of them have one key, and what comes first is tried again later.
+        flow.round([order(0, ((TRANSIENT_FAILURES, b"1"),), at=NOW_MS), *waiting])
+        assert len(SqliteStore(tmp_path).table("retries")) == 3
+        flow.run_dry()
+        assert reasons(flow) == [
+            f"{ORDERS.topic}[0] offset 1: the record's timestamp is when the broker wrote it (LogAppendTime), which "
+            "`append_time = true` would take; expected a time (created_at) (rule mapping)",
+            f"{ORDERS.topic}[0] offset 2: a header's name is not UTF-8; key and value are kept, headers are not "
+            "(rule headers)",
+        ]
+    assert [row[0] for row in orders(tmp_path)] == ["O-0"]
 
 
 def test_without_its_section_a_topic_is_read_as_orders_of_our_own(tmp_path):

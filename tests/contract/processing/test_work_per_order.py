@@ -26,7 +26,8 @@ from pipeline.jobs.replay import ReplayRun
 from pipeline.jobs.runs import JobRun
 from pipeline.jobs.sending import WindowSender
 from pipeline.kafka import Cluster, ClusterView, Sender
-from pipeline.orders.samples import ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import SampleOrders
 from pipeline.records import Order
 from pipeline.settings import load_settings
 from tests.contract.conftest import SqliteStore

@@ -83,6 +83,7 @@ FIGURES = [
     *[("totals", name) for name in ("orders", "revenue_cents", "dead_letters")],
     *[("flow_minutes", name) for name in ("orders", "revenue_cents", "dead_letters")],
     *[("product_totals", name) for name in ("orders", "revenue_cents")],
+    ("dead_letter_sources", "dead_letters"),
     ("dead_letter_counts", "dead_letters"),
     *[("partitions", name) for name in ("passed_over", "orders", "revenue_cents")],
     *[("dead_letter_groups", name) for name in ("total", "open")],
@@ -92,6 +93,7 @@ PRUNED = [
     *[("totals", f"pruned_{name}") for name in ("orders", "revenue_cents", "dead_letters")],
     *[("flow_minutes", f"pruned_{name}") for name in ("orders", "revenue_cents", "dead_letters")],
     *[("product_totals", f"pruned_{name}") for name in ("orders", "revenue_cents")],
+    ("dead_letter_sources", "pruned_dead_letters"),
     *[("partitions", f"pruned_{name}") for name in ("orders", "revenue_cents")],
     *[("jobs", f"pruned_{name}") for name in ("done", "failed", "total")],
 ]
@@ -224,7 +226,16 @@ ROW_DAMAGE = {
         "rows at or after next_offset 5",
     ),
 }
-KEYS = {"dead_letter_rows": "id", "jobs": "id", "job_items": "dead_letter_id", "partitions": "partition_ref"}
+KEYS = {
+    "dead_letter_rows": "id",
+    "jobs": "id",
+    "job_items": "dead_letter_id",
+    "partitions": "partition_ref",
+    # Together one text: a row of them has no other name.
+    "flow_minutes": "minute_ms || ' ' || topic",
+    "product_totals": "product_ref || ' ' || topic",
+    "dead_letter_sources": "topic",
+}
 STATUSES = ("open", "replaying", "replayed", "recovered", "dead_again", "discarded")
 STATES = ("planned", "sending", "sent", "recovered", "dead_again", "failed", "cancelled")
 NEVER_SENT = ("failed", "cancelled")
@@ -253,6 +264,13 @@ class Copy:
             keys = [row[0] for row in connection.execute(f"SELECT {key} FROM {table} ORDER BY 1")]
         return keys[place % len(keys)]
 
+    def change_one(self, table, place, name, delta):
+        """Adds to a figure of one of a table's rows; returns which row that is."""
+        row = self.one_of(table, place)
+        key = row if isinstance(row, int) else f"'{row}'"
+        self.change(f"UPDATE {table} SET {name} = {name} + {delta} WHERE {KEYS.get(table, 'rowid')} = {key}")
+        return row
+
     def lines(self):
         return [str(difference) for difference in recount(self.path)]
 
@@ -271,8 +289,7 @@ def called(table, row, name):
 def test_a_figure_that_was_changed_is_named_and_mended(healthy, figure, place, delta):
     copy, (table, name) = Copy(healthy), figure
     before = dump(copy.path)
-    row = copy.one_of(table, place)
-    copy.change(f"UPDATE {table} SET {name} = {name} + {delta} WHERE rowid = {row}")
+    row = copy.change_one(table, place, name, delta)
     [line] = copy.lines()
     assert line.startswith(called(table, row, name))
     assert f"{name} is " in line
@@ -292,8 +309,7 @@ def test_what_was_pruned_is_named_when_it_was_changed_and_mended_from_where_it_a
 ):
     copy, (table, name) = Copy(healthy), figure
     before = dump(copy.path)
-    row = copy.one_of(table, place)
-    copy.change(f"UPDATE {table} SET {name} = {name} + {delta} WHERE rowid = {row}")
+    row = copy.change_one(table, place, name, delta)
     assert any(line.startswith((called(table, row, name.removeprefix("pruned_")), name)) for line in copy.lines())
     mended, left = copy.repaired()
     assert (len(mended), left) == (1, [])
@@ -348,7 +364,7 @@ def test_a_state_of_an_item_that_its_dead_letter_does_not_bear_out_is_named(heal
 def test_after_any_mixture_of_changes_a_repair_leaves_no_figure_that_differs_from_its_rows(healthy, kinds, figures):
     copy = Copy(healthy)
     for (table, name), place, delta in figures:
-        copy.change(f"UPDATE {table} SET {name} = {name} + {delta} WHERE rowid = {copy.one_of(table, place)}")
+        copy.change_one(table, place, name, delta)
     for kind, place in kinds:
         table, sql, _ = ROW_DAMAGE[kind]
         with closing(sqlite3.connect(copy.path)) as connection:

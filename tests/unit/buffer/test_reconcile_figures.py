@@ -1,6 +1,7 @@
 """Recounting finds each figure that is not the sum of its rows, and names it; a healthy buffer has none."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -33,7 +34,8 @@ def path(tmp_path):
         accept(buffer, assignment, 0, 4, product="tea", price_cents=100)
         accept(buffer, assignment, 4, 2, now_ms=NOW_MS + 60_000, product="mug", price_cents=900)
         step = batch(assignment.ref, 6, 8)
-        step.parked, step.outbox, step.failed_attempts = [parked(assignment.ref, 6)], [outbox_row(assignment.ref, 7)], 1
+        step.parked, step.outbox = [parked(assignment.ref, 6)], [outbox_row(assignment.ref, 7)]
+        step.failed_attempts = Counter({assignment.ref: 1})
         buffer.flow.commit(step)
         collect(buffer, dead, 0, *(dead_letter(dead.ref, offset) for offset in range(5)))
         replay(buffer, (1, 2, 3))
@@ -75,27 +77,27 @@ def test_an_empty_buffer_agrees_with_itself(tmp_path):
         ("UPDATE totals SET dead_letters = 4", "totals: dead_letters is 4, its rows make 5"),
         (
             "UPDATE flow_minutes SET orders = orders + 1 WHERE orders = 2",
-            "flow_minutes of 2023-11-14 22:14 UTC: orders is 3, its rows make 2",
+            "flow_minutes of 2023-11-14 22:14 UTC in orders: orders is 3, its rows make 2",
         ),
         (
             "UPDATE flow_minutes SET revenue_cents = revenue_cents - 5 WHERE orders = 2",
-            "flow_minutes of 2023-11-14 22:14 UTC: revenue_cents is 1795, its rows make 1800",
+            "flow_minutes of 2023-11-14 22:14 UTC in orders: revenue_cents is 1795, its rows make 1800",
         ),
         (
             "UPDATE flow_minutes SET dead_letters = 9 WHERE dead_letters = 5",
-            "flow_minutes of 2023-11-14 22:13 UTC: dead_letters is 9, its rows make 5",
+            "flow_minutes of 2023-11-14 22:13 UTC in orders: dead_letters is 9, its rows make 5",
         ),
         (
             "UPDATE product_totals SET orders = 1 WHERE orders = 2",
-            "product_totals of mug: orders is 1, its rows make 2",
+            "product_totals of mug in orders: orders is 1, its rows make 2",
         ),
         (
             "UPDATE product_totals SET revenue_cents = 0 WHERE orders = 4",
-            "product_totals of tea: revenue_cents is 0, its rows make 400",
+            "product_totals of tea in orders: revenue_cents is 0, its rows make 400",
         ),
         (
-            "INSERT INTO product_totals (product_ref, orders) VALUES (99, 1)",
-            "product_totals of product_ref 99: orders is 1, its rows make 0",
+            "INSERT INTO product_totals (product_ref, topic, orders) VALUES (99, '', 1)",
+            "product_totals of product_ref 99 in no topic: orders is 1, its rows make 0",
         ),
         (
             "UPDATE partitions SET passed_over = 1 WHERE role = 'processor'",
@@ -170,7 +172,8 @@ def test_every_difference_has_its_line(path):
         connection.commit()
     assert lines(path) == [
         "totals: dead_letters is 5, its rows make 4",
-        "flow_minutes of 2023-11-14 22:13 UTC: dead_letters is 5, its rows make 4",
+        "flow_minutes of 2023-11-14 22:13 UTC in orders: dead_letters is 5, its rows make 4",
+        "dead_letter_sources of orders: dead_letters is 5, its rows make 4",
         "dead_letter_counts of open: dead_letters is 1, its rows make 0",
         "dead_letter_groups of price: total is 5, its rows make 4",
         "dead_letter_groups of price: open is 1, its rows make 0",

@@ -49,6 +49,15 @@ def test_every_chart_becomes_a_drawing_with_its_title_on_a_light_ground(name: st
     assert f'fill="{PALETTES["light"].background}"'.encode() in drawing
 
 
+def test_a_chart_of_one_topic_says_so_however_long_its_name_is() -> None:
+    def drawing(topic: str) -> bytes:
+        return svg(export_specification(KINDS["orders"], FLOW, TIME_RANGES["5 min"], "UTC", OURS, topic))
+
+    assert b">Orders per second of shop.orders<" in drawing("shop.orders")
+    sizes = {re.search(rb'width="\d+" height="\d+"', drawing(topic))[0] for topic in ("shop", "x" * 249)}  # type: ignore[index]
+    assert len(sizes) == 1
+
+
 def test_the_drawing_shows_the_viewers_clock_and_names_the_zone() -> None:
     drawing = svg(_whole("orders")).decode()
     assert "Time (Europe/Berlin)" in drawing

@@ -9,7 +9,7 @@ from pipeline.buffer import Job, open_buffer
 from pipeline.jobs.requests import request_produce
 from pipeline.jobs.runs import JobRun, SendWindow
 from pipeline.jobs.sending import Outcome
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.records import Outgoing
 from pipeline.settings import load_settings
 

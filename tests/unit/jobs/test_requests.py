@@ -9,10 +9,10 @@ import pytest
 from pipeline.buffer import Reader, open_buffer
 from pipeline.clock import StopSignal, steady_clock_ms, wall_clock_ms
 from pipeline.errors import MappingFileError, UsageError
-from pipeline.jobs.mapping_bench import MappingBench
 from pipeline.jobs.requests import accept_losses, request_lookup, request_produce, resume_reading, save_section
+from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.jobs.worker import run_worker
-from pipeline.orders.samples import ProduceRequest
+from pipeline.orders.sample_requests import ProduceRequest
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import load_settings
 from tests.support.flow_in_process import CODEC
@@ -80,7 +80,7 @@ def test_a_produce_job_fails_in_one_line_where_its_topic_has_come_to_be_mapped(t
         number = request_produce(settings, buffer, wall_clock_ms, ProduceRequest(20), "test")
         settings.mapping_file.write_text(MAPPED)
         stop, status = StopSignal(), StatusWriter(tmp_path, "worker", 0, wall_clock_ms)
-        parts = (settings, CODEC, MappingBench(settings, CODEC, wall_clock_ms), wall_clock_ms, steady_clock_ms)
+        parts = (settings, CODEC, TopicExaminer(settings, CODEC, wall_clock_ms), wall_clock_ms, steady_clock_ms)
         worker = Thread(target=run_worker, args=(*parts, stop, status))
         worker.start()
         try:

@@ -34,6 +34,9 @@ def value(**fields):
     [
         (b'{"units":"abc","nanos":0}', '"total"', 'total is a text ("abc"); expected an amount (price)'),
         (b'{"units":[],"nanos":[1]}', '"total"', "total is a list of 0; expected an amount (price)"),
+        (b"{}", '"total"', "total is an object; expected an amount (price)"),
+        (b'{"units":12,"gross":13}', '"total"', "total is an object; expected an amount (price)"),
+        (b'{"currency_code":"EUR","value":"12"}', '"total"', "total is an object; expected an amount (price)"),
         (
             b'{"scale":"x","value":"AQ=="}',
             '"total"',
@@ -64,6 +67,12 @@ def test_what_is_no_amount_is_named(total, price, reason):
     ("total", "price", "cents"),
     [
         (b'{"units":"12","nanos":340000000}', '"total"', 1234),
+        # JSON of proto3 leaves out what is zero.
+        (b'{"currencyCode":"XXX","nanos":340000000}', '"total"', 34),
+        (b'{"currencyCode":"XXX","units":"-12"}', '"total"', -1200),
+        (b'{"units":null,"nanos":-10000000}', '"total"', -1),
+        (b'{"units":"12","currency_code":"XXX"}', '"total"', 1200),
+        (b'{"currencyCode":"XXX"}', '"total"', 0),
         (b'{"scale":2,"value":"BNI="}', '"total"', 1234),
         (b"12.34", '{ path = "total", base64_scale = 2 }', 1234),
         (b'"BNI="', '{ path = "total", base64_scale = 2 }', 1234),
@@ -140,6 +149,81 @@ def test_an_order_in_no_currency_is_refused_where_it_has_to_say_one():
     assert read_one(reader, record_of(value(all=["USD"] * 1000))) == "all is a list of 7000 bytes; expected EUR"
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("EUR", shop(100)),
+        ("eur", shop(100)),
+        ("Eur", shop(100)),
+        ("usd", 'currency is a text ("usd"); expected EUR'),
+        (" EUR", 'currency is a text (" EUR"); expected EUR'),
+        ("", 'currency is a text (""); expected EUR'),
+        (978, "currency is a number (978); expected EUR"),
+    ],
+)
+def test_a_currency_s_code_may_be_in_small_letters(code, found):
+    reader = reader_of(section(currency='{ code = "EUR", path = "currency" }'))
+    assert read_one(reader, record_of(value(currency=code))) == found
+
+
+def test_a_small_letter_that_only_looks_so_is_another_code():
+    reader = reader_of(section(currency='{ code = "INR", path = "currency" }'))
+    assert read_one(reader, record_of(value(currency="ınr"))) == 'currency is a text ("ınr"); expected INR'
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("EUR", shop(1234)),
+        ("eur", shop(1234)),
+        ("", shop(1234)),
+        ("USD", 'total is an amount of another currency, a text ("USD"); expected an amount of EUR (price)'),
+        ([1], "total is an amount of another currency, a list of 1; expected an amount of EUR (price)"),
+    ],
+)
+def test_money_says_its_own_currency(code, found):
+    reader = reader_of(section(currency='"EUR"'))
+    total = {"currencyCode": code, "units": "12", "nanos": 340000000}
+    assert read_one(reader, record_of(value(total=total))) == found
+
+
+DEAREST = '{ path = "lines[].sku", line = "dearest" }'
+
+
+def test_a_bad_price_of_a_line_is_the_price_s_fault_though_the_dearest_line_is_looked_for_first():
+    reader = reader_of(section(product=DEAREST, price=SUM))
+    lines = [{"sku": "tea", "price": "ten", "qty": 1}]
+    reason = 'sum(lines[].price * lines[].qty) has a text ("ten") in line 0; expected an amount (price)'
+    assert read_one(reader, record_of(value(lines=lines))) == reason
+    blocked = read_one(reader, record_of(value(lines=[{"sku": "tea", "price": {"net": 1}, "qty": 1}])))
+    assert blocked == "sum(lines[].price * lines[].qty) has an object in line 0; expected an amount (price)"
+
+
+def test_an_amount_that_only_the_dearest_line_is_told_by_is_the_product_s_fault():
+    by = '{ path = "lines[].sku", line = "dearest", by = "sum(lines[].weight)" }'
+    reader = reader_of(section(product=by, price=SUM))
+    found = read_one(reader, record_of(value(lines=[{"sku": "tea", "price": 1, "qty": 1, "weight": "light"}])))
+    assert found == 'sum(lines[].weight) has a text ("light") in line 0; expected an amount (product)'
+
+
+@pytest.mark.parametrize(
+    ("price", "by", "amounts"),
+    [
+        ('{ path = "sum(lines[].price)", base64_scale = 2 }', "", ["AQ==", "BNI="]),
+        ('{ path = "total", base64_scale = 2 }', ', by = "sum(lines[].price)"', ["AQ==", "BNI="]),
+        ('"sum(lines[].price)"', "", [{"units": "1"}, {"units": "1", "nanos": 10**7}]),
+        ('"sum(lines[].price)"', "", [{"scale": 1, "value": "AQ=="}, {"scale": 0, "value": "AQ=="}]),
+    ],
+)
+def test_the_dearest_line_is_told_by_amounts_in_each_of_their_forms(price, by, amounts):
+    reader = reader_of(section(product=DEAREST.replace(" }", f"{by} }}"), price=price))
+    lines = [{"sku": f"line {number}", "price": amount} for number, amount in enumerate(amounts)]
+    for turned in (lines, lines[::-1]):
+        found = read_one(reader, record_of(value(total="AQ==", lines=turned)))
+        assert isinstance(found, Order)
+        assert found.product == "line 1"
+
+
 def test_when_the_broker_wrote_it_matters_to_the_timestamp_alone():
     at = str(NOW_MS).encode()
     for created_at, found in (("key", shop(100)), ("timestamp", None)):
@@ -208,6 +292,40 @@ BY_PAYLOAD = section(order_id='"payload.id"', price='"payload.total"', created_a
 def envelope(schema, **more):
     payload = {"id": "A-1", "total": 1, "at": NOW_MS // 1000 * 1000}
     return json.dumps({"schema": schema, "payload": payload} | more, separators=(",", ":")).encode()
+
+
+AZURE = "avro/binary+"
+AZURE_ID = "4b8fe1f2cd9a4d3c9f6a1f3f2b6d7e80"
+"""As Azure's registry makes them: 32 digits of a GUID."""
+
+
+@pytest.mark.parametrize("body", [b"\x06A-1\x02", b'{"id":"A-1","total":1}', b"\x02", b"\x7f"])
+def test_azure_s_framing_is_named_with_its_schema_and_what_to_do(body):
+    found = read_one(reader_of(section()), record_of(body, (("content-type", (AZURE + AZURE_ID).encode()),)))
+    assert found == (
+        f"value is Avro of Azure's schema registry (schema {AZURE_ID}), which OrderPulse does not ask; put the schema "
+        "into the schemas folder and write single-object encoding"
+    )
+
+
+@pytest.mark.parametrize(("told", "shown"), [(b"x" * 500, "x" * 64), (b"\n\x1b[2J", "\\n\\x1b[2J"), (b"\xff", "\\xff")])
+def test_of_azure_s_schema_id_no_more_is_shown_than_an_id_has(told, shown):
+    found = read_one(reader_of(section()), record_of(b"\x02", (("content-type", AZURE.encode() + told),)))
+    assert found.startswith(f"value is Avro of Azure's schema registry (schema {shown}), which")
+
+
+def test_azure_s_header_of_another_record_does_not_hide_what_the_value_says():
+    schemas = {SchemaId(7): RegisteredSchema("JSON", "{}")}
+    headers = (("content-type", (AZURE + AZURE_ID).encode()),)
+    record = record_of(b"\0\0\0\0\7" + value(), headers)
+    assert read_one(reader_of(section(), schemas), record) == shop(100)
+    # What a section says of the format goes before all.
+    assert read_one(reader_of(section(format='"json"')), record_of(value(), headers)) == shop(100)
+
+
+@pytest.mark.parametrize("told", ["application/json", "avro/binary", "AVRO/BINARY+x", ""])
+def test_another_content_type_says_nothing(told):
+    assert read_one(reader_of(section()), record_of(value(), (("content-type", told.encode()),))) == shop(100)
 
 
 def test_an_envelope_is_read_by_its_own_schema_alone_and_in_a_batch():

@@ -17,7 +17,8 @@ from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.columns import columns_of, filled_columns
 from pipeline.orders.fields import CHOICE_FIELDS, NUMBER_FIELDS, ORDER_FIELDS, TEXT_FIELDS
 from pipeline.orders.rules import Required, Rules
-from pipeline.orders.samples import ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import SampleOrders
 from pipeline.orders.serde import OrderCodec
 from pipeline.records import Order, OrderField, OrderFieldKind
 from pipeline.settings import PROJECT_DIR

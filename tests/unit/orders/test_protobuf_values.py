@@ -5,128 +5,18 @@ from __future__ import annotations
 import struct
 
 import pytest
-from google.protobuf import descriptor_pb2, message_factory, timestamp_pb2, wrappers_pb2
+from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UndecodableError
-from pipeline.orders.formats.protobuf_values import DescriptorError, MessageTypes, ProtobufReader, read_descriptor_set
+from pipeline.orders.formats.protobuf_values import DescriptorError, ProtobufReader, read_descriptor_set
 from pipeline.orders.mapping.paths import look_up, parse_path
 from pipeline.orders.mapping.selection import selection_of
 from pipeline.orders.mapping.values import Instant, ValueMismatchError
 from tests.support.avro_records import shortest_single
-
-FIELD = descriptor_pb2.FieldDescriptorProto
-KINDS = {
-    "text": FIELD.TYPE_STRING,
-    "raw": FIELD.TYPE_BYTES,
-    "flag": FIELD.TYPE_BOOL,
-    "small": FIELD.TYPE_SINT32,
-    "big": FIELD.TYPE_UINT64,
-    "fixed": FIELD.TYPE_SFIXED64,
-    "single": FIELD.TYPE_FLOAT,
-    "double": FIELD.TYPE_DOUBLE,
-}
-
-
-def shop_file(syntax: str) -> descriptor_pb2.FileDescriptorProto:
-    """A file whose message has every kind of field, and may contain itself."""
-    file = descriptor_pb2.FileDescriptorProto(name="shop.proto", package="shop", syntax=syntax)
-    file.dependency.extend(["google/protobuf/timestamp.proto", "google/protobuf/wrappers.proto"])
-    state = file.enum_type.add(name="State")
-    for number, name in enumerate(["NEW", "PAID"]):
-        state.value.add(name=name, number=number)
-    order = file.message_type.add(name="Order")
-    for number, (name, kind) in enumerate(KINDS.items(), start=1):
-        order.field.add(name=name, number=number, type=kind, label=FIELD.LABEL_OPTIONAL)
-    order.field.add(name="state", number=9, type=FIELD.TYPE_ENUM, type_name=".shop.State", label=FIELD.LABEL_OPTIONAL)
-    messages = {
-        "at": "google.protobuf.Timestamp",
-        "maybe": "google.protobuf.StringValue",
-        "again": "shop.Order",
-    }
-    for number, (name, kind) in enumerate(messages.items(), start=10):
-        order.field.add(
-            name=name, number=number, type=FIELD.TYPE_MESSAGE, type_name=f".{kind}", label=FIELD.LABEL_OPTIONAL
-        )
-    order.field.add(name="tags", number=13, type=FIELD.TYPE_STRING, label=FIELD.LABEL_REPEATED)
-    order.field.add(
-        name="lines", number=14, type=FIELD.TYPE_MESSAGE, type_name=".shop.Order", label=FIELD.LABEL_REPEATED
-    )
-    entry = order.nested_type.add(name="CountsEntry", options=descriptor_pb2.MessageOptions(map_entry=True))
-    entry.field.add(name="key", number=1, type=FIELD.TYPE_STRING, label=FIELD.LABEL_OPTIONAL)
-    entry.field.add(name="value", number=2, type=FIELD.TYPE_INT64, label=FIELD.LABEL_OPTIONAL)
-    order.field.add(
-        name="counts",
-        number=15,
-        type=FIELD.TYPE_MESSAGE,
-        type_name=".shop.Order.CountsEntry",
-        label=FIELD.LABEL_REPEATED,
-    )
-    order.oneof_decl.add(name="way")
-    order.field.add(name="card", number=16, type=FIELD.TYPE_STRING, label=FIELD.LABEL_OPTIONAL, oneof_index=0)
-    order.field.add(name="cash", number=17, type=FIELD.TYPE_INT32, label=FIELD.LABEL_OPTIONAL, oneof_index=0)
-    return file
-
-
-def types(syntax: str) -> MessageTypes:
-    known = []
-    for module in (timestamp_pb2, wrappers_pb2):
-        file = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(file)
-        known.append(file)
-    return MessageTypes([*known, shop_file(syntax)], "shop.proto")
-
-
-ORDERS = {syntax: types(syntax).named("shop.Order") for syntax in ("proto2", "proto3")}
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-FIELDS = {
-    "text": TEXTS,
-    "raw": st.binary(max_size=4),
-    "flag": st.booleans(),
-    "small": st.integers(-(2**31), 2**31 - 1),
-    "big": st.integers(0, 2**64 - 1),
-    "fixed": st.integers(-(2**63), 2**63 - 1),
-    "single": st.floats(width=32),
-    "double": st.floats(),
-    "state": st.integers(0, 1),
-    "card": TEXTS,
-    "cash": st.integers(0, 9),
-}
-BELOW = ["again", "at", "maybe", "tags", "lines", "counts"]
-
-
-def fill(draw, message, depth=2):
-    """Sets some fields of a message."""
-    for name in draw(st.lists(st.sampled_from([*FIELDS, *BELOW]), max_size=6, unique=True)):
-        if name in FIELDS:
-            setattr(message, name, draw(FIELDS[name]))
-        elif name == "tags":
-            message.tags.extend(draw(st.lists(TEXTS, max_size=3)))
-        elif name == "counts":
-            message.counts.update(draw(st.dictionaries(st.sampled_from(["a", "ü"]), st.integers(-5, 5))))
-        elif name == "at":
-            message.at.seconds, message.at.nanos = draw(st.integers(-(2**40), 2**40)), draw(st.integers(0, 999_999_999))
-        elif name == "maybe":
-            message.maybe.value = draw(TEXTS)
-        elif depth:
-            fill(draw, message.again if name == "again" else message.lines.add(), depth - 1)
-    return message
-
-
-PATHS = ["text", "raw", "flag", "small", "big", "fixed", "single", "double", "state", "at", "maybe", "card", "cash"]
-PATHS += ["again.text", "again.again.state", "again.at", "tags[]", "tags[0]", "lines[].text", "lines[-1].single"]
-PATHS += [
-    "lines[].again.cash",
-    "counts.a",
-    "again.counts.ü",
-    "nowhere",
-    "again.nowhere",
-    "at.seconds",
-    "text.x",
-    "big[0]",
-]
+from tests.support.protobuf_records import ORDER_TYPES, PATHS, fill, message_types, shop_file, wrapped
 
 
 def walked(message, steps):
@@ -178,16 +68,16 @@ def same(found, expected):
     return isinstance(found, ValueMismatchError) if expected is ... else repr(found) == repr(expected)
 
 
-@pytest.mark.parametrize("syntax", ORDERS)
+@pytest.mark.parametrize("syntax", ORDER_TYPES)
 @given(data=st.data(), written=st.lists(st.sampled_from(PATHS), min_size=1, max_size=3))
 @settings(max_examples=80)
 def test_every_value_is_what_the_library_says(syntax, data, written):
     paths = list(map(parse_path, written))
     if "at" in written and "at.seconds" in written:  # see the test below
         paths = [path for path in paths if str(path) != "at.seconds"]
-    made = message_factory.GetMessageClass(ORDERS[syntax])
+    made = message_factory.GetMessageClass(ORDER_TYPES[syntax])
     messages = [fill(data.draw, made()) for _ in range(3)]
-    reader = ProtobufReader(ORDERS[syntax], selection_of(paths), paths)
+    reader = ProtobufReader(ORDER_TYPES[syntax], selection_of(paths), paths)
     for message in messages:
         found = reader.read(message.SerializeToString())
         for path in paths:
@@ -200,7 +90,7 @@ def test_every_value_is_what_the_library_says(syntax, data, written):
 
 def test_a_value_that_is_wanted_whole_and_in_parts_is_the_same_value_either_way():
     paths = [parse_path("at"), parse_path("at.seconds")]
-    reader = ProtobufReader(ORDERS["proto3"], selection_of(paths), paths)
+    reader = ProtobufReader(ORDER_TYPES["proto3"], selection_of(paths), paths)
     assert isinstance(at_path(reader.read(b"\x52\x02\x08\x05"), paths[1]), ValueMismatchError)
     assert reader.read_many([b"\x52\x02\x08\x05"])[0] == []
 
@@ -209,13 +99,13 @@ def test_a_value_that_is_wanted_whole_and_in_parts_is_the_same_value_either_way(
 @settings(max_examples=80)
 def test_broken_messages_are_refused_or_read_alike(data, written):
     paths = list(map(parse_path, written))
-    message = fill(data.draw, message_factory.GetMessageClass(ORDERS["proto3"])()).SerializeToString()
+    message = fill(data.draw, message_factory.GetMessageClass(ORDER_TYPES["proto3"])()).SerializeToString()
     at = data.draw(st.integers(0, len(message)))
     values = [
         message[:at] + data.draw(st.binary(max_size=3)) + message[at + data.draw(st.integers(0, 2)) :],
         message[:at],
     ]
-    reader = ProtobufReader(ORDERS["proto3"], selection_of(paths), paths)
+    reader = ProtobufReader(ORDER_TYPES["proto3"], selection_of(paths), paths)
     indexes, columns = reader.read_many(values)
     for index, value in enumerate(values):
         try:
@@ -227,20 +117,9 @@ def test_broken_messages_are_refused_or_read_alike(data, written):
         assert [repr(column[row]) for column in columns] == [repr(at_path(found, path)) for path in paths]
 
 
-def wrapped(body: bytes, times: int) -> bytes:
-    """A message so many times within itself, as field 12."""
-    for _ in range(times):
-        length, left = bytearray(), len(body)
-        while left > 0x7F:
-            length.append(left & 0x7F | 0x80)
-            left >>= 7
-        body = b"\x62" + bytes([*length, left]) + body
-    return body
-
-
 @pytest.mark.parametrize("path", ["text", "again", "again.again.text", "lines"])
 def test_a_message_within_itself_is_read_or_refused_however_deep(path):
-    reader = ProtobufReader(ORDERS["proto3"], selection_of([parse_path(path)]), [parse_path(path)])
+    reader = ProtobufReader(ORDER_TYPES["proto3"], selection_of([parse_path(path)]), [parse_path(path)])
     for times in (1, 60, 70, 90):
         look_up(reader.read(wrapped(b"", times)), parse_path(path))
     for times in (110, 5000):
@@ -250,24 +129,24 @@ def test_a_message_within_itself_is_read_or_refused_however_deep(path):
 
 
 def test_a_list_of_more_items_than_an_order_has_is_refused():
-    reader = ProtobufReader(ORDERS["proto3"], selection_of([parse_path("tags[]")]), [parse_path("tags[]")])
+    reader = ProtobufReader(ORDER_TYPES["proto3"], selection_of([parse_path("tags[]")]), [parse_path("tags[]")])
     assert len(reader.read(b"\x6a\x01x" * 10_000)["tags"]) == 10_000
     with pytest.raises(UndecodableError, match="tags has 10001 items; expected at most 10000"):
         reader.read(b"\x6a\x01x" * 10_001)
-    unwanted = ProtobufReader(ORDERS["proto3"], selection_of([parse_path("text")]), [parse_path("text")])
+    unwanted = ProtobufReader(ORDER_TYPES["proto3"], selection_of([parse_path("text")]), [parse_path("text")])
     assert unwanted.read(b"\x6a\x01x" * 10_001) == {"text": ""}
 
 
 def test_text_of_proto2_that_is_no_utf8_is_refused_as_a_value():
-    reader = ProtobufReader(ORDERS["proto2"], selection_of([parse_path("text")]), [parse_path("text")])
+    reader = ProtobufReader(ORDER_TYPES["proto2"], selection_of([parse_path("text")]), [parse_path("text")])
     assert reader.read(b"\x0a\x02\xff\xfe") == {"text": b"\xff\xfe"}
-    strict = ProtobufReader(ORDERS["proto3"], selection_of([parse_path("text")]), [parse_path("text")])
+    strict = ProtobufReader(ORDER_TYPES["proto3"], selection_of([parse_path("text")]), [parse_path("text")])
     with pytest.raises(UndecodableError, match="value is no shop.Order"):
         strict.read(b"\x0a\x02\xff\xfe")
 
 
 def test_a_number_of_32_bits_is_its_shortest_text():
-    reader = ProtobufReader(ORDERS["proto3"], selection_of([parse_path("single")]), [parse_path("single")])
+    reader = ProtobufReader(ORDER_TYPES["proto3"], selection_of([parse_path("single")]), [parse_path("single")])
     assert repr(reader.read(b"\x3d" + struct.pack("<f", 19.99))["single"]) == "19.99"
 
 
@@ -285,7 +164,7 @@ def test_a_descriptor_set_that_cannot_be_used_says_why(content, words):
 
 
 def test_a_message_is_found_by_indexes_or_said_not_to_be_there():
-    found = types("proto3")
+    found = message_types("proto3")
     assert found.at([0]).full_name == "shop.Order"
     assert found.at([0, 0]).full_name == "shop.Order.CountsEntry"
     assert (found.index_of("Order"), found.index_of("Refund")) == ((0,), None)

@@ -7,7 +7,8 @@ import pytest
 from pipeline.errors import UndecodableError
 from pipeline.headers.own import FAULT_REASON, TRANSIENT_FAILURES, last_text
 from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.samples import CATALOGUE, REFERENCE_REASON, SAMPLE, ProduceRequest, SampleOrders
+from pipeline.orders.sample_requests import ProduceRequest
+from pipeline.orders.samples import CATALOGUE, REFERENCE_REASON, SAMPLE, SampleOrders
 from pipeline.orders.serde import OrderCodec
 
 CODEC = OrderCodec(SchemaStore(Path(__file__).parents[3] / "schemas"))

@@ -33,7 +33,13 @@ DASHBOARD_ASKS_BY = "pipeline.jobs.requests"
 CLOCK = Path("pipeline/clock.py")
 CLOCKS = {f"pipeline.clock.{name}" for name in ("wall_clock_ms", "steady_clock_ms", "pause")}
 # Below the entry points the time is passed in.
-CLOCK_READERS = ("pipeline/clock.py", "pipeline/commands.py", "pipeline/roles.py", "dashboard/shared/context.py")
+CLOCK_READERS = (
+    "pipeline/clock.py",
+    "pipeline/__main__.py",
+    "pipeline/commands.py",
+    "pipeline/roles.py",
+    "dashboard/shared/context.py",
+)
 CODE = sorted(
     path.relative_to(PROJECT_DIR)
     for path in (

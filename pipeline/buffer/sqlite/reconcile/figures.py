@@ -17,6 +17,7 @@ from pipeline.buffer.sqlite.connection import (
     translated_errors,
 )
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
+from pipeline.buffer.sqlite.stores.flow_figures import SOURCE
 from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags
 from pipeline.errors import BufferCorruptError
 
@@ -31,7 +32,7 @@ class Difference:
 
     text: str
     name: str = ""
-    key: object = None
+    key: tuple[object, ...] = ()
     surplus: int = 0
     mend: tuple[tuple[str, tuple[object, ...]], ...] = ()
 
@@ -43,23 +44,35 @@ class Difference:
 class _Figures:
     """Figures kept for a key, and how to count them again.
 
-    `counted` selects `key`, a `label` that says what to call it, and for each name the figure that is kept (`kept_` and
-    the name) and the one that is counted again (`counted_` and the name). `made` gives a row to a key that has none.
+    `counted` selects the columns of `key`, a `label` that says what to call it, and for each name the figure that is
+    kept (`kept_` and the name) and the one that is counted again (`counted_` and the name). `made` gives a row to a key
+    that has none.
     """
 
     table: str
-    key: str
+    key: tuple[str, ...]
     names: tuple[str, ...]
     counted: str
     made: str = ""
 
+    @property
+    def where(self) -> str:
+        """A condition for the row of a key, with its arguments."""
+        return " AND ".join(f"{column} = ?" for column in self.key)
+
+
+# Orders of a key and of each partition, and what they need for the name of its topic: of a partition that is gone there
+# is none.
+_COUNTED = f"record_id >> {OFFSET_BITS} AS ref, count(*) AS counted, sum(price_cents) AS cents"
+_WITH_TOPIC = "LEFT JOIN partitions ON partition_ref = ref LEFT JOIN topics USING (topic_ref)"
+_TOPIC = "coalesce(topic, '')"
 
 _TOTALS = _Figures(
     "totals",
-    "id",
+    ("id",),
     ("orders", "revenue_cents", "dead_letters"),
     """
-    SELECT id AS key, '' AS label, orders AS kept_orders, revenue_cents AS kept_revenue_cents,
+    SELECT id, '' AS label, orders AS kept_orders, revenue_cents AS kept_revenue_cents,
            dead_letters AS kept_dead_letters,
            pruned_orders + (SELECT count(*) FROM order_rows) AS counted_orders,
            pruned_revenue_cents + (SELECT coalesce(sum(price_cents), 0) FROM order_rows) AS counted_revenue_cents,
@@ -69,48 +82,64 @@ _TOTALS = _Figures(
 )
 _MINUTES = _Figures(
     "flow_minutes",
-    "minute_ms",
+    ("minute_ms", "topic"),
     ("orders", "revenue_cents", "dead_letters"),
-    """
-    SELECT minute_ms AS key, minute_ms AS label, sum(kept_orders) AS kept_orders, sum(orders) AS counted_orders,
+    f"""
+    SELECT minute_ms, topic, minute_ms AS label, sum(kept_orders) AS kept_orders, sum(orders) AS counted_orders,
            sum(kept_revenue_cents) AS kept_revenue_cents, sum(revenue_cents) AS counted_revenue_cents,
            sum(kept_dead_letters) AS kept_dead_letters, sum(dead_letters) AS counted_dead_letters
-    FROM (SELECT minute_ms, orders AS kept_orders, pruned_orders AS orders,
+    FROM (SELECT minute_ms, topic, orders AS kept_orders, pruned_orders AS orders,
                  revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents,
                  dead_letters AS kept_dead_letters, pruned_dead_letters AS dead_letters FROM flow_minutes
           UNION ALL
-          SELECT processed_at_ms / 60000 * 60000 AS minute_ms, 0, count(*), 0, sum(price_cents), 0, 0
-          FROM order_rows GROUP BY minute_ms
+          SELECT minute_ms, {_TOPIC}, 0, counted, 0, cents, 0, 0
+          FROM (SELECT processed_at_ms / 60000 * 60000 AS minute_ms, {_COUNTED} FROM order_rows GROUP BY minute_ms, ref)
+          {_WITH_TOPIC}
           UNION ALL
-          SELECT received_at_ms / 60000 * 60000 AS minute_ms, 0, 0, 0, 0, 0, count(*)
-          FROM dead_letter_rows GROUP BY minute_ms)
-    GROUP BY minute_ms
+          SELECT received_at_ms / 60000 * 60000 AS minute_ms, {SOURCE} AS topic, 0, 0, 0, 0, 0, count(*)
+          FROM dead_letter_rows GROUP BY minute_ms, 2)
+    GROUP BY minute_ms, topic
     """,
-    "INSERT OR IGNORE INTO flow_minutes (minute_ms) VALUES (?)",
+    "INSERT OR IGNORE INTO flow_minutes (minute_ms, topic) VALUES (?, ?)",
 )
 _PRODUCTS = _Figures(
     "product_totals",
-    "product_ref",
+    ("product_ref", "topic"),
     ("orders", "revenue_cents"),
-    """
-    SELECT product_ref AS key, coalesce(product, 'product_ref ' || product_ref) AS label,
+    f"""
+    SELECT product_ref, topic, coalesce(product, 'product_ref ' || product_ref) AS label,
            sum(kept_orders) AS kept_orders, sum(orders) AS counted_orders,
            sum(kept_revenue_cents) AS kept_revenue_cents, sum(revenue_cents) AS counted_revenue_cents
-    FROM (SELECT product_ref, orders AS kept_orders, pruned_orders AS orders,
+    FROM (SELECT product_ref, topic, orders AS kept_orders, pruned_orders AS orders,
                  revenue_cents AS kept_revenue_cents, pruned_revenue_cents AS revenue_cents FROM product_totals
           UNION ALL
-          SELECT product_ref, 0, count(*), 0, sum(price_cents) FROM order_rows GROUP BY product_ref)
+          SELECT product_ref, {_TOPIC}, 0, counted, 0, cents
+          FROM (SELECT product_ref, {_COUNTED} FROM order_rows NOT INDEXED GROUP BY product_ref, ref) {_WITH_TOPIC})
     LEFT JOIN products USING (product_ref)
-    GROUP BY product_ref
+    GROUP BY product_ref, topic
     """,
-    "INSERT OR IGNORE INTO product_totals (product_ref) VALUES (?)",
+    "INSERT OR IGNORE INTO product_totals (product_ref, topic) VALUES (?, ?)",
+)
+_SOURCES = _Figures(
+    "dead_letter_sources",
+    ("topic",),
+    ("dead_letters",),
+    f"""
+    SELECT topic, iif(topic = '', 'no topic', topic) AS label,
+           sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+    FROM (SELECT topic, dead_letters AS kept, pruned_dead_letters AS counted FROM dead_letter_sources
+          UNION ALL
+          SELECT {SOURCE} AS topic, 0, count(*) FROM dead_letter_rows GROUP BY 1)
+    GROUP BY topic
+    """,
+    "INSERT OR IGNORE INTO dead_letter_sources (topic) VALUES (?)",
 )
 _STATUSES = _Figures(
     "dead_letter_counts",
-    "status",
+    ("status",),
     ("dead_letters",),
     """
-    SELECT status AS key, status AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+    SELECT status, status AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
     FROM (SELECT status, dead_letters AS kept, 0 AS counted FROM dead_letter_counts
           UNION ALL
           SELECT status, 0, count(*) FROM dead_letter_rows GROUP BY status)
@@ -120,10 +149,10 @@ _STATUSES = _Figures(
 )
 _GROUPS = _Figures(
     "dead_letter_groups",
-    "fingerprint",
+    ("fingerprint",),
     ("total", "open"),
     """
-    SELECT fingerprint AS key, fingerprint AS label, sum(kept_total) AS kept_total, sum(total) AS counted_total,
+    SELECT fingerprint, fingerprint AS label, sum(kept_total) AS kept_total, sum(total) AS counted_total,
            sum(kept_open) AS kept_open, sum(open) AS counted_open
     FROM (SELECT fingerprint, total AS kept_total, 0 AS total, open AS kept_open, 0 AS open FROM dead_letter_groups
           UNION ALL
@@ -140,10 +169,10 @@ _GROUPS = _Figures(
 )
 _JOBS = _Figures(
     "jobs",
-    "id",
+    ("id",),
     ("done", "failed", "total"),
     """
-    SELECT jobs.id AS key, jobs.id AS label, done AS kept_done, failed AS kept_failed, total AS kept_total,
+    SELECT jobs.id AS id, jobs.id AS label, done AS kept_done, failed AS kept_failed, total AS kept_total,
            pruned_done + count(*) FILTER (WHERE job_items.state IN ('sent', 'recovered', 'dead_again')) AS counted_done,
            pruned_failed + count(*) FILTER (WHERE job_items.state = 'failed') AS counted_failed,
            pruned_total + count(job_items.state) AS counted_total
@@ -154,10 +183,10 @@ _JOBS = _Figures(
 )
 _STACKS = _Figures(
     "stacktraces",
-    "stack_ref",
+    ("stack_ref",),
     ("dead_letters",),
     """
-    SELECT stack_ref AS key, stack_ref AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+    SELECT stack_ref, stack_ref AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
     FROM (SELECT stack_ref, dead_letters AS kept, 0 AS counted FROM stacktraces
           UNION ALL
           SELECT stack_ref, 0, count(*) FROM dead_letter_rows WHERE stack_ref IS NOT NULL GROUP BY stack_ref)
@@ -167,10 +196,10 @@ _STACKS = _Figures(
 _OF_PARTITION = f"record_id >= partition_ref << {OFFSET_BITS} AND record_id < partition_ref + 1 << {OFFSET_BITS}"
 _PASSED_OVER = _Figures(
     "partitions",
-    "partition_ref",
+    ("partition_ref",),
     ("passed_over",),
     f"""
-    SELECT partition_ref AS key, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
+    SELECT partition_ref, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
            passed_over AS kept_passed_over,
            (SELECT coalesce(sum(count_flags(flags)), 0) FROM passed_over_blocks
             WHERE block >= partition_ref << {OFFSET_BITS - BLOCK_BITS}
@@ -180,10 +209,10 @@ _PASSED_OVER = _Figures(
 )
 _PARTITIONS = _Figures(
     "partitions",
-    "partition_ref",
+    ("partition_ref",),
     ("orders", "revenue_cents"),
     f"""
-    SELECT partition_ref AS key, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
+    SELECT partition_ref, coalesce(topic, 'unknown topic') || '[' || partition || ']' AS label,
            orders AS kept_orders, revenue_cents AS kept_revenue_cents,
            pruned_orders + (SELECT count(*) FROM order_rows WHERE {_OF_PARTITION}) AS counted_orders,
            pruned_revenue_cents
@@ -191,7 +220,7 @@ _PARTITIONS = _Figures(
     FROM partitions LEFT JOIN topics USING (topic_ref)
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER, _PARTITIONS)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _SOURCES, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER, _PARTITIONS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 
@@ -199,7 +228,7 @@ _YEAR_10000_MS = 253_402_300_800_000
 _PRUNED = {
     "orders": (_TOTALS, _MINUTES, _PRODUCTS),
     "revenue_cents": (_TOTALS, _MINUTES, _PRODUCTS),
-    "dead_letters": (_TOTALS, _MINUTES),
+    "dead_letters": (_TOTALS, _MINUTES, _SOURCES),
 }
 
 
@@ -290,9 +319,9 @@ def _wrongly_pruned(connection: sqlite3.Connection, name: str) -> Iterator[Diffe
 def _as_pruned(table: str, wrong: Difference) -> Difference:
     """The same difference, mended by what was pruned: the figure itself is right."""
     figures = next(each for each in _telling(wrong.name) if each.table == table)
-    sql = f"UPDATE {table} SET pruned_{wrong.name} = pruned_{wrong.name} + ? WHERE {figures.key} = ?"
+    sql = f"UPDATE {table} SET pruned_{wrong.name} = pruned_{wrong.name} + ? WHERE {figures.where}"
     text = f"{wrong.text} (pruned_{wrong.name} was wrong by {-wrong.surplus})"
-    return replace(wrong, text=text, mend=((sql, (wrong.surplus, wrong.key)),))
+    return replace(wrong, text=text, mend=((sql, (wrong.surplus, *wrong.key)),))
 
 
 def _figures(connection: sqlite3.Connection) -> Iterator[Difference]:
@@ -306,20 +335,24 @@ def _of_table(connection: sqlite3.Connection, figures: _Figures) -> Iterator[Dif
     cursor.row_factory = sqlite3.Row
     for row in cursor.execute(figures.counted).fetchall():
         for name in figures.names:
-            key, kept, rows = row["key"], row[f"kept_{name}"], row[f"counted_{name}"]
+            kept, rows = row[f"kept_{name}"], row[f"counted_{name}"]
             if kept != rows:
-                text = f"{_called(figures, row['label'])}: {name} is {kept}, its rows make {rows}"
-                made = ((figures.made, (key,)),) if figures.made else ()
-                put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.key} = ?", (rows, key))
+                key = tuple(row[column] for column in figures.key)
+                text = f"{_called(figures, row)}: {name} is {kept}, its rows make {rows}"
+                made = ((figures.made, key),) if figures.made else ()
+                put_right = (f"UPDATE {figures.table} SET {name} = ? WHERE {figures.where}", (rows, *key))
                 yield Difference(text, name, key, kept - rows, (*made, put_right))
 
 
-def _called(figures: _Figures, label: object) -> str:
+def _called(figures: _Figures, row: sqlite3.Row) -> str:
+    label = row["label"]
     if figures is _TOTALS:
         return figures.table
     if figures is _JOBS:
         return f"job {label}"
-    return f"{figures.table} of {_minute(label) if figures is _MINUTES else label}"
+    if figures in (_MINUTES, _PRODUCTS):
+        label = f"{_minute(label) if figures is _MINUTES else label} in {row['topic'] or 'no topic'}"
+    return f"{figures.table} of {label}"
 
 
 def _minute(minute_ms: object) -> str:

@@ -153,7 +153,7 @@ class SqliteWatchStore:
         """See WatchStore."""
         for statement in _PRUNE_SECONDS:
             removed = SECONDS_AT_ONCE
-            while removed == SECONDS_AT_ONCE:
+            while removed >= SECONDS_AT_ONCE:
                 # A few at a time: the processor must not wait for a big deletion.
                 with atomic(self._connection) as connection:
                     removed = connection.execute(statement, (before_ms, SECONDS_AT_ONCE)).rowcount

@@ -26,7 +26,12 @@ from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
-from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes, currency_of
+from pipeline.buffer.sqlite.stores.flow_figures import (
+    FlowFigures,
+    PartitionTopics,
+    count_seconds_and_minutes,
+    currency_of,
+)
 from pipeline.buffer.sqlite.stores.letters import add_dead_letters
 from pipeline.buffer.sqlite.stores.order_table import NO_SALES, OrderTable, Sales, SalesDelta, sales_by_partition
 from pipeline.buffer.sqlite.stores.outcomes import note_outcomes
@@ -50,8 +55,8 @@ _RETRIES = BulkInsert(
 _OUTBOX = BulkInsert("outbox", (*_OUTBOX_ROW.names, "created_at_ms"))
 _PRODUCT_TOTALS = BulkInsert(
     "product_totals",
-    ("product_ref", "orders", "revenue_cents"),
-    "ON CONFLICT (product_ref) DO UPDATE SET "
+    ("product_ref", "topic", "orders", "revenue_cents"),
+    "ON CONFLICT (product_ref, topic) DO UPDATE SET "
     "orders = orders + excluded.orders, revenue_cents = revenue_cents + excluded.revenue_cents",
 )
 
@@ -62,6 +67,7 @@ class SqliteFlowStore:
     def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
         self._orders = OrderTable(connection)
+        self._topics = PartitionTopics(connection)
 
     def assign(
         self,
@@ -168,12 +174,14 @@ class SqliteFlowStore:
         reached("processor: before a batch")
         with atomic(self._connection) as connection:
             # 1. The guards: nobody else has moved these partitions or tried these retries since we read them.
-            advance(connection, batch.advances, sales_by_partition(batch))
+            sales_of = sales_by_partition(batch)
+            advance(connection, batch.advances, sales_of)
             if batch.taken:
                 _check_attempts(connection, batch.taken)
             # 2. Orders, and the figures that count them.
-            sales = self._orders.insert(batch)
-            _count_flow(connection, batch, sales)
+            topic_of = self._topics.of([*sales_of, *batch.failed_attempts])
+            sales = self._orders.insert(batch, topic_of)
+            _count_flow(connection, batch, sales, topic_of)
             # 3. What waits, and what waits no more.
             _park(connection, batch.parked)
             _settle(connection, batch.settled)
@@ -344,9 +352,13 @@ def _check_attempts(connection: sqlite3.Connection, taken: Sequence[Attempted]) 
             raise StaleWriterError(f"the parked record {each.record_id} was tried by another process")
 
 
-def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta) -> None:
-    orders, revenue_cents = sales.orders, sales.revenue_cents
-    if orders:
+def _count_flow(
+    connection: sqlite3.Connection, batch: Batch, sales: Mapping[str, SalesDelta], topic_of: Mapping[int, str]
+) -> None:
+    made = {topic: (delta.orders, delta.revenue_cents) for topic, delta in sales.items()}
+    if made:
+        orders = sum([orders for orders, _ in made.values()])
+        revenue_cents = sum([cents for _, cents in made.values()])
         # Another guard: the prices are in what is summed.
         code, digits, _ = batch.currency or (None, None, None)
         counted = connection.execute(
@@ -356,9 +368,18 @@ def _count_flow(connection: sqlite3.Connection, batch: Batch, sales: SalesDelta)
         ).rowcount
         if counted != 1:
             raise StaleWriterError(f"the buffer does not sum {batch.currency} any more: another currency was agreed on")
-        _PRODUCT_TOTALS.insert(connection, sales)
-    if orders or batch.failed_attempts:
-        count_seconds_and_minutes(connection, batch.now_ms, orders, revenue_cents, batch.failed_attempts)
+        _PRODUCT_TOTALS.insert(
+            connection,
+            [(ref, topic, *of_product) for topic, delta in sales.items() for ref, *of_product in delta],
+        )
+    retries: dict[str, int] = {}
+    for ref, attempts in batch.failed_attempts.items():
+        retries[topic_of[ref]] = retries.get(topic_of[ref], 0) + attempts
+    count_seconds_and_minutes(
+        connection,
+        batch.now_ms,
+        [FlowFigures(topic, *made.get(topic, NO_SALES), retries.get(topic, 0)) for topic in {*made, *retries}],
+    )
 
 
 def _park(connection: sqlite3.Connection, parked: Iterable[Parked]) -> None:

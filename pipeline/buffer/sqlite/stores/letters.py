@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
@@ -19,7 +19,7 @@ from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import offset_of, ref_of
 from pipeline.buffer.sqlite.stores.chains import settle_passed_on
 from pipeline.buffer.sqlite.stores.failures import count_failures
-from pipeline.buffer.sqlite.stores.flow_figures import count_seconds_and_minutes
+from pipeline.buffer.sqlite.stores.flow_figures import FlowFigures, count_seconds_and_minutes, source_of
 from pipeline.buffer.sqlite.stores.outcomes import note_failed_replays
 from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
 from pipeline.headers import HEADERS_IN_ANY_ORDER
@@ -83,6 +83,11 @@ _GROUPS = BulkInsert(
     "ON CONFLICT (fingerprint) DO UPDATE SET total = total + excluded.total, open = open + excluded.open, "
     "first_seen_ms = min(first_seen_ms, excluded.first_seen_ms), "
     "last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
+)
+_SOURCES = BulkInsert(
+    "dead_letter_sources",
+    ("topic", "dead_letters"),
+    "ON CONFLICT (topic) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
 )
 _LIFE = "id, dead_letter_id, replays, status"
 _KNOWN = (
@@ -272,7 +277,11 @@ def _name_of_later_life(failure_id: str, identifier: int) -> str:
 
 
 def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int) -> None:
-    count_seconds_and_minutes(connection, now_ms, dead_letters=len(new))
+    by_source = Counter(source_of(row.source_topic) for row in new)
+    count_seconds_and_minutes(
+        connection, now_ms, [FlowFigures(topic, dead_letters=count) for topic, count in by_source.items()]
+    )
+    _SOURCES.insert(connection, by_source.items())
     count_failures(connection, new, now_ms)
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
     connection.execute(

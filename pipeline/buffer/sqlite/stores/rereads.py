@@ -30,7 +30,7 @@ from pipeline.buffer.sqlite.connection import OFFSET_BITS, WriterConnection, ato
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.alerts import add_event
 from pipeline.buffer.sqlite.stores.flow import topic_ref_of
-from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS, currency_of
+from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, SECOND_MS, currency_of, topics_of
 from pipeline.buffer.sqlite.stores.passed_over import take_passed_over
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -302,28 +302,30 @@ def _uncount(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int,
     connection.execute(f"UPDATE totals {less}", (len(rows), sum(cents for _, _, cents, _ in rows)))
     connection.executemany(
         f"UPDATE partitions {less} WHERE partition_ref = ?",
-        _sums((ref_of(record), cents) for record, _, cents, _ in rows),
+        _sums(((ref_of(record),), cents) for record, _, cents, _ in rows),
     )
+    topic_of = topics_of(connection, {ref_of(record) for record, *_ in rows})
     connection.executemany(
-        f"UPDATE product_totals {less} WHERE product_ref = ?", _sums((product, cents) for _, product, cents, _ in rows)
+        f"UPDATE product_totals {less} WHERE product_ref = ? AND topic = ?",
+        _sums(((product, topic_of[ref_of(record)]), cents) for record, product, cents, _ in rows),
     )
     for table, column, length_ms in (
         ("flow_minutes", "minute_ms", MINUTE_MS),
         ("flow_seconds", "second_ms", SECOND_MS),
     ):
         connection.executemany(
-            f"UPDATE {table} {less} WHERE {column} = ?",
-            _sums((at_ms - at_ms % length_ms, cents) for _, _, cents, at_ms in rows),
+            f"UPDATE {table} {less} WHERE {column} = ? AND topic = ?",
+            _sums(((at_ms - at_ms % length_ms, topic_of[ref_of(record)]), cents) for record, _, cents, at_ms in rows),
         )
 
 
-def _sums(prices: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """How many and what they make, for each key."""
-    found: dict[int, tuple[int, int]] = {}
+def _sums(prices: Iterable[tuple[tuple[object, ...], int]]) -> list[tuple[object, ...]]:
+    """How many and what they make, for each key, and the key."""
+    found: dict[tuple[object, ...], tuple[int, int]] = {}
     for key, cents in prices:
         orders, sum_cents = found.get(key, (0, 0))
         found[key] = orders + 1, sum_cents + cents
-    return [(*of_key, key) for key, of_key in found.items()]
+    return [(*of_key, *key) for key, of_key in found.items()]
 
 
 def _finish(connection: sqlite3.Connection, found: HeldTopic, now_ms: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from typing import NamedTuple
 
 from pipeline.buffer.contract import Pruned, Retention, Role
@@ -17,7 +18,7 @@ from pipeline.buffer.sqlite.connection import (
     ref_of,
 )
 from pipeline.buffer.sqlite.rows import RowsOf
-from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS
+from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, source_of, topics_of
 from pipeline.buffer.sqlite.stores.outcomes import conclude
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
@@ -69,6 +70,8 @@ class _ItemCounts(NamedTuple):
     total: int
 
 
+_PricesBy = dict[tuple[object, ...], list[int]]
+"""The prices of those that go, by the key of a row that counts them."""
 _OLD_ORDER = RowsOf(_OldOrder)
 _OLD_DEAD_LETTER = RowsOf(_OldDeadLetter)
 _ITEM_COUNTS = RowsOf(
@@ -227,7 +230,7 @@ class SqliteUpkeepStore:
             rows = _OLD_DEAD_LETTER.read_all(connection.execute(f"SELECT {_OLD_DEAD_LETTER.sql} {_PRUNABLE}", chosen))
             ids = json.dumps([row.id for row in rows])
             # 1. What is counted and will not be there any more.
-            _count_pruned_dead_letters(connection, [row.received_at_ms for row in rows])
+            _count_pruned_dead_letters(connection, rows)
             # 2. Where Kafka may hold what we do not: in the dead-letter topic, and where it came from.
             for row in rows:
                 _note_pruned_source(connection, row)
@@ -285,29 +288,41 @@ class SqliteUpkeepStore:
 
 
 def _count_pruned_orders(connection: sqlite3.Connection, rows: list[_OldOrder]) -> None:
-    by_partition: dict[int, list[int]] = {}
-    by_product: dict[int, list[int]] = {}
-    by_minute: dict[int, list[int]] = {}
+    topic_of = topics_of(connection, {ref_of(row.record_id) for row in rows})
+    by_partition: _PricesBy = {}
+    by_product: _PricesBy = {}
+    by_minute: _PricesBy = {}
     for row in rows:
-        by_partition.setdefault(ref_of(row.record_id), []).append(row.price_cents)
-        by_product.setdefault(row.product_ref, []).append(row.price_cents)
-        by_minute.setdefault(row.processed_at_ms - row.processed_at_ms % MINUTE_MS, []).append(row.price_cents)
+        ref = ref_of(row.record_id)
+        minute_ms = row.processed_at_ms - row.processed_at_ms % MINUTE_MS
+        by_partition.setdefault((ref,), []).append(row.price_cents)
+        by_product.setdefault((row.product_ref, topic_of[ref]), []).append(row.price_cents)
+        by_minute.setdefault((minute_ms, topic_of[ref]), []).append(row.price_cents)
     added = "SET pruned_orders = pruned_orders + ?, pruned_revenue_cents = pruned_revenue_cents + ?"
     connection.execute(f"UPDATE totals {added}", (len(rows), sum(row.price_cents for row in rows)))
     connection.executemany(f"UPDATE partitions {added} WHERE partition_ref = ?", _sums(by_partition))
-    connection.executemany(f"UPDATE product_totals {added} WHERE product_ref = ?", _sums(by_product))
-    connection.executemany(f"UPDATE flow_minutes {added} WHERE minute_ms = ?", _sums(by_minute))
+    connection.executemany(f"UPDATE product_totals {added} WHERE product_ref = ? AND topic = ?", _sums(by_product))
+    connection.executemany(f"UPDATE flow_minutes {added} WHERE minute_ms = ? AND topic = ?", _sums(by_minute))
 
 
-def _sums(prices_by: dict[int, list[int]]) -> list[tuple[int, int, int]]:
-    return [(len(prices), sum(prices), key) for key, prices in prices_by.items()]
+def _sums(prices_by: _PricesBy) -> list[tuple[object, ...]]:
+    return [(len(prices), sum(prices), *key) for key, prices in prices_by.items()]
 
 
-def _count_pruned_dead_letters(connection: sqlite3.Connection, received_at_ms: list[int]) -> None:
+def _count_pruned_dead_letters(connection: sqlite3.Connection, rows: list[_OldDeadLetter]) -> None:
     added = "SET pruned_dead_letters = pruned_dead_letters +"
-    connection.execute(f"UPDATE totals {added} ?", (len(received_at_ms),))
+    sources = [source_of(row.source_topic) for row in rows]
+    connection.execute(f"UPDATE totals {added} ?", (len(rows),))
     connection.executemany(
-        f"UPDATE flow_minutes {added} 1 WHERE minute_ms = ?", [(at_ms - at_ms % MINUTE_MS,) for at_ms in received_at_ms]
+        f"UPDATE dead_letter_sources {added} ? WHERE topic = ?",
+        [(count, topic) for topic, count in Counter(sources).items()],
+    )
+    connection.executemany(
+        f"UPDATE flow_minutes {added} 1 WHERE minute_ms = ? AND topic = ?",
+        [
+            (row.received_at_ms - row.received_at_ms % MINUTE_MS, topic)
+            for row, topic in zip(rows, sources, strict=True)
+        ],
     )
 
 

@@ -37,7 +37,7 @@ class ListedTopic:
     format: str
 
 
-class MappingBench:
+class TopicExaminer:
     """Looks at topics of the cluster of the settings. Reads only, as a member of no group."""
 
     def __init__(self, settings: Settings, codec: OrderCodec, clock: Clock) -> None:
