@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.payloads import schemas_came
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
+from dashboard.dead_letters.statuses import STATUSES
 from dashboard.dead_letters.table import (
     NEW_CAP,
     Snapshot,
@@ -72,7 +72,7 @@ def draw_actions(snapshot: Snapshot) -> None:
             disabled=refused is not None or not snapshot.rows,
             help=refused,
             on_click=_propose_all,
-            args=(snapshot.view.which,),
+            args=(snapshot.view.which.settled(snapshot.found.ids),),
             key="letters_replay_all",
         )
         _triage_button("Discard", ":material/delete:", "discarded", hint)
@@ -114,7 +114,7 @@ def _propose_selected() -> None:
 def _propose_all(which: DeadLetterFilter) -> None:
     try:
         # Nobody has looked at what arrives from now on.
-        propose(replace(which, up_to_id=reader().newest_dead_letter()))
+        propose(replace(which.replayable(), up_to_id=reader().newest_dead_letter()))
     except OrderPulseError as error:
         tell(str(error))
 

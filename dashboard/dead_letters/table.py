@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from dashboard.dead_letters.filters import STATUSES
+from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
 from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey, StateKey, selected_rows
@@ -21,7 +21,8 @@ from dashboard.shared.tables import (
     time_column,
 )
 from pipeline.buffer import DeadLetterFilter
-from pipeline.buffer.views import Count, DeadLetterView
+from pipeline.buffer.views import Count, DeadLetterView, FacetValue, Found
+from pipeline.search.query import Compared, Number
 
 PAGE_SIZES = (50, 100, 200)
 NEW_CAP = 100
@@ -55,8 +56,9 @@ class Snapshot:
 
     view: View
     up_to_id: int
+    found: Found
+    facets: dict[str, list[FacetValue]]
     rows: tuple[DeadLetterView, ...]
-    count: Count
     marks: Marks
 
     @property
@@ -120,9 +122,10 @@ def count_new(snapshot: Snapshot) -> int:
 
 @st.cache_data(max_entries=100, show_spinner=False)
 def _count_between(which: DeadLetterFilter, after_id: int, up_to_id: int) -> int:
-    # A filter on text may look at every dead letter: once for what is new is enough, not at every refresh.
-    newest = reader().dead_letters(replace(which, up_to_id=up_to_id), limit=NEW_CAP)
-    return sum(row.id > after_id for row in newest)
+    # Only what is new is looked at, and once, not at every refresh.
+    newer = Compared("id", ">", Number(str(after_id), after_id))
+    found = reader().find(replace(which, query=which.query.narrowed(newer), up_to_id=up_to_id))
+    return min(len(found.ids), NEW_CAP)
 
 
 def outdated(snapshot: Snapshot) -> bool:
@@ -143,9 +146,9 @@ def draw_pages(snapshot: Snapshot) -> None:
     first = (snapshot.view.page - 1) * snapshot.view.page_size + 1
     last = first + len(snapshot.rows) - 1
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(f"{first:,}–{last:,} of {snapshot.count}", width="content")
+        st.caption(f"{first:,}–{last:,} of {snapshot.found.count}", width="content")
         st.pagination(
-            _pages(snapshot.count, snapshot.view.page_size),
+            _pages(snapshot.found.count, snapshot.view.page_size),
             max_visible_pages=5,
             key=_PAGES.name,
         )
@@ -171,14 +174,18 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
     seen = marks()
     # Later pages go on from the first one as it was, or rows would slip from page to page while somebody reads.
     up_to_id = before.up_to_id if before is not None and view.page > 1 else seen.newest_id
-    which = replace(view.which, up_to_id=up_to_id)
-    count = reader().count_dead_letters(which)
-    page = min(view.page, _pages(count, view.page_size))
+    if before is not None and (before.view.which, before.marks, before.up_to_id) == (view.which, seen, up_to_id):
+        found, facets = before.found, before.facets
+    else:
+        found = reader().find(replace(view.which, up_to_id=up_to_id))
+        facets = reader().facets(found)
+    page = min(view.page, _pages(found.count, view.page_size))
     if page != view.page:
         _PAGES.set(page)
         view = replace(view, page=page)
-    rows = reader().dead_letters(which, limit=view.page_size, offset=(page - 1) * view.page_size)
-    return Snapshot(view, up_to_id, tuple(rows), count, seen)
+    first = (page - 1) * view.page_size
+    rows = _again(found.ids[first : first + view.page_size])
+    return Snapshot(view, up_to_id, found, facets, rows, seen)
 
 
 def _again(ids: tuple[int, ...]) -> tuple[DeadLetterView, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.shared.formats import plain
 from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.views import JobView
+from pipeline.search.query import Query, Text
 from tests.support.letters import NOW_MS, add_letters, replay
 from tests.support.recordings import recordings
 from tests.support.widget_keys import key_now
@@ -89,7 +91,7 @@ def test_shows_the_newest_first_with_their_groups(open_page: OpenPage, database_
 @pytest.mark.parametrize(
     ("key", "value", "left"),
     [
-        ("letters_text_", "region", ["ORD-000003"]),
+        ("letters_query_", "region", ["ORD-000003"]),
         ("letters_source_", ["payments"], ["ORD-000003"]),
         ("letters_status_", ["recovered"], []),
         ("letters_dialect_", ["orderpulse"], ["ORD-000003", "ORD-000002", "ORD-000001"]),
@@ -108,13 +110,102 @@ def test_filters_narrow_the_table(
     assert table(app) == [["ORD-000003", "ORD-000002", "ORD-000001"]]
 
 
-def test_a_link_opens_the_page_with_a_group(open_page: OpenPage, database_file: Path) -> None:
+def test_a_link_opens_the_page_with_a_query(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing")
     with Reader(database_file) as reader:
-        fingerprint = reader.dead_letters(DeadLetterFilter(text="region"))[0].fingerprint
-    app = open_page(PAGE, group=fingerprint)
+        fingerprint = reader.dead_letters(DeadLetterFilter(Query((Text("region"),))))[0].fingerprint
+    app = open_page(PAGE, q=f"group:{fingerprint}")
     assert table(app) == [["ORD-000003"]]
+
+
+def query(app: AppTest) -> str:
+    """What the box says."""
+    return str(app.text_input(key=key_now(app, "letters_query_")).value)
+
+
+def ask(app: AppTest, text: str) -> AppTest:
+    return app.text_input(key=key_now(app, "letters_query_")).set_value(text).run()
+
+
+def test_the_query_is_in_the_address(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), 'reason:"must be"  price<0')
+    assert app.query_params["q"] == 'reason:"must be"  price<0'
+    assert table(app) == [["ORD-000001"]]
+    app.button(key="letters_clear").click().run()
+    assert "q" not in app.query_params
+
+
+def test_what_is_no_query_is_said_with_its_place_and_nothing_can_be_acted_on(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1)
+    app = ask(select(open_page(PAGE), 0), "region staus:open")
+    assert plain("there is no field staus; did you mean status?") in said(app)
+    assert "region staus:open\n       ^^^^^" in said(app)
+    assert table(app) == []
+    assert not [button for button in app.button if button.key == "letters_replay_all"]
+    assert query(ask(app, "region")) == "region"
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("letters_status_", ["open", "discarded"], "price<0 (status:open OR status:discarded)"),
+        ("letters_source_", ["payments"], "price<0 source:payments"),
+        ("letters_class_", ["RuleBrokenError"], "price<0 class:RuleBrokenError"),
+        ("letters_product_", ["Travel mug"], 'price<0 product:"Travel mug"'),
+        ("letters_hour_", ["2026-01-01T12"], "price<0 failed:2026-01-01T12"),
+        ("letters_from_", datetime(2026, 1, 1, 12, 30), "price<0 failed>=2026-01-01T12:30Z"),
+        ("letters_to_", datetime(2026, 1, 1, 12, 30), "price<0 failed<2026-01-01T12:30Z"),
+    ],
+)
+def test_a_facet_writes_into_the_query_and_the_query_into_the_facet(
+    open_page: OpenPage, database_file: Path, key: str, value: object, text: str
+) -> None:
+    add_letters(database_file, 1, source_topic="payments")
+    app = ask(open_page(PAGE), "price<0")
+    app.session_state[key_now(app, key)] = value
+    app.run()
+    assert query(app) == text
+    app.button(key="letters_clear").click().run()
+    assert not app.session_state[key_now(app, key)]
+    app = ask(app, text)
+    assert app.session_state[key_now(app, key)] == value
+    assert query(app) == text
+    assert not app.exception
+
+
+@pytest.mark.parametrize("text", ["failed>=1960-01-01 failed<9999-12-31", "failed<2026-01-02T00:00:05.5+01:00"])
+def test_times_that_no_box_can_show_stay_in_the_query(open_page: OpenPage, database_file: Path, text: str) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), text).run()
+    assert query(app) == text
+    assert table(app) == [["ORD-000001"]]
+    assert not app.exception
+
+
+def test_a_facet_says_how_many_have_each_value(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing", source_topic="payments")
+    app = open_page(PAGE)
+    assert app.multiselect(key=key_now(app, "letters_source_")).options == ["orders (2)", "payments (1)"]
+    assert app.multiselect(key=key_now(app, "letters_group_")).options == [
+        "price must be positive (2)",
+        "region is missing (1)",
+    ]
+
+
+def test_offers_what_a_query_may_go_on_with(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), "status:")
+    assert plain("a value is missing behind status:") in said(app)
+    app.session_state[key_now(app, "letters_next_")] = "discarded"
+    app.run()
+    assert query(app) == "status:discarded"
+    assert "No dead letter matches." in said(app)
 
 
 def test_pages_hold_still_while_new_ones_arrive(open_page: OpenPage, database_file: Path) -> None:
@@ -279,11 +370,25 @@ def test_replays_all_that_match_but_not_what_came_later(open_page: OpenPage, dat
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing")
     app = open_page(PAGE)
-    app.text_input(key=key_now(app, "letters_text_")).set_value("price").run()
+    app.text_input(key=key_now(app, "letters_query_")).set_value("reason:price").run()
     app.button(key="letters_replay_all").click().run()
     add_letters(database_file, 1)
     app.button(key="replay_confirm").click().run()
     assert statuses(database_file) == {1: "replaying", 2: "replaying", 3: "open", 4: "open"}
+
+
+def test_replays_the_open_ones_that_were_found_inside_of_values(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2, value=b'{"customer": {"country": "DE"}}')
+    add_letters(database_file, 1, value=b'{"customer": {"country": "FR"}}')
+    with open_buffer(database_file) as buffer:
+        buffer.dead_letters.triage([2], "discarded", NOW_MS)
+    app = ask(open_page(PAGE), "value.customer.country:de")
+    assert table(app) == [["ORD-000002", "ORD-000001"]]
+    app.button(key="letters_replay_all").click().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "discarded", 3: "open"}
+    assert not app.exception
 
 
 def test_says_what_a_replay_leaves_out(open_page: OpenPage, database_file: Path) -> None:

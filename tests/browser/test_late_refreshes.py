@@ -94,8 +94,8 @@ def test_filters_of_dead_letters_that_were_cleared_stay_so(page: Page, app: Star
     add_letters(running.database_file, 2)
     add_letters(running.database_file, 1, "region is missing")
     open_letters(page, running)
-    page.get_by_label("Text").fill("region")
-    page.get_by_label("Text").press("Enter")
+    page.get_by_label("Query", exact=True).fill("region")
+    page.get_by_label("Query", exact=True).press("Enter")
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
     refreshes.let_one_be_late(page)
     page.get_by_role("button", name="Clear", exact=True).click()
@@ -103,7 +103,7 @@ def test_filters_of_dead_letters_that_were_cleared_stay_so(page: Page, app: Star
     expect(page.get_by_text("1–3 of 3")).to_be_visible()
     add_letters(running.database_file, 1, "price is missing")
     expect(page.get_by_text("1–4 of 4")).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value("")
+    expect(page.get_by_label("Query", exact=True)).to_have_value("")
 
 
 def test_filters_of_orders_that_were_cleared_stay_so(page: Page, app: StartApp, refreshes: Refreshes) -> None:

@@ -148,7 +148,7 @@ def test_nothing_of_it_is_formatted_linked_or_fetched(
 
     open_page(page, running, "Dead letters")
     look(page, port)
-    page.get_by_text("Source, dialect and time").click()
+    page.get_by_text("Narrow by what was found").click()
     page.get_by_label("Group").first.click()
     look(page, port, least=2)
     page.keyboard.press("Escape")

@@ -11,6 +11,7 @@ from threading import get_ident
 from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
+from pipeline.buffer.sqlite.search.functions import register
 from pipeline.buffer.sqlite.write_queue import turn
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
@@ -118,6 +119,7 @@ def connect_writer(
             path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, factory=WriterConnection
         )
         connection.path, connection.wait, connection.steady_clock = path, wait, steady_clock
+        register(connection)
         with closed_in_trouble(connection):
             # Looked at before anything is set: a file that is not ours stays as it is.
             _layout_of(connection, path)
@@ -148,6 +150,7 @@ def connect_reader(path: Path, older: bool = False) -> sqlite3.Connection:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
         )
         with closed_in_trouble(connection):
+            register(connection)
             connection.execute("PRAGMA cache_size = -16000")
             version = _layout_of(connection, path)
             if version == 0 or (version < LAYOUT_VERSION and not older):

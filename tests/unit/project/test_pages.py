@@ -21,7 +21,7 @@ APP_CODE = [
 SHARED_ONLY = {"cache_data", "session_state", "unsafe_allow_html", "dataframe", "table"}
 """What pages use through `dashboard/shared/` alone: `snapshots`, `StateKey`, `draw_table`; markup is never trusted."""
 STILL_USED = {
-    "dashboard/dead_letters/filters.py": {"cache_data"},
+    "dashboard/dead_letters/query_box.py": {"cache_data"},
     "dashboard/dead_letters/table.py": {"cache_data"},
     "dashboard/orders/explorer.py": {"dataframe"},
 }

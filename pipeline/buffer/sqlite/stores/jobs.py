@@ -12,9 +12,9 @@ from typing import Literal
 
 from pipeline.buffer.contract import Job, LeftOut, ReplayItem, ReplayPreview, Sent, SourceOf, nobody_named
 from pipeline.buffer.filters import DeadLetterFilter
-from pipeline.buffer.sqlite.conditions import Arguments
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
+from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.buffer.sqlite.stores.replayable import TARGET, left_out, replayable
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError

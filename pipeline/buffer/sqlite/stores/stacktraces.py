@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from json.encoder import encode_basestring as quoted
 
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
+from pipeline.buffer.sqlite.search.functions import MARKER
 
 SHORTEST = 200
 """Characters from which on a reference is worth it."""
-MARKER = '{"stacktrace":1}'
 _STACKS = BulkInsert(
     "stacktraces",
     ("digest", "stacktrace", "dead_letters"),
