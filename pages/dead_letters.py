@@ -26,8 +26,10 @@ with whole_page():
     if refused := refusal():
         st.info(refused, icon=":material/lock:")
     groups = reader().groups()
-    if groups.rows:
-        groups_card(groups)
+    # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
+    with st.container():
+        if groups.rows:
+            groups_card(groups)
     which = query_card()
     if which is None:
         # What somebody selected before is not what the box asks for now.
@@ -38,13 +40,16 @@ with whole_page():
     with st.container(border=True):
         watch(watch_letters)
         draw_actions(snapshot)
-        if snapshot.rows:
-            draw_table(snapshot, payload_columns(snapshot.ids, paths))
-            draw_pages(snapshot)
-        if snapshot.found.cut:
-            st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
-        if not snapshot.rows:
-            st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
+        with st.container():
+            if snapshot.rows:
+                draw_table(snapshot, payload_columns(snapshot.ids, paths))
+                draw_pages(snapshot)
+            if snapshot.found.cut:
+                st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
+            if not snapshot.rows:
+                st.caption(
+                    "No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good."
+                )
         with st.container(horizontal=True, vertical_alignment="center"):
             if snapshot.rows:
                 draw_column_choice(snapshot.ids)
