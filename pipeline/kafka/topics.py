@@ -27,7 +27,6 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, session_ms
 from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
 from pipeline.kafka.connection.tokens import endpoint_trouble
-from pipeline.kafka.demo.broker import DEMO_LIMITS
 from pipeline.kafka.keeping import TopicKeeping, read_keeping
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
@@ -163,7 +162,7 @@ class ClusterView:
         The demo cluster describes no configuration.
         """
         if self.cluster.demo_id or not topics:
-            return {}, dict.fromkeys(topics, f"the demo cluster does not say: {DEMO_LIMITS['retention']}")
+            return {}, dict.fromkeys(topics, "the demo cluster keeps the newest 5 MB of a partition, however old")
         self._trouble.clear()
         return read_keeping(self._configs(topics), self._trouble)
 

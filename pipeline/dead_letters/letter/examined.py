@@ -80,10 +80,9 @@ def examined_to_json(examined: Examined) -> str:
     return json.dumps(asdict(examined), ensure_ascii=True)
 
 
-def examined_from_json(text: str) -> Examined:
-    """As it was."""
-    told = json.loads(text)
-    around, good = told["around"], told["good"]
+def examined_from(told: dict[str, Any]) -> Examined:
+    """As it was; `told` is what the JSON says."""
+    around, good = dict(told["around"]), dict(told["good"])
     comparison = good.pop("comparison")
     differences = tuple(Difference(**each) for each in comparison["differences"])
     records = tuple(KeyRecord(**each) for each in around.pop("records"))

@@ -156,6 +156,6 @@ def test_the_demo_cluster_says_what_it_does_instead(kafka: Kafka) -> None:
     kafka.make_topic()
     found, missing = kafka.view().keeping([kafka.topic])
     if kafka.kind == "demo":
-        assert "Keeps the newest 5 MB" in missing[kafka.topic]
+        assert "keeps the newest 5 MB" in missing[kafka.topic]
     else:
         assert found[kafka.topic].deletes

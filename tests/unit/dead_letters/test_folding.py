@@ -22,7 +22,8 @@ from tests.unit.dead_letters.test_stacks import DOTNET, GO, JAVA, NODE, PYTHON
         ),
         (
             PYTHON,
-            'Traceback (most recent call last):\n    … 1 frame of libraries\n  File "/app/shop/orders.py", line 5, in read\n'
+            "Traceback (most recent call last):\n    … 1 frame of libraries\n"
+            '  File "/app/shop/orders.py", line 5, in read\n'
             "    return json.loads(value)\n    … 1 frame of libraries\nlib.Bad: no json\n\n"
             "The above exception was the direct cause of the following exception:\n\n"
             'Traceback (most recent call last):\n  File "/srv/v5/shop/main.py", line 5, in run\n    read(value)\n'
@@ -66,6 +67,4 @@ def test_what_is_no_stack_trace_stays_as_it_is() -> None:
 def test_a_stack_of_a_megabyte_is_folded() -> None:
     frames = "\tat org.springframework.kafka.Container.run(Container.java:99)\n" * 16_000
     told = fold(f"com.acme.Bad: x\n{frames}\tat com.acme.Main.main(Main.java:1)\n")
-    assert told.text == (
-        "com.acme.Bad: x\n    … 16000 frames of libraries\n\tat com.acme.Main.main(Main.java:1)"
-    )
+    assert told.text == ("com.acme.Bad: x\n    … 16000 frames of libraries\n\tat com.acme.Main.main(Main.java:1)")
