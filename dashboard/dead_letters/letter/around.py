@@ -10,7 +10,8 @@ from dashboard.dead_letters.letter.kafka import Told, forget_kafka, say_what_is_
 from dashboard.shared.context import now_ms, viewer_zone
 from dashboard.shared.formats import moment, number, plain, size
 from dashboard.shared.tables import draw_table, number_column, text_column, time_column
-from pipeline.dead_letters.letter.examined import Around, Examined, Good, PlaceLook
+from pipeline.dead_letters.letter.examined import Around, Examined, Good
+from pipeline.dead_letters.letter.keeping import Kept
 
 _ROWS_HIGH = 10
 _KINDS = {
@@ -23,24 +24,24 @@ _KINDS = {
 }
 
 
-def say_what_kafka_warns_of(told: Told) -> None:
+def say_what_kafka_warns_of(kafka: Told) -> None:
     """What one should know before a replay: newer records of its key, and how long both topics keep it."""
-    if told.examined is None:
+    if kafka.examined is None:
         return
-    examined = told.examined
+    examined = kafka.examined
     if newer := examined.around.newer:
-        came = "A newer record of its key came" if newer == 1 else f"{number(newer)} newer records of its key came"
-        behind = "it" if newer == 1 else "them"
-        st.warning(f"{came} since: a replay comes behind {behind}.", icon=":material/history:")
+        told = f"{number(newer)} newer records of its key came since: a replay comes behind them."
+        one = "A newer record of its key came since: a replay comes behind it."
+        st.warning(one if newer == 1 else told, icon=":material/history:")
     zone, at_ms = viewer_zone(), now_ms()
-    original, own = (_kept(each, zone, at_ms) for each in (examined.source, examined.dead_letter))
-    kept = f"both {own}" if original == own else f"the original {original}, and the dead letter {own}"
-    st.caption(f":material/schedule: Kafka keeps {kept}.")
+    first, last = _extent(examined.source.kept, zone, at_ms), _extent(examined.dead_letter.kept, zone, at_ms)
+    told = f"both {last}" if first == last else f"the original {first}, and the dead letter {last}"
+    st.caption(f":material/schedule: Kafka keeps {told}.")
 
 
-def _kept(look: PlaceLook, zone: tzinfo, at_ms: int) -> str:
-    kept = look.kept
-    grows = f" once its partition has more than {size(kept.most_bytes)}" if kept.most_bytes is not None else ""
+def _extent(kept: Kept, zone: tzinfo, at_ms: int) -> str:
+    """How long it is kept, as the end of a sentence."""
+    limit = "" if kept.most_bytes is None else f" once its partition has more than {size(kept.most_bytes)}"
     if kept.state == "gone":
         return f"no more ({plain(kept.why)})"
     if kept.state == "not known":
@@ -48,12 +49,12 @@ def _kept(look: PlaceLook, zone: tzinfo, at_ms: int) -> str:
     if kept.state == "for ever":
         return "for ever"
     if kept.until_ms is None:
-        until = "until it goes" if kept.state == "until" else "until a newer one of its key replaces it"
-        return f"{until}{grows}"
-    when = moment(kept.until_ms, zone)[:16]
-    until = f"until about {when}" if kept.until_ms > at_ms else f"since {when} only until its segment goes"
-    until = f"{until}, earlier{grows}" if grows else until
-    return f"{until}, or a newer one of its key replaces it" if kept.state == "compacted" else until
+        told = "until it goes" if kept.state == "until" else "until a newer one of its key replaces it"
+        return f"{told}{limit}"
+    where = moment(kept.until_ms, zone)[:16]
+    told = f"until about {where}" if kept.until_ms > at_ms else f"since {where} only until its segment goes"
+    told = f"{told}, earlier{limit}" if limit else told
+    return f"{told}, or a newer one of its key replaces it" if kept.state == "compacted" else told
 
 
 def draw_around(told: Told) -> None:
@@ -75,8 +76,8 @@ def _draw_what_was_found(examined: Examined) -> None:
     else:
         _draw_records(around)
     if around.looked:
-        rest = f" ({plain(around.cut)})" if around.cut else ", all that the partition holds"
-        st.caption(f"Looked at {plain(around.looked)} of {plain(source.position)}'s partition{rest}.")
+        how = f" ({plain(around.cut)})" if around.cut else ", all that the partition holds"
+        st.caption(f"Looked at {plain(around.looked)} of its partition{how}.")
     if source.note:
         st.caption(f":material/info: {plain(source.note[:1].upper() + source.note[1:])}.")
 
@@ -110,9 +111,9 @@ def draw_good_record(told: Told) -> None:
         return
     good = told.examined.good
     if good.position:
-        beside = f"{plain(good.what)}, {plain(good.position)}, {plain(good.format)}"
-        others = f", and {number(good.count - 1)} more of its schema" if good.count > 1 else ""
-        st.caption(f"Compared with {beside}{others}." if not good.why_not else f"Near it stands {beside}.")
+        where = f"{plain(good.what)}, {plain(good.position)}, {plain(good.format)}"
+        amount = f", and {number(good.count - 1)} more of its schema" if good.count > 1 else ""
+        st.caption(f"Near it stands {where}." if good.why_not else f"Compared with {where}{amount}.")
     if good.why_not:
         st.caption(f"{plain(good.why_not[:1].upper() + good.why_not[1:])}.")
     else:
