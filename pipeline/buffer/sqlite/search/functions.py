@@ -28,7 +28,7 @@ def register(connection: sqlite3.Connection) -> None:
     for name, arguments, function in (
         ("folded", 1, _folded),
         ("holds", 2, _holds),
-        ("is_class", 2, _is_class),
+        ("is_class", 2, is_class),
         ("letter_holds", -1, _letter_holds),
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
@@ -37,8 +37,13 @@ def register(connection: sqlite3.Connection) -> None:
         connection.create_function(name, arguments, function, deterministic=True)
 
 
+def text_of(cell: _Cell) -> str | None:
+    """The text in a cell, as far as its bytes are UTF-8; NULL stays NULL."""
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+
+
 def _text(cell: _Cell) -> str:
-    return "" if cell is None else cell if isinstance(cell, str) else cell.decode(errors="replace")
+    return text_of(cell) or ""
 
 
 def _folded(cell: _Cell) -> str | None:
@@ -52,7 +57,7 @@ def _holds(wanted: str, cell: _Cell) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_class(wanted: str, error_class: _Cell) -> bool | None:
+def is_class(wanted: str, error_class: _Cell) -> bool | None:
     """Whether that is an error's class, with or without its package; NULL stays NULL."""
     if error_class is None:
         return None
