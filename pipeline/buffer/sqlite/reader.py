@@ -47,6 +47,7 @@ from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
 from pipeline.records import Currency
+from pipeline.search.inside import ValueReader
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -284,11 +285,14 @@ class Reader:
         )
         return [DeadLetterView(*row) for row in rows.rows]
 
-    def find(self, which: DeadLetterFilter) -> Found:
-        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far."""
+    def find(self, which: DeadLetterFilter, read: ValueReader | None = None) -> Found:
+        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far.
+
+        `read` reads what is inside of values, for queries that ask for it; without it UsageError is raised for these.
+        """
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
             connection.text_factory = str
-            return find_dead_letters(connection, which)
+            return find_dead_letters(connection, which, read)
 
     def facets(self, found: Found, most: int = 10) -> dict[str, list[FacetValue]]:
         """What the dead letters found have in common: by field the values that most of them have.

@@ -47,3 +47,12 @@ class Blocks:
 def block_of(identifier: int) -> int:
     """The number of the block that a dead letter is in."""
     return identifier >> BLOCK_BITS
+
+
+def ends_of(connection: sqlite3.Connection) -> tuple[int | None, int | None]:
+    """The least and the greatest id of all dead letters; None when there are none."""
+    # Asked for in one SELECT, both are looked for in every row.
+    row = connection.execute(
+        "SELECT (SELECT min(id) FROM dead_letter_rows), (SELECT max(id) FROM dead_letter_rows)"
+    ).fetchone()
+    return row[0], row[1]

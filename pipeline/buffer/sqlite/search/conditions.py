@@ -69,7 +69,7 @@ class _Condition:
                 f"{leaf} is looked for inside of values, in the newest only: not here, where all are meant"
             )
         asked = (self._argument(each) for each in (str(leaf.path), leaf.operator, leaf.text))
-        return f"stands_inside({', '.join(asked)}, value)"
+        return f"stands_inside({', '.join(asked)}, id, key, value, headers, topic, source_topic)"
 
     def _argument(self, value: object) -> str:
         """The name under which a statement is given a value."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from pipeline.buffer.filters import DeadLetterFilter
-from pipeline.buffer.sqlite.search.blocks import HOUR, Blocks, block_of
+from pipeline.buffer.sqlite.search.blocks import HOUR, Blocks, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS, Column
 from pipeline.buffer.sqlite.search.find import all_that_match
 from pipeline.buffer.views import FacetValue
@@ -111,8 +111,8 @@ def _count(counted: Counter[str], column: Column, places: Sequence[int]) -> None
 
 def _not_noted(connection: sqlite3.Connection, blocks: Blocks) -> Iterator[tuple[int, int]]:
     """The first and the last id of each block that is not kept."""
-    least, most = connection.execute("SELECT min(id), max(id) FROM dead_letter_rows").fetchone()
-    if most is not None:
+    least, most = ends_of(connection)
+    if least is not None and most is not None:
         for number in range(block_of(least), block_of(most) + 1):
             if number not in blocks.numbers:
                 yield number << BLOCK_BITS, ((number + 1) << BLOCK_BITS) - 1

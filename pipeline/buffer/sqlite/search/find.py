@@ -11,18 +11,18 @@ from typing import NamedTuple
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition
 from pipeline.buffer.sqlite.connection import snapshot
-from pipeline.buffer.sqlite.search.blocks import Blocks, block_of
+from pipeline.buffer.sqlite.search.blocks import Blocks, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS
-from pipeline.buffer.sqlite.search.conditions import query_condition
+from pipeline.buffer.sqlite.search.inside import find_inside
 from pipeline.buffer.sqlite.search.masks import Masks, ids_in
 from pipeline.buffer.views import Found
 from pipeline.clock import Clock, steady_clock_ms
-from pipeline.search.query import Compared, Number, Part, Query
+from pipeline.errors import UsageError
+from pipeline.search.inside import ValueReader
+from pipeline.search.query import Compared, Number, Part
 
 FOUND_CAP = 10_000
 INSIDE_CAP = 20_000
-INSIDE_LIMIT_MS = 1_000
-INSIDE_AT_ONCE = 200
 _THESE = "SELECT value AS span_id FROM json_each(:span_ids)"
 _FIRST_ROWS, _GROWTH, _MOST_ROWS = 2_000, 5, 50_000
 """Rows are looked at so many at once: few at first, since the newest may be enough."""
@@ -36,17 +36,23 @@ class _Some(NamedTuple):
 
 
 def find_dead_letters(
-    connection: sqlite3.Connection, which: DeadLetterFilter, steady_clock: Clock = steady_clock_ms
+    connection: sqlite3.Connection,
+    which: DeadLetterFilter,
+    read: ValueReader | None,
+    steady_clock: Clock = steady_clock_ms,
 ) -> Found:
     """The newest that match, up to 10,000. Where the query is interrupted, what was found till then, and `cut`.
 
-    What is inside of values is looked at last, of the newest 20,000 that all else leaves, for a second.
+    What is inside of values, which `read` reads, is looked at last, of the newest 20,000 that all else leaves, for a
+    second. Raises UsageError where a query asks for that and nothing reads values.
     """
     plain, inside = which.query.apart()
     if not inside.parts:
         return _find(connection, which, FOUND_CAP)
+    if read is None:
+        raise UsageError(f"{inside} is looked for inside of values, which nothing reads here")
     left = _find(connection, replace(which, query=plain), INSIDE_CAP)
-    return _find_inside(connection, left, inside, steady_clock)
+    return find_inside(connection, left, inside, FOUND_CAP, read, steady_clock)
 
 
 def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[_Some]:
@@ -94,32 +100,6 @@ def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) ->
     return Found(tuple(found), False)
 
 
-def _find_inside(connection: sqlite3.Connection, left: Found, query: Query, steady_clock: Clock) -> Found:
-    """Of these dead letters the ones that a query means which reads their values; each answer says how many it read."""
-    where, arguments = query_condition(query, inside=True)
-    deadline_ms = steady_clock() + INSIDE_LIMIT_MS
-    found: list[int] = []
-    looked = 0
-    try:
-        while looked < len(left.ids) and len(found) <= FOUND_CAP and steady_clock() < deadline_ms:
-            some = left.ids[looked : looked + INSIDE_AT_ONCE]
-            rows = connection.execute(
-                f"SELECT id FROM ({_THESE}) CROSS JOIN dead_letters ON id = span_id WHERE {where}",
-                arguments | {"span_ids": json.dumps(some)},
-            )
-            found += sorted((identifier for (identifier,) in rows), reverse=True)
-            looked += len(some)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-    if len(found) > FOUND_CAP:
-        return Found(tuple(found[:FOUND_CAP]), True)
-    if looked == len(left.ids) and not left.more:
-        return Found(tuple(found), False)
-    told = f"looked into the values of the newest {looked:,} of {left.count} dead letters that all else leaves"
-    return Found(tuple(found), True, "; ".join(part for part in (left.cut, told) if part))
-
-
 class _Candidates(NamedTuple):
     """Dead letters that match, others of which their rows must tell, and the least id that was looked at for both."""
 
@@ -136,8 +116,8 @@ def _candidates(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iter
             some = ids[first : first + BLOCK]
             yield _Candidates((), some, some[-1])
         return
-    least, most = connection.execute("SELECT min(id), max(id) FROM dead_letter_rows").fetchone()
-    if most is None:
+    least, most = ends_of(connection)
+    if least is None or most is None:
         return
     if which.up_to_id is not None:
         most = min(most, which.up_to_id)

@@ -13,7 +13,6 @@ from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
 from pipeline.search.folding import folded
-from pipeline.search.inside import stands_inside
 
 SHORT_HEADER_LETTERS = 256
 """Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
@@ -32,7 +31,6 @@ def register(connection: sqlite3.Connection) -> None:
         ("letter_holds", -1, _letter_holds),
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
-        ("stands_inside", 4, stands_inside),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading, snapshot
-from pipeline.buffer.sqlite.search.blocks import HOUR, THERE, block_of
+from pipeline.buffer.sqlite.search.blocks import HOUR, THERE, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import (
     BLOCK,
     BLOCK_BITS,
@@ -66,8 +66,8 @@ def write_block(connection: WriterConnection) -> bool:
 
 def _next_block(connection: sqlite3.Connection) -> tuple[int | None, int]:
     """The block to write, and the oldest that has letters."""
-    least, most = connection.execute("SELECT min(id), max(id) FROM dead_letter_rows").fetchone()
-    if most is None:
+    least, most = ends_of(connection)
+    if least is None or most is None:
         return None, 0
     oldest = block_of(least)
     wanted = {"newest": block_of(most + 1) - 1, "oldest": oldest, "there": THERE}
