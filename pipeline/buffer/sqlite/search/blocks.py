@@ -37,7 +37,7 @@ class Blocks:
         return None if row is None else Column(*row)
 
     def there(self, number: int) -> bytes:
-        """A byte a letter: 1 for those that were there when the block was written."""
+        """A byte a letter: 1 for those that were there when the block was written. Empty: all of them."""
         row = self._connection.execute(
             "SELECT codes FROM dead_letter_blocks WHERE (block, field) = (?, ?)", (number, THERE)
         ).fetchone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from binascii import crc32
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pipeline.search.folding import folded
@@ -56,8 +56,10 @@ def column_of_numbers(cells: Sequence[int | None], places: Sequence[int]) -> Col
     return _coded("ranges", [(each[0], each[-1]) for each in ranges], codes, cells, places)
 
 
-def column_of_places(places: Iterable[int]) -> Column:
+def column_of_places(places: Sequence[int]) -> Column:
     """Which letters of a block are there."""
+    if len(places) == BLOCK:
+        return Column("texts", '[""]', b"")
     there = bytearray(BLOCK)
     for place in places:
         there[place] = 1

@@ -61,7 +61,8 @@ class Masks:
 
     def of(self, number: int) -> Bounds:
         """The letters of a block that are meant. None that may be is one that is not there, as far as is known."""
-        there = int.from_bytes(self._blocks.there(number), "little")
+        codes = self._blocks.there(number)
+        there = int.from_bytes(codes, "little") if codes else ALL
         sure, maybe = self._part(self._query, number)
         return Bounds(sure & there if self._blocks.is_certain(number) else 0, maybe & there)
 
