@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import Buffer, DeadLetterFilter, Reader, open_buffer
@@ -168,8 +168,10 @@ def parts() -> st.SearchStrategy[Part]:
     )
 
 
+@example([Named("key", "\ufffd\ufffd")], None)
+@example([Named("key", "a")], None)
 @given(st.lists(parts(), max_size=3), st.none() | st.integers(0, LETTERS + 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_query_finds_what_it_means_row_by_row(
     reader: Reader, rows: Rows, some: list[Part], up_to_id: int | None
 ) -> None:

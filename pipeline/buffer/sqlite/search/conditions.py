@@ -97,7 +97,7 @@ class _Condition:
             return _of_row(f"{self._stack(wanted)} OR (raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace))")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
-        return _equal(field.column, wanted)
+        return f"folded({field.column}) = {wanted}"
 
     def _compared(self, column: str, leaf: Compared) -> str:
         least, greatest = span_of(leaf)
@@ -118,12 +118,6 @@ class _Condition:
             f"{named} AND (has_header({name}, {wanted}, {HEADERS}) OR (raw.stack_ref IS NOT NULL "
             f"AND has_stack({name}, {HEADERS}) AND folded(dead_letters.stacktrace) = {wanted}))"
         )
-
-
-def _equal(column: str, wanted: str) -> str:
-    """Whether a text or key is equal in any case. Only where it is not ASCII does a function of ours have to tell."""
-    as_text, as_bytes = f"CAST({column} AS TEXT)", f"CAST({column} AS BLOB)"
-    return f"iif(length({as_text}) < length({as_bytes}), folded({as_bytes}), lower({as_text})) = {wanted}"
 
 
 def _of_row(condition: str) -> str:
