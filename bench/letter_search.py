@@ -77,7 +77,8 @@ def queries(reader: Reader) -> list[str]:
     [newest] = reader.dead_letters(DeadLetterFilter(), limit=1)
     middle = next(row for row in _some(reader, newest.id // 2) if row.order_id)
     detail = reader.dead_letter(middle.id)
-    assert detail is not None and detail.key is not None
+    assert detail is not None
+    assert detail.key is not None
     key = detail.key.decode()
     first, second, rare = groups[0], groups[len(groups) // 2], groups[-1]
     return [

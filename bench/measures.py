@@ -21,8 +21,8 @@ from bench.letter_search import measured
 from bench.letters import LetterLoad, fill_buffer
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
-from pipeline.running.statusboard import read_roles
 from pipeline.buffer import open_buffer
+from pipeline.running.statusboard import read_roles
 from scripts.local.registry import ApicurioRegistry
 from scripts.waiting import wait_for
 
