@@ -41,6 +41,7 @@ _SIZE: StateKey[int] = StateKey("letters_page_size")
 _ASKED_PAGE: StateKey[int] = StateKey("letters_asked_page")
 _PAGES = RenewableKey[int]("letters_pages_")
 _ROWS_HIGH = 10
+_PAGINATION_PIXELS = 300
 _REASON_ALONE_PIXELS, _REASON_PIXELS = 75, 300
 """At least, since it grows: alone it never makes a table wider than its window; beside others it can still be read."""
 _SHOWN, _SHOWN_NARROW = ("status", "failed_at", "reason"), ("status", "reason")
@@ -188,6 +189,8 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.pagination(
             _pages(snapshot.found.count, snapshot.view.page_size),
             max_visible_pages=5,
+            # One as wide as its content may take itself for too narrow to show all pages.
+            width=_PAGINATION_PIXELS,
             key=_PAGES.name,
         )
         st.selectbox(
