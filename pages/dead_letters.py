@@ -55,13 +55,17 @@ with whole_page():
     with right, st.container(gap="xsmall"):
         watch(watch_letters)
         paths = chosen_paths()
-        if snapshot.rows:
-            draw_table(snapshot, table_choice(), payload_columns(snapshot.ids, paths))
-            draw_pages(snapshot)
-        if snapshot.found.cut:
-            st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
-        if not snapshot.rows:
-            st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
+        # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
+        with st.container():
+            if snapshot.rows:
+                draw_table(snapshot, table_choice(), payload_columns(snapshot.ids, paths))
+                draw_pages(snapshot)
+            if snapshot.found.cut:
+                st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
+            if not snapshot.rows:
+                st.caption(
+                    "No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good."
+                )
         with st.container(horizontal=True, vertical_alignment="center"):
             if snapshot.rows:
                 draw_column_choice(snapshot.ids)
@@ -74,7 +78,6 @@ with whole_page():
                     payload=export,
                 )
             draw_last_job()
-    ask_for_schemas()
     note_page_in_address(snapshot.view)
     note_opened_in_address()
     # One at a time: a question about what is open comes before it, and it is there again behind the answer.
@@ -84,3 +87,5 @@ with whole_page():
         draw_discard_dialog()
     elif opened_id() is not None:
         draw_drawer()
+    # What was drawn tells what is wanted.
+    ask_for_schemas()

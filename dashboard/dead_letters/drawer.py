@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard.dead_letters.detail import draw_detail
 from dashboard.dead_letters.opened import close_letter, neighbour, note_opened_in_address, open_letter, opened_id
+from dashboard.dead_letters.payloads import ask_for_schemas
 from dashboard.dead_letters.replay_dialog import propose, replay_is_proposed
 from dashboard.dead_letters.table import current_snapshot
 from dashboard.dead_letters.triage import discard_is_proposed, propose_discard, settle
@@ -35,6 +36,7 @@ def draw_drawer() -> None:
         if reader().dead_letter(identifier) is None:
             st.info(f"There is no dead letter {identifier}, or none any longer.", icon=":material/info:")
         draw_detail(identifier)
+    ask_for_schemas()
 
 
 def _draw_bar(identifier: int) -> None:
