@@ -158,6 +158,25 @@ def test_there_is_a_way_through_the_page_by_keys(page: Page, filled: App) -> Non
     assert set(statuses(filled).values()) == {"open"}
 
 
+def test_a_row_can_be_opened_again_and_the_table_s_own_keys_go_on_from_it(page: Page, filled: App) -> None:
+    open_letters(page, filled, "")
+    card = page.locator(".st-key-letter_detail")
+    for _ in range(2):
+        read_row(page, 1)
+        expect(card.get_by_text("Dead letter 59", exact=True)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(card).to_have_count(0)
+        idle(page)
+    # The table has the keyboard again, and takes no row for clicked by that.
+    expect(page.get_by_test_id("data-grid-canvas").last).to_be_focused()
+    page.keyboard.press("Shift+Space")
+    expect(page.get_by_role("button", name="Replay selected (1)")).to_be_enabled()
+    expect(card).to_have_count(0)
+    idle(page)
+    page.keyboard.press("ArrowDown")
+    expect(card.get_by_text("Dead letter 58", exact=True)).to_be_visible()
+
+
 def test_a_link_shows_another_person_the_same_and_back_is_the_way_back(
     page: Page, browser: Browser, filled: App
 ) -> None:
