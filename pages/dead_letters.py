@@ -31,7 +31,7 @@ with whole_page():
     snapshot = take_snapshot(which)
     paths = chosen_paths()
     with st.container(border=True):
-        watch(watch_letters)
+        live_part = st.container()
         draw_actions(snapshot)
         with st.container():
             if snapshot.rows:
@@ -51,3 +51,5 @@ with whole_page():
         draw_detail(selected[0])
     ask_for_schemas()
     draw_replay_dialog()
+    with live_part:
+        watch(watch_letters)
