@@ -8,7 +8,7 @@ from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_le
 from dashboard.dead_letters.detail import draw_detail
 from dashboard.dead_letters.filters import filter_card, groups_card
 from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_choice, payload_columns
-from dashboard.dead_letters.payloads import ask_for_schemas, payload_export
+from dashboard.dead_letters.payloads import ask_for_schemas, note_schemas, payload_export
 from dashboard.dead_letters.replay_dialog import draw_replay_dialog
 from dashboard.dead_letters.table import draw_pages, draw_table, selected_ids, take_snapshot
 from dashboard.shared.asking import refusal, show_notice
@@ -22,6 +22,7 @@ show_notice()
 with whole_page():
     if refused := refusal():
         st.info(refused, icon=":material/lock:")
+    note_schemas()
     groups = reader().groups()
     # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
     with st.container():
