@@ -146,6 +146,7 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.caption(f"{first:,}–{last:,} of {snapshot.count}", width="content")
         st.pagination(
             _pages(snapshot.count, snapshot.view.page_size),
+            default=snapshot.view.page,
             max_visible_pages=5,
             key=_PAGES.name,
         )
@@ -163,7 +164,7 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
     size = _SIZE.get() or PAGE_SIZES[0]
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
-        _PAGES.set(1)
+        _PAGES.renew()
     return View(which, _PAGES.get_or(1), size)
 
 
@@ -175,7 +176,7 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
     count = reader().count_dead_letters(which)
     page = min(view.page, _pages(count, view.page_size))
     if page != view.page:
-        _PAGES.set(page)
+        _PAGES.renew()
         view = replace(view, page=page)
     rows = reader().dead_letters(which, limit=view.page_size, offset=(page - 1) * view.page_size)
     return Snapshot(view, up_to_id, tuple(rows), count, seen)
