@@ -62,9 +62,10 @@ KINDS ?=
 chaos: setup-test ## faults of every kind under load on Apache Kafka, against an outsider's count; FAULTS=, SEED=, KINDS=a,b
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED) --kinds "$(KINDS)"
 
-docs: $(VENV)/installed-dev ## writes the tables of settings and rooms into the docs
+docs: $(VENV)/installed-dev ## writes the tables of settings, rooms and query fields into the docs
 	@$(BIN)/python -m scripts.settings_table --write
 	@$(BIN)/python -m scripts.rooms --write
+	@$(BIN)/python -m scripts.query_fields --write
 
 screenshots: setup-test ## takes the README's pictures again from the running app
 	$(BIN)/python -m scripts.screenshots

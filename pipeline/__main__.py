@@ -26,6 +26,7 @@ ROLE_HELP = {
     "worker": "produces, replays, watches",
 }
 GARBAGE_OBJECTS = 100_000
+MOST_SHOWN = 10_000
 REPLAYABLE = ("open", "dead_again", "replayed", "recovered", "discarded")
 
 
@@ -170,6 +171,7 @@ def _add_replay(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     which.add_argument("--id", type=int, nargs="+", metavar="ID", dest="ids", help="these")
     which.add_argument("--group", type=_utf8, metavar="FINGERPRINT", help="the open ones of a group")
     which.add_argument("--status", choices=REPLAYABLE, help="those with this status")
+    which.add_argument("--query", type=_utf8, metavar="QUERY", help="the open ones that a query means, see `search`")
     command.add_argument("--rate", type=float, default=0.0, metavar="R", help="records a second (default 0: no limit)")
     command.add_argument("--dry-run", action="store_true", help="only list what would be sent")
     command.add_argument("--force", action="store_true", help="also those that were replayed as often as is allowed")
@@ -209,6 +211,13 @@ def _utf8(text: str) -> str:
     return text
 
 
+def _limit(text: str) -> int:
+    """How many rows to show: what is found at most is 10,000."""
+    if not text.isascii() or not text.isdigit() or int(text) > MOST_SHOWN:
+        raise argparse.ArgumentTypeError(f"is no number from 0 to {MOST_SHOWN:,}: {text!r}")
+    return int(text)
+
+
 def _add_wait(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-wait", action="store_true", help="queue the job and return")
 
@@ -242,6 +251,18 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="`earliest`, `latest`, or a time: 2026-03-01T12:00:00Z, or milliseconds since 1970",
     )
     reread.add_argument("--yes", action="store_true", help="do not ask: for scripts")
+
+    text = "dead letters by a query"
+    search = subparsers.add_parser(
+        "search",
+        help=text,
+        description=f'Finds {text}, newest first: status:open price>100 failed:<1h -dialect:arroyo "any text"; '
+        "see docs/dead-letters.md. After -- a query may begin with -.",
+    )
+    search.add_argument("query", type=_utf8, metavar="QUERY", help="all that are there, if it is empty")
+    search.add_argument("--limit", type=_limit, default=20, metavar="N", help="how many are shown (default 20)")
+    search.add_argument("--json", action="store_true", help="for programs")
+    search.set_defaults(needs_folder=False)
 
     status = subparsers.add_parser("status", help="roles, lag, rates, totals", description="Tells how all goes.")
     status.add_argument("--json", action="store_true", help="for programs")

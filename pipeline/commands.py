@@ -35,6 +35,7 @@ from pipeline.errors import (
     BufferUnavailableError,
     KafkaUnavailableError,
     NothingToReplayError,
+    QueryError,
     UsageError,
 )
 from pipeline.jobs import requests
@@ -44,6 +45,8 @@ from pipeline.records import Currency, TopicIdentity
 from pipeline.running.folder_owner import is_running, nothing_running
 from pipeline.running.imported import is_imported, mark_imported
 from pipeline.running.statusboard import RoleStatus, read_roles
+from pipeline.search.query import Named, Query
+from pipeline.search_command import meant_by, run_search, tell_error
 from pipeline.settings import Settings, describe
 from pipeline.starts import start_of
 
@@ -81,11 +84,10 @@ def produce(settings: Settings, options: argparse.Namespace) -> int:
 
 def replay(settings: Settings, options: argparse.Namespace) -> int:
     """Queues a replay job and, unless `--no-wait` is given, waits for its end; or lists what it would send."""
-    which = DeadLetterFilter(
-        ids=tuple(options.ids) if options.ids else None,
-        fingerprint=options.group,
-        statuses=(options.status,) if options.status else (),
-    )
+    try:
+        which = _selected(settings, options)
+    except QueryError as error:
+        return tell_error(options.query, error)
     check_kafka_config(settings)
     source_of = load_dead_letter_topics(settings).source_of
     if options.dry_run:
@@ -113,6 +115,16 @@ def replay(settings: Settings, options: argparse.Namespace) -> int:
             return 0
     _tell_left_out(settings, left_out)
     return _follow(settings, job_id, options.no_wait)
+
+
+def _selected(settings: Settings, options: argparse.Namespace) -> DeadLetterFilter:
+    """The dead letters that `replay` is asked for. Raises QueryError."""
+    if options.ids:
+        return DeadLetterFilter(ids=tuple(options.ids))
+    if options.query is not None:
+        return meant_by(settings, options.query, wall_clock_ms).replayable()
+    chosen = (("group", options.group), ("status", options.status))
+    return DeadLetterFilter(Query(tuple(Named(field, value) for field, value in chosen if value)))
 
 
 def _list_what_would_be_sent(settings: Settings, which: DeadLetterFilter, force: bool, source_of: SourceOf) -> int:
@@ -274,6 +286,11 @@ def regroup(settings: Settings, options: argparse.Namespace) -> int:
 
 
 # -- reports
+
+
+def search(settings: Settings, options: argparse.Namespace) -> int:
+    """Prints the newest dead letters that a query means."""
+    return run_search(settings, options, wall_clock_ms, steady_clock_ms)
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:
@@ -562,6 +579,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
     "replay": replay,
     "resume": resume,
     "reread": reread,
+    "search": search,
     "status": status,
     "check": check,
     "backup": backup,

@@ -3,7 +3,8 @@
 OrderPulseError
 ├── SettingsError            a setting is wrong: names it and says what is allowed
 ├── UsageError               a command or request asks for something that cannot be
-│   └── NothingToReplayError     no dead letter that was asked for can be sent
+│   ├── NothingToReplayError     no dead letter that was asked for can be sent
+│   └── QueryError               a query of dead letters cannot be read: says where
 ├── RecordError              one record cannot be taken as it is
 │   ├── PermanentError       never will be: goes to the dead-letter topic at once
 │   │   ├── UndecodableError     its bytes are no order
@@ -46,6 +47,14 @@ class UsageError(OrderPulseError):
 
 class NothingToReplayError(UsageError):
     """None of the dead letters that a replay was asked for can be sent."""
+
+
+class QueryError(UsageError):
+    """A query cannot be read: what is wrong with it, and where, from character `at` up to `end`."""
+
+    def __init__(self, message: str, at: int, end: int) -> None:
+        super().__init__(message)
+        self.at, self.end = at, max(end, at + 1)
 
 
 class RecordError(OrderPulseError):

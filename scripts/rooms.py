@@ -51,6 +51,7 @@ ROOMS = (
             "pipeline/export_command.py",
             "pipeline/import_command.py",
             "pipeline/mapping_commands.py",
+            "pipeline/search_command.py",
             "pipeline/roles.py",
         ),
         "the command line, and what puts each role together",
@@ -71,6 +72,7 @@ ROOMS = (
     ),
     Room("exports.py", ("pipeline/exports.py",), "rows to CSV, JSON Lines, Parquet"),
     Room("buffer/", ("pipeline/buffer",), "the contract of the buffer, and SQLite that keeps it", ("sqlite3",)),
+    Room("search/", ("pipeline/search",), "the query language of dead letters"),
     Room(
         "orders/",
         ("pipeline/orders",),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.dead_letters.filters import STATUSES
 from dashboard.dead_letters.payload_view import SHOWN_LETTERS, draw_payload
 from dashboard.dead_letters.raw_bytes import in_a_line
+from dashboard.dead_letters.statuses import STATUSES
 from dashboard.dead_letters.topics import dead_letter_topics
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import reader, viewer_zone

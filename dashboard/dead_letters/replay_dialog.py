@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import streamlit as st
@@ -189,8 +189,8 @@ def _make_plan(which: DeadLetterFilter, force: bool) -> Plan:
         preview = buffer.jobs.preview_replay(which, limit, source_of)
         first = tuple(islice(preview, LISTED))
         total = len(first) + sum(1 for _ in preview)
-        cannot = buffer.jobs.count_left_out(replace(which, statuses=taken), limit, source_of)
-    counts = {status: _count(which, status) for status in which.statuses or _WHY_LEFT_OUT}
+        cannot = buffer.jobs.count_left_out(which.with_status(*taken), limit, source_of)
+    counts = reader().count_by_status(which)
     left_out = [(counts[status], why) for status, why in _WHY_LEFT_OUT.items() if _leaves(status, taken, counts)]
     left_out += why_left_out(settings(), cannot)
     # Ids that somebody picked are taken whatever became of them; a filter only means what is open.
@@ -201,14 +201,10 @@ def _make_plan(which: DeadLetterFilter, force: bool) -> Plan:
 
 
 def _taken_statuses(which: DeadLetterFilter, force: bool) -> tuple[str, ...]:
-    if which.statuses:
-        return which.statuses
-    return tuple(_WHY_LEFT_OUT) if which.ids and force else OPEN_STATUSES
+    if which.query.names("status") or (which.ids and force):
+        return tuple(_WHY_LEFT_OUT)
+    return OPEN_STATUSES
 
 
 def _leaves(status: str, taken: tuple[str, ...], counts: dict[str, int]) -> bool:
     return counts.get(status, 0) > 0 and (status == "replaying" or status not in taken)
-
-
-def _count(which: DeadLetterFilter, status: str) -> int:
-    return reader().count_dead_letters(replace(which, statuses=(status,))).rows

@@ -169,7 +169,7 @@ def _count(which: RowFilter | None) -> Count | None:
     if isinstance(which, OrderFilter):
         return reader().count_orders(which)
     if isinstance(which, DeadLetterFilter):
-        return reader().count_dead_letters(which)
+        return reader().find(which).count
     return None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.orders.fields import CHOICE_FIELDS
+from pipeline.search.query import EVERYTHING, Query, one_of
 
 OPEN_STATUSES = ("open",)
 """Statuses a replay takes by default. What is dead again is open as the new dead letter that its replay became: taking
@@ -43,21 +44,29 @@ class OrderFilter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Dead letters by what people look for; empty fields do not narrow. Times are epoch ms, `to` is exclusive."""
+    """Dead letters by what people look for; what is not given does not narrow."""
 
+    query: Query = EVERYTHING
     ids: tuple[int, ...] | None = None
     """Only these; of none given nothing matches."""
-    statuses: tuple[str, ...] = ()
-    fingerprint: str | None = None
-    topics: tuple[str, ...] = ()
-    source_topics: tuple[str, ...] = ()
-    dialects: tuple[str, ...] = ()
-    text: str = ""
-    """Part of the error class, the reason or a text of the order (its id, customer id, product), in any case."""
-    failed_from_ms: int | None = None
-    failed_to_ms: int | None = None
     up_to_id: int | None = None
     """Leaves out what arrived after somebody looked."""
+
+    def settled(self, found: tuple[int, ...]) -> DeadLetterFilter:
+        """The same for what acts on all that match: where it looks inside of values, those that were found there."""
+        plain, inside = self.query.apart()
+        return replace(self, query=plain, ids=found) if inside.parts else self
+
+    def replayable(self) -> DeadLetterFilter:
+        """The same for a replay of all that match. Ids that a query settled to are not ids that somebody picked:
+
+        of them too only the open ones are meant, unless the query says which statuses.
+        """
+        return self if self.ids is None or self.query.names("status") else self.with_status(*OPEN_STATUSES)
+
+    def with_status(self, *statuses: str) -> DeadLetterFilter:
+        """Of these dead letters only those that have one of the statuses."""
+        return replace(self, query=self.query.narrowed(one_of("status", statuses)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pipeline.records import Headers
 
 OrderSort = Literal["created_at_ms", "price_cents", "order_id"]
-DeadLetterSort = Literal["id", "failed_at_ms", "price_cents", "attempts", "order_id"]
 Grain = Literal["second", "minute"]
 
 
@@ -39,6 +38,32 @@ class Count:
 
     def __str__(self) -> str:
         return f"{self.rows:,}{'+' if self.more else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The ids of dead letters that were found, newest first. `more`: there are, or may be, others.
+
+    `cut` says in words how far was looked; empty when all that was asked for was found.
+    """
+
+    ids: tuple[int, ...]
+    more: bool
+    cut: str = ""
+
+    @property
+    def count(self) -> Count:
+        """How many were found."""
+        return Count(len(self.ids), self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value that some of the dead letters found have, and how many of them. The title is for people."""
+
+    value: str
+    title: str
+    dead_letters: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.shared.formats import plain
 from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
 from pipeline.buffer.views import JobView
+from pipeline.search.query import Query, Text
 from tests.support.letters import NOW_MS, add_letters, replay
 from tests.support.recordings import recordings
 from tests.support.widget_keys import key_now
@@ -25,6 +27,18 @@ def select(app: AppTest, *rows: int) -> AppTest:
     """Selects rows of the table by their index, as the browser tells it."""
     app.session_state[key_now(app, "letters_table_")] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return app.run()
+
+
+def read(app: AppTest, row: int) -> AppTest:
+    """Opens the dead letter of this row of the table, as a click on it does."""
+    app.session_state["letters_opened"] = int(table(app, "id")[-1][row])
+    return app.run()
+
+
+def discard(app: AppTest) -> AppTest:
+    """Discards what is selected, and confirms it."""
+    app.button(key="letters_to_discarded").click().run()
+    return app.button(key="discard_confirm").click().run()
 
 
 def table(app: AppTest, column: str = "order_id") -> list[list[str]]:
@@ -89,7 +103,7 @@ def test_shows_the_newest_first_with_their_groups(open_page: OpenPage, database_
 @pytest.mark.parametrize(
     ("key", "value", "left"),
     [
-        ("letters_text_", "region", ["ORD-000003"]),
+        ("letters_query_", "region", ["ORD-000003"]),
         ("letters_source_", ["payments"], ["ORD-000003"]),
         ("letters_status_", ["recovered"], []),
         ("letters_dialect_", ["orderpulse"], ["ORD-000003", "ORD-000002", "ORD-000001"]),
@@ -108,13 +122,102 @@ def test_filters_narrow_the_table(
     assert table(app) == [["ORD-000003", "ORD-000002", "ORD-000001"]]
 
 
-def test_a_link_opens_the_page_with_a_group(open_page: OpenPage, database_file: Path) -> None:
+def test_a_link_opens_the_page_with_a_query(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing")
     with Reader(database_file) as reader:
-        fingerprint = reader.dead_letters(DeadLetterFilter(text="region"))[0].fingerprint
-    app = open_page(PAGE, group=fingerprint)
+        fingerprint = reader.dead_letters(DeadLetterFilter(Query((Text("region"),))))[0].fingerprint
+    app = open_page(PAGE, q=f"group:{fingerprint}")
     assert table(app) == [["ORD-000003"]]
+
+
+def query(app: AppTest) -> str:
+    """What the box says."""
+    return str(app.text_input(key=key_now(app, "letters_query_")).value)
+
+
+def ask(app: AppTest, text: str) -> AppTest:
+    return app.text_input(key=key_now(app, "letters_query_")).set_value(text).run()
+
+
+def test_the_query_is_in_the_address(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), 'reason:"must be"  price<0')
+    assert app.query_params["q"] == 'reason:"must be"  price<0'
+    assert table(app) == [["ORD-000001"]]
+    app.button(key="letters_clear").click().run()
+    assert "q" not in app.query_params
+
+
+def test_what_is_no_query_is_said_with_its_place_and_nothing_can_be_acted_on(
+    open_page: OpenPage, database_file: Path
+) -> None:
+    add_letters(database_file, 1)
+    app = ask(select(open_page(PAGE), 0), "region staus:open")
+    assert plain("there is no field staus; did you mean status?") in said(app)
+    assert "region staus:open\n       ^^^^^" in said(app)
+    assert table(app) == []
+    assert not [button for button in app.button if button.key == "letters_replay_all"]
+    assert query(ask(app, "region")) == "region"
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("letters_status_", ["open", "discarded"], "price<0 (status:open OR status:discarded)"),
+        ("letters_source_", ["payments"], "price<0 source:payments"),
+        ("letters_class_", ["RuleBrokenError"], "price<0 class:RuleBrokenError"),
+        ("letters_product_", ["Travel mug"], 'price<0 product:"Travel mug"'),
+        ("letters_hour_", ["2026-01-01T12"], "price<0 failed:2026-01-01T12"),
+        ("letters_from_", datetime(2026, 1, 1, 12, 30), "price<0 failed>=2026-01-01T12:30Z"),
+        ("letters_to_", datetime(2026, 1, 1, 12, 30), "price<0 failed<2026-01-01T12:30Z"),
+    ],
+)
+def test_a_facet_writes_into_the_query_and_the_query_into_the_facet(
+    open_page: OpenPage, database_file: Path, key: str, value: object, text: str
+) -> None:
+    add_letters(database_file, 1, source_topic="payments")
+    app = ask(open_page(PAGE), "price<0")
+    app.session_state[key_now(app, key)] = value
+    app.run()
+    assert query(app) == text
+    app.button(key="letters_clear").click().run()
+    assert not app.session_state[key_now(app, key)]
+    app = ask(app, text)
+    assert app.session_state[key_now(app, key)] == value
+    assert query(app) == text
+    assert not app.exception
+
+
+@pytest.mark.parametrize("text", ["failed>=1960-01-01 failed<9999-12-31", "failed<2026-01-02T00:00:05.5+01:00"])
+def test_times_that_no_box_can_show_stay_in_the_query(open_page: OpenPage, database_file: Path, text: str) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), text).run()
+    assert query(app) == text
+    assert table(app) == [["ORD-000001"]]
+    assert not app.exception
+
+
+def test_a_facet_says_how_many_have_each_value(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    add_letters(database_file, 1, "region is missing", source_topic="payments")
+    app = open_page(PAGE)
+    assert app.multiselect(key=key_now(app, "letters_source_")).options == ["orders (2)", "payments (1)"]
+    assert app.multiselect(key=key_now(app, "letters_group_")).options == [
+        "price must be positive (2)",
+        "region is missing (1)",
+    ]
+
+
+def test_offers_what_a_query_may_go_on_with(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    app = ask(open_page(PAGE), "status:")
+    assert plain("a value is missing behind status:") in said(app)
+    app.session_state[key_now(app, "letters_next_")] = "discarded"
+    app.run()
+    assert query(app) == "status:discarded"
+    assert "No dead letter matches." in said(app)
 
 
 def test_pages_hold_still_while_new_ones_arrive(open_page: OpenPage, database_file: Path) -> None:
@@ -135,7 +238,7 @@ def test_a_selection_keeps_its_rows_when_others_arrive(open_page: OpenPage, data
     app.run()
     assert table(app)[0] == ["ORD-000003", "ORD-000002", "ORD-000001"]
     assert app.button(key="letters_refresh").label == "4 new – refresh"
-    app.button(key="letters_to_discarded").click().run()
+    discard(app)
     assert [each for each, status in statuses(database_file).items() if status == "discarded"] == [3]
 
 
@@ -159,7 +262,7 @@ def test_a_selected_row_shows_its_newest_status(open_page: OpenPage, database_fi
 
 def test_shows_one_dead_letter_whole(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     words = said(app)
     assert "orders[0] offset 100" in words
     assert "Written at the source" in words
@@ -177,7 +280,7 @@ def test_of_what_is_very_large_the_beginning_is_shown_with_a_note(open_page: Ope
     reason = "the price is wrong " * 60_000
     headers = tuple((f"header-{number}", b"x" * 20_000 if number == 0 else b"1") for number in range(10_000))
     add_letters(database_file, 1, reason=reason, headers=headers, value=b"t" * 10_000_000, key="é".encode() * 3_000)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert not app.exception
     assert max(len(each.value) for each in app.code) < 25_000
     words = said(app)
@@ -194,7 +297,7 @@ def test_of_what_is_very_large_the_beginning_is_shown_with_a_note(open_page: Ope
 def test_every_header_of_every_framework_is_readable(open_page: OpenPage, database_file: Path, name: str) -> None:
     record = RECORDED[name]
     add_letters(database_file, 1, headers=record.headers, key=record.key, value=record.value)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert not app.exception
     frames = [frame.value for frame in app.dataframe if "kind" in frame.value.columns]
     if not record.headers:
@@ -220,7 +323,7 @@ def test_a_topic_s_name_out_of_a_header_is_shown_as_it_stands(open_page: OpenPag
         for name, value in RECORDED["share-group/without-body"].headers
     )
     add_letters(database_file, 1, headers=headers, key=None, value=None)
-    [note] = [each.value for each in select(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
+    [note] = [each.value for each in read(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
     # Every sign that Markdown knows has a backslash before it, but those of the piece that keeps letters apart.
     assert f"the record itself is at {plain(topic)}" in note
     assert not set(re.sub(r"\\.|:color\[\]", "", note.partition(" is at ")[2])) & set("*[]<>&:")
@@ -244,7 +347,7 @@ def test_a_notice_is_shown_as_it_stands(open_page: OpenPage, database_file: Path
 def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage, database_file: Path) -> None:
     headers = RECORDED["share-group/without-body"].headers
     add_letters(database_file, 1, headers=headers, key=None, value=None)
-    words = said(select(open_page(PAGE), 0))
+    words = said(read(open_page(PAGE), 0))
     assert "It cannot be replayed" in words
     assert plain("the record itself is at orders[3] offset 417") in words
 
@@ -252,12 +355,12 @@ def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage,
 def test_says_that_the_bytes_of_an_unreadable_value_are_in_a_header(open_page: OpenPage, database_file: Path) -> None:
     headers = RECORDED["smallrye/not-deserialized"].headers
     add_letters(database_file, 1, headers=headers, value=None)
-    assert "are in a header; a replay sends those" in said(select(open_page(PAGE), 0))
+    assert "are in a header; a replay sends those" in said(read(open_page(PAGE), 0))
 
 
 def test_tells_null_from_empty_and_text_from_bytes(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1, value=None, key="Grüße".encode())
-    words = said(select(open_page(PAGE), 0))
+    words = said(read(open_page(PAGE), 0))
     assert "null: the record has none" in words
     assert "Grüße" in words
 
@@ -279,11 +382,25 @@ def test_replays_all_that_match_but_not_what_came_later(open_page: OpenPage, dat
     add_letters(database_file, 2)
     add_letters(database_file, 1, "region is missing")
     app = open_page(PAGE)
-    app.text_input(key=key_now(app, "letters_text_")).set_value("price").run()
+    app.text_input(key=key_now(app, "letters_query_")).set_value("reason:price").run()
     app.button(key="letters_replay_all").click().run()
     add_letters(database_file, 1)
     app.button(key="replay_confirm").click().run()
     assert statuses(database_file) == {1: "replaying", 2: "replaying", 3: "open", 4: "open"}
+
+
+def test_replays_the_open_ones_that_were_found_inside_of_values(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2, value=b'{"customer": {"country": "DE"}}')
+    add_letters(database_file, 1, value=b'{"customer": {"country": "FR"}}')
+    with open_buffer(database_file) as buffer:
+        buffer.dead_letters.triage([2], "discarded", NOW_MS)
+    app = ask(open_page(PAGE), "value.customer.country:de")
+    assert table(app) == [["ORD-000002", "ORD-000001"]]
+    app.button(key="letters_replay_all").click().run()
+    assert app.button(key="replay_confirm").label == "Replay 1 dead letter"
+    app.button(key="replay_confirm").click().run()
+    assert statuses(database_file) == {1: "replaying", 2: "discarded", 3: "open"}
+    assert not app.exception
 
 
 def test_says_what_a_replay_leaves_out(open_page: OpenPage, database_file: Path) -> None:
@@ -340,7 +457,7 @@ def test_the_card_of_one_without_a_source_topic_says_that_it_is_in_no_replay(
     open_page: OpenPage, database_file: Path
 ) -> None:
     add_letters(database_file, 1, source_topic=None, headers=())
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert any("It is in no replay: it names no source topic" in each.value for each in app.info)
 
 
@@ -374,7 +491,7 @@ def test_what_cannot_be_sent_any_more_is_said_in_the_dialog(open_page: OpenPage,
 def test_discards_and_reopens(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2)
     app = select(open_page(PAGE), 0, 1)
-    app.button(key="letters_to_discarded").click().run()
+    discard(app)
     assert set(statuses(database_file).values()) == {"discarded"}
     assert "2 discarded" in said(app)
     select(app, 0).button(key="letters_to_open").click().run()

@@ -9,7 +9,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.waiting import wait_for
 from tests.browser.conftest import StartApp, idle, open_page
-from tests.browser.test_dead_letters_page import mark_row, open_letters
+from tests.browser.test_dead_letters_page import choose_group, open_letters
 from tests.support.letters import add_letters
 from tests.support.sample_buffer import add_orders
 
@@ -80,7 +80,7 @@ def test_the_group_that_was_chosen_stays(page: Page, app: StartApp, refreshes: R
     add_letters(running.database_file, 1, "region is missing")
     open_letters(page, running)
     refreshes.let_one_be_late(page)
-    mark_row(page.locator("[class*='st-key-letters_groups_'] [data-testid=stDataFrame]"), 1)
+    choose_group(page, 1)
     refreshes.wait_until_it_came(page)
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
     # The page is drawn again when something changes.
@@ -93,8 +93,8 @@ def test_filters_of_dead_letters_that_were_cleared_stay_so(page: Page, app: Star
     add_letters(running.database_file, 2)
     add_letters(running.database_file, 1, "region is missing")
     open_letters(page, running)
-    page.get_by_label("Text").fill("region")
-    page.get_by_label("Text").press("Enter")
+    page.get_by_label("Query", exact=True).fill("region")
+    page.get_by_label("Query", exact=True).press("Enter")
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
     refreshes.let_one_be_late(page)
     page.get_by_role("button", name="Clear", exact=True).click()
@@ -102,7 +102,7 @@ def test_filters_of_dead_letters_that_were_cleared_stay_so(page: Page, app: Star
     expect(page.get_by_text("1–3 of 3")).to_be_visible()
     add_letters(running.database_file, 1, "price is missing")
     expect(page.get_by_text("1–4 of 4")).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value("")
+    expect(page.get_by_label("Query", exact=True)).to_have_value("")
 
 
 def test_filters_of_orders_that_were_cleared_stay_so(page: Page, app: StartApp, refreshes: Refreshes) -> None:

@@ -20,6 +20,7 @@ from pipeline.errors import UsageError
 from pipeline.jobs.requests import request_replay
 from pipeline.kafka import ClusterView
 from pipeline.running.statusboard import read_roles
+from pipeline.search.query import Named, Query
 from scripts.local.cluster import KafkaCluster
 from scripts.local.server_properties import CLIENTS
 from scripts.waiting import wait_for
@@ -148,7 +149,7 @@ class Chaos:
     def _replay_some(self) -> None:
         """Asks for a replay of dead letters that will fail again, on the topic that is read now."""
         settings = self._pipeline.settings
-        which = DeadLetterFilter(statuses=("open",), source_topics=(settings.orders_topic,))
+        which = DeadLetterFilter(Query((Named("status", "open"), Named("source", settings.orders_topic))))
         with self._pipeline.reader() as reader:
             letters = reader.dead_letters(which, limit=REPLAYED_AT_ONCE)
         if letters:

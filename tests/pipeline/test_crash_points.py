@@ -87,7 +87,7 @@ class Outsider:
         settings = self.pipeline.settings
         with self.pipeline.reader() as reader:
             found = reader.dead_letters(
-                DeadLetterFilter(statuses=("open",)), limit=REPLAYED_AT_ONCE + self.undeliverable
+                DeadLetterFilter().with_status("open"), limit=REPLAYED_AT_ONCE + self.undeliverable
             )
             # With a replay's headers the orders topic would not take a large one either.
             letters = [each for each in found if (kept := reader.dead_letter(each.id)) and kept.key != LARGE_KEY]

@@ -40,6 +40,7 @@ from pipeline.buffer.filters import JobItemFilter
 from pipeline.errors import BufferUnavailableError, UsageError
 from pipeline.exports import FORMULA_STARTS, ExportFormat, export_all, safe_text
 from pipeline.records import Order, TopicIdentity
+from pipeline.search.query import Named, Query
 from pipeline.settings import PROJECT_DIR
 
 NOW_MS = 1_760_000_000_000
@@ -179,7 +180,7 @@ def test_only_what_the_filter_means_is_written(path: Path) -> None:
     orders = export(
         path, "orders", "jsonl", OrderFilter(choices=(Choice("product", ("product 3",)),), max_price_cents=120)
     )
-    letters = export(path, "dead_letters", "jsonl", DeadLetterFilter(dialects=("arroyo",)))
+    letters = export(path, "dead_letters", "jsonl", DeadLetterFilter(Query((Named("dialect", "arroyo"),))))
 
     assert {json.loads(line)["order_id"] for line in orders.splitlines()} == {
         "order-000003", "order-000010", "order-000017",

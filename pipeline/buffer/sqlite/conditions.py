@@ -5,13 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.buffer.filters import DeadLetterFilter, JobItemFilter, OrderFilter, RowFilter
-from pipeline.orders.fields import DEAD_LETTER_FIELDS
-
-Arguments = dict[str, object]
-
-_DEAD_LETTER_TEXTS = (*(field.name for field in DEAD_LETTER_FIELDS if field.kind == "text"), "error_class", "reason")
-"""Columns in which a text is looked for."""
-
+from pipeline.buffer.sqlite.search.conditions import Arguments, query_condition
 
 _PARTITIONS_OF_TOPICS = (
     "partitions JOIN topics USING (topic_ref) "
@@ -60,22 +54,12 @@ def order_condition(which: OrderFilter, few: bool = False) -> tuple[str, Argumen
 
 def dead_letter_condition(which: DeadLetterFilter) -> tuple[str, Arguments]:
     """An SQL condition over the table `dead_letters` and its named arguments."""
-    conditions, arguments = ["TRUE"], Arguments()
+    query, arguments = query_condition(which.query)
+    conditions = [query]
     if which.ids is not None:
         # JSON instead of one argument an id: SQLite takes at most 32,766 arguments.
         conditions.append("id IN (SELECT value FROM json_each(:ids))")
         arguments["ids"] = json.dumps(which.ids)
-    _any_of(conditions, arguments, "status", which.statuses)
-    _compare(conditions, arguments, "fingerprint", "=", "fingerprint", which.fingerprint)
-    _any_of(conditions, arguments, "topic", which.topics)
-    _any_of(conditions, arguments, "source_topic", which.source_topics)
-    _any_of(conditions, arguments, "dialect", which.dialects)
-    if which.text:
-        found = " OR ".join(f"instr(lower({column}), :text) > 0" for column in _DEAD_LETTER_TEXTS)
-        conditions.append(f"({found})")
-        arguments["text"] = which.text.lower()
-    _compare(conditions, arguments, "failed_at_ms", ">=", "failed_from", which.failed_from_ms)
-    _compare(conditions, arguments, "failed_at_ms", "<", "failed_to", which.failed_to_ms)
     _compare(conditions, arguments, "id", "<=", "up_to_id", which.up_to_id)
     return " AND ".join(conditions), arguments
 

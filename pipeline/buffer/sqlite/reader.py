@@ -19,13 +19,16 @@ from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.search.facets import FACETS_OF, count_facets
+from pipeline.buffer.sqlite.search.find import find_dead_letters
 from pipeline.buffer.sqlite.stores.lookups import LOOKUP
 from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
 from pipeline.buffer.views import (
     Count,
     DeadLetterDetail,
-    DeadLetterSort,
     DeadLetterView,
+    FacetValue,
+    Found,
     Grain,
     JobView,
     OrderSort,
@@ -265,27 +268,32 @@ class Reader:
             {"limit": limit},
         )
 
-    def dead_letters(
-        self,
-        which: DeadLetterFilter,
-        sort: DeadLetterSort = "id",
-        descending: bool = True,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> list[DeadLetterView]:
-        """A page of dead letters."""
+    def dead_letters(self, which: DeadLetterFilter, limit: int = 100) -> list[DeadLetterView]:
+        """The newest dead letters that match."""
         where, arguments = dead_letter_condition(which)
-        direction = "DESC" if descending else "ASC"
         rows = self._whole(
-            f"SELECT {_VIEW} FROM dead_letters WHERE {where} ORDER BY {sort} {direction}, id {direction} "
-            "LIMIT :limit OFFSET :offset",
-            arguments | {"limit": limit, "offset": offset},
+            f"SELECT {_VIEW} FROM dead_letters WHERE {where} ORDER BY id DESC LIMIT :limit",
+            arguments | {"limit": limit},
         )
         return [DeadLetterView(*row) for row in rows.rows]
 
-    def count_dead_letters(self, which: DeadLetterFilter) -> Count:
-        """How many dead letters match, counted up to 100,000."""
-        return self._count("dead_letters", *dead_letter_condition(which))
+    def find(self, which: DeadLetterFilter) -> Found:
+        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far."""
+        with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
+            return find_dead_letters(connection, which)
+
+    def facets(self, found: Found, most: int = 10) -> dict[str, list[FacetValue]]:
+        """What the dead letters found have in common: by field the values that most of them have.
+
+        Fields are those of the query language; `failed` is the hour, as it is written there.
+        """
+        rows = self._whole(FACETS_OF, {"ids": json.dumps(found.ids)})
+        return count_facets(rows.rows, most)
+
+    def count_by_status(self, which: DeadLetterFilter) -> dict[str, int]:
+        """How many dead letters match, by their status; all of them are counted."""
+        where, arguments = dead_letter_condition(which)
+        return dict(self._whole(f"SELECT status, count(*) FROM dead_letters WHERE {where} GROUP BY 1", arguments).rows)
 
     def newest_dead_letter(self) -> int:
         """The greatest id; 0 when there is none."""

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pipeline.buffer.entities import DEAD_LETTER_ORDER_COLUMNS, ORDER_COLUMNS, Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import DeadLetterFilter, JobItemFilter, OrderFilter, RowFilter
-from pipeline.buffer.sqlite.conditions import Arguments, condition_of
+from pipeline.buffer.sqlite.conditions import condition_of
 from pipeline.buffer.sqlite.connection import connect_reader, translated_errors
+from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.errors import UsageError
 
 CHUNK_ROWS = 5000

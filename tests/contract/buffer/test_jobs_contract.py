@@ -7,10 +7,11 @@ import pytest
 
 from pipeline.buffer import Batch, DeadLetterFilter, ReplayOutcome, Retention, Sent, recount
 from pipeline.errors import UsageError
+from pipeline.search.query import Named, Query, Text
 from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter
 
 ALL = DeadLetterFilter()
-AGAIN = DeadLetterFilter(statuses=("open", "dead_again"))
+AGAIN = DeadLetterFilter().with_status("open", "dead_again")
 ON_THE_WAY = ("planned", "sending")
 
 
@@ -105,10 +106,10 @@ def test_nothing_to_replay_is_no_job(buffer, store):
     ("which", "taken"),
     [
         (DeadLetterFilter(ids=(2, 3)), [2, 3]),
-        (DeadLetterFilter(fingerprint="odd"), [2, 4]),
+        (DeadLetterFilter(Query((Named("group", "odd"),))), [2, 4]),
         (DeadLetterFilter(up_to_id=2), [1, 2]),
-        (DeadLetterFilter(text="NOT THERE"), []),
-        (DeadLetterFilter(statuses=("discarded",)), []),
+        (DeadLetterFilter(Query((Text("NOT THERE"),))), []),
+        (DeadLetterFilter().with_status("discarded"), []),
     ],
 )
 def test_a_replay_takes_what_its_filter_says_and_the_preview_shows_just_that(buffer, store, which, taken):
@@ -216,7 +217,7 @@ def test_large_records_come_in_smaller_windows(buffer, monkeypatch):
 def test_of_two_outcomes_of_a_dead_letter_in_one_batch_the_later_counts(buffer, store):
     collect_many(buffer, 1)
     names = []
-    for number, which in enumerate((ALL, DeadLetterFilter(statuses=("replayed",)))):
+    for number, which in enumerate((ALL, DeadLetterFilter().with_status("replayed"))):
         job_id, (replay_id,) = start(buffer, which, None, f"click {number}")
         buffer.jobs.open_send_window(job_id, "{}", [replay_id])
         close(buffer, job_id, replay_id)
@@ -347,7 +348,7 @@ def test_a_late_outcome_is_what_a_cancelled_second_replay_goes_back_to(buffer, s
     buffer.jobs.open_send_window(job_id, "{}", [replay_id])
     close(buffer, job_id, replay_id)
     buffer.jobs.finish(job_id, "done", NOW_MS)
-    following = queue(buffer, DeadLetterFilter(statuses=("replayed",)), None, "next")
+    following = queue(buffer, DeadLetterFilter().with_status("replayed"), None, "next")
     settle(buffer, replay_id, state)
     assert statuses(store) == ["replaying"]
     buffer.jobs.ask_to_cancel(following, NOW_MS)

@@ -35,6 +35,7 @@ from pipeline.exports import export_all
 from pipeline.orders.columns import columns_of
 from pipeline.orders.fields import CHOICE_FIELDS, DEAD_LETTER_FIELDS, ORDER_FIELDS, SHOWN_FIELDS
 from pipeline.records import Order, OrderField
+from pipeline.search.query import Query, Text
 from tests.support.buffer_rows import NOW_MS, collect, collector, dead_letter, processor
 from tests.support.layout_dump import layout_file, load
 from tests.support.order_values import distinct_order
@@ -221,7 +222,7 @@ def test_a_dead_letter_has_the_fields_that_are_declared_for_it(buffer: Buffer, p
         assert without[field.name] is None
     with Reader(path) as reader:
         for field in DEAD_LETTER_FIELDS:
-            found = reader.dead_letters(DeadLetterFilter(text=str(getattr(ORDERS[5], field.name)).upper()))
+            found = reader.dead_letters(DeadLetterFilter(Query((Text(str(getattr(ORDERS[5], field.name)).upper()),))))
             assert [letter.id for letter in found] == ([1] if field.kind == "text" else [])
 
 

@@ -12,6 +12,7 @@ from pipeline.buffer import DeadLetterFilter, OrderFilter, Reader, open_buffer
 from pipeline.buffer.sqlite import reader as reads
 from pipeline.buffer.views import Count
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError
+from pipeline.search.query import Query, Text
 from tests.support.buffer_rows import accept, collect_many, processor
 
 
@@ -80,7 +81,7 @@ def test_a_slow_query_holds_up_nobody_else(path, monkeypatch):
 def test_an_answer_that_cannot_say_it_was_cut_is_an_error_instead(path):
     with Reader(filled(path, 1, 3000), limit_ms=0) as reader:
         with pytest.raises(BufferUnavailableError, match="narrow the filter"):
-            reader.dead_letters(DeadLetterFilter(text="nowhere to be found"))
+            reader.dead_letters(DeadLetterFilter(Query((Text("nowhere to be found"),))))
         with pytest.raises(BufferUnavailableError, match="not whole"):
             reader.dead_letter_values("dialect")
 

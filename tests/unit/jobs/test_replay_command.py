@@ -21,7 +21,7 @@ class Options:
     def __init__(self, **chosen: object) -> None:
         self.all = False
         self.ids: list[int] | None = None
-        self.group = self.status = None
+        self.group = self.status = self.query = None
         self.rate, self.force, self.dry_run, self.no_wait = 0.0, False, False, True
         self.__dict__.update(chosen)
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from pipeline.buffer.contract import Job, LeftOut, ReplayItem, ReplayPreview, Sent, SourceOf, nobody_named
 from pipeline.buffer.filters import DeadLetterFilter
-from pipeline.buffer.sqlite.conditions import Arguments
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
+from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.buffer.sqlite.stores.replayable import TARGET, left_out, replayable
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -242,7 +242,7 @@ _SENDING = f"{_ITEMS} UNION ALL {_THEIR_ITEMS}"
 def _send_together(connection: sqlite3.Connection, job_id: int) -> None:
     """Of dead letters that hold the same record of the same source position, the newest is sent for all of them."""
     held = "key, value, source_topic, source_partition, source_offset"
-    letters = f"SELECT id, {held} FROM job_items JOIN dead_letter_rows ON id = job_items.dead_letter_id"
+    letters = f"SELECT id, {held} FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id"
     several = connection.execute(
         f"SELECT source_topic, source_partition, source_offset FROM ({letters} WHERE job_id = ?) "
         "WHERE source_offset IS NOT NULL AND source_partition IS NOT NULL AND source_topic IS NOT NULL "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 
 from pipeline.buffer.contract import LeftOut, SourceOf
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
-from pipeline.buffer.sqlite.conditions import Arguments, dead_letter_condition
+from pipeline.buffer.sqlite.conditions import dead_letter_condition
+from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.headers import MAY_LACK_BODY, NEVER_WRITTEN, newest_position, read_failure
 from pipeline.headers.codec import headers_from_json
 
@@ -72,8 +72,8 @@ def _replayable_by_status(
     connection: sqlite3.Connection, which: DeadLetterFilter, limit: int | None, source_of: SourceOf
 ) -> tuple[str, Arguments]:
     """Open ones unless asked otherwise, never those on their way; whether they can be sent or not."""
-    if not which.statuses and not (which.ids and limit is None):
-        which = replace(which, statuses=OPEN_STATUSES)
+    if not which.query.names("status") and not (which.ids and limit is None):
+        which = which.with_status(*OPEN_STATUSES)
     where, arguments = dead_letter_condition(which)
     where += (
         " AND status <> 'replaying' AND NOT EXISTS (SELECT 1 FROM job_items AS other "

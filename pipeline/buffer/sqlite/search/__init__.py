@@ -1,0 +1,1 @@
+"""Queries of dead letters as SQL."""
