@@ -58,11 +58,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many orders to catch up with, how many for the processor's memory, and how many rows a buffer grows to."""
+    """How many orders to catch up with, how many for the processor's memory, how many rows a buffer grows to, and how
+    many dead letters there are."""
 
     orders: int
     many: int
     rows: int
+    letters: int = 1_000_000
 
 
 class Setup:
@@ -74,6 +76,7 @@ class Setup:
         self.orders = size.orders
         self.many = size.many
         self.rows = size.rows
+        self.letters = size.letters
         self.top_per_s = 0.0
         self._filled: set[str] = set()
 
@@ -265,6 +268,19 @@ def growth(setup: Setup) -> Iterator[Line]:
         f"{found.small_overview_ms:.1f} at 100,000, {found.big_overview_ms:.1f} at {found.rows / 1e6:,.0f} million",
     )
     yield _at_most("Overview when big / at 100,000", found.big_overview_ms / found.small_overview_ms, 1.5)
+
+
+def letters_on_disk(setup: Setup) -> Iterator[Line]:
+    """What a dead letter takes on disk, and how fast all are read whole."""
+    file = setup.folder / "letters.db"
+    fill_buffer(file, LetterLoad(setup.letters))
+    what = f"of {setup.letters:,} dead letters of {LetterLoad(1).causes} causes"
+    yield _at_most(f"bytes on disk each {what}", file.stat().st_size / setup.letters, 700)
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        before_s = time.process_time()
+        connection.execute("SELECT max(length(headers)), max(length(stacktrace)) FROM dead_letters").fetchone()
+        each_us = (time.process_time() - before_s) / setup.letters * 1e6
+    yield Line("headers and stack trace of one read whole, µs CPU", f"{each_us:.1f}")
 
 
 def cold_start(setup: Setup) -> Iterator[Line]:
@@ -460,8 +476,9 @@ MEASURES = {
         # What these leave for the disk to write would hold up the others.
         memory,
         growth,
+        letters_on_disk,
     )
 }
 
-ALONE = frozenset({"formats", "search"})
+ALONE = frozenset({"formats", "letters-on-disk", "search"})
 """Those whose figures are not compared with the rate of catching up."""

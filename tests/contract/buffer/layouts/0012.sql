@@ -30,22 +30,6 @@ CREATE TABLE compaction (
     next_id       INTEGER NOT NULL,             -- those below this one are done,
     last_id       INTEGER NOT NULL              -- and those above this one are new
 );
-CREATE TABLE dead_letter_block_changes (
-    block          INTEGER NOT NULL,
-    field          TEXT NOT NULL,
-    changes        INTEGER NOT NULL DEFAULT 1,
-    PRIMARY KEY (block, field)
-) WITHOUT ROWID;
-INSERT INTO "dead_letter_block_changes" VALUES(0,'replays',4);
-INSERT INTO "dead_letter_block_changes" VALUES(0,'status',4);
-CREATE TABLE dead_letter_blocks (
-    block          INTEGER NOT NULL,
-    field          TEXT NOT NULL,
-    kind           TEXT NOT NULL CHECK (kind IN ('texts', 'ranges', 'hashes')),
-    meaning        TEXT NOT NULL,               -- JSON: what the codes stand for
-    codes          BLOB NOT NULL,
-    PRIMARY KEY (block, field)
-);
 CREATE TABLE dead_letter_copies (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
@@ -349,7 +333,7 @@ CREATE TABLE judged_seconds (
 ) WITHOUT ROWID;
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas', 'letter')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
@@ -729,22 +713,6 @@ CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM header_sets WHERE set_ref = old.set_ref AND dead_letters = 0;
     UPDATE dead_letter_kinds SET dead_letters = dead_letters - 1 WHERE kind_ref = old.kind_ref;
     DELETE FROM dead_letter_kinds WHERE kind_ref = old.kind_ref AND dead_letters = 0;
-END;
-CREATE TRIGGER dead_letter_block_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
-    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'status')
-        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
-END;
-CREATE TRIGGER dead_letter_block_group AFTER UPDATE OF fingerprint ON dead_letter_rows WHEN old.fingerprint <> new.fingerprint BEGIN
-    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'group')
-        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
-END;
-CREATE TRIGGER dead_letter_block_replays AFTER UPDATE OF replays ON dead_letter_rows WHEN old.replays <> new.replays BEGIN
-    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'replays')
-        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
-END;
-CREATE TRIGGER dead_letter_block_there AFTER DELETE ON dead_letter_rows BEGIN
-    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'there')
-        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
 END;
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('queued', 'running', 'cancelling');
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
