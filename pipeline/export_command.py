@@ -32,7 +32,7 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     # What reads all formats takes its time to be imported.
     from pipeline.payload_decoding import command_decoder, mapped_or_default
 
-    mapped = mapped_or_default(settings)
+    mapped = mapped_or_default(settings, "columns have our names, not those of [labels]")
     decoder = command_decoder(settings, mapped) if options.decoded or options.columns else None
     added = _payload_columns(options, decoder) if decoder is not None else None
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _written_whole(Path(options.out))
