@@ -14,7 +14,7 @@ from dashboard.dead_letters.query_box import query_card
 from dashboard.dead_letters.replay_dialog import draw_replay_dialog
 from dashboard.dead_letters.table import draw_pages, draw_table, selected_ids, take_snapshot
 from dashboard.shared.asking import refusal, show_notice
-from dashboard.shared.context import reader
+from dashboard.shared.context import now_ms, reader
 from dashboard.shared.exports import table_downloads
 from dashboard.shared.formats import plain
 from dashboard.shared.refreshing import watch, whole_page
@@ -25,7 +25,7 @@ show_notice()
 with whole_page():
     if refused := refusal():
         st.info(refused, icon=":material/lock:")
-    groups = reader().groups()
+    groups = reader().groups(now_ms())
     if groups.rows:
         groups_card(groups)
     which = query_card()

@@ -74,6 +74,7 @@ POINTS = (
     "regroup: before letters are moved",
     "regroup: move not committed",
     "regroup: letters moved",
+    "groups: move not committed",
     "import: exported dead letters not committed",
     "import: records not committed",
     "import: links not committed",

@@ -29,6 +29,7 @@ from pipeline.clock import Clock
 from pipeline.dead_letters.schema_answers import params_of
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
+from pipeline.jobs.groups import GroupChanges
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.running.imported import refuse_imported
@@ -66,6 +67,12 @@ def request_regroup(settings: Settings, buffer: Buffer) -> Regrouping:
 
     _refuse_when_read_only(settings)
     return Regrouping(buffer)
+
+
+def change_groups(settings: Settings, buffer: Buffer, clock: Clock, by: str) -> GroupChanges:
+    """What somebody may say of groups: states, merges, splits and notes. Raises UsageError."""
+    _refuse_when_read_only(settings)
+    return GroupChanges(buffer, clock, by)
 
 
 def request_replay(

@@ -102,7 +102,9 @@ class _Worker:
             if job is None:
                 self._lookups.step()
                 self._upkeep(None, self._rereads.trouble)
-                self._stop.wait(PAUSE_S if self._rereads.step() else LOOK_FOR_JOBS_EVERY_S)
+                self._stop.wait(
+                    PAUSE_S if self._rereads.step() or self._buffer.groups.move() else LOOK_FOR_JOBS_EVERY_S
+                )
             else:
                 self._run(job)
 
@@ -125,6 +127,7 @@ class _Worker:
             while not run.step(STEP_S):
                 watch.check()
                 self._rereads.step()
+                self._buffer.groups.move()
                 self._lookups.step()
                 self._upkeep(job, run.detail or sender.trouble)
                 if self._stop.is_set():

@@ -169,10 +169,10 @@ def test_the_collector_goes_on_meanwhile_and_nobody_waits_for_long(path: Path) -
 def test_a_letter_that_somebody_else_has_moved_meanwhile_stays_there(path: Path) -> None:
     fill(path, 1)
     with open_buffer(path) as one, open_buffer(path) as other:
-        (found,) = one.groups.older(FINGERPRINT_VERSION)
+        (found,) = one.regrouping.older(FINGERPRINT_VERSION)
         assert Regrouping(other).step() == 1
         late = Regrouped(found.id, found.fingerprint, "late", "late", None, None)
-        assert one.groups.regroup([late], FINGERPRINT_VERSION) == 0
+        assert one.regrouping.regroup([late], FINGERPRINT_VERSION) == 0
     assert [title for title, *_ in groups(path)] == ["cause aaa: no stock of <value>"]
     assert recount(path) == []
 
