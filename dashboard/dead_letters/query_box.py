@@ -9,11 +9,13 @@ import streamlit as st
 from dashboard.dead_letters.facets import draw_statuses, with_choices
 from dashboard.shared.context import now_ms, reader
 from dashboard.shared.formats import plain
+from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey
 from pipeline.buffer import DeadLetterFilter
 from pipeline.errors import QueryError
+from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.completion import complete
-from pipeline.search.fields import FIELDS
+from pipeline.search.fields import FIELDS, Field
 from pipeline.search.parser import parse, pointed
 from pipeline.search.query import EVERYTHING, Named, Query
 
@@ -25,16 +27,7 @@ _VALUES_KNOWN: dict[str, Literal["source_topic", "topic", "dialect"]] = {
     "topic": "topic",
     "dialect": "dialect",
 }
-_HELP = "\n".join(
-    (
-        "Texts and fields; all of them must be so. `OR`, `-` or `NOT`, parentheses, and quotes around spaces.",
-        "",
-        *(f"- `{field.name}`: {field.means}" for field in FIELDS),
-        "- `header.NAME`: a header; `value.PATH`: what is inside the value",
-        "",
-        "Times are ages, `failed:<1h`, or of UTC where no zone is said: `failed>=2026-11-28T10:30+01:00`.",
-    )
-)
+_NAMES_IN_FILE = {field.name: field.avro_name for field in DEAD_LETTER_FIELDS}
 _QUERY = RenewableKey[str]("letters_query_")
 _NEXT = RenewableKey[str]("letters_next_")
 
@@ -53,7 +46,7 @@ def query_card() -> DeadLetterFilter | None:
     _put_into_address()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Query", key=_QUERY.name, placeholder=_EXAMPLE, help=_HELP, icon=":material/search:")
+            st.text_input("Query", key=_QUERY.name, placeholder=_EXAMPLE, help=_help(), icon=":material/search:")
             st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=clear, key="letters_clear")
         _draw_suggestions(_QUERY.get_or(""))
         if error is not None:
@@ -62,6 +55,26 @@ def query_card() -> DeadLetterFilter | None:
             return None
         draw_statuses()
     return DeadLetterFilter(narrowed)
+
+
+def _help() -> str:
+    """What a query may hold, with what the mapping file calls the fields of an order."""
+    return "\n".join(
+        (
+            "Texts and fields; all of them must be so. `OR`, `-` or `NOT`, parentheses, and quotes around spaces.",
+            "",
+            *(f"- `{field.name}`: {field.means}{_called(field)}" for field in FIELDS),
+            "- `header.NAME`: a header; `value.PATH`: what is inside the value",
+            "",
+            "Times are ages, `failed:<1h`, or of UTC where no zone is said: `failed>=2026-11-28T10:30+01:00`.",
+        )
+    )
+
+
+def _called(field: Field) -> str:
+    name = _NAMES_IN_FILE.get(field.column)
+    label = wording().of(name, "") if name else ""
+    return f", here called {plain(label)}" if label else ""
 
 
 def choose(field: str, value: str) -> None:

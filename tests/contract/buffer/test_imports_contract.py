@@ -21,6 +21,7 @@ from pipeline.buffer import (
     recount,
 )
 from pipeline.errors import UsageError
+from pipeline.search.query import Named, Query
 from tests.support.buffer_rows import DEAD, NOW_MS, ORDERS, collect_many, dead_letter, processor
 
 ALL = DeadLetterFilter()
@@ -67,8 +68,8 @@ def test_no_replay_takes_them_however_it_is_asked_for_and_all_say_so(buffer: Buf
     letters = [exported(1), exported(2, status="discarded"), exported(3, source_topic=None), exported(4, key=None)]
     assert buffer.imports.add_exported(EXPORT, letters, NOW_MS) == 4
     buffer.imports.add_records(KCAT, [read(9)], NOW_MS)
-    asked = (ALL, DeadLetterFilter(ids=(1, 2, 5)), DeadLetterFilter(fingerprint="stock"))
-    asked += (DeadLetterFilter(statuses=("discarded",)),)
+    asked = (ALL, DeadLetterFilter(ids=(1, 2, 5)), DeadLetterFilter(Query((Named("group", "stock"),))))
+    asked += (ALL.with_status("discarded"),)
     left_out = [buffer.jobs.count_left_out(which, None).imported for which in asked]
     assert left_out == [4, 3, 3, 1]
     for which in asked:
