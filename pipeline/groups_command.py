@@ -145,6 +145,7 @@ def _report(group: GroupDetail) -> dict[str, Any]:
         "merged": [each._asdict() for each in group.merged],
         "notes": [each._asdict() for each in group.notes],
         "splits": [each._asdict() for each in group.splits],
+        "made_by": [each._asdict() for each in group.made_by],
         "spread": group.spread._asdict(),
         "moving": group.moving,
     }
@@ -166,6 +167,7 @@ def _lines(group: GroupDetail) -> list[str]:
         *(f"in          {in_a_line(name)}: {count:,}{newest}" for name, count in spread.topics),
         *(f"merged      {each.fingerprint} by {each.merged_by}: {in_a_line(each.title)}" for each in group.merged),
         *(f"split {each.number:<6}{in_a_line(each.rule)} (by {each.split_by})" for each in group.splits),
+        *(f"split {each.number:<6}of {each.fingerprint}: {in_a_line(each.rule)}" for each in group.made_by),
         *(
             f"note        {time_text(each.written_at_ms)}, {each.written_by}: {in_a_line(each.note)}"
             for each in group.notes

@@ -58,7 +58,10 @@ class GroupStore(Protocol):
         """
 
     def unmerge(self, fingerprint: str, now_ms: int) -> None:
-        """Takes a fingerprint out of the group that it was merged into; it has the state that it had before."""
+        """Takes a fingerprint out of the group that it was merged into.
+
+        It has the state that it had before; if that is resolved, and it has failed since, it has regressed.
+        """
 
     def split(self, fingerprint: str, field: SplitField, value: str, by: str, now_ms: int) -> int:
         """Makes dead letters of the group that match a group of their own, also those to come; returns its number.

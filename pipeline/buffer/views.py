@@ -206,6 +206,8 @@ class GroupSplit(NamedTuple):
     """A rule that takes dead letters out of a group, in words, and its number."""
 
     number: int
+    fingerprint: str
+    """Of that group."""
     rule: str
     split_by: str
     split_at_ms: int
@@ -233,6 +235,8 @@ class GroupDetail:
     merged: tuple[MergedFingerprint, ...]
     notes: tuple[GroupNote, ...]
     splits: tuple[GroupSplit, ...]
+    made_by: tuple[GroupSplit, ...]
+    """The rules of other groups that bring dead letters here."""
     spread: Spread
     moving: bool
     """Whether dead letters are still being moved, of whatever group."""

@@ -1,7 +1,7 @@
 """What people say of groups: states, merges, splits and notes; and the steps that move dead letters for it.
 
-A merge holds at once, whatever the size of the groups. Rules of splits hold at once for dead letters to come; those that
-are there are moved a few at a time, by the worker and by who asked on the command line.
+A merge holds at once, whatever the size of the groups. Rules of splits hold at once for dead letters to come; those
+that are there are moved a few at a time, by the worker and by who asked on the command line.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pipeline.buffer.group_contract import (
     GroupTold,
 )
 from pipeline.buffer.sqlite.groups.hours import hour_of
-from pipeline.buffer.sqlite.groups.splits import RULES
+from pipeline.buffer.sqlite.groups.splits import RULES, Rule
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.views import GroupDetail, GroupNote, GroupSplit, MergedFingerprint, Rows, Spread
 
@@ -146,16 +146,23 @@ def group(ask: Ask, fingerprint: str, now_ms: int) -> GroupDetail | None:
     these = {"fingerprints": fingerprints}
     of_these = "WHERE fingerprint IN (SELECT value FROM json_each(:fingerprints)) ORDER BY id"
     notes = ask(f"SELECT note, written_by, written_at_ms FROM group_notes {of_these}", these)
-    rules = ask(f"SELECT {RULES.sql} FROM group_splits {of_these}", these)
+    rules = RULES.read_all(ask(f"SELECT {RULES.sql} FROM group_splits ORDER BY id", {}).rows)
+    versions = ask("SELECT DISTINCT fingerprint_version FROM dead_letter_groups", {}).column("fingerprint_version")
+    members = {name, *merged.column("fingerprint")}
     left = ask("SELECT count(*) FROM group_moves", {}).rows[0][0]
     return GroupDetail(
         found[0],
         tuple(MergedFingerprint(*row) for row in merged.rows),
         tuple(GroupNote(*row) for row in notes.rows),
-        tuple(GroupSplit(each.id, str(each), each.split_by, each.split_at_ms) for each in RULES.read_all(rules.rows)),
+        tuple(_split(rule) for rule in rules if rule.fingerprint in members),
+        tuple(_split(rule) for rule in rules if members & {rule.name(version) for version in versions}),
         _spread(ask(_SPREAD, these), found[0]["total"]),
         left > 0,
     )
+
+
+def _split(rule: Rule) -> GroupSplit:
+    return GroupSplit(rule.id, rule.fingerprint, str(rule), rule.split_by, rule.split_at_ms)
 
 
 def told_of(connection: sqlite3.Connection, states: Collection[GroupState], now_ms: int, most: int) -> list[GroupTold]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pipeline.buffer.regroup_contract import Regrouped
 from pipeline.buffer.sqlite.groups.splits import Splits, forget_split_letters, note_split_letters, split_from
+from pipeline.buffer.sqlite.groups.states import regress_groups
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
 
 LETTERS_AT_ONCE = 500
@@ -154,6 +155,7 @@ def _settle(connection: sqlite3.Connection, fingerprint: str, letters: Sequence[
         back = [move.id for move, (_, own) in zip(moves, taken, strict=True) if move.fingerprint == own]
         note_split_letters(connection, taken)
         forget_split_letters(connection, back)
+        regress_groups(connection, (move.fingerprint for move in moves))
 
 
 def _title(connection: sqlite3.Connection, fingerprint: str, letter: _Letter) -> str:

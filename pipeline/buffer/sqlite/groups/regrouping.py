@@ -12,8 +12,15 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.buffer.regroup_contract import OldFailure, Regrouped
 from pipeline.buffer.sqlite.groups.merges import Merges
-from pipeline.buffer.sqlite.groups.splits import Splits, forget_split_letters, note_split_letters, split_from
-from pipeline.buffer.sqlite.groups.states import combine, regress_what_failed_since
+from pipeline.buffer.sqlite.groups.splits import (
+    RULES,
+    Splits,
+    forget_split_letters,
+    note_split_letters,
+    split_from,
+    versions_of,
+)
+from pipeline.buffer.sqlite.groups.states import combine
 from pipeline.buffer.sqlite.rows import RowsOf
 
 _SAID_OF_GROUPS = " UNION ALL ".join(
@@ -33,21 +40,13 @@ def carried_on(connection: sqlite3.Connection, moves: Sequence[Regrouped], versi
     for before, after in sorted(pairs):
         _carry_merge(merges, before, after, connection)
         _carry_splits(connection, before, after)
+    _carry_names(connection, merges, version)
     # 2. Where the rules put the dead letters.
     moves = _placed(connection, moves, own, version)
-    # 3. What was said of the groups that they come from. One of a split has a name of its own in each version.
+    # 3. What was said of the groups that they come from.
     for before, after in sorted({(move.before, move.fingerprint) for move in moves}):
-        _carry_merge(merges, before, after, connection)
-        _carry_splits(connection, before, after)
         _carry_state(connection, merges, before, after)
     return moves
-
-
-def regress_regrouped(connection: sqlite3.Connection, moves: Sequence[Regrouped]) -> None:
-    """Has resolved groups be back that failures of after that have come to."""
-    merges = Merges(connection)
-    for group in {merges.group_of(move.fingerprint) for move in moves}:
-        regress_what_failed_since(connection, group)
 
 
 def drop_empty(connection: sqlite3.Connection, moves: Sequence[Regrouped]) -> None:
@@ -81,6 +80,15 @@ def _carry_splits(connection: sqlite3.Connection, before: str, after: str) -> No
         "SELECT ?, field, value, origin, split_by, split_at_ms FROM group_splits WHERE fingerprint = ? ORDER BY id",
         (after, before),
     )
+
+
+def _carry_names(connection: sqlite3.Connection, merges: Merges, version: int) -> None:
+    """The groups that rules make have another name in each version, and may be merged and split themselves."""
+    older = [each for each in versions_of(connection) if each != version]
+    for rule in RULES.read_all(connection.execute(f"SELECT {RULES.sql} FROM group_splits ORDER BY id").fetchall()):
+        for before in map(rule.name, older):
+            _carry_merge(merges, before, rule.name(version), connection)
+            _carry_splits(connection, before, rule.name(version))
 
 
 def _placed(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal
 
-from pipeline.buffer.sqlite.groups.merges import GROUP_OF
+from pipeline.buffer.sqlite.groups.merges import GROUP_OF, Merges
 
 _SAID = "said, said_by, said_at_ms, until_ms, regressed_at_ms"
 
@@ -66,3 +66,10 @@ def regress_what_failed_since(connection: sqlite3.Connection, group: str) -> Non
         "AND last.seen_ms > said_at_ms",
         {"group": group},
     )
+
+
+def regress_groups(connection: sqlite3.Connection, fingerprints: Iterable[str]) -> None:
+    """The same for the groups of fingerprints that dead letters were moved to."""
+    merges = Merges(connection)
+    for group in {merges.group_of(fingerprint) for fingerprint in fingerprints}:
+        regress_what_failed_since(connection, group)

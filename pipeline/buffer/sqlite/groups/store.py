@@ -16,8 +16,9 @@ from pipeline.crash_points import reached
 from pipeline.errors import UsageError
 
 _KNOWN = """
-SELECT 1 FROM dead_letter_groups WHERE fingerprint = :name AND total > 0
+SELECT 1 FROM dead_letter_groups WHERE fingerprint = :name
 UNION ALL SELECT 1 FROM group_states WHERE fingerprint = :name
+UNION ALL SELECT 1 FROM group_splits WHERE fingerprint = :name
 UNION ALL SELECT 1 FROM group_merges WHERE fingerprint = :name OR merged_into = :name LIMIT 1
 """
 
@@ -76,6 +77,7 @@ class SqliteGroupStore:
                 raise UsageError(f"{fingerprint} is merged into no other group")
             reached_before = Splits(connection).reach([group])
             merges.unmerge(fingerprint)
+            regress_what_failed_since(connection, fingerprint)
             queue_moves(connection, reached_before | Splits(connection).reach([group, fingerprint]))
 
     def split(self, fingerprint: str, field: SplitField, value: str, by: str, now_ms: int) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pipeline.buffer.regroup_contract import OldFailure, Regrouped
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.groups.moves import BYTES_AT_ONCE, LETTERS_AT_ONCE, move_letters
-from pipeline.buffer.sqlite.groups.regrouping import carried_on, drop_empty, regress_regrouped
+from pipeline.buffer.sqlite.groups.regrouping import carried_on, drop_empty
+from pipeline.buffer.sqlite.groups.states import regress_groups
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.crash_points import reached
 
@@ -55,7 +56,7 @@ class SqliteRegroupStore:
             # 2. The letters, with the figures of the groups.
             moved = move_letters(connection, moves, version, whole=True)
             # 3. What that says of the groups.
-            regress_regrouped(connection, moves)
+            regress_groups(connection, (move.fingerprint for move in moves))
             drop_empty(connection, moves)
             reached("regroup: move not committed")
         return len(moved)
