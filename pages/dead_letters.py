@@ -7,11 +7,12 @@ import streamlit as st
 from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_letters
 from dashboard.dead_letters.detail import draw_detail
 from dashboard.dead_letters.facets import draw_facets
+from dashboard.dead_letters.group_dialog import draw_group_bar, draw_group_dialog
 from dashboard.dead_letters.groups import groups_card
 from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_choice, payload_columns
 from dashboard.dead_letters.payloads import ask_for_schemas, payload_export
 from dashboard.dead_letters.query_box import query_card
-from dashboard.dead_letters.replay_dialog import draw_replay_dialog
+from dashboard.dead_letters.replay_dialog import draw_replay_dialog, replay_is_proposed
 from dashboard.dead_letters.table import draw_pages, draw_table, selected_ids, take_snapshot
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import now_ms, reader
@@ -32,6 +33,8 @@ with whole_page():
     if which is None:
         # What somebody selected before is not what the box asks for now.
         st.stop()
+    if len(chosen := which.query.chosen("group")) == 1:
+        draw_group_bar(chosen[0])
     snapshot = take_snapshot(which)
     draw_facets(which.query, snapshot.facets)
     paths = chosen_paths()
@@ -61,3 +64,5 @@ with whole_page():
         draw_detail(selected[0])
     ask_for_schemas()
     draw_replay_dialog()
+    if not replay_is_proposed():
+        draw_group_dialog()

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from dashboard.dead_letters.group_states import state_column, week_column
 from dashboard.dead_letters.query_box import choose
 from dashboard.shared.imported import imported_badge
 from dashboard.shared.session import RenewableKey, StateKey, selected_rows
@@ -29,9 +30,11 @@ def groups_card(groups: Rows) -> None:
             _GROUPS_SHOWN.set(fingerprints)
             _GROUPS_TABLE.renew()
         columns = [
+            state_column(groups),
             text_column("title", "Failure", groups.column("title"), "large"),
             number_column("open", "Open", groups.column("open"), "small"),
             number_column("total", "Total", groups.column("total"), "small"),
+            week_column(groups),
             text_column("source_topic", "Source topic", groups.column("source_topic"), "small"),
             time_column("last_seen", "Last seen", groups.column("last_seen_ms")),
         ]

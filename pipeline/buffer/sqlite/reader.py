@@ -269,15 +269,17 @@ class Reader:
         states: Collection[GroupState] | None = None,
         open_only: bool = False,
         limit: int = 200,
+        only: str | None = None,
     ) -> Rows:
         """Failures that look alike, those with the most open ones first, resolved and ignored ones last.
 
         Columns: fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms, state,
         last_hour (dead letters in the hour that runs or the one before, whichever had more), fingerprints (how many are
         merged), said_by and said_at_ms (of the last change of the state by hand), until_ms (while it is ignored),
-        regressed_at_ms, chart (dead letters of the last week by six hours, as a list).
+        regressed_at_ms, chart (dead letters of the last week by six hours, as a list). `only`: that group alone, by any
+        of its fingerprints.
         """
-        return groups(self._rows, now_ms, states, open_only, limit)
+        return groups(self._rows, now_ms, states, open_only, limit, only)
 
     def group(self, fingerprint: str, now_ms: int) -> GroupDetail | None:
         """All there is of the group that one of its fingerprints names; None where it has no dead letters."""

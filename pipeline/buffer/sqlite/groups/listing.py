@@ -22,6 +22,7 @@ from pipeline.buffer.group_contract import (
     GroupTold,
 )
 from pipeline.buffer.sqlite.groups.hours import hour_of
+from pipeline.buffer.sqlite.groups.merges import GROUP_OF
 from pipeline.buffer.sqlite.groups.splits import RULES, Rule
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.views import GroupDetail, GroupNote, GroupSplit, MergedFingerprint, Rows, Spread
@@ -80,7 +81,8 @@ SELECT fingerprint, title, error_class, source_topic, total, open, first_seen_ms
        fingerprints, said_by, said_at_ms, until_ms, regressed_at_ms
 FROM standing
 WHERE (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND (NOT :open_only OR open > 0) AND (:only IS NULL OR fingerprint = :only)
+  AND (NOT :open_only OR open > 0)
+  AND (:only IS NULL OR fingerprint = {GROUP_OF.format(":only")})
 ORDER BY state IN ('resolved', 'ignored'), open DESC, last_seen_ms DESC LIMIT :limit
 """
 _CHART = f"""
@@ -132,11 +134,10 @@ def groups(
 
 def group(ask: Ask, fingerprint: str, now_ms: int) -> GroupDetail | None:
     """All there is of the group that one of its fingerprints names."""
-    into = ask("SELECT merged_into FROM group_merges WHERE fingerprint = :it", {"it": fingerprint}).rows
-    name: str = into[0][0] if into else fingerprint
-    found = groups(ask, now_ms, only=name, limit=1).dicts()
+    found = groups(ask, now_ms, only=fingerprint, limit=1).dicts()
     if not found:
         return None
+    name = found[0]["fingerprint"]
     merged = ask(
         "SELECT fingerprint, coalesce(title, ''), coalesce(total, 0), merged_by, merged_at_ms "
         "FROM group_merges LEFT JOIN dead_letter_groups USING (fingerprint) WHERE merged_into = :name ORDER BY 4, 1",
