@@ -231,8 +231,8 @@ class DeadLetterRow(NamedTuple):
     """Where its record stood when it failed, if that is a dead-letter topic that is collected too."""
     fingerprint_version: int = 1
     """Of the rule that made the fingerprint."""
-    split_from: str | None = None
-    """The fingerprint that it had before a rule of people took it out of its group; set by the store."""
+    split_from: tuple[str, str] | None = None
+    """Fingerprint and title that it had before a rule of people took it out of its group; set by the store."""
 
 
 @dataclass(frozen=True, slots=True)

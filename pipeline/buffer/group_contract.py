@@ -16,7 +16,7 @@ CONTAINING: tuple[SplitField, ...] = ("reason", "stacktrace")
 HOUR_MS = 3_600_000
 NEW_FOR_MS = 24 * HOUR_MS
 USUAL_HOURS = 168
-"""The usual hourly rate is the mean of so many hours, or of those since the group was first seen,"""
+"""The usual hourly rate is the mean of so many hours, or of those since the group was first seen and met,"""
 LEAST_USUAL_HOURS = 24
 """and of fewer than so many there is none."""
 ESCALATING_TIMES = 10

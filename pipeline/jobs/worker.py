@@ -89,7 +89,7 @@ class _Worker:
         self._steady_clock = steady_clock
         self._stop = stop
         self._status = status
-        self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
+        self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads, buffer.groups)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._rereads = Rereads(settings, buffer, clock)
         self._lookups = Lookups(buffer, examiner, clock)

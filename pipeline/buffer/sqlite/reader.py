@@ -276,8 +276,8 @@ class Reader:
         Columns: fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms, state,
         last_hour (dead letters in the hour that runs or the one before, whichever had more), fingerprints (how many are
         merged), said_by and said_at_ms (of the last change of the state by hand), until_ms (while it is ignored),
-        regressed_at_ms, chart (dead letters of the last week by six hours, as a list). `only`: that group alone, by any
-        of its fingerprints.
+        regressed_at_ms, chart (dead letters of the last week by six hours, as a list), chart_from_ms and chart_step_ms.
+        `only`: that group alone, by any of its fingerprints.
         """
         return groups(self._rows, now_ms, states, open_only, limit, only)
 

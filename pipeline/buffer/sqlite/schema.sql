@@ -353,12 +353,12 @@ CREATE TABLE group_splits (
     split_at_ms   INTEGER NOT NULL,
     UNIQUE (fingerprint, field, value)
 );
--- Dead letters that such a rule took out of their group, and the fingerprint that they had.
+-- Dead letters that such a rule took out of their group, and the fingerprint and title of that.
 CREATE TABLE group_split_letters (
     dead_letter_id INTEGER PRIMARY KEY REFERENCES dead_letter_rows,
-    fingerprint    TEXT NOT NULL
+    fingerprint    TEXT NOT NULL,
+    title          TEXT NOT NULL
 );
-CREATE INDEX group_split_letters_of ON group_split_letters (fingerprint);
 -- Fingerprints whose dead letters up to `up_to_id` are still to be held against a change of rules; those up to `after_id`
 -- were.
 CREATE TABLE group_moves (

@@ -215,8 +215,7 @@ class GroupsModel(RuleBasedStateMachine):
             assert self.buffer.upkeep.prune(Retention(dead_letters_before_ms=self.now_ms + 1)).dead_letters == 1
             letter = self.letters[index]
             letter.pruned = True
-            holds = any(not each.pruned and each.own == letter.where != each.where for each in self.letters)
-            if not self.there(letter.where) and not holds:
+            if not self.there(letter.where):
                 del self.last_seen[letter.where]
 
     @rule()

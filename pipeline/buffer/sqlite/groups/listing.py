@@ -42,7 +42,7 @@ _OWN = "coalesce(max({0}) FILTER (WHERE merged_into IS NULL), max({0})) AS {0}"
 _FINGERPRINTS = (
     "(SELECT {0} UNION ALL SELECT merges.fingerprint FROM group_merges AS merges WHERE merges.merged_into = {0})"
 )
-# The hour that runs counts together with the one before: right after the hour nothing would escalate.
+# What had failed before we met a group tells nothing of its usual rate. The hour that runs counts together with the one before: right after the hour nothing would escalate.
 _GROUPS = f"""
 WITH groups AS MATERIALIZED (
     SELECT {_GROUP} AS fingerprint, {", ".join(map(_OWN.format, ("title", "error_class", "source_topic")))},
@@ -59,7 +59,8 @@ WITH groups AS MATERIALIZED (
 ), rates AS (
     SELECT fingerprint, dead_letters,
            (:hour_ms - {HOUR_MS} - max(:hour_ms - {(USUAL_HOURS + 1) * HOUR_MS},
-                                       first_seen_ms / {HOUR_MS} * {HOUR_MS}, from_ms)) / {HOUR_MS} AS hours
+                                       first_seen_ms / {HOUR_MS} * {HOUR_MS}, from_ms,
+                                       coalesce(new_since_ms / {HOUR_MS} * {HOUR_MS}, 0))) / {HOUR_MS} AS hours
     FROM recent JOIN groups USING (fingerprint), group_hours_counted WHERE dead_letters >= {LEAST_ESCALATING}
 ), escalating AS MATERIALIZED (
     SELECT fingerprint FROM rates WHERE hours >= {LEAST_USUAL_HOURS} AND dead_letters * hours >= {ESCALATING_TIMES} * (
@@ -128,8 +129,9 @@ def groups(
     shown = json.dumps(rows.column("fingerprint"))
     charts = dict(ask(_CHART, {"shown": shown, "from_ms": from_ms, "hour_ms": hour_ms}).rows)
     points = [_points(charts.get(row[0], "[]")) for row in rows.rows]
-    with_charts = [(*row, chart) for row, chart in zip(rows.rows, points, strict=True)]
-    return Rows((*rows.columns, "chart"), with_charts, rows.cut)
+    axis = (from_ms, CHART_HOURS * HOUR_MS)
+    with_charts = [(*row, chart, *axis) for row, chart in zip(rows.rows, points, strict=True)]
+    return Rows((*rows.columns, "chart", "chart_from_ms", "chart_step_ms"), with_charts, rows.cut)
 
 
 def group(ask: Ask, fingerprint: str, now_ms: int) -> GroupDetail | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.buffer.regroup_contract import Regrouped
-from pipeline.buffer.sqlite.groups.splits import Splits, forget_split_letters, note_split_letters, split_from
+from pipeline.buffer.sqlite.groups.splits import Placed, Splits, forget_split_letters, note_split_letters, split_from
 from pipeline.buffer.sqlite.groups.states import regress_groups
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
 
@@ -128,40 +128,33 @@ def move_queued(connection: sqlite3.Connection) -> int:
         connection.execute("DELETE FROM group_moves WHERE id = ?", (queued.id,))
         return 1
     # 2. Those that belong elsewhere by now, and what they had been before a rule took them.
-    (version,) = connection.execute(
-        "SELECT coalesce(max(fingerprint_version), 1) FROM dead_letter_groups WHERE fingerprint = ?",
-        (queued.fingerprint,),
+    known = connection.execute(
+        "SELECT title, fingerprint_version FROM dead_letter_groups WHERE fingerprint = ?", (queued.fingerprint,)
     ).fetchone()
-    _settle(connection, queued.fingerprint, letters, version)
+    if known is not None:
+        _settle(connection, Placed(queued.fingerprint, known[0]), letters, known[1])
     # 3. How far it is.
     connection.execute("UPDATE group_moves SET after_id = ? WHERE id = ?", (letters[-1].id, queued.id))
     return len(letters)
 
 
-def _settle(connection: sqlite3.Connection, fingerprint: str, letters: Sequence[_Letter], version: int) -> None:
+def _settle(connection: sqlite3.Connection, group: Placed, letters: Sequence[_Letter], version: int) -> None:
     splits = Splits(connection)
     before = split_from(connection, [letter.id for letter in letters])
     moves: list[Regrouped] = []
-    taken: list[tuple[int, str]] = []
+    taken: list[tuple[int, str, str]] = []
     for letter in letters:
-        own = before.get(letter.id, fingerprint)
-        title = _title(connection, own, letter)
-        placed = splits.place(letter, own, title, version) if splits else (own, title)
-        if placed[0] != fingerprint:
-            moves.append(Regrouped(letter.id, fingerprint, *placed, letter.error_class, letter.source_topic))
-            taken.append((letter.id, own))
+        own = before.get(letter.id, group)
+        placed = splits.place(letter, *own, version) if splits else own
+        if placed.fingerprint != group.fingerprint:
+            moves.append(Regrouped(letter.id, group.fingerprint, *placed, letter.error_class, letter.source_topic))
+            taken.append((letter.id, *own))
     if moves:
         move_letters(connection, moves, version, whole=False)
-        back = [move.id for move, (_, own) in zip(moves, taken, strict=True) if move.fingerprint == own]
+        back = [move.id for move, (_, own, _) in zip(moves, taken, strict=True) if move.fingerprint == own]
         note_split_letters(connection, taken)
         forget_split_letters(connection, back)
         regress_groups(connection, (move.fingerprint for move in moves))
-
-
-def _title(connection: sqlite3.Connection, fingerprint: str, letter: _Letter) -> str:
-    """The title of a group; of one that is gone with all its dead letters, the reason says what it was."""
-    found = connection.execute("SELECT title FROM dead_letter_groups WHERE fingerprint = ?", (fingerprint,)).fetchone()
-    return letter.reason[:200] if found is None else str(found[0])
 
 
 def _first_few(letters: Iterable[_Letter]) -> list[_Letter]:

@@ -14,6 +14,7 @@ from pipeline.buffer.regroup_contract import OldFailure, Regrouped
 from pipeline.buffer.sqlite.groups.merges import Merges
 from pipeline.buffer.sqlite.groups.splits import (
     RULES,
+    Placed,
     Splits,
     forget_split_letters,
     note_split_letters,
@@ -34,7 +35,7 @@ def carried_on(connection: sqlite3.Connection, moves: Sequence[Regrouped], versi
     if connection.execute(f"{_SAID_OF_GROUPS} LIMIT 1").fetchone() is None:
         return list(moves)
     own = split_from(connection, [move.id for move in moves])
-    pairs = {(own.get(move.id, move.before), move.fingerprint) for move in moves}
+    pairs = {(own[move.id].fingerprint if move.id in own else move.before, move.fingerprint) for move in moves}
     # 1. Which belong together, and which rules take dead letters out of them.
     merges = Merges(connection)
     for before, after in sorted(pairs):
@@ -92,7 +93,7 @@ def _carry_names(connection: sqlite3.Connection, merges: Merges, version: int) -
 
 
 def _placed(
-    connection: sqlite3.Connection, moves: Sequence[Regrouped], own: Mapping[int, str], version: int
+    connection: sqlite3.Connection, moves: Sequence[Regrouped], own: Mapping[int, Placed], version: int
 ) -> list[Regrouped]:
     splits = Splits(connection)
     if not splits and not own:
@@ -101,16 +102,16 @@ def _placed(
     sql = f"SELECT {_OLD.sql} FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))"
     letters = {letter.id: letter for letter in _OLD.read_all(connection.execute(sql, (ids,)))}
     placed: list[Regrouped] = []
-    taken: list[tuple[int, str]] = []
+    taken: list[tuple[int, str, str]] = []
     for move in moves:
         # One that was pruned meanwhile is not moved either.
         if splits and move.id in letters:
             fingerprint, title = splits.place(letters[move.id], move.fingerprint, move.title, version)
             if fingerprint != move.fingerprint:
-                taken.append((move.id, move.fingerprint))
+                taken.append((move.id, move.fingerprint, move.title))
             move = move._replace(fingerprint=fingerprint, title=title)
         placed.append(move)
-    forget_split_letters(connection, own.keys() - {identifier for identifier, _ in taken})
+    forget_split_letters(connection, own.keys() - {identifier for identifier, *_ in taken})
     note_split_letters(connection, taken)
     return placed
 

@@ -23,8 +23,8 @@ from pipeline.search.folding import folded
 
 _LETTERS = BulkInsert(
     "group_split_letters",
-    ("dead_letter_id", "fingerprint"),
-    "ON CONFLICT (dead_letter_id) DO UPDATE SET fingerprint = excluded.fingerprint",
+    ("dead_letter_id", "fingerprint", "title"),
+    "ON CONFLICT (dead_letter_id) DO UPDATE SET fingerprint = excluded.fingerprint, title = excluded.title",
 )
 
 
@@ -72,7 +72,7 @@ class Rule(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Where rules put a dead letter."""
+    """A group that a dead letter is put into."""
 
     fingerprint: str
     title: str
@@ -127,7 +127,7 @@ class Splits:
         placed = self.place(row, row.fingerprint, row.title, row.fingerprint_version)
         if placed.fingerprint == row.fingerprint:
             return row
-        return row._replace(fingerprint=placed.fingerprint, title=placed.title, split_from=row.fingerprint)
+        return row._replace(fingerprint=placed.fingerprint, title=placed.title, split_from=(row.fingerprint, row.title))
 
     def reach(self, groups: Iterable[str]) -> set[str]:
         """All fingerprints that dead letters of these groups may have by the rules; none where there is no rule."""
@@ -152,8 +152,8 @@ def versions_of(connection: sqlite3.Connection) -> list[int]:
     return [version for (version,) in rows]
 
 
-def note_split_letters(connection: sqlite3.Connection, split_from: Sequence[tuple[int, str]]) -> None:
-    """Notes which fingerprint dead letters had before they were taken out of its group."""
+def note_split_letters(connection: sqlite3.Connection, split_from: Sequence[tuple[int, str, str]]) -> None:
+    """Notes which fingerprint and title dead letters had before they were taken out of that group."""
     _LETTERS.insert(connection, split_from)
 
 
@@ -165,11 +165,11 @@ def forget_split_letters(connection: sqlite3.Connection, ids: Collection[int]) -
     )
 
 
-def split_from(connection: sqlite3.Connection, ids: Collection[int]) -> dict[int, str]:
-    """Which fingerprint these dead letters had before a rule took them out of its group; only those that one took."""
+def split_from(connection: sqlite3.Connection, ids: Collection[int]) -> dict[int, Placed]:
+    """What group these dead letters were in before a rule took them out of it; only those that one took."""
     rows = connection.execute(
-        "SELECT dead_letter_id, fingerprint FROM group_split_letters "
+        "SELECT dead_letter_id, fingerprint, title FROM group_split_letters "
         "WHERE dead_letter_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(ids)),),
     )
-    return dict(rows.fetchall())
+    return {identifier: Placed(fingerprint, title) for identifier, fingerprint, title in rows}

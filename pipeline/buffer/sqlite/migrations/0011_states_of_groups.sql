@@ -47,9 +47,9 @@ CREATE TABLE group_splits (
 );
 CREATE TABLE group_split_letters (
     dead_letter_id INTEGER PRIMARY KEY REFERENCES dead_letter_rows,
-    fingerprint    TEXT NOT NULL
+    fingerprint    TEXT NOT NULL,
+    title          TEXT NOT NULL
 );
-CREATE INDEX group_split_letters_of ON group_split_letters (fingerprint);
 CREATE TABLE group_moves (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     fingerprint   TEXT NOT NULL UNIQUE,

@@ -143,8 +143,8 @@ class _Additions:
     """The failure's identity of each dead letter that has a name of its own, and its id."""
     copies: list[tuple[int, int]]
     failed_replays: list[tuple[int, str | None]]
-    split_from: list[tuple[int, str]]
-    """The id of each dead letter that a rule of people took out of its group, and the fingerprint that it had."""
+    split_from: list[tuple[int, str, str]]
+    """Of each dead letter that a rule of people took out of its group: its id, that group's fingerprint and title."""
 
 
 def add_dead_letters(
@@ -213,7 +213,7 @@ def _sort_out(connection: sqlite3.Connection, rows: Sequence[DeadLetterRow], now
             failed_again.add(before.id)
     stacks = StoredStacks(connection, [row.stacktrace for row, *_ in lives])
     found.rows = [row for row, *_ in lives]
-    found.split_from = [(life.id, row.split_from) for row, life, _ in lives if row.split_from is not None]
+    found.split_from = [(life.id, *row.split_from) for row, life, _ in lives if row.split_from is not None]
     found.cells = [_cells(row, life, replay_of, stacks, now_ms, imported) for row, life, replay_of in lives]
     return found
 

@@ -247,13 +247,9 @@ class SqliteUpkeepStore:
                 "DELETE FROM dead_letter_copies WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
             )
             connection.execute("DELETE FROM dead_letter_rows WHERE id IN (SELECT value FROM json_each(?))", (ids,))
-            # 5. Groups that have nothing in them, and nothing to come back to them either.
+            # 5. Groups that have nothing in them.
             fingerprints = {(row.fingerprint,) for row in rows}
-            connection.executemany(
-                "DELETE FROM dead_letter_groups WHERE fingerprint = ?1 AND total = 0 "
-                "AND NOT EXISTS (SELECT 1 FROM group_split_letters WHERE fingerprint = ?1)",
-                fingerprints,
-            )
+            connection.executemany("DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", fingerprints)
         return Pruned(dead_letters=len(rows), jobs=jobs)
 
     # -- looking

@@ -285,7 +285,8 @@ CREATE TABLE group_notes (
 INSERT INTO "group_notes" VALUES(1,'g0','known since Monday','ann',1700000000500);
 CREATE TABLE group_split_letters (
     dead_letter_id INTEGER PRIMARY KEY REFERENCES dead_letter_rows,
-    fingerprint    TEXT NOT NULL
+    fingerprint    TEXT NOT NULL,
+    title          TEXT NOT NULL
 );
 CREATE TABLE group_splits (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -669,7 +670,6 @@ FROM dead_letter_rows;
 CREATE INDEX dead_letter_groups_by_version ON dead_letter_groups (fingerprint_version);
 CREATE INDEX group_hours_by_hour ON group_hours (hour_ms);
 CREATE INDEX group_merges_into ON group_merges (merged_into);
-CREATE INDEX group_split_letters_of ON group_split_letters (fingerprint);
 CREATE TRIGGER group_of_removed AFTER DELETE ON dead_letter_rows BEGIN
     UPDATE group_hours SET pruned_dead_letters = pruned_dead_letters + 1
      WHERE fingerprint = old.fingerprint
