@@ -116,10 +116,10 @@ def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _run_groups(settings: Settings, options: argparse.Namespace) -> int:
-    from pipeline.clock import wall_clock_ms
+    from pipeline.clock import pause, wall_clock_ms
     from pipeline.groups_command import run_groups
 
-    return run_groups(settings, options, wall_clock_ms)
+    return run_groups(settings, options, wall_clock_ms, pause)
 
 
 def _run_import(settings: Settings, options: argparse.Namespace) -> int:

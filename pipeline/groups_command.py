@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.buffer import GROUP_STATES, SPLIT_FIELDS, GroupState, Reader, open_buffer, time_text
 from pipeline.buffer.views import GroupDetail, Rows
-from pipeline.clock import Clock, pause
+from pipeline.clock import Clock, Wait
 from pipeline.errors import UsageError
 from pipeline.jobs.groups import GroupChanges
 from pipeline.jobs.requests import change_groups
@@ -23,7 +23,7 @@ from pipeline.watching.upkeep import PAUSE_S
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def run_groups(settings: Settings, options: argparse.Namespace, clock: Clock) -> int:
+def run_groups(settings: Settings, options: argparse.Namespace, clock: Clock, wait: Wait) -> int:
     """Lists groups, shows one, or changes what is said of them."""
     if options.action is None:
         return _list(settings, options, clock())
@@ -34,7 +34,7 @@ def run_groups(settings: Settings, options: argparse.Namespace, clock: Clock) ->
         print(_CHANGES[options.action](changes, options, clock), file=sys.stderr)
         # The worker does the same where one runs.
         while changes.step():
-            pause(PAUSE_S)
+            wait(PAUSE_S)
     return 0
 
 

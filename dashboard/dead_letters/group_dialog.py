@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +19,7 @@ from dashboard.shared.tables import draw_table, number_column, text_column, time
 from pipeline.buffer import CONTAINING
 from pipeline.buffer.views import GroupDetail
 from pipeline.errors import OrderPulseError
-from pipeline.jobs.groups import GroupChanges
-from pipeline.jobs.requests import change_groups
+from pipeline.jobs.requests import GroupChange, change_groups
 
 OTHERS_OFFERED = 200
 _BARS = "#14908a"
@@ -42,8 +40,6 @@ _MERGE = RenewableKey[str]("letters_group_merge_")
 _SPLIT_FIELD = RenewableKey[str]("letters_group_split_field_")
 _SPLIT_VALUE = RenewableKey[str]("letters_group_split_value_")
 _TYPED: tuple[RenewableKey[str], ...] = (_IGNORE, _NOTE, _MERGE, _SPLIT_FIELD, _SPLIT_VALUE)
-
-Change = Callable[[GroupChanges], object]
 
 
 def draw_group_bar(fingerprint: str) -> None:
@@ -221,11 +217,11 @@ def _draw_splitting(group: GroupDetail, refused: str | None) -> None:
             _button("Take back", ":material/undo:", _unsplitting(each.number), refused, name=str(each.number))
 
 
-def _unmerging(fingerprint: str) -> Change:
+def _unmerging(fingerprint: str) -> GroupChange:
     return lambda changes: changes.unmerge(fingerprint)
 
 
-def _unsplitting(number_of_split: int) -> Change:
+def _unsplitting(number_of_split: int) -> GroupChange:
     return lambda changes: changes.unsplit(number_of_split)
 
 
@@ -237,7 +233,7 @@ def _others(fingerprint: str) -> list[dict[str, Any]]:
 def _button(
     label: str,
     icon: str,
-    change: Change,
+    change: GroupChange,
     hint: str | None,
     typed: RenewableKey[str] | None = None,
     name: str = "",
@@ -253,7 +249,7 @@ def _button(
     )
 
 
-def _say(label: str, change: Change, typed: RenewableKey[str] | None) -> None:
+def _say(label: str, change: GroupChange, typed: RenewableKey[str] | None) -> None:
     try:
         with writer() as buffer:
             change(change_groups(settings(), buffer, now_ms, requested_by()))

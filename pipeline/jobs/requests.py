@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,9 @@ from pipeline.starts import start_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.regroup import Regrouping
+
+GroupChange = Callable[[GroupChanges], object]
+"""Something that is said of groups."""
 
 
 def request_produce(

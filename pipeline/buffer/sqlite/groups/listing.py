@@ -42,7 +42,8 @@ _OWN = "coalesce(max({0}) FILTER (WHERE merged_into IS NULL), max({0})) AS {0}"
 _FINGERPRINTS = (
     "(SELECT {0} UNION ALL SELECT merges.fingerprint FROM group_merges AS merges WHERE merges.merged_into = {0})"
 )
-# What had failed before we met a group tells nothing of its usual rate. The hour that runs counts together with the one before: right after the hour nothing would escalate.
+# What had failed before we met a group tells nothing of its usual rate. The hour that runs counts together with the one
+# before: right after the hour nothing would escalate.
 _GROUPS = f"""
 WITH groups AS MATERIALIZED (
     SELECT {_GROUP} AS fingerprint, {", ".join(map(_OWN.format, ("title", "error_class", "source_topic")))},
