@@ -95,10 +95,10 @@ _CHANGES: dict[str, Callable[[GroupChanges, argparse.Namespace, Clock], str]] = 
 def until_of(text: str, now_ms: int) -> int:
     """A time to come as people name it: `3d` from now, or `2026-12-01T08:00+01:00`. Raises UsageError."""
     try:
-        time = read_time(text.strip(), now_ms)
+        named = read_time(text.strip(), now_ms)
     except ValueError as error:
         raise UsageError(f"until when: {error}") from error
-    return 2 * now_ms - time.at_ms if isinstance(time, Age) else time.from_ms
+    return 2 * now_ms - named.at_ms if isinstance(named, Age) else named.from_ms
 
 
 def _list(settings: Settings, options: argparse.Namespace, now_ms: int) -> int:
