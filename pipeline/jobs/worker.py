@@ -172,6 +172,6 @@ class _Worker:
             return
         self._upkeep_at_ms = now_ms
         self._buffer.check_file()
-        self._status.report("running", detail, {"job": job.id if job else None})
+        self._status.report("running", detail or self._upkeep_of_buffer.detail, {"job": job.id if job else None})
         self._alerts.check(now_ms)
         self._upkeep_of_buffer.round(now_ms)

@@ -101,7 +101,7 @@ SELECT shown, json_group_array(json_array(point, dead_letters)) FROM points GROU
 _TOLD = RowsOf(GroupTold)
 _SPREAD = f"""
 WITH newest AS MATERIALIZED (
-    SELECT key, source_topic, source_partition, topic, "partition" FROM dead_letter_rows WHERE id IN (
+    SELECT key, source_topic, source_partition, topic FROM dead_letters WHERE id IN (
         SELECT id FROM dead_letter_rows WHERE fingerprint IN (SELECT value FROM json_each(:fingerprints))
         ORDER BY id DESC LIMIT {NEWEST})
 )

@@ -76,7 +76,7 @@ class _Letter(NamedTuple):
 _QUEUED = RowsOf(_Queued)
 _LETTER = RowsOf(
     _Letter,
-    size_bytes="length(headers) + coalesce(length(value), 0) + coalesce(length(key), 0) + length(reason)",
+    size_bytes="coalesce(length(value), 0) + coalesce(length(key), 0) + length(reason)",
 )
 _LETTERS = f"SELECT {_LETTER.sql} FROM dead_letters WHERE fingerprint = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?"
 

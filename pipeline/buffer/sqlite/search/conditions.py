@@ -5,6 +5,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 
 from pipeline.buffer.sqlite.groups.merges import in_group_named
+from pipeline.buffer.sqlite.stored_once.together import HEADERS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.fields import FIELDS_BY_NAME, Field
@@ -14,14 +15,10 @@ from pipeline.search.query import Age, All, Compared, Either, InHeader, Leaf, Na
 Arguments = dict[str, object]
 
 _TEXTS = ", ".join(
-    f"raw.{column}"
-    for column in (
-        "reason",
-        "error_class",
-        *(field.name for field in DEAD_LETTER_FIELDS if field.kind == "text"),
-        "key",
-        "dead_letter_id",
-        "stacktrace",
+    (
+        *(f"dead_letters.{column}" for column in ("reason", "error_class", "key", "dead_letter_id")),
+        *(f"raw.{field.name}" for field in DEAD_LETTER_FIELDS if field.kind == "text"),
+        "iif(raw.stack_ref IS NULL, raw.stacktrace, NULL)",
     )
 )
 _OLDER = {":": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -76,12 +73,14 @@ class _Condition:
 
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
-        return _of_row(f"{self._stack(wanted)} OR letter_holds({wanted}, raw.headers, {_TEXTS})")
+        return _of_row(f"{self._stack(wanted)} OR letter_holds({wanted}, {HEADERS}, {_TEXTS})")
 
     @staticmethod
     def _stack(wanted: str) -> str:
-        # Each stack once, however many letters have it.
-        return f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace))"
+        # What is the same in many once, however many letters have it.
+        once = f"SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces)"
+        pieces = "SELECT stacktrace FROM stacktraces AS own WHERE own.stack_ref = raw.stack_ref AND in_pieces"
+        return f"raw.stack_ref IN ({once}) OR own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
 
     def _named(self, field: Field, text: str) -> str:
         if field.kind == "status":
@@ -92,7 +91,7 @@ class _Condition:
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
-            return _of_row(f"{self._stack(wanted)} OR holds({wanted}, raw.stacktrace)")
+            return _of_row(f"{self._stack(wanted)} OR (raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace))")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
         return _equal(field.column, wanted)
@@ -111,11 +110,15 @@ class _Condition:
 
     def _header(self, leaf: InHeader) -> str:
         name, wanted = self._argument(leaf.name), self._argument(folded(leaf.text))
-        stored = self._argument(f"[{encode_basestring(leaf.name)}, ")
-        stack = f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE folded(stacktrace) = {wanted})"
+        stored = f"[{encode_basestring(leaf.name)}, "
+        in_row, in_set = self._argument(stored), self._argument(encode_basestring(stored)[1:-1])
+        named = (
+            f"iif(raw.set_ref IS NULL, instr(raw.headers, {in_row}) > 0, "
+            f"raw.set_ref IN (SELECT set_ref FROM header_sets WHERE instr(pieces, {in_set}) > 0))"
+        )
         return _of_row(
-            f"instr(raw.headers, {stored}) > 0 AND "
-            f"(has_header({name}, {wanted}, raw.headers) OR ({stack} AND has_stack({name}, raw.headers)))"
+            f"{named} AND (has_header({name}, {wanted}, {HEADERS}) OR (raw.stack_ref IS NOT NULL "
+            f"AND has_stack({name}, {HEADERS}) AND folded(dead_letters.stacktrace) = {wanted}))"
         )
 
 

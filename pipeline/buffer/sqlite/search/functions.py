@@ -12,14 +12,15 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
+from pipeline.buffer.sqlite.stored_once.names import stored_name
+from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
+from pipeline.buffer.sqlite.stored_once.together import fixed_texts, headers_of_set, own_lines
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
 SHORT_HEADER_LETTERS = 256
 """Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
 _Cell = str | bytes | None
-MARKER = '{"stacktrace":1}'
-"""What stands in a row's headers for its stack trace, see stores/stacktraces.py."""
 _LAST_PART = re.compile(r"[.$:/\\]")
 
 
@@ -33,6 +34,10 @@ def register(connection: sqlite3.Connection) -> None:
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
         ("stands_inside", 4, stands_inside),
+        ("stored_name", 1, stored_name),
+        ("headers_of_set", -1, headers_of_set),
+        ("stack_holds", 3, _stack_holds),
+        ("own_lines_hold", 4, _own_lines_hold),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -49,6 +54,16 @@ def _folded(cell: _Cell) -> str | None:
 def _holds(wanted: str, cell: _Cell) -> bool:
     """Whether a text holds another, which is folded."""
     return wanted in folded(_text(cell))
+
+
+def _stack_holds(wanted: str, stacktrace: str, in_pieces: int) -> bool:
+    """Whether what is the same in all stack traces that are stored so holds a text, which is folded."""
+    return any(wanted in folded(text) for text in fixed_texts(stacktrace, in_pieces))
+
+
+def _own_lines_hold(wanted: str, pieces: str | None, own: str | None, reason: str) -> bool:
+    """Whether the lines hold it that are a letter's own."""
+    return pieces is not None and any(wanted in folded(line) for line in own_lines(pieces, own, reason))
 
 
 @lru_cache(maxsize=256)
@@ -95,4 +110,4 @@ def _folded_header(value: str | dict[str, str] | None) -> str | None:
 
 def _has_stack(name: str, headers: str) -> bool:
     """Whether the value of a header of exactly this name is the stack trace that is stored elsewhere."""
-    return f"[{quoted(name)}, {MARKER}]" in headers
+    return f"[{quoted(name)}, {STACK_MARKER}]" in headers
