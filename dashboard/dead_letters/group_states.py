@@ -1,9 +1,9 @@
-"""How the states of groups are called and coloured, and the columns that show how groups stand."""
+"""How the states of groups are called and coloured, and how a list shows them."""
 
 from __future__ import annotations
 
 from dashboard.shared.badges import Badge, Badges
-from dashboard.shared.tables import Column, badge_column, chart_column
+from dashboard.shared.tables import Column, chart_column
 from pipeline.buffer.views import Rows
 
 GROUP_STATES: Badges = {
@@ -16,9 +16,13 @@ GROUP_STATES: Badges = {
 }
 
 
-def state_column(groups: Rows) -> Column:
-    """The state of each group."""
-    return badge_column("state", "State", groups.column("state"), GROUP_STATES, 95)
+def titles(groups: Rows) -> list[str]:
+    """The title of each group behind its state: a column of its own would leave titles no room in a narrow list."""
+    return [_titled(state, title) for state, title in zip(groups.column("state"), groups.column("title"), strict=True)]
+
+
+def _titled(state: str, title: str) -> str:
+    return title if state == "ongoing" else f"{GROUP_STATES[state].label} · {title}"
 
 
 def week_column(groups: Rows) -> Column:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pipeline.buffer import Reader
+from pipeline.buffer import Reader, open_buffer
 from pipeline.buffer.views import GroupDetail
 from tests.support.letters import NOW_MS, add_letters
 from tests.support.widget_keys import key_now
@@ -38,9 +38,12 @@ def opened(open_page: OpenPage, fingerprint: object, **settings: str) -> AppTest
 def test_the_list_tells_the_state_of_each_group_and_its_last_week(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2)
     add_letters(database_file, 1, reason="no stock")
+    with open_buffer(database_file) as buffer:
+        buffer.groups.resolve(str(groups(database_file)[0]["fingerprint"]), "ann", NOW_MS)
     app = open_page(PAGE)
     (table,) = [frame.value for frame in app.dataframe if "chart" in frame.value.columns]
-    assert list(table["open"]) == [2, 1]
+    assert list(table["open"]) == [1, 2]
+    assert list(table["title"]) == ["no stock", "Resolved · price must be positive"]
     assert {len(chart) for chart in table["chart"]} == {28}
     assert not app.exception
 
