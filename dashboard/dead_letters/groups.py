@@ -38,7 +38,7 @@ def draw_groups(groups: Rows, query: Query) -> None:
         _GROUPS_TABLE.renew()
     columns = [
         held(number_column("open", "Open", groups.column("open"), 56)),
-        text_column("title", "Failure", titles(groups), "small"),
+        text_column("title", "Failure", titles(groups), 140),
         week_column(groups),
     ]
     table = _GROUPS_TABLE.name
