@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.cold import first_figure_s
 from bench.growth import grow
 from bench.handlers import NAME as FAILING_HANDLER
+from bench.letters import LetterLoad, fill_buffer
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
 from pipeline.running.statusboard import read_roles
@@ -53,11 +54,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many orders to catch up with, how many for the processor's memory, and how many rows a buffer grows to."""
+    """How many orders to catch up with, how many for the processor's memory, how many rows a buffer grows to, and how
+    many dead letters there are."""
 
     orders: int
     many: int
     rows: int
+    letters: int = 1_000_000
 
 
 class Setup:
@@ -69,6 +72,7 @@ class Setup:
         self.orders = size.orders
         self.many = size.many
         self.rows = size.rows
+        self.letters = size.letters
         self.top_per_s = 0.0
         self._filled: set[str] = set()
 
@@ -262,6 +266,19 @@ def growth(setup: Setup) -> Iterator[Line]:
     yield _at_most("Overview when big / at 100,000", found.big_overview_ms / found.small_overview_ms, 1.5)
 
 
+def letters_on_disk(setup: Setup) -> Iterator[Line]:
+    """What a dead letter takes on disk, and how fast all are read whole."""
+    file = setup.folder / "letters.db"
+    fill_buffer(file, LetterLoad(setup.letters))
+    what = f"of {setup.letters:,} dead letters of {LetterLoad(1).causes} causes"
+    yield _at_most(f"bytes on disk each {what}", file.stat().st_size / setup.letters, 700)
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        before_s = time.process_time()
+        connection.execute("SELECT max(length(headers)), max(length(stacktrace)) FROM dead_letters").fetchone()
+        each_us = (time.process_time() - before_s) / setup.letters * 1e6
+    yield Line("headers and stack trace of one read whole, µs CPU", f"{each_us:.1f}")
+
+
 def cold_start(setup: Setup) -> Iterator[Line]:
     """From `make run` on an empty data folder until the first figure is on the page, the button pressed at once."""
     took_s = [first_figure_s(setup.data(f"cold-{turn}")) for turn in range(COLD_STARTS)]
@@ -441,8 +458,9 @@ MEASURES = {
         # What these leave for the disk to write would hold up the others.
         memory,
         growth,
+        letters_on_disk,
     )
 }
 
-ALONE = frozenset({"formats"})
+ALONE = frozenset({"formats", "letters-on-disk"})
 """Those whose figures are not compared with the rate of catching up."""

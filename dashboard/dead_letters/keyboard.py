@@ -34,10 +34,15 @@ def is_narrow() -> bool:
     return bool((_WINDOW.get() or {}).get("narrow"))
 
 
-def watch_window(on_move: Callable[[], None]) -> None:
-    """Listens in the browser. `on_move`: somebody went back, or forward, to another address of this page."""
+def watch_window(on_move: Callable[[], None]) -> bool:
+    """Listens in the browser. `on_move`: somebody went back, or forward, to another address of this page.
+
+    Returns whether it has listened before: false when somebody has just come to the page.
+    """
+    listened = _WINDOW.is_set()
     component = st.components.v2.component("orderpulse_letters_keys", js=_SCRIPT)
     component(key=_WINDOW.name, on_narrow_change=_nothing, on_moved_change=on_move)
+    return listened
 
 
 def draw_help(query_help: str) -> None:

@@ -12,6 +12,7 @@ from dashboard.dead_letters.address import PAGE_PARAMETER, ROWS_PARAMETER, note_
 from dashboard.dead_letters.columns_shown import TableChoice
 from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.opened import open_letter, opened_id
+from dashboard.dead_letters.reasons import reason_in_line
 from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
 from dashboard.shared.mapping import wording
@@ -40,6 +41,8 @@ _SIZE: StateKey[int] = StateKey("letters_page_size")
 _ASKED_PAGE: StateKey[int] = StateKey("letters_asked_page")
 _PAGES = RenewableKey[int]("letters_pages_")
 _ROWS_HIGH = 10
+_REASON_ALONE_PIXELS, _REASON_PIXELS = 75, 300
+"""At least, since it grows: alone it never makes a table wider than its window; beside others it can still be read."""
 _SHOWN, _SHOWN_NARROW = ("status", "failed_at", "reason"), ("status", "reason")
 
 
@@ -153,7 +156,8 @@ def outdated(snapshot: Snapshot) -> bool:
 def draw_table(snapshot: Snapshot, choice: TableChoice, picked: Sequence[Column] = ()) -> None:
     """The rows. The reason has the width that columns which somebody has picked leave to it."""
     narrow = is_narrow()
-    columns = [*_columns(snapshot.rows), *picked]
+    others = (*choice.fields, *(column.name for column in picked))
+    columns = [*_columns(snapshot.rows, _REASON_PIXELS if others else _REASON_ALONE_PIXELS), *picked]
     table = _TABLE.name
     draw_selectable_table(
         table,
@@ -161,7 +165,7 @@ def draw_table(snapshot: Snapshot, choice: TableChoice, picked: Sequence[Column]
         _ROWS_HIGH,
         partial(_take_click, table),
         ["multi-row", "single-cell"],
-        [*(_SHOWN_NARROW if narrow else _SHOWN), *choice.fields, *(column.name for column in picked)],
+        [*(_SHOWN_NARROW if narrow else _SHOWN), *others],
         WRAPPED_ROW_PIXELS if narrow or choice.wrapped else ROW_PIXELS,
     )
 
@@ -211,6 +215,7 @@ def note_page_in_address(view: View) -> None:
 
 def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
     if not _SIZE.is_set():
+        # The box was not drawn by the run before, as when nothing matched.
         take_page_from_address()
     size = _SIZE.get() or PAGE_SIZES[0]
     if (asked := _ASKED_PAGE.pop()) is not None:
@@ -249,12 +254,12 @@ def _pages(count: Count, page_size: int) -> int:
     return max(1, -(-count.rows // page_size))
 
 
-def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:
+def _columns(rows: tuple[DeadLetterView, ...], reason_pixels: int) -> list[Column]:
     said = wording()
     return [
         held(badge_column("status", "Status", [row.status for row in rows], STATUSES, 95)),
         held(time_column("failed_at", "Failed at", [row.failed_at_ms for row in rows], 122, False)),
-        text_column("reason", "Reason", [row.reason for row in rows], "small"),
+        text_column("reason", "Reason", [reason_in_line(row.reason) for row in rows], reason_pixels),
         text_column("order_id", said.of("order_id", "Order ID"), [row.order_id for row in rows], 110),
         text_column("product", said.of("product", "Product"), [row.product for row in rows], 115),
         money_column("price", said.of("price", "Price"), [row.price_cents for row in rows], said.currency, 75),

@@ -43,12 +43,13 @@ from pipeline.buffer.views import (
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
-from pipeline.records import Currency
+from pipeline.records import Currency, TopicIdentity
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
 COUNT_CAP = 100_000
 FEW_ORDERS = 50_000
+COLLECTED_NEAR = 10_000
 TEXT_CAP_BYTES = 4_000
 """Lists hold this much of a text: a page of reasons of a megabyte each would be more than the app has room for."""
 
@@ -365,6 +366,45 @@ class Reader:
             'SELECT job_id, job_items.state, topic, partition, "offset", job_items.error, created_at_ms, requested_by '
             "FROM job_items JOIN jobs ON jobs.id = job_id WHERE dead_letter_id = :id ORDER BY job_id DESC",
             {"id": identifier},
+        )
+
+    def accepted(self, identity: TopicIdentity, partition: int, offsets: Collection[int]) -> set[int]:
+        """Those of these offsets whose records are accepted orders."""
+        return set(
+            self._whole(
+                "WITH wanted AS (SELECT value AS record_offset FROM json_each(:offsets)), refs AS ("
+                "  SELECT partition_ref FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' "
+                "  AND (cluster_id, topic, topic_id, partition) = (:cluster_id, :topic, :topic_id, :partition)) "
+                "SELECT record_offset FROM refs CROSS JOIN wanted "
+                "JOIN order_rows ON record_id = partition_ref << 40 | record_offset",
+                {
+                    "offsets": json.dumps(list(offsets)),
+                    "cluster_id": identity.cluster_id,
+                    "topic": identity.topic,
+                    "topic_id": identity.topic_id,
+                    "partition": partition,
+                },
+            ).column("record_offset")
+        )
+
+    def failed_near(self, identifier: int, topic: str, partition: int, offsets: Collection[int]) -> set[int]:
+        """Those of these offsets whose records are dead letters too, among those collected around this one.
+
+        Dead letters have no index by where they came from; those of one time were collected at one time.
+        """
+        return set(
+            self._whole(
+                "SELECT source_offset FROM dead_letters WHERE id BETWEEN :first AND :last "
+                "AND source_topic = :topic AND source_partition = :partition "
+                "AND source_offset IN (SELECT value FROM json_each(:offsets))",
+                {
+                    "first": identifier - COLLECTED_NEAR,
+                    "last": identifier + COLLECTED_NEAR,
+                    "topic": topic,
+                    "partition": partition,
+                    "offsets": json.dumps(list(offsets)),
+                },
+            ).column("source_offset")
         )
 
     def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:

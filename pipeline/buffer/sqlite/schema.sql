@@ -674,7 +674,7 @@ CREATE TABLE passed_over_blocks (
 -- What the app wants to know of Kafka, which only the worker asks. Gone half an hour later: answers hold records.
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas', 'letter')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
