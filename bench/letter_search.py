@@ -71,9 +71,9 @@ def _p95(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.95)]
 
 
-def queries(reader: Reader) -> list[str]:
+def queries(reader: Reader, now_ms: int) -> list[str]:
     """Those that people ask: by each field, by several, for what is rare and for what is nearly all."""
-    groups = reader.groups(limit=200).column("fingerprint")
+    groups = reader.groups(now_ms, limit=200).column("fingerprint")
     [newest] = reader.dead_letters(DeadLetterFilter(), limit=1)
     middle = next(row for row in _some(reader, newest.id // 2) if row.order_id)
     detail = reader.dead_letter(middle.id)
@@ -109,12 +109,12 @@ def measured(file: Path, load: LetterLoad) -> Iterator[tuple[str, Timed]]:
     """Queries, facets, groups and completion, each several times, in turn."""
     asked, facets, groups, values = Timed(), Timed(), Timed(), Timed()
     with Reader(file, limit_ms=LIMIT_MS) as reader:
-        wanted = [DeadLetterFilter(parse(text, load.until_ms)) for text in queries(reader)]
+        wanted = [DeadLetterFilter(parse(text, load.until_ms)) for text in queries(reader, load.until_ms)]
         for _ in range(TURNS):
             for which in wanted:
                 found = asked.call(partial(reader.find, which))
                 facets.call(partial(reader.facets, found))
-            groups.call(reader.groups)
+            groups.call(partial(reader.groups, load.until_ms))
             for field in ("class", "source", "topic", "dialect", "product"):
                 values.call(partial(reader.dead_letter_values, field))
     yield "queries", asked

@@ -114,7 +114,7 @@ def _draw_suggestions(text: str) -> None:
 def _known_values(field: str) -> list[str]:
     # Hardly ever is there anything new.
     if field == "group":
-        return reader().groups().column("title")
+        return reader().group_titles()
     return reader().dead_letter_values(field) if field in _VALUES_KNOWN else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring
 
+from pipeline.buffer.sqlite.groups.merges import groups_named
 from pipeline.buffer.sqlite.stored_once.together import HEADERS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
@@ -21,11 +22,6 @@ _TEXTS = ", ".join(
         "iif(raw.stack_ref IS NULL, raw.stacktrace, NULL)",
     )
 )
-GROUPS_NAMED = (
-    "SELECT fingerprint FROM dead_letter_groups WHERE fingerprint = {exact} OR holds({wanted}, title) "
-    "AND NOT EXISTS (SELECT 1 FROM dead_letter_groups WHERE fingerprint = {exact})"
-)
-"""The groups that a text means: the one with this fingerprint, else those whose titles hold it, which is folded."""
 
 
 def query_condition(query: Query, inside: bool = False) -> tuple[str, Arguments]:
@@ -90,7 +86,7 @@ class _Condition:
             return f"status = {self._argument(text)}"
         wanted = self._argument(folded(text))
         if field.kind == "group":
-            return f"fingerprint IN ({GROUPS_NAMED.format(exact=self._argument(text), wanted=wanted)})"
+            return f"fingerprint IN ({groups_named(self._argument(text), wanted)})"
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":

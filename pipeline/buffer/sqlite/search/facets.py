@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.sqlite.groups.merges import Merges
 from pipeline.buffer.sqlite.search.blocks import HOUR, Blocks, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS, Column
 from pipeline.buffer.sqlite.search.find import all_that_match
@@ -30,6 +31,7 @@ def count_facets(connection: sqlite3.Connection, ids: Sequence[int], most: int) 
     """The values of each facet that most of these dead letters have; hours newest first. Within a snapshot."""
     columns = [HOUR if name == "failed" else name for name in FACETS]
     counts = _counts(connection, ids, columns, _CELLS)
+    counts[FACETS.index("group")] = _by_group(connection, counts[FACETS.index("group")])
     facets = {}
     for name, counted in zip(FACETS, counts, strict=True):
         if name == "failed":
@@ -116,6 +118,13 @@ def _not_noted(connection: sqlite3.Connection, blocks: Blocks) -> Iterator[tuple
         for number in range(block_of(least), block_of(most) + 1):
             if number not in blocks.numbers:
                 yield number << BLOCK_BITS, ((number + 1) << BLOCK_BITS) - 1
+
+
+def _by_group(connection: sqlite3.Connection, by_fingerprint: Counter[str]) -> Counter[str]:
+    merges, by_group = Merges(connection), Counter[str]()
+    for fingerprint, count in by_fingerprint.items():
+        by_group[merges.group_of(fingerprint)] += count
+    return by_group
 
 
 def _titles(connection: sqlite3.Connection, fingerprints: Sequence[str]) -> dict[str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from itertools import compress
 from typing import Any, NamedTuple
 
+from pipeline.buffer.sqlite.groups.merges import groups_named
 from pipeline.buffer.sqlite.search.blocks import Blocks
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS, Column, hash_of, places_of_hash
-from pipeline.buffer.sqlite.search.conditions import GROUPS_NAMED
 from pipeline.buffer.sqlite.search.functions import is_class
 from pipeline.search.fields import FIELDS_BY_NAME
 from pipeline.search.folding import folded
@@ -133,8 +133,7 @@ class Masks:
         return _Wanted(lambda value: folded(value) == text, frozenset((text,)))
 
     def _fingerprints(self, text: str) -> frozenset[str]:
-        sql = GROUPS_NAMED.format(exact=":exact", wanted=":wanted")
-        rows = self._connection.execute(sql, {"exact": text, "wanted": folded(text)})
+        rows = self._connection.execute(groups_named(":exact", ":wanted"), {"exact": text, "wanted": folded(text)})
         return frozenset(fingerprint for (fingerprint,) in rows)
 
 
