@@ -12,6 +12,7 @@ from dashboard.dead_letters.address import PAGE_PARAMETER, ROWS_PARAMETER, note_
 from dashboard.dead_letters.columns_shown import TableChoice
 from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.opened import open_letter, opened_id
+from dashboard.dead_letters.payloads import read_value, schemas_known
 from dashboard.dead_letters.reasons import reason_in_line
 from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
@@ -76,6 +77,8 @@ class Snapshot:
     facets: dict[str, list[FacetValue]]
     rows: tuple[DeadLetterView, ...]
     marks: Marks
+    schemas: int
+    """Which schemas were known when values were looked into."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -145,7 +148,7 @@ def count_new(snapshot: Snapshot) -> int:
 def _count_between(which: DeadLetterFilter, after_id: int, up_to_id: int) -> int:
     # Only what is new is looked at, and once, not at every refresh.
     newer = Compared("id", ">", Number(str(after_id), after_id))
-    found = reader().find(replace(which, query=which.query.narrowed(newer), up_to_id=up_to_id))
+    found = reader().find(replace(which, query=which.query.narrowed(newer), up_to_id=up_to_id), read_value)
     return min(len(found.ids), NEW_CAP)
 
 
@@ -199,6 +202,7 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.caption(f"{first:,}–{last:,} of {snapshot.found.count}", width="content")
         st.pagination(
             _pages(snapshot.found.count, snapshot.view.page_size),
+            default=snapshot.view.page,
             max_visible_pages=5,
             # One as wide as its content may take itself for too narrow to show all pages.
             width=_PAGINATION_PIXELS,
@@ -233,30 +237,31 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
         take_page_from_address()
     size = _SIZE.get() or PAGE_SIZES[0]
     if (asked := _ASKED_PAGE.pop()) is not None:
-        _PAGES.set(asked)
+        _PAGES.renew()
         return View(which, asked, size)
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
-        _PAGES.set(1)
+        _PAGES.renew()
     return View(which, _PAGES.get_or(1), size)
 
 
 def _read(view: View, before: Snapshot | None) -> Snapshot:
-    seen = marks()
+    seen, schemas = marks(), schemas_known()
     # Later pages go on from the first one as it was, or rows would slip from page to page while somebody reads.
     up_to_id = before.up_to_id if before is not None and view.page > 1 else seen.newest_id
-    if before is not None and (before.view.which, before.marks, before.up_to_id) == (view.which, seen, up_to_id):
+    same = before is not None and (before.view.which, before.marks, before.up_to_id) == (view.which, seen, up_to_id)
+    if before is not None and same and (before.schemas == schemas or not view.which.query.apart()[1].parts):
         found, facets = before.found, before.facets
     else:
-        found = reader().find(replace(view.which, up_to_id=up_to_id))
+        found = reader().find(replace(view.which, up_to_id=up_to_id), read_value)
         facets = reader().facets(found)
     page = min(view.page, _pages(found.count, view.page_size))
     if page != view.page:
-        _PAGES.set(page)
+        _PAGES.renew()
         view = replace(view, page=page)
     first = (page - 1) * view.page_size
     rows = _again(found.ids[first : first + view.page_size])
-    return Snapshot(view, up_to_id, found, facets, rows, seen)
+    return Snapshot(view, up_to_id, found, facets, rows, seen, schemas)
 
 
 def _again(ids: tuple[int, ...]) -> tuple[DeadLetterView, ...]:
