@@ -34,7 +34,7 @@ def draw_drawer() -> None:
     with shown_errors():
         _draw_bar(identifier)
         if reader().dead_letter(identifier) is None:
-            st.info(f"There is no dead letter {identifier}, or none any longer.", icon=":material/info:")
+            st.info(f"There is no dead letter {identifier:d}, or none any longer.", icon=":material/info:")
         draw_detail(identifier)
     ask_for_schemas()
 

@@ -94,7 +94,7 @@ def draw_facets(query: Query, facets: Facets) -> None:
     """The other facets, with how many of the dead letters found have each value."""
     chosen = sum(bool(query.chosen(choice.field)) for choice in _NARROWING)
     chosen += sum(_limit_of(query, limit) is not None for limit in _LIMITS)
-    label = f"Narrow ({chosen})" if chosen else "Narrow"
+    label = f"Narrow ({chosen:d})" if chosen else "Narrow"
     with st.popover(label, icon=":material/filter_alt:", width="content", key="letters_narrow"):
         for choice in _NARROWING:
             _values_box(choice, facets[choice.field])

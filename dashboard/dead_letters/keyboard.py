@@ -27,6 +27,7 @@ _KEYS = (
     ("↑ ↓", "read the one above or below, once the table was clicked; Shift and Space selects it"),
     ("?", "this list"),
 )
+_KEYS_TOLD = "\n".join(f"- `{key}` {means}" for key, means in _KEYS)
 
 
 def is_narrow() -> bool:
@@ -45,13 +46,13 @@ def watch_window(on_move: Callable[[], None]) -> bool:
     return listened
 
 
-def draw_help(query_help: str) -> None:
+def draw_help(explanation: str) -> None:
     """The popover with the keys and with what a query may hold."""
     with st.popover("", icon=":material/help:", type="tertiary", help="Keys and queries", key="letters_help"):
         st.markdown("**Keys**")
-        st.markdown("\n".join(f"- `{key}` {means}" for key, means in _KEYS))
+        st.markdown(_KEYS_TOLD)
         st.markdown("**Queries**")
-        st.markdown(query_help)
+        st.markdown(explanation)
 
 
 def _nothing() -> None:
