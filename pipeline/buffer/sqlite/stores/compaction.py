@@ -16,8 +16,8 @@ from pipeline.buffer.sqlite.stored_once.shared import Cells
 from pipeline.buffer.sqlite.stored_once.storing import STORED_COLUMNS
 from pipeline.crash_points import reached
 
-LETTERS_AT_ONCE = 200
-BYTES_AT_ONCE = 2_000_000
+LETTERS_AT_ONCE = 100
+BYTES_AT_ONCE = 1_000_000
 """A row is written anew as a whole: fewer of large ones."""
 
 _OLD = "kind_ref IS NULL AND set_ref IS NULL"
