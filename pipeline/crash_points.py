@@ -74,6 +74,7 @@ POINTS = (
     "regroup: before letters are moved",
     "regroup: move not committed",
     "regroup: letters moved",
+    "groups: move not committed",
     "compaction: before dead letters are stored anew",
     "compaction: dead letters not stored anew",
     "compaction: dead letters stored anew",

@@ -189,6 +189,10 @@ class Settings(BaseModel):
     alert_trouble_s: int = Field(
         30, ge=1, le=10**9, description="Seconds that a role may wait, fail or be held up before that raises an alert."
     )
+    alert_groups: tuple[str, ...] = Field(
+        ("regressed", "escalating"),
+        description="States of groups of dead letters that raise an alert: new, regressed, escalating. Empty: none.",
+    )
     alert_urls: tuple[str, ...] = Field(
         (), repr=False, description="Where alerts go: Apprise URLs, with commas between or a JSON array."
     )
@@ -224,7 +228,7 @@ class Settings(BaseModel):
             raise ValueError(f"is empty; leave it out, which means {default}, or give it a value")
         return value
 
-    @field_validator("roles", "dlq_topics", mode="before")
+    @field_validator("roles", "dlq_topics", "alert_groups", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         return split_list(value) if isinstance(value, str) else value
@@ -272,6 +276,13 @@ class Settings(BaseModel):
             start_of(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("alert_groups")
+    @classmethod
+    def _known_states(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(value) - {"new", "regressed", "escalating"}:
+            raise ValueError(f"unknown state {', '.join(sorted(unknown))}; there are new, regressed, escalating")
         return value
 
     @field_validator("dlq_topics")
@@ -409,7 +420,7 @@ class Settings(BaseModel):
 
 
 _MAY_BE_EMPTY = frozenset(
-    {"dlq_topics"}
+    {"dlq_topics", "alert_groups"}
     | {
         name
         for name, field in Settings.model_fields.items()

@@ -38,6 +38,16 @@ from pipeline.buffer.contract import (
     WatchStore,
 )
 from pipeline.buffer.filters import OPEN_STATUSES, Choice, DeadLetterFilter, OrderFilter
+from pipeline.buffer.group_contract import (
+    CONTAINING,
+    GROUP_STATES,
+    HOURS_KEPT,
+    SPLIT_FIELDS,
+    GroupState,
+    GroupStore,
+    GroupTold,
+    SplitField,
+)
 from pipeline.buffer.import_contract import (
     DeadLetterStatus,
     ExportedLetter,
@@ -71,6 +81,14 @@ from pipeline.buffer.sqlite.reconcile.topics import replays_without_outcome, sto
 from pipeline.buffer.sqlite.streams import columns_of, stream
 
 __all__ = [
+    "CONTAINING",
+    "GROUP_STATES",
+    "HOURS_KEPT",
+    "SPLIT_FIELDS",
+    "GroupState",
+    "GroupStore",
+    "GroupTold",
+    "SplitField",
     "HOW_TO_GO_ON",
     "Cut",
     "HeldRecord",

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from pipeline.buffer.filters import DeadLetterFilter
+from pipeline.buffer.group_contract import GroupStore
 from pipeline.buffer.import_contract import ImportStore
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.regroup_contract import RegroupStore
@@ -230,6 +231,8 @@ class DeadLetterRow(NamedTuple):
     """Where its record stood when it failed, if that is a dead-letter topic that is collected too."""
     fingerprint_version: int = 1
     """Of the rule that made the fingerprint."""
+    split_from: tuple[str, str] | None = None
+    """Fingerprint and title that it had before a rule of people took it out of its group; set by the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -679,7 +682,9 @@ class Buffer(Protocol):
     @property
     def lookups(self) -> LookupStore: ...
     @property
-    def groups(self) -> RegroupStore: ...
+    def groups(self) -> GroupStore: ...
+    @property
+    def regrouping(self) -> RegroupStore: ...
     @property
     def imports(self) -> ImportStore: ...
     @property

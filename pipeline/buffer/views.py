@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.records import Headers
 
@@ -182,3 +182,61 @@ class DeadLetterDetail:
     """The file that it was imported from; None: it was collected."""
     import_kind: str | None
     """Who wrote that file, as in ImportKind."""
+
+
+class GroupNote(NamedTuple):
+    """What somebody wrote down of a group."""
+
+    note: str
+    written_by: str
+    written_at_ms: int
+
+
+class MergedFingerprint(NamedTuple):
+    """A fingerprint that people have merged into a group; `total` dead letters have it."""
+
+    fingerprint: str
+    title: str
+    total: int
+    merged_by: str
+    merged_at_ms: int
+
+
+class GroupSplit(NamedTuple):
+    """A rule that takes dead letters out of a group, in words, and its number."""
+
+    number: int
+    fingerprint: str
+    """Of that group."""
+    rule: str
+    split_by: str
+    split_at_ms: int
+
+
+class Spread(NamedTuple):
+    """What the newest dead letters of a group have in common."""
+
+    looked_at: int
+    is_exact: bool
+    """Whether these are all."""
+    keys: int
+    """Different keys."""
+    sources: tuple[tuple[str, int], ...]
+    """Partitions that the records came from, `topic[partition]`, with how many dead letters of each; the first 20."""
+    topics: tuple[tuple[str, int], ...]
+    """Dead-letter topics; the first 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDetail:
+    """All there is of one group. `row` has the columns of `Reader.groups`."""
+
+    row: dict[str, Any]
+    merged: tuple[MergedFingerprint, ...]
+    notes: tuple[GroupNote, ...]
+    splits: tuple[GroupSplit, ...]
+    made_by: tuple[GroupSplit, ...]
+    """The rules of other groups that bring dead letters here."""
+    spread: Spread
+    moving: bool
+    """Whether dead letters are still being moved, of whatever group."""

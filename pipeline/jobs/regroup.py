@@ -19,17 +19,17 @@ class Regrouping:
 
     def left(self) -> int:
         """How many dead letters are in groups of an older version."""
-        return self._buffer.groups.count_older(FINGERPRINT_VERSION)
+        return self._buffer.regrouping.count_older(FINGERPRINT_VERSION)
 
     def step(self) -> int:
         """Regroups the next few; returns how many they were, 0 when none are left."""
-        found = self._buffer.groups.older(FINGERPRINT_VERSION)
+        found = self._buffer.regrouping.older(FINGERPRINT_VERSION)
         if not found:
             return 0
         # Outside of the transaction, so that nobody waits for it.
         moves = list(map(_moved, found))
         reached("regroup: before letters are moved")
-        self._buffer.groups.regroup(moves, FINGERPRINT_VERSION)
+        self._buffer.regrouping.regroup(moves, FINGERPRINT_VERSION)
         reached("regroup: letters moved")
         return len(found)
 

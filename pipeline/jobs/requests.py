@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from pipeline.clock import Clock
 from pipeline.dead_letters.schema_answers import params_of
 from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import NothingToReplayError, UsageError
+from pipeline.jobs.groups import GroupChanges
 from pipeline.kafka import DEMO_IDS
 from pipeline.orders.sample_requests import MAX_RATE, ProduceRequest, why_no_samples
 from pipeline.running.imported import refuse_imported
@@ -38,6 +39,9 @@ from pipeline.starts import start_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.regroup import Regrouping
+
+GroupChange = Callable[[GroupChanges], object]
+"""Something that is said of groups."""
 
 
 def request_produce(
@@ -66,6 +70,12 @@ def request_regroup(settings: Settings, buffer: Buffer) -> Regrouping:
 
     _refuse_when_read_only(settings)
     return Regrouping(buffer)
+
+
+def change_groups(settings: Settings, buffer: Buffer, clock: Clock, by: str) -> GroupChanges:
+    """What somebody may say of groups: states, merges, splits and notes. Raises UsageError."""
+    _refuse_when_read_only(settings)
+    return GroupChanges(buffer, clock, by)
 
 
 def request_replay(

@@ -89,7 +89,7 @@ class _Worker:
         self._steady_clock = steady_clock
         self._stop = stop
         self._status = status
-        self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads)
+        self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads, buffer.groups)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
         self._rereads = Rereads(settings, buffer, clock)
         self._lookups = Lookups(buffer, examiner, clock)
@@ -102,7 +102,9 @@ class _Worker:
             if job is None:
                 self._lookups.step()
                 self._upkeep(None, self._rereads.trouble)
-                self._stop.wait(PAUSE_S if self._rereads.step() else LOOK_FOR_JOBS_EVERY_S)
+                self._stop.wait(
+                    PAUSE_S if self._rereads.step() or self._buffer.groups.move() else LOOK_FOR_JOBS_EVERY_S
+                )
             else:
                 self._run(job)
 
@@ -125,6 +127,7 @@ class _Worker:
             while not run.step(STEP_S):
                 watch.check()
                 self._rereads.step()
+                self._buffer.groups.move()
                 self._lookups.step()
                 self._upkeep(job, run.detail or sender.trouble)
                 if self._stop.is_set():

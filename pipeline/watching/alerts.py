@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import attrgetter
 
-from pipeline.buffer import HOW_TO_GO_ON, RereadStore, WatchStore
+from pipeline.buffer import GROUP_STATES, HOW_TO_GO_ON, GroupStore, RereadStore, WatchStore
 from pipeline.buffer.contract import FiringAlert
 from pipeline.clock import is_due
 from pipeline.crash_points import reached
@@ -25,8 +25,19 @@ LOST = "lost-offsets"
 BRAKE = "brake of "
 HELD = "copies of "
 """A topic's own rules: these and its name."""
+GROUP = "group "
+"""A group's own rule: this and its fingerprint."""
+GROUPS_EVERY_MS = 10_000
+GROUPS_MOST = 20
 TROUBLE = "trouble of "
 """A role's own rule: this and its name."""
+
+
+_MEANS = {
+    "new": "dead letters of a new cause",
+    "regressed": "dead letters of a cause that was resolved",
+    "escalating": "dead letters at ten times their usual rate or more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +57,13 @@ class _Finding:
 class AlertWatch:
     """Every rule, against its threshold."""
 
-    def __init__(self, settings: Settings, watch: WatchStore, rereads: RereadStore) -> None:
+    def __init__(self, settings: Settings, watch: WatchStore, rereads: RereadStore, groups: GroupStore) -> None:
         self._settings = settings
         self._watch = watch
         self._rereads = rereads
+        self._groups = groups
+        self._groups_at_ms = 0
+        self._of_groups: list[_Finding] = []
         self._in_trouble_since_ms: dict[str, int] = {}
         self._well_since_ms: dict[str, int] = {}
         self._messenger = ThreadPoolExecutor(1, thread_name_prefix="alerts")
@@ -65,6 +79,7 @@ class AlertWatch:
             *self._lost(),
             *self._brakes(),
             *self._held(),
+            *self._groups_told_of(now_ms),
             *self._disk(),
             *self._roles(now_ms),
         ]
@@ -117,6 +132,23 @@ class AlertWatch:
             if each.state == "held":
                 message = f"{each}; the Pipeline page or {HOW_TO_GO_ON.format(each.topic)}"
                 yield _Finding(HELD + each.topic, 1, 1, message)
+
+    def _groups_told_of(self, now_ms: int) -> list[_Finding]:
+        # How groups stand changes with hours and clicks.
+        if is_due(now_ms, self._groups_at_ms, GROUPS_EVERY_MS):
+            self._groups_at_ms = now_ms
+            states = tuple(state for state in GROUP_STATES if state in self._settings.alert_groups)
+            told = self._groups.told_of(states, now_ms, GROUPS_MOST) if states else []
+            self._of_groups = [
+                _Finding(
+                    f"{GROUP}{each.fingerprint} {each.state}",
+                    each.last_hour,
+                    1,
+                    f"{_MEANS[each.state]}: {each.title} (group {each.fingerprint}, {each.last_hour:,} in an hour)",
+                )
+                for each in told
+            ]
+        return self._of_groups
 
     def _disk(self) -> Iterator[_Finding]:
         share, free_bytes = disk_used(self._settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.buffer import Buffer, Retention
+from pipeline.buffer import HOURS_KEPT, Buffer, Retention
 from pipeline.clock import Wait, is_due
 from pipeline.crash_points import reached
 from pipeline.settings import Settings
@@ -57,6 +57,7 @@ class Upkeep:
             if (
                 not self._conclude(now_ms)
                 and not self._buffer.upkeep.prune(retention)
+                and not self._buffer.groups.prune_hours(now_ms - HOURS_KEPT * HOUR_MS)
                 and not self._compact(now_ms)
                 and not self._buffer.upkeep.incremental_vacuum()
             ):

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.buffer import open_buffer, record_id
+from pipeline.buffer import Buffer, open_buffer, record_id
 from pipeline.buffer.sqlite.connection import APPLICATION_ID, LAYOUT_VERSION
 from tests.support.buffer_rows import (
     NOW_MS,
@@ -69,6 +69,19 @@ def _add_what_is_rare(path: Path) -> None:
         kept = dead_letter(0, 0, "too large")._replace(record_id=None, topic=None, partition=None, offset=None)
         buffer.flow.undeliverable([kept], NOW_MS)
         accept(buffer, processor(buffer, identity=replace(ORDERS, topic="shop.orders")), 0, 2)
+        _say_of_groups(buffer)
+
+
+def _say_of_groups(buffer: Buffer) -> None:
+    """A group that is merged, resolved, split and has a note."""
+    assignment = collector(buffer, partition=2)
+    rows = [dead_letter(assignment.ref, offset, f"group {offset}", fingerprint=f"g{offset}") for offset in range(3)]
+    collect(buffer, assignment, 0, *(row._replace(partition=2) for row in rows))
+    buffer.groups.merge("g0", ["g1"], "ann", NOW_MS)
+    buffer.groups.resolve("g0", "ann", NOW_MS)
+    buffer.groups.note("g0", "known since Monday", "ann", NOW_MS)
+    buffer.groups.split("g2", "reason", "PRICE", "ann", NOW_MS)
+    buffer.groups.move()
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from pipeline.buffer.sqlite.connection import BUSY_TIMEOUT_S, WriterConnection, connect_writer, file_of
+from pipeline.buffer.sqlite.groups.store import SqliteGroupStore
 from pipeline.buffer.sqlite.stores.alerts import SqliteWatchStore
 from pipeline.buffer.sqlite.stores.dead_letters import SqliteDeadLetterStore
 from pipeline.buffer.sqlite.stores.flow import SqliteFlowStore
@@ -33,7 +34,8 @@ class SqliteBuffer:
         self.watch = SqliteWatchStore(connection)
         self.rereads = SqliteRereadStore(connection)
         self.lookups = SqliteLookupStore(connection)
-        self.groups = SqliteRegroupStore(connection)
+        self.groups = SqliteGroupStore(connection)
+        self.regrouping = SqliteRegroupStore(connection)
         self.imports = SqliteImportStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 

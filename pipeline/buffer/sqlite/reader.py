@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -15,10 +16,12 @@ from typing import Literal, Self
 from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
 from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
+from pipeline.buffer.group_contract import GroupState
 from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
 from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.groups.listing import group, groups
 from pipeline.buffer.sqlite.search.facets import FACETS_OF, count_facets
 from pipeline.buffer.sqlite.search.find import find_dead_letters
 from pipeline.buffer.sqlite.stores.lookups import LOOKUP
@@ -30,6 +33,7 @@ from pipeline.buffer.views import (
     FacetValue,
     Found,
     Grain,
+    GroupDetail,
     JobView,
     OrderSort,
     Payload,
@@ -260,14 +264,33 @@ class Reader:
 
     # -- dead letters
 
-    def groups(self, open_only: bool = False, limit: int = 200) -> Rows:
-        """Failures that look alike, those with the most open ones first."""
-        return self._rows(
-            "SELECT fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms "
-            f"FROM dead_letter_groups WHERE total > 0 {'AND open > 0' if open_only else ''} "
-            "ORDER BY open DESC, last_seen_ms DESC LIMIT :limit",
-            {"limit": limit},
-        )
+    def groups(
+        self,
+        now_ms: int,
+        states: Collection[GroupState] | None = None,
+        open_only: bool = False,
+        limit: int = 200,
+        only: str | None = None,
+    ) -> Rows:
+        """Failures that look alike, those with the most open ones first, resolved and ignored ones last.
+
+        Columns: fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms, state,
+        last_hour (dead letters in the hour that runs or the one before, whichever had more), fingerprints (how many are
+        merged), said_by and said_at_ms (of the last change of the state by hand), until_ms (while it is ignored),
+        regressed_at_ms, chart (dead letters of the last week by six hours, as a list), chart_from_ms and chart_step_ms.
+        `only`: that group alone, by any of its fingerprints.
+        """
+        return groups(self._rows, now_ms, states, open_only, limit, only)
+
+    def group(self, fingerprint: str, now_ms: int) -> GroupDetail | None:
+        """All there is of the group that one of its fingerprints names; None where it has no dead letters."""
+        return group(partial(self._whole, long_texts=True), fingerprint, now_ms)
+
+    def group_titles(self) -> list[str]:
+        """The titles of groups, up to 1,000."""
+        return self._whole(
+            "SELECT title FROM dead_letter_groups WHERE total > 0 ORDER BY open DESC, last_seen_ms DESC LIMIT 1000"
+        ).column("title")
 
     def dead_letters(self, which: DeadLetterFilter, limit: int = 100) -> list[DeadLetterView]:
         """The newest dead letters that match."""

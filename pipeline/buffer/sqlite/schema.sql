@@ -397,6 +397,89 @@ CREATE TABLE dead_letter_groups (
 CREATE INDEX dead_letter_groups_by_version ON dead_letter_groups (fingerprint_version);
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
 
+-- How many dead letters of a group failed in which hour (UTC; collected in it at the latest), those included that retention
+-- took. Hours before `from_ms` are not counted: they are over two weeks old, or were before this was counted.
+CREATE TABLE group_hours (
+    fingerprint   TEXT NOT NULL,
+    hour_ms       INTEGER NOT NULL,
+    dead_letters  INTEGER NOT NULL DEFAULT 0,
+    pruned_dead_letters INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (fingerprint, hour_ms)
+) WITHOUT ROWID;
+CREATE INDEX group_hours_by_hour ON group_hours (hour_ms);
+CREATE TABLE group_hours_counted (from_ms INTEGER NOT NULL);
+INSERT INTO group_hours_counted VALUES (0);
+
+-- What people say of groups; it outlives a group's dead letters, so that one that comes back is known. `fingerprint` is
+-- that of the group, here and in the splits and notes that somebody asks for: of one that is merged into no other.
+CREATE TABLE group_states (
+    fingerprint   TEXT PRIMARY KEY,
+    said          TEXT NOT NULL CHECK (said IN ('resolved', 'ignored', 'known')),
+    said_by       TEXT NOT NULL,
+    said_at_ms    INTEGER NOT NULL,
+    until_ms      INTEGER,                      -- of an ignored one
+    regressed_at_ms INTEGER                     -- when a resolved one came back
+) WITHOUT ROWID;
+CREATE TABLE group_notes (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint   TEXT NOT NULL,
+    note          TEXT NOT NULL,
+    written_by    TEXT NOT NULL,
+    written_at_ms INTEGER NOT NULL,
+    UNIQUE (fingerprint, written_at_ms, written_by, note)
+);
+-- Fingerprints that are one group with another one, which is merged into none itself.
+CREATE TABLE group_merges (
+    fingerprint   TEXT PRIMARY KEY,
+    merged_into   TEXT NOT NULL,
+    merged_by     TEXT NOT NULL,
+    merged_at_ms  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX group_merges_into ON group_merges (merged_into);
+-- Dead letters of a group that are to be one of their own: those whose `field` is `value`, or contains it. `origin` is the
+-- group of which it was said, also once it was carried on to a newer fingerprint version.
+CREATE TABLE group_splits (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint   TEXT NOT NULL,
+    field         TEXT NOT NULL CHECK (field IN ('reason', 'stacktrace', 'error_class', 'topic', 'source_topic')),
+    value         TEXT NOT NULL,
+    origin        TEXT NOT NULL,
+    split_by      TEXT NOT NULL,
+    split_at_ms   INTEGER NOT NULL,
+    UNIQUE (fingerprint, field, value)
+);
+-- Dead letters that such a rule took out of their group, and the fingerprint and title of that.
+CREATE TABLE group_split_letters (
+    dead_letter_id INTEGER PRIMARY KEY REFERENCES dead_letter_rows,
+    fingerprint    TEXT NOT NULL,
+    title          TEXT NOT NULL
+);
+-- Fingerprints whose dead letters up to `up_to_id` are still to be held against a change of rules; those up to `after_id`
+-- were.
+CREATE TABLE group_moves (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint   TEXT NOT NULL UNIQUE,
+    after_id      INTEGER NOT NULL,
+    up_to_id      INTEGER NOT NULL
+);
+
+CREATE TRIGGER group_of_removed AFTER DELETE ON dead_letter_rows BEGIN
+    UPDATE group_hours SET pruned_dead_letters = pruned_dead_letters + 1
+     WHERE fingerprint = old.fingerprint
+       AND hour_ms = min(old.failed_at_ms, old.received_at_ms) / 3600000 * 3600000;
+    DELETE FROM group_split_letters WHERE dead_letter_id = old.id;
+END;
+CREATE TRIGGER group_of_moved AFTER UPDATE OF fingerprint ON dead_letter_rows
+WHEN old.fingerprint <> new.fingerprint BEGIN
+    UPDATE group_hours SET dead_letters = dead_letters - 1
+     WHERE fingerprint = old.fingerprint
+       AND hour_ms = min(old.failed_at_ms, old.received_at_ms) / 3600000 * 3600000;
+    INSERT INTO group_hours (fingerprint, hour_ms, dead_letters)
+    SELECT new.fingerprint, min(new.failed_at_ms, new.received_at_ms) / 3600000 * 3600000, 1
+      FROM group_hours_counted WHERE min(new.failed_at_ms, new.received_at_ms) >= from_ms
+    ON CONFLICT (fingerprint, hour_ms) DO UPDATE SET dead_letters = dead_letters + 1;
+END;
+
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')

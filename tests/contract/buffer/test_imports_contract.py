@@ -87,7 +87,7 @@ def test_they_count_in_every_figure_and_for_no_alert(buffer: Buffer, store: Any)
     with Reader(store.path) as reader:
         assert reader.totals().dead_letters == 3
         assert reader.status_counts() == {"open": 2, "recovered": 1}
-        groups = {group["fingerprint"]: (group["total"], group["open"]) for group in reader.groups().dicts()}
+        groups = {group["fingerprint"]: (group["total"], group["open"]) for group in reader.groups(NOW_MS).dicts()}
         assert groups == {"stock": (2, 1), "price": (1, 1)}
         minutes = {row["at_ms"]: row["dead_letters"] for row in reader.flow("minute", 60 * MINUTE_MS).dicts()}
         assert sorted(minutes.values()) == [1, 2]
@@ -130,7 +130,7 @@ def test_one_failed_when_it_was_written_where_nothing_tells_more(buffer: Buffer,
     with Reader(store.path) as reader:
         [view] = reader.dead_letters(ALL)
         assert (view.failed_at_ms, bool(view.failed_at_known)) == (NOW_MS - 99, False)
-        assert reader.groups().column("last_seen_ms") == [NOW_MS - 99]
+        assert reader.groups(NOW_MS).column("last_seen_ms") == [NOW_MS - 99]
 
 
 def test_who_was_whose_replay_is_told_once_all_are_there(buffer: Buffer, store: Any) -> None:

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.buffer import DeadLetterRow, open_buffer, recount
+from pipeline.buffer import DeadLetterFilter, DeadLetterRow, Reader, open_buffer, recount
 from pipeline.buffer.regroup_contract import Regrouped
-from pipeline.buffer.sqlite.stores.regrouping import BYTES_AT_ONCE, LETTERS_AT_ONCE
+from pipeline.buffer.sqlite.groups.moves import BYTES_AT_ONCE, LETTERS_AT_ONCE
 from pipeline.commands import regroup
 from pipeline.crash_points import FOLDER_VARIABLE, POINTS
 from pipeline.dead_letters.causes import FINGERPRINT_VERSION, fingerprint
 from pipeline.errors import UsageError
 from pipeline.jobs.regroup import Regrouping
 from pipeline.jobs.requests import request_regroup
+from pipeline.search.parser import parse
 from pipeline.settings import PROJECT_DIR, Settings
 from tests.support.buffer_rows import NOW_MS, collect, collector, dead_letter
 
@@ -169,10 +170,10 @@ def test_the_collector_goes_on_meanwhile_and_nobody_waits_for_long(path: Path) -
 def test_a_letter_that_somebody_else_has_moved_meanwhile_stays_there(path: Path) -> None:
     fill(path, 1)
     with open_buffer(path) as one, open_buffer(path) as other:
-        (found,) = one.groups.older(FINGERPRINT_VERSION)
+        (found,) = one.regrouping.older(FINGERPRINT_VERSION)
         assert Regrouping(other).step() == 1
         late = Regrouped(found.id, found.fingerprint, "late", "late", None, None)
-        assert one.groups.regroup([late], FINGERPRINT_VERSION) == 0
+        assert one.regrouping.regroup([late], FINGERPRINT_VERSION) == 0
     assert [title for title, *_ in groups(path)] == ["cause aaa: no stock of <value>"]
     assert recount(path) == []
 
@@ -232,4 +233,100 @@ def test_a_group_that_was_repaired_is_looked_at_again_and_stays_itself(path: Pat
         assert Regrouping(buffer).step() == 1
         assert Regrouping(buffer).left() == 0
     assert [total for _, total, *_ in groups(path)] == [1]
+    assert recount(path) == []
+
+
+# -- what people have said of groups
+
+
+def said(path: Path, title: str) -> tuple[Any, list[str], set[str]]:
+    """The state of the group with this title, its notes, and the reasons that are in it."""
+    with Reader(path) as reader:
+        (found,) = [each for each in reader.groups(NOW_MS + 50).dicts() if each["title"] == title]
+        detail = reader.group(found["fingerprint"], NOW_MS + 50)
+        letters = reader.dead_letters(DeadLetterFilter(parse(f"group:{found['fingerprint']}", NOW_MS)))
+    assert detail is not None
+    return found["state"], [each.note for each in detail.notes], {each.reason for each in letters}
+
+
+def collected(path: Path, *letters: tuple[str, str, int]) -> None:
+    """Dead letters of an old version: group, reason, and when they failed."""
+    with open_buffer(path) as buffer:
+        assignment = collector(buffer)
+        for offset, (group, reason, at_ms) in enumerate(letters):
+            row = old_letter(assignment.ref, offset, fingerprint=group, reason=reason, failed_at_ms=at_ms)
+            collect(buffer, assignment, offset, row, now_ms=at_ms)
+
+
+def regrouped(path: Path) -> None:
+    with open_buffer(path) as buffer:
+        while Regrouping(buffer).step():
+            pass
+    assert recount(path) == []
+
+
+def test_state_and_notes_come_along_to_each_group_that_one_becomes(path: Path) -> None:
+    collected(path, ("old", "x 1", NOW_MS), ("old", "y 1", NOW_MS))
+    with open_buffer(path) as buffer:
+        buffer.groups.resolve("old", "ann", NOW_MS + 5)
+        buffer.groups.note("old", "known", "ann", NOW_MS)
+    regrouped(path)
+    assert said(path, "x <value>") == ("resolved", ["known"], {"x 1"})
+    assert said(path, "y <value>") == ("resolved", ["known"], {"y 1"})
+
+
+@pytest.mark.parametrize("resolved", ["first", "second"])
+def test_a_resolved_group_that_later_failures_come_to_has_regressed_in_whatever_order(path: Path, resolved) -> None:
+    times = {"first": NOW_MS + 1, "second": NOW_MS + 1, resolved: NOW_MS}
+    collected(path, ("first", "x 1", times["first"]), ("second", "x 2", times["second"]))
+    with open_buffer(path) as buffer:
+        buffer.groups.resolve(resolved, "ann", NOW_MS)
+    regrouped(path)
+    assert said(path, "x <value>")[0] == "regressed"
+
+
+def test_groups_that_people_have_merged_stay_one_under_the_name_that_they_had(path: Path) -> None:
+    collected(path, ("a", "x 1", NOW_MS), ("b", "y 1", NOW_MS), ("c", "z 1", NOW_MS))
+    with open_buffer(path) as buffer:
+        buffer.groups.merge("a", ["b"], "ann", NOW_MS)
+        buffer.groups.note("b", "one cause", "ann", NOW_MS)
+        buffer.groups.ignore("b", NOW_MS + 99, "ann", NOW_MS)
+    regrouped(path)
+    assert said(path, "y <value>") == ("ignored", ["one cause"], {"x 1", "y 1"})
+    with Reader(path) as reader:
+        found = reader.group("a", NOW_MS)
+    assert found is not None
+    assert (found.row["fingerprint"], found.row["total"]) == ("a", 2)
+
+
+def test_groups_that_people_have_split_stay_apart_however_often(path: Path) -> None:
+    reasons = ("no green tea 1", "no black tea 2", "no mug 3")
+    collected(path, *(("a", reason, NOW_MS) for reason in reasons))
+    with open_buffer(path) as buffer:
+        buffer.groups.split("a", "reason", "tea", "ann", NOW_MS)
+        while buffer.groups.move():
+            pass
+        with Reader(path) as reader:
+            (tea,) = [each["fingerprint"] for each in reader.groups(NOW_MS).dicts() if each["fingerprint"] != "a"]
+        buffer.groups.split(tea, "reason", "green", "ann", NOW_MS)
+        while buffer.groups.move():
+            pass
+        buffer.groups.resolve(tea, "ann", NOW_MS)
+    regrouped(path)
+    black = "no black tea <value> (reason contains tea)"
+    assert said(path, black) == ("resolved", [], {reasons[1]})
+    green = "no green tea <value> (reason contains tea) (reason contains green)"
+    assert said(path, green)[2] == {reasons[0]}
+    # And can be taken back, newest first.
+    with open_buffer(path) as buffer:
+        for number in rows(path, "SELECT min(id) FROM group_splits GROUP BY origin, value ORDER BY min(id) DESC"):
+            buffer.groups.unsplit(number[0], NOW_MS)
+        while buffer.groups.move():
+            pass
+    with Reader(path) as reader:
+        assert {each["title"] for each in reader.groups(NOW_MS).dicts()} == {
+            "no green tea <value>",
+            "no black tea <value>",
+            "no mug <value>",
+        }
     assert recount(path) == []

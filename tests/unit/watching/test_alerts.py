@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.buffer import Buffer, Reader, open_buffer
+from pipeline.buffer import Buffer, GroupStore, Reader, RereadStore, WatchStore, open_buffer
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings, load_settings
-from pipeline.watching.alerts import AlertWatch, disk_used
+from pipeline.watching.alerts import GROUPS_EVERY_MS, AlertWatch, disk_used
 from scripts.local.process import free_ports
 from tests.support.buffer_rows import DEAD, NOW_MS, accept, collect, collector, dead_letter, processor
 from tests.support.told_people import ToldPeople
@@ -30,9 +30,14 @@ def buffer(settings: Settings) -> Iterator[Buffer]:
 
 @pytest.fixture
 def watch(settings: Settings, buffer: Buffer) -> Iterator[AlertWatch]:
-    watch = AlertWatch(settings, buffer.watch, buffer.rereads)
+    watch = AlertWatch(settings, *stores(buffer))
     yield watch
     watch.close()
+
+
+def stores(buffer: Buffer) -> tuple[WatchStore, RereadStore, GroupStore]:
+    """What alerts look at."""
+    return buffer.watch, buffer.rereads, buffer.groups
 
 
 def firing(buffer: Buffer) -> dict[str, str]:
@@ -49,6 +54,32 @@ class Role:
     def report(self, now_ms: int, state: str, detail: str = "") -> None:
         self.now_ms = now_ms
         self._status.report(state, detail)
+
+
+def test_a_group_that_is_back_fires_until_somebody_says_something_of_it(watch, buffer):
+    dead = collector(buffer)
+    collect(buffer, dead, 0, dead_letter(dead.ref, 0), now_ms=NOW_MS)
+    watch.check(NOW_MS)
+    assert firing(buffer) == {}
+    buffer.groups.resolve("price", "ann", NOW_MS)
+    collect(buffer, dead, 1, dead_letter(dead.ref, 1), now_ms=NOW_MS + 1)
+    watch.check(NOW_MS + GROUPS_EVERY_MS)
+    message = "dead letters of a cause that was resolved: the price is negative (group price, 2 in an hour)"
+    assert firing(buffer) == {"group price regressed": message}
+    buffer.groups.reopen("price", "ann", NOW_MS)
+    watch.check(NOW_MS + 2 * GROUPS_EVERY_MS)
+    watch.check(NOW_MS + 3 * GROUPS_EVERY_MS)
+    assert firing(buffer) == {}
+
+
+def test_new_groups_raise_an_alert_where_somebody_wants_that(settings, buffer):
+    dead = collector(buffer)
+    collect(buffer, dead, 0, dead_letter(dead.ref, 0), now_ms=NOW_MS)
+    told = settings.model_copy(update={"alert_groups": ("new",)})
+    watch = AlertWatch(told, *stores(buffer))
+    watch.check(NOW_MS)
+    watch.close()
+    assert list(firing(buffer)) == ["group price new"]
 
 
 def test_too_large_a_share_of_dead_letters_fires_until_it_is_small_again(watch, buffer):
@@ -74,7 +105,7 @@ def test_a_share_that_goes_up_and_down_around_its_threshold_is_one_alert_and_one
     accepted = collected = 0
     with ToldPeople() as people:
         told = {"alert_urls": (people.url,), "alert_hold_s": 60, "alert_window_s": 40}
-        watch = AlertWatch(settings.model_copy(update=told), buffer.watch, buffer.rereads)
+        watch = AlertWatch(settings.model_copy(update=told), *stores(buffer))
         for second in range(600):
             now_ms = NOW_MS + second * 1000
             # 19 good ones and a bad one, again and again, one every 2 s; none from the fourth minute on.
@@ -167,7 +198,7 @@ def test_an_alert_of_a_worker_before_this_one_is_ended_too(watch, buffer):
 
 
 def test_an_alert_ends_when_all_has_been_well_for_the_time_to_hold(settings, buffer):
-    watch = AlertWatch(settings.model_copy(update={"alert_hold_s": 60}), buffer.watch, buffer.rereads)
+    watch = AlertWatch(settings.model_copy(update={"alert_hold_s": 60}), *stores(buffer))
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS)
     for second in range(60):
         watch.check(NOW_MS + second * 1000)
@@ -180,7 +211,9 @@ def test_an_alert_ends_when_all_has_been_well_for_the_time_to_hold(settings, buf
 def test_people_are_told_of_the_beginning_and_the_end(settings, buffer):
     role = Role(settings.data_dir, "processor")
     with ToldPeople() as people:
-        watch = AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads)
+        watch = AlertWatch(
+            settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads, buffer.groups
+        )
         for second in range(0, 31, 10):
             role.report(NOW_MS + second * 1000, "waiting", "Kafka does not answer")
             watch.check(NOW_MS + second * 1000)
@@ -198,7 +231,9 @@ def test_who_was_not_told_because_the_worker_died_is_told_by_the_next_one(settin
     buffer.watch.resolve("disk-full", NOW_MS, notify=True)
     buffer.watch.fire("trouble of processor-7", 40, 30, "processor-7: waits", NOW_MS, notify=True)
     with ToldPeople() as people:
-        AlertWatch(settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads).close()
+        AlertWatch(
+            settings.model_copy(update={"alert_urls": (people.url,)}), buffer.watch, buffer.rereads, buffer.groups
+        ).close()
     assert people.messages == ["over: almost full", "processor-7: waits"]
     assert buffer.watch.pending_notifications() == []
 
@@ -207,7 +242,7 @@ def test_an_address_that_does_not_take_the_message_is_named_by_its_kind_only(set
     buffer.watch.fire("disk-full", 0.99, 0.95, "almost full", NOW_MS, notify=True)
     [port] = free_ports(1)
     urls = (f"json://user:secret@127.0.0.1:{port}/",)
-    AlertWatch(settings.model_copy(update={"alert_urls": urls}), buffer.watch, buffer.rereads).close()
+    AlertWatch(settings.model_copy(update={"alert_urls": urls}), *stores(buffer)).close()
     with Reader(settings.database_file) as reader:
         assert reader.alerts(1).column("notice") == ["not sent to json"]
 
@@ -217,7 +252,9 @@ def test_a_disk_that_runs_full_fires_before_nothing_can_be_written(settings, buf
     disk = os.statvfs(settings.data_dir)
     assert free_bytes <= disk.f_blocks * disk.f_frsize
     for threshold, expected in ((max(used * 0.9, 1e-9), {"disk-full"}), (min(used * 1.1, 1.0), set())):
-        watch = AlertWatch(settings.model_copy(update={"alert_disk_share": threshold}), buffer.watch, buffer.rereads)
+        watch = AlertWatch(
+            settings.model_copy(update={"alert_disk_share": threshold}), buffer.watch, buffer.rereads, buffer.groups
+        )
         watch.check(NOW_MS)
         watch.close()
         assert set(firing(buffer)) == expected

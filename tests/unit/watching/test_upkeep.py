@@ -56,7 +56,7 @@ def test_rounds_end_with_the_space_given_back_and_every_figure_true(tmp_path, bu
     work = upkeep(buffer, orders_kept_days=1)
     for second in range(20):
         work.round(NOW_MS + 2 * DAY_MS + second * 1000)
-    assert buffer.upkeep.used_bytes() < used_before / 4
+    assert buffer.upkeep.used_bytes() < used_before / 3
     assert buffer.upkeep.incremental_vacuum() == 0
     assert rows(tmp_path, "SELECT orders, pruned_orders FROM totals") == [(20_000, 20_000)]
     assert recount(tmp_path / "orderpulse.db") == []

@@ -16,6 +16,7 @@ from pipeline.buffer.sqlite.connection import (
     connect_writer,
     translated_errors,
 )
+from pipeline.buffer.sqlite.groups.hours import HOUR_OF
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
 from pipeline.buffer.sqlite.stored_once.shared import SHARED_TABLES
 from pipeline.buffer.sqlite.stores.flow_figures import SOURCE
@@ -168,6 +169,22 @@ _GROUPS = _Figures(
     FROM dead_letters WHERE fingerprint = ? GROUP BY fingerprint
     """,
 )
+_GROUP_HOURS = _Figures(
+    "group_hours",
+    ("fingerprint", "hour_ms"),
+    ("dead_letters",),
+    f"""
+    SELECT fingerprint, hour_ms, fingerprint || ' at ' || hour_ms AS label,
+           sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+    FROM (SELECT fingerprint, hour_ms, dead_letters AS kept, pruned_dead_letters AS counted
+          FROM group_hours, group_hours_counted WHERE hour_ms >= from_ms
+          UNION ALL
+          SELECT fingerprint, {HOUR_OF} AS hour_ms, 0, count(*) FROM dead_letter_rows, group_hours_counted
+          WHERE min(failed_at_ms, received_at_ms) >= from_ms GROUP BY fingerprint, 2)
+    GROUP BY fingerprint, hour_ms
+    """,
+    "INSERT OR IGNORE INTO group_hours (fingerprint, hour_ms) VALUES (?, ?)",
+)
 _JOBS = _Figures(
     "jobs",
     ("id",),
@@ -228,7 +245,19 @@ _PARTITIONS = _Figures(
     FROM partitions LEFT JOIN topics USING (topic_ref)
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _SOURCES, _STATUSES, _GROUPS, _JOBS, *_SHARED, _PASSED_OVER, _PARTITIONS)
+_ALL = (
+    _TOTALS,
+    _MINUTES,
+    _PRODUCTS,
+    _SOURCES,
+    _STATUSES,
+    _GROUPS,
+    _GROUP_HOURS,
+    _JOBS,
+    *_SHARED,
+    _PASSED_OVER,
+    _PARTITIONS,
+)
 
 _YEAR_10000_MS = 253_402_300_800_000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring
 
+from pipeline.buffer.sqlite.groups.merges import in_group_named
 from pipeline.buffer.sqlite.stored_once.together import HEADERS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
@@ -86,12 +87,7 @@ class _Condition:
             return f"status = {self._argument(text)}"
         wanted = self._argument(folded(text))
         if field.kind == "group":
-            exact = self._argument(text)
-            return (
-                "fingerprint IN (SELECT fingerprint FROM dead_letter_groups "
-                f"WHERE fingerprint = {exact} OR holds({wanted}, title) "
-                f"AND NOT EXISTS (SELECT 1 FROM dead_letter_groups WHERE fingerprint = {exact}))"
-            )
+            return in_group_named(self._argument(text), wanted)
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":

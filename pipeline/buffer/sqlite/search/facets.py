@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.buffer.sqlite.groups.merges import GROUP_OF
 from pipeline.buffer.views import FacetValue
 
 _HOUR_MS = 3_600_000
 FACETS = ("group", "source", "topic", "class", "dialect", "status", "product", "failed")
 """Fields of the query language, in the order in which they are shown; `failed` by the hour."""
 FACETS_OF = (
-    "SELECT fingerprint, source_topic, topic, error_class, dialect, status, product, "
-    f"failed_at_ms / {_HOUR_MS}, title FROM dead_letters "
-    "LEFT JOIN (SELECT fingerprint, title FROM dead_letter_groups) USING (fingerprint) "
+    f"SELECT {GROUP_OF.format('dead_letters.fingerprint')} AS of_group, source_topic, topic, error_class, dialect, "
+    f"status, product, failed_at_ms / {_HOUR_MS}, title FROM dead_letters "
+    "LEFT JOIN (SELECT fingerprint, title FROM dead_letter_groups) AS named ON named.fingerprint = of_group "
     "WHERE id IN (SELECT value FROM json_each(:ids))"
 )
 

@@ -12,6 +12,9 @@ from pipeline.buffer.contract import DeadLetterRow
 from pipeline.buffer.import_contract import ExportedLetter, ImportSource, Linked, ReadRecord
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.groups.hours import count_hours
+from pipeline.buffer.sqlite.groups.moves import queue_moves
+from pipeline.buffer.sqlite.groups.splits import Splits
 from pipeline.buffer.sqlite.stored_once.letter import whole_letters_of
 from pipeline.buffer.sqlite.stored_once.names import NAME, NAMED
 from pipeline.buffer.sqlite.stored_once.storing import STORED_COLUMNS
@@ -24,6 +27,7 @@ from pipeline.errors import UsageError
 LINKED_AT_ONCE = 1000
 _NAMES = tuple(column.name for column in columns_of("dead_letters"))
 _cells_of_group = itemgetter(*map(_NAMES.index, ("error_class", "source_topic", "status", "failed_at_ms")))
+_cells_of_hour = itemgetter(*map(_NAMES.index, ("fingerprint", "failed_at_ms", "received_at_ms")))
 _ID, _NAME, _REPLAY_OF, _FINGERPRINT, _STATUS, _RECEIVED, _SOURCE_TOPIC = (
     _NAMES.index(name)
     for name in (
@@ -130,6 +134,9 @@ class SqliteImportStore:
                 "UPDATE imports SET finished_at_ms = ? WHERE file = ? AND finished_at_ms IS NULL",
                 (now_ms, source.file),
             )
+            # An export says which group a dead letter was in there, and nothing of the rules here.
+            splits = Splits(connection)
+            queue_moves(connection, splits.reach(splits.fingerprints))
 
 
 def _refuse_cluster(connection: sqlite3.Connection) -> None:
@@ -207,6 +214,7 @@ def _count(connection: sqlite3.Connection, new: Sequence[ExportedLetter]) -> Non
         count_seconds_and_minutes(connection, second_ms, figures)
     SOURCES.insert(connection, Counter(source_of(letter.row[_SOURCE_TOPIC]) for letter in new).items())
     connection.execute("UPDATE totals SET dead_letters = dead_letters + ?", (len(new),))
+    count_hours(connection, (_cells_of_hour(letter.row) for letter in new))
     _COUNTS.insert(connection, Counter(letter.row[_STATUS] for letter in new).items())
     alike: dict[str, list[ExportedLetter]] = {}
     for letter in new:

@@ -17,6 +17,9 @@ from typing import NamedTuple
 from pipeline.buffer.contract import DeadLetterRow
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, offset_of, ref_of
+from pipeline.buffer.sqlite.groups.hours import count_hours
+from pipeline.buffer.sqlite.groups.splits import Splits, note_split_letters
+from pipeline.buffer.sqlite.groups.states import regress
 from pipeline.buffer.sqlite.stored_once.letter import WholeLetter
 from pipeline.buffer.sqlite.stored_once.names import NAME, NAMED
 from pipeline.buffer.sqlite.stored_once.storing import STORED_COLUMNS
@@ -123,6 +126,8 @@ class _Additions:
     """The failure's identity of each dead letter that has a name of its own, and its id."""
     copies: list[tuple[int, int]]
     failed_replays: list[tuple[int, str | None]]
+    split_from: list[tuple[int, str, str]]
+    """Of each dead letter that a rule of people took out of its group: its id, that group's fingerprint and title."""
 
 
 def add_dead_letters(
@@ -133,14 +138,19 @@ def add_dead_letters(
     Imported ones count for no alert, and failed when they were written where nothing tells more.
     """
     # 1. What is a failure of its own, and what was written twice.
+    if splits := Splits(connection):
+        rows = list(map(splits.placed, rows))
     found = _sort_out(connection, rows, now_ms, imported)
     _ROWS.insert(connection, found.cells)
     # Few have one: a cell that is nearly always empty costs each row its time.
     connection.executemany("UPDATE dead_letter_rows SET failure_id = ? WHERE id = ?", found.later_lives)
     _COPIES.insert(connection, found.copies)
-    # 2. The figures that count it.
+    note_split_letters(connection, found.split_from)
+    # 2. The figures that count it, and the groups that are back.
     if found.rows:
         _count(connection, found.rows, now_ms, imported)
+        if not imported:
+            regress(connection, {row.fingerprint for row in found.rows}, now_ms)
     # 3. What it says of replays.
     if found.failed_replays:
         note_failed_replays(connection, found.failed_replays, now_ms)
@@ -154,7 +164,7 @@ def _sort_out(connection: WriterConnection, rows: Sequence[DeadLetterRow], now_m
     of_failure, by_name = known.of_failure, known.by_name
     (last_id,) = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'dead_letter_rows'").fetchone()
     next_id = (last_id or 0) + 1
-    found = _Additions([], [], [], [], [])
+    found = _Additions([], [], [], [], [], [])
     failed_again: set[int] = set()
     lives: list[tuple[DeadLetterRow, _Life, int | None]] = []
     for row in rows:
@@ -185,6 +195,7 @@ def _sort_out(connection: WriterConnection, rows: Sequence[DeadLetterRow], now_m
             found.failed_replays.append((before.id, replay_id))
             failed_again.add(before.id)
     found.rows = [row for row, *_ in lives]
+    found.split_from = [(life.id, *row.split_from) for row, life, _ in lives if row.split_from is not None]
     failed_at_ms = [_failed_at_ms(row, now_ms, imported) for row in found.rows]
     whole = [_whole(row, life, at_ms) for (row, life, _), at_ms in zip(lives, failed_at_ms, strict=True)]
     stored = connection.storing.store(connection, whole)
@@ -316,6 +327,7 @@ def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms:
         "ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
         (len(new),),
     )
+    count_hours(connection, ((row.fingerprint, _failed_at_ms(row, now_ms, imported), now_ms) for row in new))
     groups: defaultdict[str, list[DeadLetterRow]] = defaultdict(list)
     for row in new:
         groups[row.fingerprint].append(row)
