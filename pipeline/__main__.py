@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - who starts it on an older one mu
     sys.exit(f"OrderPulse needs Python 3.11 or newer, this is {sys.version.split()[0]}")
 
 from pipeline.errors import OrderPulseError
+from pipeline.groups_arguments import add_groups
 from pipeline.version import VERSION
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ def _run_mapping(settings: Settings, options: argparse.Namespace) -> int:
     from pipeline.mapping_commands import run_mapping
 
     return run_mapping(settings, options)
+
+
+def _run_groups(settings: Settings, options: argparse.Namespace) -> int:
+    from pipeline.clock import pause, wall_clock_ms
+    from pipeline.groups_command import run_groups
+
+    return run_groups(settings, options, wall_clock_ms, pause)
 
 
 def _run_import(settings: Settings, options: argparse.Namespace) -> int:
@@ -251,6 +259,8 @@ def _add_reports(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="`earliest`, `latest`, or a time: 2026-03-01T12:00:00Z, or milliseconds since 1970",
     )
     reread.add_argument("--yes", action="store_true", help="do not ask: for scripts")
+
+    add_groups(subparsers, _utf8).set_defaults(run=_run_groups)
 
     text = "dead letters by a query"
     search = subparsers.add_parser(

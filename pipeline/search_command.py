@@ -71,13 +71,13 @@ def _report(query: Query, found: Found, rows: Sequence[DeadLetterView], took_ms:
 def _print(found: Found, rows: Sequence[DeadLetterView], took_ms: int) -> None:
     for row in rows:
         cells = (str(row.id), time_text(row.failed_at_ms), row.status, row.source or "-", row.reason)
-        print("\t".join(map(_in_a_line, cells)))
+        print("\t".join(map(in_a_line, cells)))
     cut = f"; {found.cut}" if found.cut else ""
     shown = f", the newest {len(rows):,} are shown" if len(rows) < len(found.ids) else ""
     print(f"{found.count} dead letter{'' if len(found.ids) == 1 else 's'} in {took_ms} ms{shown}{cut}", file=sys.stderr)
 
 
-def _in_a_line(text: str) -> str:
+def in_a_line(text: str) -> str:
     """What a terminal shows of a text and takes for nothing else."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text[:SHOWN_LETTERS])
     return f"{shown}…" if len(text) > SHOWN_LETTERS else shown

@@ -49,6 +49,8 @@ ROOMS = (
             "pipeline/__main__.py",
             "pipeline/commands.py",
             "pipeline/export_command.py",
+            "pipeline/groups_arguments.py",
+            "pipeline/groups_command.py",
             "pipeline/import_command.py",
             "pipeline/mapping_commands.py",
             "pipeline/search_command.py",
