@@ -8,6 +8,7 @@ from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_le
 from dashboard.dead_letters.columns_shown import table_choice
 from dashboard.dead_letters.drawer import draw_drawer
 from dashboard.dead_letters.facets import draw_facets, draw_statuses
+from dashboard.dead_letters.group_dialog import draw_group_bar, draw_group_dialog, group_is_open
 from dashboard.dead_letters.groups import draw_groups, groups_popover
 from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.moves import follow_address
@@ -19,7 +20,7 @@ from dashboard.dead_letters.replay_dialog import draw_replay_dialog, replay_is_p
 from dashboard.dead_letters.table import draw_pages, draw_table, note_page_in_address, take_snapshot
 from dashboard.dead_letters.triage import discard_is_proposed, draw_discard_dialog
 from dashboard.shared.asking import refusal, show_notice
-from dashboard.shared.context import reader
+from dashboard.shared.context import now_ms, reader
 from dashboard.shared.exports import table_downloads
 from dashboard.shared.formats import plain
 from dashboard.shared.refreshing import watch, whole_page
@@ -37,7 +38,7 @@ with whole_page():
         # What somebody selected before is not what the box asks for now.
         st.stop()
     snapshot = take_snapshot(which)
-    groups = reader().groups()
+    groups = reader().groups(now_ms())
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             draw_statuses()
@@ -53,6 +54,8 @@ with whole_page():
         with left, st.container(gap="xsmall"):
             draw_groups(groups, which.query)
     with right, st.container(gap="xsmall"):
+        if len(chosen := which.query.chosen("group")) == 1:
+            draw_group_bar(chosen[0])
         watch(watch_letters)
         paths = chosen_paths()
         # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
@@ -85,6 +88,8 @@ with whole_page():
         draw_replay_dialog()
     elif discard_is_proposed():
         draw_discard_dialog()
+    elif group_is_open():
+        draw_group_dialog()
     elif opened_id() is not None:
         draw_drawer()
     # What was drawn tells what is wanted.

@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+from dashboard.dead_letters.group_states import titles, week_column
 from dashboard.dead_letters.query_box import choose
 from dashboard.shared.imported import imported_badge
 from dashboard.shared.session import RenewableKey, StateKey, clicked_row
@@ -37,7 +38,8 @@ def draw_groups(groups: Rows, query: Query) -> None:
         _GROUPS_TABLE.renew()
     columns = [
         held(number_column("open", "Open", groups.column("open"), 56)),
-        text_column("title", "Failure", groups.column("title"), "small"),
+        text_column("title", "Failure", titles(groups), 140),
+        week_column(groups),
     ]
     table = _GROUPS_TABLE.name
     draw_selectable_table(

@@ -106,6 +106,12 @@ def share_column(name: str, label: str, shares: Iterable[float], width: Width = 
     return Column(name, pa.array(shares, pa.float64()), shown)
 
 
+def chart_column(name: str, label: str, charts: Iterable[Sequence[int]], width: Width = None) -> Column:
+    """Numbers over time, as small bars."""
+    shown = st.column_config.BarChartColumn(label, width=width, y_min=0)
+    return Column(name, pa.array(charts, pa.list_(pa.int64())), shown)
+
+
 def positions(rows: Rows) -> list[str | None]:
     """Topic, partition and offset of each row in one text; None where a record has no position."""
     columns = (rows.column(name) for name in ("topic", "partition", "offset"))
