@@ -38,6 +38,9 @@ def run_import(settings: Settings, options: argparse.Namespace) -> int:
             summary = importing.run(options.file, stdin)
         finally:
             progress.end()
+        # No worker comes here to do it.
+        while buffer.upkeep.note_for_search():
+            pass
     return _tell(options.file, summary)
 
 

@@ -24,7 +24,7 @@ _KEYS = (
     ("P", "replay what is selected or open, after a question"),
     ("D", "discard it, after a question"),
     ("O", "reopen it"),
-    ("↑ ↓", "from row to row once the table was clicked; Shift and Space selects one"),
+    ("↑ ↓", "read the one above or below, once the table was clicked; Shift and Space selects it"),
     ("?", "this list"),
 )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
@@ -20,9 +20,16 @@ from pipeline.buffer.group_contract import GroupState
 from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
-from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
+from pipeline.buffer.sqlite.connection import (
+    closed_in_trouble,
+    connect_reader,
+    file_of,
+    limited,
+    snapshot,
+    translated_errors,
+)
 from pipeline.buffer.sqlite.groups.listing import group, groups
-from pipeline.buffer.sqlite.search.facets import FACETS_OF, count_facets
+from pipeline.buffer.sqlite.search.facets import count_facets, count_statuses, known_values
 from pipeline.buffer.sqlite.search.find import find_dead_letters
 from pipeline.buffer.sqlite.stores.lookups import LOOKUP
 from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
@@ -44,6 +51,7 @@ from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
 from pipeline.records import Currency, TopicIdentity
+from pipeline.search.inside import ValueReader
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
@@ -301,23 +309,27 @@ class Reader:
         )
         return [DeadLetterView(*row) for row in rows.rows]
 
-    def find(self, which: DeadLetterFilter) -> Found:
-        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far."""
+    def find(self, which: DeadLetterFilter, read: ValueReader | None = None) -> Found:
+        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far.
+
+        `read` reads what is inside of values, for queries that ask for it; without it UsageError is raised for these.
+        """
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
-            return find_dead_letters(connection, which)
+            connection.text_factory = str
+            return find_dead_letters(connection, which, read)
 
     def facets(self, found: Found, most: int = 10) -> dict[str, list[FacetValue]]:
         """What the dead letters found have in common: by field the values that most of them have.
 
         Fields are those of the query language; `failed` is the hour, as it is written there.
         """
-        rows = self._whole(FACETS_OF, {"ids": json.dumps(found.ids)})
-        return count_facets(rows.rows, most)
+        with self._looking() as connection:
+            return count_facets(connection, found.ids, most)
 
     def count_by_status(self, which: DeadLetterFilter) -> dict[str, int]:
         """How many dead letters match, by their status; all of them are counted."""
-        where, arguments = dead_letter_condition(which)
-        return dict(self._whole(f"SELECT status, count(*) FROM dead_letters WHERE {where} GROUP BY 1", arguments).rows)
+        with self._looking() as connection:
+            return count_statuses(connection, which)
 
     def newest_dead_letter(self) -> int:
         """The greatest id; 0 when there is none."""
@@ -407,11 +419,10 @@ class Reader:
             ).column("source_offset")
         )
 
-    def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:
-        """The different topics or dialects among dead letters, up to 200."""
-        return self._whole(
-            f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
-        ).column(column)
+    def dead_letter_values(self, field: str) -> list[str]:
+        """The different values that a field of the query language has, or had, of those with few: up to 200, sorted."""
+        with self._looking() as connection:
+            return known_values(connection, field, 200)
 
     def imports(self) -> Rows:
         """Files that dead letters were imported from, newest first.
@@ -549,6 +560,25 @@ class Reader:
         if rows.cut:
             raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
         return rows
+
+    @contextmanager
+    def _looking(self) -> Iterator[sqlite3.Connection]:
+        """For answers of several queries of one moment; raises BufferUnavailableError where the time is up."""
+        with (
+            self._borrowed() as connection,
+            translated_errors(self._path),
+            limited(connection, self._limit_ms),
+            snapshot(connection),
+        ):
+            connection.text_factory = str
+            try:
+                yield connection
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                raise BufferUnavailableError(
+                    f"the buffer's answer is not whole: stopped after {self._limit_ms / 1000:g} s: narrow the filter"
+                ) from error
 
     def _rows(self, sql: str, arguments: Mapping[str, object] | None = None, long_texts: bool = False) -> Rows:
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):

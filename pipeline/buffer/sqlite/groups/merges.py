@@ -10,7 +10,7 @@ GROUP_OF = "coalesce((SELECT merged_into FROM group_merges WHERE group_merges.fi
 
 
 def in_group_named(exact: str, wanted: str) -> str:
-    """The condition that a fingerprint is of a group that is named by one of its fingerprints, or by part of its title.
+    """The fingerprints of the groups that are named by one of their fingerprints, or by part of a title.
 
     Both are SQL: `exact` of the name as it is, `wanted` of it folded.
     """
@@ -25,8 +25,8 @@ def in_group_named(exact: str, wanted: str) -> str:
         f"UNION SELECT merged_into FROM group_merges WHERE {exact} IN (fingerprint, merged_into)"
     )
     return (
-        f"fingerprint IN (WITH named AS ({named}) SELECT name FROM named "
-        "UNION ALL SELECT fingerprint FROM group_merges WHERE merged_into IN (SELECT name FROM named))"
+        f"WITH named AS ({named}) SELECT name AS fingerprint FROM named "
+        "UNION ALL SELECT fingerprint FROM group_merges WHERE merged_into IN (SELECT name FROM named)"
     )
 
 

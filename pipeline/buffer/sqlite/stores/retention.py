@@ -20,6 +20,7 @@ from pipeline.buffer.sqlite.connection import (
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.compaction import compact
 from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, source_of, topics_of
+from pipeline.buffer.sqlite.stores.letter_blocks import write_block
 from pipeline.buffer.sqlite.stores.outcomes import conclude
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
@@ -115,6 +116,10 @@ class SqliteUpkeepStore:
 
     def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
+
+    def note_for_search(self) -> bool:
+        """See UpkeepStore."""
+        return write_block(self._connection)
 
     def used_bytes(self) -> int:
         """See UpkeepStore."""

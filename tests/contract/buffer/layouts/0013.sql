@@ -30,13 +30,29 @@ CREATE TABLE compaction (
     next_id       INTEGER NOT NULL,             -- those below this one are done,
     last_id       INTEGER NOT NULL              -- and those above this one are new
 );
+CREATE TABLE dead_letter_block_changes (
+    block          INTEGER NOT NULL,
+    field          TEXT NOT NULL,
+    changes        INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (block, field)
+) WITHOUT ROWID;
+INSERT INTO "dead_letter_block_changes" VALUES(0,'replays',4);
+INSERT INTO "dead_letter_block_changes" VALUES(0,'status',4);
+CREATE TABLE dead_letter_blocks (
+    block          INTEGER NOT NULL,
+    field          TEXT NOT NULL,
+    kind           TEXT NOT NULL CHECK (kind IN ('texts', 'ranges', 'hashes')),
+    meaning        TEXT NOT NULL,               -- JSON: what the codes stand for
+    codes          BLOB NOT NULL,
+    PRIMARY KEY (block, field)
+);
 CREATE TABLE dead_letter_copies (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
 );
 INSERT INTO "dead_letter_copies" VALUES(3298534883329,11);
 CREATE TABLE dead_letter_counts (status TEXT PRIMARY KEY, dead_letters INTEGER NOT NULL);
-INSERT INTO "dead_letter_counts" VALUES('open',16);
+INSERT INTO "dead_letter_counts" VALUES('open',13);
 INSERT INTO "dead_letter_counts" VALUES('replaying',0);
 CREATE TABLE dead_letter_groups (
     fingerprint   TEXT PRIMARY KEY,
@@ -56,9 +72,6 @@ INSERT INTO "dead_letter_groups" VALUES('6db0e336a77962f8','org.apache.kafka.con
 INSERT INTO "dead_letter_groups" VALUES('8821a29098a8cedb','org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice <value>','invoices',2,2,1767268631995,1767268771995,1,1767268632000);
 INSERT INTO "dead_letter_groups" VALUES('c39dee2c66accc72',NULL,'=<value> looks like a formula',NULL,2,2,1767268659995,1767268799995,1,1767268660000);
 INSERT INTO "dead_letter_groups" VALUES('price',NULL,'the price is negative','orders',3,3,1700000000500,1700000000500,1,1700000000500);
-INSERT INTO "dead_letter_groups" VALUES('g0',NULL,'the price is negative','orders',1,1,1700000000500,1700000000500,1,1700000000500);
-INSERT INTO "dead_letter_groups" VALUES('g1',NULL,'the price is negative','orders',1,1,1700000000500,1700000000500,1,1700000000500);
-INSERT INTO "dead_letter_groups" VALUES('g2',NULL,'the price is negative','orders',1,1,1700000000500,1700000000500,1,1700000000500);
 CREATE TABLE dead_letter_kinds (
     kind_ref       INTEGER PRIMARY KEY,
     digest         BLOB NOT NULL UNIQUE,
@@ -83,7 +96,7 @@ INSERT INTO "dead_letter_kinds" VALUES(7,X'A7CCB7EFDB9CE99FAA8BE9AAB7D47D5D','or
 INSERT INTO "dead_letter_kinds" VALUES(8,X'9A337E328EBACE41E409F49082907114','orders-dlq','payments','org.apache.kafka.connect.errors.DataException',NULL,'VALUE_CONVERTER','example-group','kafka_connect','Failed to deserialize data for topic payments at offset 107','',1);
 INSERT INTO "dead_letter_kinds" VALUES(9,X'2BF503715E7929A69A5AC41765EE119A','orders-dlq','invoices','org.springframework.kafka.listener.ListenerExecutionFailedException',NULL,NULL,'example-group','spring_kafka','Listener failed for invoice 108','',1);
 INSERT INTO "dead_letter_kinds" VALUES(10,X'4393FF4F4738C0D09C517A7B9FB386B5','orders-dlq',NULL,NULL,NULL,NULL,'example-group','plain','=1+109 looks like a formula','',1);
-INSERT INTO "dead_letter_kinds" VALUES(11,X'85B2E8F57E0CC0EA6D916B398047F20E','orders-dlq','orders',NULL,NULL,NULL,NULL,'orderpulse','the price is negative','',5);
+INSERT INTO "dead_letter_kinds" VALUES(11,X'85B2E8F57E0CC0EA6D916B398047F20E','orders-dlq','orders',NULL,NULL,NULL,NULL,'orderpulse','the price is negative','',2);
 INSERT INTO "dead_letter_kinds" VALUES(12,X'C7250371BCECC5E9CEF3352A1D61DDE7',NULL,'orders',NULL,NULL,NULL,NULL,'orderpulse','the price is negative','',1);
 CREATE TABLE dead_letter_rows (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -146,9 +159,6 @@ INSERT INTO "dead_letter_rows" VALUES(10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,X'43
 INSERT INTO "dead_letter_rows" VALUES(11,NULL,NULL,NULL,NULL,0,0,NULL,X'6B6579',X'76616C7565','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,4,NULL,2,11);
 INSERT INTO "dead_letter_rows" VALUES(12,NULL,NULL,NULL,NULL,0,2,NULL,X'6B6579',X'76616C7565','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,4,NULL,2,11);
 INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,NULL,0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL,NULL,NULL,12);
-INSERT INTO "dead_letter_rows" VALUES(14,NULL,NULL,NULL,NULL,0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','g0',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'group 0',6597069766656,1,NULL,0,NULL,NULL,NULL,11);
-INSERT INTO "dead_letter_rows" VALUES(15,NULL,NULL,NULL,NULL,0,1,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','g1',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'group 1',6597069766657,1,NULL,0,NULL,NULL,NULL,11);
-INSERT INTO "dead_letter_rows" VALUES(16,NULL,NULL,NULL,NULL,0,2,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','g2',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'group 2',6597069766658,1,NULL,0,NULL,NULL,NULL,11);
 CREATE TABLE dead_letter_sources (
     topic         TEXT PRIMARY KEY,
     dead_letters  INTEGER NOT NULL DEFAULT 0,
@@ -156,7 +166,7 @@ CREATE TABLE dead_letter_sources (
 ) WITHOUT ROWID;
 INSERT INTO "dead_letter_sources" VALUES('',2,0);
 INSERT INTO "dead_letter_sources" VALUES('invoices',2,0);
-INSERT INTO "dead_letter_sources" VALUES('orders',10,0);
+INSERT INTO "dead_letter_sources" VALUES('orders',7,0);
 INSERT INTO "dead_letter_sources" VALUES('payments',2,0);
 CREATE TABLE events (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -171,7 +181,7 @@ CREATE TABLE failure_seconds (
     second_ms      INTEGER PRIMARY KEY,
     dead_letters   INTEGER NOT NULL
 );
-INSERT INTO "failure_seconds" VALUES(1700000000000,6);
+INSERT INTO "failure_seconds" VALUES(1700000000000,3);
 INSERT INTO "failure_seconds" VALUES(1767268547000,1);
 INSERT INTO "failure_seconds" VALUES(1767268575000,1);
 INSERT INTO "failure_seconds" VALUES(1767268603000,1);
@@ -198,7 +208,7 @@ CREATE TABLE flow_minutes (
     pruned_dead_letters  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (minute_ms, topic)
 ) WITHOUT ROWID;
-INSERT INTO "flow_minutes" VALUES(1699999980000,'orders',0,0,0,6,0,0,0);
+INSERT INTO "flow_minutes" VALUES(1699999980000,'orders',0,0,0,3,0,0,0);
 INSERT INTO "flow_minutes" VALUES(1699999980000,'shop.orders',2,500,0,0,0,0,0);
 INSERT INTO "flow_minutes" VALUES(1767268500000,'orders',6,70120,1,1,0,0,0);
 INSERT INTO "flow_minutes" VALUES(1767268560000,'orders',4,43989,0,1,0,0,0);
@@ -221,7 +231,7 @@ CREATE TABLE flow_seconds (
     dead_letters  INTEGER NOT NULL DEFAULT 0,   -- by the time of collection
     PRIMARY KEY (second_ms, topic)
 ) WITHOUT ROWID;
-INSERT INTO "flow_seconds" VALUES(1700000000000,'orders',0,0,0,6);
+INSERT INTO "flow_seconds" VALUES(1700000000000,'orders',0,0,0,3);
 INSERT INTO "flow_seconds" VALUES(1700000000000,'shop.orders',2,500,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268524000,'orders',1,8783,1,0);
 INSERT INTO "flow_seconds" VALUES(1767268526000,'orders',1,8657,0,0);
@@ -273,72 +283,6 @@ INSERT INTO "flow_seconds" VALUES(1767268784000,'orders',1,20543,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268785000,'orders',1,24032,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'',0,0,0,1);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'orders',1,1148,5,0);
-CREATE TABLE group_hours (
-    fingerprint   TEXT NOT NULL,
-    hour_ms       INTEGER NOT NULL,
-    dead_letters  INTEGER NOT NULL DEFAULT 0,
-    pruned_dead_letters INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (fingerprint, hour_ms)
-) WITHOUT ROWID;
-INSERT INTO "group_hours" VALUES('57dd5b97f2c4942f',1767265200000,2,0);
-INSERT INTO "group_hours" VALUES('6db0e336a77962f8',1767265200000,2,0);
-INSERT INTO "group_hours" VALUES('8821a29098a8cedb',1767265200000,2,0);
-INSERT INTO "group_hours" VALUES('c39dee2c66accc72',1767265200000,2,0);
-INSERT INTO "group_hours" VALUES('e25344f3b1cea016',1767265200000,2,0);
-INSERT INTO "group_hours" VALUES('g0',1699999200000,1,0);
-INSERT INTO "group_hours" VALUES('g1',1699999200000,1,0);
-INSERT INTO "group_hours" VALUES('g2',1699999200000,1,0);
-INSERT INTO "group_hours" VALUES('price',1699999200000,3,0);
-CREATE TABLE group_hours_counted (from_ms INTEGER NOT NULL);
-INSERT INTO "group_hours_counted" VALUES(0);
-CREATE TABLE group_merges (
-    fingerprint   TEXT PRIMARY KEY,
-    merged_into   TEXT NOT NULL,
-    merged_by     TEXT NOT NULL,
-    merged_at_ms  INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO "group_merges" VALUES('g1','g0','ann',1700000000500);
-CREATE TABLE group_moves (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint   TEXT NOT NULL UNIQUE,
-    after_id      INTEGER NOT NULL,
-    up_to_id      INTEGER NOT NULL
-);
-INSERT INTO "group_moves" VALUES(2,'g2',0,16);
-CREATE TABLE group_notes (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint   TEXT NOT NULL,
-    note          TEXT NOT NULL,
-    written_by    TEXT NOT NULL,
-    written_at_ms INTEGER NOT NULL,
-    UNIQUE (fingerprint, written_at_ms, written_by, note)
-);
-INSERT INTO "group_notes" VALUES(1,'g0','known since Monday','ann',1700000000500);
-CREATE TABLE group_split_letters (
-    dead_letter_id INTEGER PRIMARY KEY REFERENCES dead_letter_rows,
-    fingerprint    TEXT NOT NULL,
-    title          TEXT NOT NULL
-);
-CREATE TABLE group_splits (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint   TEXT NOT NULL,
-    field         TEXT NOT NULL CHECK (field IN ('reason', 'stacktrace', 'error_class', 'topic', 'source_topic')),
-    value         TEXT NOT NULL,
-    origin        TEXT NOT NULL,
-    split_by      TEXT NOT NULL,
-    split_at_ms   INTEGER NOT NULL,
-    UNIQUE (fingerprint, field, value)
-);
-INSERT INTO "group_splits" VALUES(1,'g2','reason','PRICE','g2','ann',1700000000500);
-CREATE TABLE group_states (
-    fingerprint   TEXT PRIMARY KEY,
-    said          TEXT NOT NULL CHECK (said IN ('resolved', 'ignored', 'known')),
-    said_by       TEXT NOT NULL,
-    said_at_ms    INTEGER NOT NULL,
-    until_ms      INTEGER,                      -- of an ignored one
-    regressed_at_ms INTEGER                     -- when a resolved one came back
-) WITHOUT ROWID;
-INSERT INTO "group_states" VALUES('g0','resolved','ann',1700000000500,NULL,NULL);
 CREATE TABLE header_sets (
     set_ref      INTEGER PRIMARY KEY,
     digest       BLOB NOT NULL UNIQUE,
@@ -509,7 +453,6 @@ INSERT INTO "partitions" VALUES(2,'collector',2,0,10,0,0,NULL,NULL,-1,0,0,0,0,0,
 INSERT INTO "partitions" VALUES(3,'collector',3,1,3,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
 INSERT INTO "partitions" VALUES(4,'processor',4,1,2,0,0,NULL,NULL,-1,0,0,1,0,0,0,0);
 INSERT INTO "partitions" VALUES(5,'processor',5,0,2,0,0,NULL,NULL,-1,0,0,0,2,500,0,0);
-INSERT INTO "partitions" VALUES(6,'collector',3,2,3,0,0,NULL,NULL,-1,0,0,0,0,0,0,0);
 CREATE TABLE passed_on (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows -- what the record became in the further topic
@@ -632,7 +575,7 @@ CREATE TABLE totals (
     currency             TEXT NOT NULL DEFAULT '',  -- of all amounts, by its ISO 4217 code; '': nobody has said
     currency_digits      INTEGER NOT NULL DEFAULT 2 -- behind its point: 2, so cents are summed
 );
-INSERT INTO "totals" VALUES(1,42,502504,16,0,0,0,'',2);
+INSERT INTO "totals" VALUES(1,42,502504,13,0,0,0,'',2);
 CREATE INDEX order_rows_by_order_id ON order_rows (record_id >> 12, order_id);
 CREATE INDEX order_rows_by_created_at ON order_rows (created_at_ms);
 CREATE INDEX order_rows_by_product ON order_rows (product_ref, created_at_ms);
@@ -767,24 +710,6 @@ SELECT id,
        import_id
 FROM dead_letter_rows;
 CREATE INDEX dead_letter_groups_by_version ON dead_letter_groups (fingerprint_version);
-CREATE INDEX group_hours_by_hour ON group_hours (hour_ms);
-CREATE INDEX group_merges_into ON group_merges (merged_into);
-CREATE TRIGGER group_of_removed AFTER DELETE ON dead_letter_rows BEGIN
-    UPDATE group_hours SET pruned_dead_letters = pruned_dead_letters + 1
-     WHERE fingerprint = old.fingerprint
-       AND hour_ms = min(old.failed_at_ms, old.received_at_ms) / 3600000 * 3600000;
-    DELETE FROM group_split_letters WHERE dead_letter_id = old.id;
-END;
-CREATE TRIGGER group_of_moved AFTER UPDATE OF fingerprint ON dead_letter_rows
-WHEN old.fingerprint <> new.fingerprint BEGIN
-    UPDATE group_hours SET dead_letters = dead_letters - 1
-     WHERE fingerprint = old.fingerprint
-       AND hour_ms = min(old.failed_at_ms, old.received_at_ms) / 3600000 * 3600000;
-    INSERT INTO group_hours (fingerprint, hour_ms, dead_letters)
-    SELECT new.fingerprint, min(new.failed_at_ms, new.received_at_ms) / 3600000 * 3600000, 1
-      FROM group_hours_counted WHERE min(new.failed_at_ms, new.received_at_ms) >= from_ms
-    ON CONFLICT (fingerprint, hour_ms) DO UPDATE SET dead_letters = dead_letters + 1;
-END;
 CREATE TRIGGER dead_letter_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
     UPDATE dead_letter_groups
        SET open = open + (new.status = 'open') - (old.status = 'open')
@@ -804,6 +729,22 @@ CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM header_sets WHERE set_ref = old.set_ref AND dead_letters = 0;
     UPDATE dead_letter_kinds SET dead_letters = dead_letters - 1 WHERE kind_ref = old.kind_ref;
     DELETE FROM dead_letter_kinds WHERE kind_ref = old.kind_ref AND dead_letters = 0;
+END;
+CREATE TRIGGER dead_letter_block_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'status')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_group AFTER UPDATE OF fingerprint ON dead_letter_rows WHEN old.fingerprint <> new.fingerprint BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'group')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_replays AFTER UPDATE OF replays ON dead_letter_rows WHEN old.replays <> new.replays BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'replays')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_there AFTER DELETE ON dead_letter_rows BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'there')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
 END;
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('queued', 'running', 'cancelling');
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
@@ -831,12 +772,9 @@ END;
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
 CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';
 DELETE FROM "sqlite_sequence";
-INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',16);
+INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
 INSERT INTO "sqlite_sequence" VALUES('alerts',2);
 INSERT INTO "sqlite_sequence" VALUES('events',2);
 INSERT INTO "sqlite_sequence" VALUES('brakes',1);
-INSERT INTO "sqlite_sequence" VALUES('group_notes',1);
-INSERT INTO "sqlite_sequence" VALUES('group_splits',1);
-INSERT INTO "sqlite_sequence" VALUES('group_moves',2);
 COMMIT;
