@@ -43,9 +43,9 @@ def make_topic(bootstrap_servers: str, topic: str, partitions: int = PARTITIONS)
     admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])[topic].result(30)
 
 
-def fill(bootstrap_servers: str, load: Load, topic: str) -> None:
-    """Sends a load to a topic and waits for every confirmation."""
-    producer = Producer(
+def make_producer(bootstrap_servers: str) -> Producer:
+    """A producer of many records, which fall on partitions as Java's do."""
+    return Producer(
         {
             "bootstrap.servers": bootstrap_servers,
             "enable.idempotence": True,
@@ -54,6 +54,11 @@ def fill(bootstrap_servers: str, load: Load, topic: str) -> None:
             "partitioner": "murmur2_random",
         }
     )
+
+
+def fill(bootstrap_servers: str, load: Load, topic: str) -> None:
+    """Sends a load to a topic and waits for every confirmation."""
+    producer = make_producer(bootstrap_servers)
     for key, value, headers in _records(load):
         while True:
             try:
