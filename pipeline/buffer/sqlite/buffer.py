@@ -16,6 +16,7 @@ from pipeline.buffer.sqlite.stores.lookups import SqliteLookupStore
 from pipeline.buffer.sqlite.stores.regrouping import SqliteRegroupStore
 from pipeline.buffer.sqlite.stores.rereads import SqliteRereadStore
 from pipeline.buffer.sqlite.stores.retention import SqliteUpkeepStore
+from pipeline.buffer.sqlite.stores.text_index import SqliteTextIndexStore
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferUnavailableError
 
@@ -35,6 +36,7 @@ class SqliteBuffer:
         self.lookups = SqliteLookupStore(connection)
         self.groups = SqliteRegroupStore(connection)
         self.imports = SqliteImportStore(connection)
+        self.texts = SqliteTextIndexStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 
     def check_file(self) -> None:

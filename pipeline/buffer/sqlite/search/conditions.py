@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring
 
+from pipeline.buffer.sqlite.search.letter_texts import match_of
+from pipeline.buffer.sqlite.search.text_candidates import HOLDING_STACKS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.fields import FIELDS_BY_NAME, Field
-from pipeline.search.folding import folded
+from pipeline.search.folding import FOLDING, folded
 from pipeline.search.query import Age, All, Compared, Either, InHeader, Leaf, Named, Not, Part, Period, Query, Text
 
 Arguments = dict[str, object]
@@ -75,12 +77,16 @@ class _Condition:
 
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
-        return _of_row(f"{self._stack(wanted)} OR letter_holds({wanted}, raw.headers, {_TEXTS})")
+        # The stack traces come last: where all letters hold the text otherwise, none is looked at.
+        return _of_row(f"letter_holds({wanted}, raw.headers, {_TEXTS}) OR {self._stack(wanted, text)}")
 
-    @staticmethod
-    def _stack(wanted: str) -> str:
+    def _stack(self, wanted: str, text: str) -> str:
         # Each stack once, however many letters have it.
-        return f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace))"
+        match = match_of(folded(text))
+        if match is None:
+            return f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace))"
+        holding = HOLDING_STACKS.format(wanted=wanted, match=self._argument(match), folding=self._argument(FOLDING))
+        return f"raw.stack_ref IN ({holding})"
 
     def _named(self, field: Field, text: str) -> str:
         if field.kind == "status":
@@ -96,7 +102,7 @@ class _Condition:
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
-            return _of_row(f"{self._stack(wanted)} OR holds({wanted}, raw.stacktrace)")
+            return _of_row(f"holds({wanted}, raw.stacktrace) OR {self._stack(wanted, text)}")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
         return _equal(field.column, wanted)

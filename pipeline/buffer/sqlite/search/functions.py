@@ -12,11 +12,10 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
+from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS, letter_text, stack_text
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
-SHORT_HEADER_LETTERS = 256
-"""Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
 _Cell = str | bytes | None
 MARKER = '{"stacktrace":1}'
 """What stands in a row's headers for its stack trace, see stores/stacktraces.py."""
@@ -33,6 +32,8 @@ def register(connection: sqlite3.Connection) -> None:
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
         ("stands_inside", 4, stands_inside),
+        ("letter_text", -1, letter_text),
+        ("stack_text", 1, stack_text),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 

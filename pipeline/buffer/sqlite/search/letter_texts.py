@@ -1,0 +1,88 @@
+"""What of dead letters stands in the text index, and how a text is asked for there.
+
+The index knows which three letters in a row, *trigrams*, a dead letter has anywhere, and no more: it names all that may
+hold a text and some that do not. Texts are folded before they come here and before they are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pipeline.search.folding import folded
+
+SHORT_HEADER_LETTERS = 256
+"""Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
+MOST_LETTERS = 32_768
+"""A dead letter or stack trace with more to index is not in the index, but noted as one to be looked at each time."""
+MOST_HEADS = 24
+MOST_TRIGRAMS = 24
+"""A longer text is asked for by so many of its trigrams: they name as few as all do."""
+TRIGRAM = 3
+_Cell = str | bytes | None
+_BETWEEN = "\x1f"
+_HEAD = re.compile(r"^(?:\S| *---> ).*$", re.MULTILINE)
+"""A line that is no frame: frames are indented. .NET indents its inner exceptions, too."""
+_NOT_ASKED = re.compile("[\0\ud800-\udfff]")
+"""What ends a text for SQLite, and what is no text to it."""
+
+
+def letter_text(stack_ref: int | None, stack: str | None, headers: str, *cells: _Cell) -> str | None:
+    """What the index is given of a dead letter, the first of whose cells is the reason; None where it is too much.
+
+    Of a stack trace that is stored once the lines that say what was thrown, for those differ; all else of it is indexed
+    once, too. What is part of the reason is not told twice.
+    """
+    texts = [cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell is not None]
+    texts += _short_values(headers)
+    if stack is not None:
+        texts += [stack] if stack_ref is None else _HEAD.findall(stack)[:MOST_HEADS]
+    if sum(map(len, texts)) > MOST_LETTERS:
+        return None
+    reason, *others = map(folded, texts)
+    told = dict.fromkeys([reason])
+    for text in others:
+        told |= dict.fromkeys(_beside(text, reason))
+    return _indexable(_BETWEEN.join(told))
+
+
+def stack_text(stack: str) -> str | None:
+    """What the index is given of a stack trace that is stored once; None where that would be too much."""
+    return None if len(stack) > MOST_LETTERS else _indexable(folded(stack))
+
+
+def match_of(wanted: str) -> str | None:
+    """How the index is asked for a folded text; None where it cannot tell: of less than three letters, or of two lines.
+
+    Lines of a stack trace may stand in different places of the index.
+    """
+    if "\n" in wanted:
+        return None
+    ends = range(TRIGRAM, len(wanted) + 1)
+    trigrams = [wanted[end - TRIGRAM : end] for end in ends]
+    asked = list(dict.fromkeys(each for each in trigrams if not _NOT_ASKED.search(each)))
+    if not asked:
+        return None
+    step = max(1, -(-len(asked) // MOST_TRIGRAMS))
+    return " AND ".join('"' + each.replace('"', '""') + '"' for each in asked[::step])
+
+
+def _short_values(headers: str) -> list[str]:
+    values = (value for _, value in json.loads(headers))
+    return [value for value in values if isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS]
+
+
+def _beside(text: str, reason: str) -> tuple[str, ...]:
+    """The parts of a text that, with a reason which is told anyway, have all of its trigrams."""
+    at = text.find(reason) if len(reason) >= TRIGRAM else -1
+    if at < 0:
+        return (text,)
+    overlap = TRIGRAM - 1
+    before, after = text[: at + overlap] if at else "", text[at + len(reason) - overlap :]
+    return tuple(part for part in (before, after) if len(part) >= TRIGRAM)
+
+
+def _indexable(text: str) -> str:
+    if text.isascii():
+        return text.replace("\0", _BETWEEN)
+    return text.encode(errors="replace").decode().replace("\0", _BETWEEN)

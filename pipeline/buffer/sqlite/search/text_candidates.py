@@ -1,0 +1,165 @@
+"""Which dead letters may be meant by a query that asks for texts: the text index names them, newest first.
+
+All that are meant are among them. Whoever asks holds each against the whole query.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, islice
+from typing import NamedTuple
+
+from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS, match_of
+from pipeline.search.fields import FIELDS_BY_NAME
+from pipeline.search.folding import FOLDING, folded
+from pipeline.search.query import All, Either, InHeader, Leaf, Named, Part, Query, Text
+
+PROBED = 2000
+"""So many of each way to candidates are counted to tell which way is the shorter one."""
+MOST_STACKS = 5000
+"""More stack traces than these are not named one by one: a text that so many hold is found soon without an index."""
+SORTED_LETTERS = 100_000
+"""So many dead letters of some stack traces are sorted; of more, all are gone through from the newest on."""
+_FOLDED_HEADER_LETTERS = SHORT_HEADER_LETTERS // 4
+"""A longer header's value may be longer than a short one before it is folded, four letters to one."""
+_INDEXED_FIELDS = ("class", "reason", "key", "order", "customer", "product", "stack")
+
+_OF_INDEX = "SELECT rowid FROM letter_index WHERE letter_index MATCH :match AND rowid <= :last ORDER BY rowid DESC"
+_LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id <= :last ORDER BY dead_letter_id DESC"
+_OF_STACKS = (
+    "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) AND id <= :last "
+    "ORDER BY id DESC"
+)
+HOLDING_STACKS = (
+    "SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace) AND stack_ref IN ("
+    "SELECT rowid FROM stack_index WHERE stack_index MATCH {match} UNION ALL SELECT stack_ref FROM long_stacks "
+    "UNION ALL SELECT stack_ref FROM stacktraces "
+    "WHERE stack_ref > coalesce((SELECT stacks_to FROM text_index WHERE folding = {folding}), 0))"
+)
+"""The stack traces that hold a text, which is folded. The index names those that may; each is held against it once."""
+
+
+class Sources(NamedTuple):
+    """Where candidates come from: what the index is asked for, and stack traces."""
+
+    match: str
+    stacks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextCandidates:
+    """Dead letters that may be meant, up to `last`: the index lacks those that are newer."""
+
+    connection: sqlite3.Connection
+    sources: Sources
+    last: int
+
+    def __iter__(self) -> Iterator[int]:
+        """Their ids, newest first, each once."""
+        ways = [self._ids(_OF_INDEX), self._ids(_LONG)]
+        if self.sources.stacks:
+            few = self._of_stacks <= SORTED_LETTERS
+            ways.append(self._ids(_OF_STACKS.format("" if few else "+")))
+        return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
+
+    @cached_property
+    def size(self) -> int:
+        """How many they are: counted where they are few, else judged by how close to each other the newest stand."""
+        newest = list(islice(self, PROBED))
+        if len(newest) < PROBED:
+            return len(newest)
+        return PROBED * self.last // (self.last - newest[-1] + 1)
+
+    def _ids(self, sql: str) -> Iterator[int]:
+        told = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks), "last": self.last}
+        return (identifier for (identifier,) in self.connection.execute(sql, told))
+
+    @cached_property
+    def _of_stacks(self) -> int:
+        (letters,) = self.connection.execute(
+            "SELECT coalesce(sum(dead_letters), 0) FROM stacktraces "
+            "WHERE stack_ref IN (SELECT value FROM json_each(?))",
+            (json.dumps(self.sources.stacks),),
+        ).fetchone()
+        return int(letters)
+
+
+def text_candidates(connection: sqlite3.Connection, query: Query, up_to_id: int | None) -> TextCandidates | None:
+    """The fewest candidates that a part of a query leaves; None where the index can tell of no part."""
+    last = indexed_to(connection)
+    last = last if up_to_id is None else min(last, up_to_id)
+    if not last:
+        return None
+    ways = [TextCandidates(connection, sources, last) for sources in _Planner(connection).of_all(query.parts)]
+    return min(ways, key=lambda way: way.size, default=None)
+
+
+def indexed_to(connection: sqlite3.Connection) -> int:
+    """Up to which dead letter the index is filled; 0 while it has nothing that can be asked for here."""
+    found = connection.execute("SELECT letters_to FROM text_index WHERE folding = ?", (FOLDING,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+class _Planner:
+    """Finds ways to the candidates of a query's parts. Each way is enough; no way: the index cannot tell."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def of(self, part: Part) -> list[Sources]:
+        if isinstance(part, All):
+            return self.of_all(part.parts)
+        if isinstance(part, Either):
+            return self._of_either(part)
+        if isinstance(part, (Text, Named, InHeader)):
+            return self._of_leaf(part)
+        return []
+
+    def of_all(self, parts: Sequence[Part]) -> list[Sources]:
+        """Those of each part, and what the index tells of several together first."""
+        ways = [way for part in parts for way in self.of(part)]
+        together = dict.fromkeys(way.match for way in ways if not way.stacks)
+        if len(together) < 2:
+            return ways
+        return [Sources(" AND ".join(f"({match})" for match in together)), *(way for way in ways if way.stacks)]
+
+    def _of_either(self, either: Either) -> list[Sources]:
+        ways = [self.of(part)[:1] for part in either.parts]
+        if not all(ways):
+            return []
+        match = " OR ".join(f"({way.match})" for (way,) in ways)
+        return [Sources(match, tuple({ref for (way,) in ways for ref in way.stacks}))]
+
+    def _of_leaf(self, leaf: Leaf) -> list[Sources]:
+        wanted = folded(_asked_text(leaf))
+        match = match_of(wanted)
+        if match is None:
+            return []
+        if not _may_be_in_a_stack(leaf):
+            return [Sources(match)]
+        stacks = self._connection.execute(
+            f"{HOLDING_STACKS.format(wanted=':wanted', match=':match', folding=':folding')} LIMIT {MOST_STACKS + 1}",
+            {"wanted": wanted, "match": match, "folding": FOLDING},
+        ).fetchall()
+        return [Sources(match, tuple(ref for (ref,) in stacks))] if len(stacks) <= MOST_STACKS else []
+
+
+def _may_be_in_a_stack(leaf: Leaf) -> bool:
+    return isinstance(leaf, Text) or (isinstance(leaf, Named) and leaf.field == "stack")
+
+
+def _asked_text(leaf: Leaf) -> str:
+    """What the index has of each dead letter that a leaf means; empty where it need not have anything."""
+    if isinstance(leaf, Text):
+        return leaf.text
+    if isinstance(leaf, Named):
+        return leaf.text if FIELDS_BY_NAME[leaf.field].name in _INDEXED_FIELDS else ""
+    if isinstance(leaf, InHeader) and len(folded(leaf.text)) <= _FOLDED_HEADER_LETTERS and "\ufffd" not in leaf.text:
+        # Bytes that are no text read with that letter, and are not indexed.
+        return leaf.text
+    return ""
