@@ -15,6 +15,7 @@ from pipeline.roles import make_order_reader
 from pipeline.running.folder_owner import nothing_running
 from pipeline.running.imported import mark_imported
 from pipeline.settings import Settings
+from pipeline.watching.text_indexing import TextIndexing
 
 PROGRESS_EVERY_MS = 200
 
@@ -38,6 +39,10 @@ def run_import(settings: Settings, options: argparse.Namespace) -> int:
             summary = importing.run(options.file, stdin)
         finally:
             progress.end()
+        # No worker comes here to do it.
+        indexing = TextIndexing(buffer, lambda _: False, steady_clock_ms)
+        while indexing.round():
+            pass
     return _tell(options.file, summary)
 
 

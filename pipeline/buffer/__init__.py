@@ -68,6 +68,7 @@ from pipeline.buffer.sqlite.reader import Reader
 from pipeline.buffer.sqlite.reconcile.figures import Difference, recount, repair
 from pipeline.buffer.sqlite.reconcile.topics import replays_without_outcome, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.sqlite.streams import columns_of, stream
+from pipeline.buffer.text_contract import TextIndexProgress, TextIndexStore
 
 __all__ = [
     "HOW_TO_GO_ON",
@@ -130,6 +131,8 @@ __all__ = [
     "Sent",
     "SourceOf",
     "StoppedTopic",
+    "TextIndexProgress",
+    "TextIndexStore",
     "TopicGeneration",
     "TriageStatus",
     "UpkeepStore",

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 
 class TextIndexProgress(NamedTuple):
-    """How many dead letters the index has, and how many it lacks."""
+    """Up to which dead letter, by its id, the index is filled, and the newest that there is."""
 
-    indexed: int
-    waiting: int
+    indexed_to: int
+    newest: int
 
 
 class TextIndexStore(Protocol):

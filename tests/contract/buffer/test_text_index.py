@@ -111,3 +111,180 @@ def test_the_index_finds_what_looking_through_everything_finds(
     assert ids(path, Either(tuple(map(Text, asked)))) == either
     both = [number for number, row in enumerate(rows, 1) if all(holds(row, wanted) for wanted in asked[:2])][::-1]
     assert ids(path, *map(Text, asked[:2])) == both
+
+
+def test_what_the_index_lacks_is_looked_through_and_said(path: Path) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason=f"needle {n}") for n in range(3)))
+        fully_indexed(buffer)
+        assert found(path, Text("needle")) == Found((3, 2, 1), False)
+        collect(buffer, place, 3, dead_letter(place.ref, 3, reason="a newer needle"))
+    answer = found(path, Text("needle"))
+    assert answer.ids == (4, 3, 2, 1)
+    assert (answer.cut, answer.more) == ("", False)
+    assert answer.note == "dead letters from id 4 on are not in the text index yet; they were looked through"
+    # Of those that it has, nothing is missing.
+    assert not found(path, Text("needle"), up_to_id=3).note
+
+
+def test_the_index_is_asked_and_not_each_dead_letter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason=f"number {n:03}") for n in range(300)))
+        fully_indexed(buffer)
+    looked_at: list[list[int]] = []
+    of_these = find._of_these
+    monkeypatch.setattr(find, "_of_these", lambda some: looked_at.append(some) or of_these(some))
+    assert ids(path, Text("NUMBER 123")) == [124]
+    assert looked_at == [[124]]
+
+
+def test_stack_traces_are_indexed_once_and_what_was_thrown_with_each_dead_letter(path: Path) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        stacks = [f"shop.Thrown: item {n}\n{FRAMES}" for n in (1, 1, 2)] + ["short stack"]
+        rows = [dead_letter(place.ref, n, stacktrace=stack) for n, stack in enumerate(stacks)]
+        collect(buffer, place, 0, *rows)
+        fully_indexed(buffer)
+    assert ids(path, Text("größe.PRÜFE")) == ids(path, Named("stack", "größe.PRÜFE")) == [3, 2, 1]
+    assert ids(path, Text("Thrown: item 1")) == [2, 1]
+    assert ids(path, Named("stack", "short STACK")) == [4]
+    # Two lines may stand in different places of the index.
+    assert ids(path, Text("item 2\n\tat shop")) == [3]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM stacktraces").fetchone() == (2,)
+        asked = "SELECT rowid FROM letter_index WHERE letter_index MATCH '\"ße.\"'"
+        assert connection.execute(asked).fetchall() == []
+
+
+def test_headers_and_fields_are_found_by_the_index(path: Path) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        headers = [((("trace", b"ABC-\xc3\x9c"),)), ((("trace", b"x\xff"),)), ((("trace", b"L" * 300),))]
+        rows = [dead_letter(place.ref, n, headers=each, key=f"cust-{n}".encode()) for n, each in enumerate(headers)]
+        collect(buffer, place, 0, *rows)
+        fully_indexed(buffer)
+    assert ids(path, InHeader("trace", "abc-ü")) == [1]
+    assert ids(path, InHeader("trace", "x\ufffd")) == [2]
+    assert ids(path, InHeader("trace", "l" * 300)) == [3]
+    assert ids(path, Named("key", "CUST-1")) == [2]
+    assert ids(path, Text("cust"), Named("key", "cust-2")) == [3]
+
+
+def test_of_a_common_text_and_few_letters_of_a_status_the_few_are_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "FEW", 5)
+    monkeypatch.setattr(text_candidates, "PROBED", 20)
+    with open_buffer(path) as buffer:
+        collect_many(buffer, 200, reason="common")
+        buffer.dead_letters.triage((7, 9), "discarded", NOW_MS)
+        fully_indexed(buffer)
+    looked_at: list[list[int]] = []
+    of_these = find._of_these
+    monkeypatch.setattr(find, "_of_these", lambda some: looked_at.append(some) or of_these(some))
+    assert ids(path, Text("common"), Named("status", "discarded")) == [9, 7]
+    assert looked_at == [[9, 7]]
+
+
+def test_too_much_text_is_not_indexed_and_found_all_the_same(path: Path) -> None:
+    long = "x" * letter_texts.MOST_LETTERS
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        fields: list[dict[str, Any]] = [
+            {"reason": f"{long} needle"},
+            {"headers": tuple((f"h{n}", b"y" * 250) for n in range(200)) + (("last", b"needle"),)},
+            {"stacktrace": f"thrown\n\tat {long}.needle()"},
+            {"reason": "hay"},
+        ]
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, **each) for n, each in enumerate(fields)))
+        fully_indexed(buffer)
+    assert ids(path, Text("needle")) == [3, 2, 1]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM long_letters").fetchall() == [(1,), (2,)]
+        assert connection.execute("SELECT * FROM long_stacks").fetchall() == [(1,)]
+
+
+def test_what_is_pruned_leaves_the_index_and_a_number_used_again_is_indexed_again(path: Path) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        stacks = [f"shop.Thrown\n\tat first.Frame\n{FRAMES}", f"shop.Thrown\n\tat second.Frame\n{FRAMES}"]
+        rows = [dead_letter(place.ref, n, reason=f"reason {n}", stacktrace=stack) for n, stack in enumerate(stacks)]
+        collect(buffer, place, 0, *rows)
+        fully_indexed(buffer)
+        buffer.dead_letters.triage((2,), "discarded", NOW_MS)
+        assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 1
+        with closing(sqlite3.connect(path)) as connection:
+            for index in ("letter", "stack"):
+                asked = f"SELECT rowid FROM {index}_index WHERE {index}_index MATCH ?"
+                assert connection.execute(asked, ('"' + {"letter": "n 1", "stack": "seco"[:3]}[index] + '"',)).fetchall() == []
+        # The next stack trace gets the number of the one that went.
+        third = dead_letter(place.ref, 2, stacktrace=f"shop.Thrown\n\tat third.Frame\n{FRAMES}")
+        collect(buffer, place, 2, third)
+        fully_indexed(buffer)
+    assert ids(path, Text("first.frame")) == [1]
+    assert ids(path, Text("second.frame")) == []
+    assert ids(path, Text("third.frame")) == [3]
+    assert recount(path) == []
+
+
+def test_two_that_fill_the_index_at_once_do_each_step_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_buffer(path) as buffer, open_buffer(path) as other:
+        collect_many(buffer, 4, reason="common")
+        buffer.texts.index_some()  # the rule that folds
+
+        def meanwhile(point: str) -> None:
+            monkeypatch.undo()
+
+        texts_of = text_index._step
+        monkeypatch.setattr(
+            text_index, "_step", lambda *given: (meanwhile(""), texts_of(*given), other.texts.index_some())[1]
+        )
+        buffer.texts.index_some()
+        fully_indexed(buffer)
+        assert buffer.texts.progress().indexed_to == 4
+    with closing(sqlite3.connect(path)) as connection:
+        asked = "SELECT rowid FROM letter_index WHERE letter_index MATCH '\"mmo\"'"
+        assert connection.execute(asked).fetchall() == [(1,), (2,), (3,), (4,)]
+
+
+def test_texts_that_were_folded_by_another_rule_are_indexed_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_buffer(path) as buffer:
+        collect_many(buffer, 3, reason="needle")
+        fully_indexed(buffer)
+        for module in (text_index, text_candidates):
+            monkeypatch.setattr(module, "FOLDING", "2 by Unicode 99")
+        assert ids(path, Text("needle")) == [3, 2, 1]
+        assert buffer.texts.progress() == (0, 3)
+        fully_indexed(buffer)
+        assert buffer.texts.progress() == (3, 3)
+    assert found(path, Text("needle")) == Found((3, 2, 1), False)
+
+
+@pytest.mark.parametrize("index", ["letter", "stack"])
+def test_check_finds_an_index_that_lacks_something_and_repair_has_it_filled_again(path: Path, index: str) -> None:
+    with open_buffer(path) as buffer:
+        collect_many(buffer, 30, reason="needle", stacktrace=f"shop.Thrown\n{FRAMES}")
+        fully_indexed(buffer)
+    assert recount(path) == []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"INSERT INTO {index}_index ({index}_index) VALUES ('delete-all')")
+    (difference,) = recount(path)
+    assert "the text index does not name" in str(difference)
+    mended, left = repair(path)
+    assert [str(each) for each in mended] == [str(difference)]
+    assert left == []
+    with open_buffer(path) as buffer:
+        fully_indexed(buffer)
+    assert recount(path) == []
+    assert len(ids(path, Text("needle"))) == 30
+
+
+def test_a_step_is_short_whatever_there_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_index, "TEXT_AT_ONCE", 100)
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 40) for n in range(10)))
+        buffer.texts.index_some()
+        assert [buffer.texts.index_some() for _ in range(6)] == [2, 2, 2, 2, 2, 0]

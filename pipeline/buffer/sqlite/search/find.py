@@ -26,7 +26,6 @@ FEW = 20_000
 """Of so many candidates, which an index names, each is looked at. Where there are more, the newest are first."""
 _THESE = "SELECT value AS span_id FROM json_each(:span_ids)"
 _INDEXED = ("status", "group", "failed", "id")
-_NEWEST = (1 << 63) - 1
 _FIRST_SPAN, _GROWTH, _LAST_SPAN = 2_000, 5, 50_000
 
 
@@ -154,10 +153,10 @@ def _all_spans(connection: sqlite3.Connection, up_to_id: int | None, after_id: i
 
 
 def _what_the_index_lacks(connection: sqlite3.Connection, up_to_id: int | None, by_text: TextCandidates) -> str:
-    (lacking,) = connection.execute(
-        "SELECT count(*) FROM dead_letter_rows WHERE id > ? AND id <= ?", (by_text.last, up_to_id or _NEWEST)
-    ).fetchone()
-    return f"the newest {lacking:,} are not in the text index yet and were looked through" if lacking else ""
+    (newest,) = connection.execute("SELECT max(id) FROM dead_letter_rows").fetchone()
+    if by_text.last == up_to_id or newest is None or newest <= by_text.last:
+        return ""
+    return f"dead letters from id {by_text.last + 1} on are not in the text index yet; they were looked through"
 
 
 def _few_candidates(connection: sqlite3.Connection, which: DeadLetterFilter) -> list[int] | None:

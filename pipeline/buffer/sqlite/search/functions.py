@@ -63,9 +63,11 @@ def _is_class(wanted: str, error_class: _Cell) -> bool | None:
 
 def _letter_holds(wanted: str, headers: str, *cells: _Cell) -> bool:
     """Whether one of these texts or the value of a short header holds a text, which is folded."""
-    texts = "\0".join(map(_text, cells))
-    # No text of a query holds the letter between them.
-    return wanted in folded(texts) or _short_header_holds(wanted, headers)
+    texts = map(_text, cells)
+    if "\0" in wanted:
+        return any(wanted in folded(text) for text in texts) or _short_header_holds(wanted, headers)
+    # At once: no match begins in one of them and ends in the next.
+    return wanted in folded("\0".join(texts)) or _short_header_holds(wanted, headers)
 
 
 def _short_header_holds(wanted: str, headers: str) -> bool:

@@ -56,14 +56,16 @@ def match_of(wanted: str) -> str | None:
 
     Lines of a stack trace may stand in different places of the index.
     """
-    if "\n" in wanted:
-        return None
-    ends = range(TRIGRAM, len(wanted) + 1)
-    trigrams = [wanted[end - TRIGRAM : end] for end in ends]
+    return None if "\n" in wanted else match_of_any_lines(wanted)
+
+
+def match_of_any_lines(text: str) -> str | None:
+    """How the index is asked for all of a folded text that it was given as one; None where it has no trigrams."""
+    trigrams = (text[begin : begin + TRIGRAM] for begin in range(len(text) - TRIGRAM + 1))
     asked = list(dict.fromkeys(each for each in trigrams if not _NOT_ASKED.search(each)))
     if not asked:
         return None
-    step = max(1, -(-len(asked) // MOST_TRIGRAMS))
+    step = -(-len(asked) // MOST_TRIGRAMS)
     return " AND ".join('"' + each.replace('"', '""') + '"' for each in asked[::step])
 
 

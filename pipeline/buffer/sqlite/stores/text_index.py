@@ -107,14 +107,7 @@ class SqliteTextIndexStore:
         """See TextIndexStore."""
         with reading(self._connection):
             state = _State(*self._connection.execute(_STATE).fetchone())
-            letters_to = state.letters_to if state.folding == FOLDING else 0
-            (waiting,) = self._connection.execute(
-                "SELECT count(*) FROM dead_letter_rows WHERE id > ?", (letters_to,)
-            ).fetchone()
-            (all_there,) = self._connection.execute(
-                "SELECT coalesce(sum(dead_letters), 0) FROM dead_letter_counts"
-            ).fetchone()
-        return TextIndexProgress(all_there - waiting, waiting)
+        return TextIndexProgress(state.letters_to if state.folding == FOLDING else 0, state.last_letter)
 
     def _begin_anew(self, state: _State) -> None:
         with atomic(self._connection) as connection:
