@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple
 
-from pipeline.buffer.sqlite.search.letter_texts import match_of_any_lines
+from pipeline.buffer.sqlite.search.letter_texts import LETTERS, STACKS, letter_text, match_of_any_lines, stack_text
 from pipeline.buffer.sqlite.search.text_candidates import indexed_to
 
 SAMPLED = 1000
-_INDEXES = {"letter": ("id", "dead letters"), "stack": ("stack_ref", "stack traces")}
+
+
+class _Index(NamedTuple):
+    """One of the two: what it is filled with, and how people call that."""
+
+    name: str
+    key: str
+    rows: str
+    text: Callable[..., str | None]
+    what: str
+
+
+_INDEXES = (
+    _Index("letter", "id", LETTERS, letter_text, "dead letters"),
+    _Index("stack", "stack_ref", STACKS, stack_text, "stack traces"),
+)
+
 
 
 def unfindable_texts(connection: sqlite3.Connection) -> str:
@@ -23,22 +41,21 @@ def unfindable_texts(connection: sqlite3.Connection) -> str:
         return f"the text index is damaged: {error}"
 
 
-def _missing(connection: sqlite3.Connection, index: str) -> str:
-    key, name = _INDEXES[index]
-    (last,) = connection.execute(f"SELECT {index}s_to FROM text_index").fetchone()
+def _missing(connection: sqlite3.Connection, index: _Index) -> str:
+    (last,) = connection.execute(f"SELECT {index.name}s_to FROM text_index").fetchone()
+    asked = f"SELECT 1 FROM {index.name}_index WHERE {index.name}_index MATCH ? AND rowid = ?"
     looked: set[int] = set()
     missing = []
     for number in range(SAMPLED):
-        row = connection.execute(
-            f"SELECT {key}, text FROM {index}_texts WHERE {key} >= ? ORDER BY {key} LIMIT 1", (last * number // SAMPLED,)
-        ).fetchone()
-        if row is None or row[0] in looked:
+        begin = last * number // SAMPLED
+        sql = f"{index.rows} {index.key} BETWEEN ? AND ? ORDER BY 1 LIMIT 1"
+        identifier, *cells = connection.execute(sql, (begin, last)).fetchone() or (None,)
+        if identifier is None or identifier in looked:
             continue
-        looked.add(row[0])
-        match = match_of_any_lines(row[1])
-        asked = f"SELECT 1 FROM {index}_index WHERE {index}_index MATCH ? AND rowid = ?"
-        if match and connection.execute(asked, (match, row[0])).fetchone() is None:
-            missing.append(row[0])
+        looked.add(identifier)
+        match = match_of_any_lines(index.text(*cells) or "")
+        if match and connection.execute(asked, (match, identifier)).fetchone() is None:
+            missing.append(identifier)
     if not missing:
         return ""
-    return f"the text index does not name {len(missing)} of {len(looked)} {name} looked for, the first: {missing[0]}"
+    return f"the text index does not name {len(missing)} of {len(looked)} {index.what} looked for, first {missing[0]}"

@@ -12,7 +12,7 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS, letter_text, stack_text
+from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
@@ -32,8 +32,6 @@ def register(connection: sqlite3.Connection) -> None:
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
         ("stands_inside", 4, stands_inside),
-        ("letter_text", -1, letter_text),
-        ("stack_text", 1, stack_text),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 

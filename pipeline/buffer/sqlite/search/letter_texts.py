@@ -26,6 +26,16 @@ _HEAD = re.compile(r"^(?:\S| *---> ).*$", re.MULTILINE)
 _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
 """What ends a text for SQLite, and what is no text to it."""
 
+LETTERS = """
+SELECT dead_letters.id, stack_ref, dead_letters.stacktrace, dead_letters.headers, dead_letters.reason,
+       dead_letters.error_class, dead_letters.order_id, dead_letters.customer_id, dead_letters.product,
+       dead_letters.key, dead_letters.dead_letter_id
+FROM dead_letter_rows CROSS JOIN dead_letters USING (id) WHERE
+"""
+"""Selects ids, and what `letter_text` is given."""
+STACKS = "SELECT stack_ref, stacktrace FROM stacktraces WHERE "
+"""Selects ids, and what `stack_text` is given."""
+
 
 def letter_text(stack_ref: int | None, stack: str | None, headers: str, *cells: _Cell) -> str | None:
     """What the index is given of a dead letter, the first of whose cells is the reason; None where it is too much.

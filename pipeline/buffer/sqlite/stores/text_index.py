@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
-from pipeline.buffer.sqlite.search.letter_texts import letter_text, stack_text
+from pipeline.buffer.sqlite.search.letter_texts import LETTERS, STACKS, letter_text, stack_text
 from pipeline.buffer.text_contract import TextIndexProgress
 from pipeline.crash_points import reached
 from pipeline.search.folding import FOLDING
@@ -18,14 +18,6 @@ STACKS_AT_ONCE = 200
 TEXT_AT_ONCE = 400_000
 """Letters of text that a step indexes: some 50 ms, in which nobody else writes."""
 PAGES_AT_ONCE = 200
-
-_LETTERS = """
-SELECT dead_letters.id, stack_ref, dead_letters.stacktrace, dead_letters.headers, dead_letters.reason,
-       dead_letters.error_class, dead_letters.order_id, dead_letters.customer_id, dead_letters.product,
-       dead_letters.key, dead_letters.dead_letter_id
-FROM dead_letter_rows CROSS JOIN dead_letters USING (id) WHERE id > ? ORDER BY id LIMIT ?
-"""
-_STACKS = "SELECT stack_ref, stacktrace FROM stacktraces WHERE stack_ref > ? ORDER BY stack_ref LIMIT ?"
 
 
 class _State(NamedTuple):
@@ -91,9 +83,9 @@ class SqliteTextIndexStore:
             ).rowcount
             if moved:
                 # 3. The texts, and which are too long.
-                connection.executemany("INSERT INTO stack_index (rowid, text) VALUES (?, ?)", stacks.texts)
+                connection.executemany("INSERT INTO stack_index (rowid, stacktrace) VALUES (?, ?)", stacks.texts)
                 connection.executemany("INSERT INTO long_stacks VALUES (?)", stacks.too_long)
-                connection.executemany("INSERT INTO letter_index (rowid, text) VALUES (?, ?)", letters.texts)
+                connection.executemany("INSERT INTO letter_index (rowid, reason) VALUES (?, ?)", letters.texts)
                 connection.executemany("INSERT INTO long_letters VALUES (?)", letters.too_long)
             reached("worker: texts not committed")
         return letters.count + stacks.count
@@ -117,12 +109,12 @@ class SqliteTextIndexStore:
                 connection.execute("UPDATE text_index SET folding = ?", (FOLDING,))
 
     def _next_letters(self, after: int) -> _Step:
-        rows = self._connection.execute(_LETTERS, (after, LETTERS_AT_ONCE))
+        rows = self._connection.execute(f"{LETTERS} id > ? ORDER BY id LIMIT ?", (after, LETTERS_AT_ONCE))
         return _step(after, ((identifier, letter_text(*cells)) for identifier, *cells in rows))
 
     def _next_stacks(self, after: int) -> _Step:
-        rows = self._connection.execute(_STACKS, (after, STACKS_AT_ONCE))
-        return _step(after, ((ref, stack_text(stack)) for ref, stack in rows))
+        rows = self._connection.execute(f"{STACKS} stack_ref > ? ORDER BY stack_ref LIMIT ?", (after, STACKS_AT_ONCE))
+        return _step(after, ((ref, stack_text(*cells)) for ref, *cells in rows))
 
 
 def _step(after: int, texts: Iterable[tuple[int, str | None]]) -> _Step:
@@ -149,40 +141,44 @@ def _merge(connection: sqlite3.Connection, index: str) -> bool:
 
 def unindex_letters(connection: sqlite3.Connection, ids: str) -> None:
     """Takes dead letters that are about to go, a JSON array of their ids, out of the index."""
-    connection.execute(
-        "INSERT INTO letter_index (letter_index, rowid, text) SELECT 'delete', id, text FROM letter_texts "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (ids,),
+    rows = connection.execute(
+        f"{LETTERS} id IN (SELECT value FROM json_each(?)) AND id <= (SELECT letters_to FROM text_index)", (ids,)
+    )
+    texts = [(identifier, letter_text(*cells)) for identifier, *cells in rows]
+    connection.executemany(
+        "INSERT INTO letter_index (letter_index, rowid, reason) VALUES ('delete', ?, ?)",
+        [(identifier, text) for identifier, text in texts if text is not None],
     )
     connection.execute("DELETE FROM long_letters WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,))
 
 
-def indexed_stacks_of(connection: sqlite3.Connection, ids: str) -> list[tuple[int, str]]:
+def indexed_stacks_of(connection: sqlite3.Connection, ids: str) -> list[tuple[int, str | None]]:
     """The stack traces of dead letters that are about to go, as they are indexed."""
-    return connection.execute(
-        "SELECT stack_ref, text FROM stack_texts WHERE stack_ref IN ("
-        "SELECT stack_ref FROM dead_letter_rows WHERE id IN (SELECT value FROM json_each(?)))",
+    rows = connection.execute(
+        f"{STACKS} stack_ref IN (SELECT stack_ref FROM dead_letter_rows WHERE id IN (SELECT value FROM json_each(?))) "
+        "AND stack_ref <= (SELECT stacks_to FROM text_index)",
         (ids,),
-    ).fetchall()
+    )
+    return [(ref, stack_text(*cells)) for ref, *cells in rows]
 
 
-def unindex_stacks(connection: sqlite3.Connection, stacks: list[tuple[int, str]]) -> None:
+def unindex_stacks(connection: sqlite3.Connection, stacks: list[tuple[int, str | None]]) -> None:
     """Takes those of these stack traces that are gone by now out of the index.
 
     The next one may get the number of the last one that went: the index is filled from there on again.
     """
-    refs = json.dumps([ref for ref, _ in stacks])
-    there = connection.execute(
-        "SELECT stack_ref FROM stacktraces WHERE stack_ref IN (SELECT value FROM json_each(?))", (refs,)
-    )
-    left = {ref for (ref,) in there}
+    left = {
+        ref
+        for (ref,) in connection.execute(
+            "SELECT stack_ref FROM stacktraces WHERE stack_ref IN (SELECT value FROM json_each(?))",
+            (json.dumps([ref for ref, _ in stacks]),),
+        )
+    }
     connection.executemany(
-        "INSERT INTO stack_index (stack_index, rowid, text) VALUES ('delete', ?, ?)",
-        [(ref, text) for ref, text in stacks if ref not in left],
+        "INSERT INTO stack_index (stack_index, rowid, stacktrace) VALUES ('delete', ?, ?)",
+        [(ref, text) for ref, text in stacks if ref not in left and text is not None],
     )
-    connection.execute(
-        "DELETE FROM long_stacks WHERE stack_ref NOT IN (SELECT stack_ref FROM stacktraces)",
-    )
+    connection.execute("DELETE FROM long_stacks WHERE stack_ref NOT IN (SELECT stack_ref FROM stacktraces)")
     connection.execute(
         "UPDATE text_index SET stacks_to = min(stacks_to, (SELECT coalesce(max(stack_ref), 0) FROM stacktraces))"
     )
