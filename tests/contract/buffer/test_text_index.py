@@ -288,3 +288,21 @@ def test_a_step_is_short_whatever_there_is(path: Path, monkeypatch: pytest.Monke
         collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 40) for n in range(10)))
         buffer.texts.index_some()
         assert [buffer.texts.index_some() for _ in range(6)] == [2, 2, 2, 2, 2, 0]
+
+
+def test_a_name_that_is_ours_is_found_by_its_beginning(path: Path) -> None:
+    ours = [f"{n:02x}" + "4b" * 15 for n in range(0xA0, 0xA4)]
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        rows = [
+            dead_letter(place.ref, n, name, headers=(("orderpulse.dead-letter-id", name.encode()),))
+            for n, name in enumerate([*ours, "theirs-4b4b"])
+        ]
+        collect(buffer, place, 0, *rows)
+        assert ids(path, Text("A1")) == [2]
+        for _ in range(2):
+            assert ids(path, Text(ours[2])) == ids(path, Text("A24B4")) == [3]
+            assert ids(path, InHeader("orderpulse.dead-letter-id", ours[3])) == [4]
+            # Of other names and in other headers any part is.
+            assert ids(path, Text("b4b")) == [5]
+            fully_indexed(buffer)

@@ -21,7 +21,6 @@ _TEXTS = ", ".join(
         "error_class",
         *(field.name for field in DEAD_LETTER_FIELDS if field.kind == "text"),
         "key",
-        "dead_letter_id",
         "stacktrace",
     )
 )
@@ -78,7 +77,7 @@ class _Condition:
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
         # The stack traces come last: where all letters hold the text otherwise, none is looked at.
-        return _of_row(f"letter_holds({wanted}, raw.headers, {_TEXTS}) OR {self._stack(wanted, text)}")
+        return _of_row(f"letter_holds({wanted}, raw.headers, raw.dead_letter_id, {_TEXTS}) OR {self._stack(wanted, text)}")
 
     def _stack(self, wanted: str, text: str) -> str:
         # Each stack once, however many letters have it.

@@ -12,7 +12,7 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS
+from pipeline.buffer.sqlite.search.letter_texts import is_ours, short_values
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
@@ -59,23 +59,28 @@ def _is_class(wanted: str, error_class: _Cell) -> bool | None:
     return name == wanted or _LAST_PART.split(name)[-1] == wanted
 
 
-def _letter_holds(wanted: str, headers: str, *cells: _Cell) -> bool:
-    """Whether one of these texts or the value of a short header holds a text, which is folded."""
-    texts = map(_text, cells)
+def _letter_holds(wanted: str, headers: str, name: str, *cells: _Cell) -> bool:
+    """Whether one of these texts, the value of a short header or a dead letter's name holds a text, which is folded.
+
+    A name of ours begins with it.
+    """
+    texts = [_text(cell) for cell in cells]
+    if is_ours(name):
+        if name.startswith(wanted):
+            return True
+    else:
+        texts.append(name)
     if "\0" in wanted:
-        return any(wanted in folded(text) for text in texts) or _short_header_holds(wanted, headers)
+        return any(wanted in folded(text) for text in texts) or _short_header_holds(wanted, headers, name)
     # At once: no match begins in one of them and ends in the next.
-    return wanted in folded("\0".join(texts)) or _short_header_holds(wanted, headers)
+    return wanted in folded("\0".join(texts)) or _short_header_holds(wanted, headers, name)
 
 
-def _short_header_holds(wanted: str, headers: str) -> bool:
+def _short_header_holds(wanted: str, headers: str, name: str) -> bool:
     # As it stands in JSON it may hold no more than what it holds itself: nearly always this settles it.
     if quoted(wanted)[1:-1] not in folded(headers):
         return False
-    return any(
-        isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS and wanted in folded(value)
-        for _, value in json.loads(headers)
-    )
+    return any(wanted in folded(value) for value in short_values(headers, name))
 
 
 def _has_header(name: str, wanted: str, headers: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ SORTED_LETTERS = 100_000
 """So many dead letters of some stack traces are sorted; of more, all are gone through from the newest on."""
 _FOLDED_HEADER_LETTERS = SHORT_HEADER_LETTERS // 4
 """A longer header's value may be longer than a short one before it is folded, four letters to one."""
+_OUR_DIGITS = 32
+_BEGINS_A_NAME = re.compile("[0-9a-f]{3,32}")
 _INDEXED_FIELDS = ("class", "reason", "key", "order", "customer", "product", "stack")
 
 _OF_INDEX = "SELECT rowid FROM letter_index WHERE letter_index MATCH :match AND rowid <= :last ORDER BY rowid DESC"
@@ -34,6 +37,9 @@ _LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id <= :last O
 _OF_STACKS = (
     "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) AND id <= :last "
     "ORDER BY id DESC"
+)
+_NAMED = (
+    "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN :low AND :high AND id <= :last ORDER BY id DESC"
 )
 HOLDING_STACKS = (
     "SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace) AND stack_ref IN ("
@@ -45,10 +51,11 @@ HOLDING_STACKS = (
 
 
 class Sources(NamedTuple):
-    """Where candidates come from: what the index is asked for, and stack traces."""
+    """Where candidates come from: what the index is asked for, stack traces, and how names of ours begin."""
 
     match: str
     stacks: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class TextCandidates:
         if self.sources.stacks:
             few = self._of_stacks <= SORTED_LETTERS
             ways.append(self._ids(_OF_STACKS.format("" if few else "+")))
+        ways += [iter(self._named(name)) for name in self.sources.names]
         return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
 
     @cached_property
@@ -78,6 +86,12 @@ class TextCandidates:
     def _ids(self, sql: str) -> Iterator[int]:
         told = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks), "last": self.last}
         return (identifier for (identifier,) in self.connection.execute(sql, told))
+
+    def _named(self, beginning: str) -> list[int]:
+        told: dict[str, object] = {"last": self.last}
+        for name, digit in (("low", "0"), ("high", "f")):
+            told[name] = beginning.ljust(_OUR_DIGITS, digit)
+        return [identifier for (identifier,) in self.connection.execute(_NAMED, told)]
 
     @cached_property
     def _of_stacks(self) -> int:
@@ -123,30 +137,32 @@ class _Planner:
     def of_all(self, parts: Sequence[Part]) -> list[Sources]:
         """Those of each part, and what the index tells of several together first."""
         ways = [way for part in parts for way in self.of(part)]
-        together = dict.fromkeys(way.match for way in ways if not way.stacks)
+        together = dict.fromkeys(way.match for way in ways if not way.stacks and not way.names)
         if len(together) < 2:
             return ways
-        return [Sources(" AND ".join(f"({match})" for match in together)), *(way for way in ways if way.stacks)]
+        return [Sources(" AND ".join(f"({match})" for match in together)), *ways]
 
     def _of_either(self, either: Either) -> list[Sources]:
         ways = [self.of(part)[:1] for part in either.parts]
         if not all(ways):
             return []
         match = " OR ".join(f"({way.match})" for (way,) in ways)
-        return [Sources(match, tuple({ref for (way,) in ways for ref in way.stacks}))]
+        stacks = tuple({ref for (way,) in ways for ref in way.stacks})
+        return [Sources(match, stacks, tuple({name for (way,) in ways for name in way.names}))]
 
     def _of_leaf(self, leaf: Leaf) -> list[Sources]:
         wanted = folded(_asked_text(leaf))
         match = match_of(wanted)
         if match is None:
             return []
+        names = (wanted,) if _BEGINS_A_NAME.fullmatch(wanted) else ()
         if not _may_be_in_a_stack(leaf):
-            return [Sources(match)]
+            return [Sources(match, (), names)]
         stacks = self._connection.execute(
             f"{HOLDING_STACKS.format(wanted=':wanted', match=':match', folding=':folding')} LIMIT {MOST_STACKS + 1}",
             {"wanted": wanted, "match": match, "folding": FOLDING},
         ).fetchall()
-        return [Sources(match, tuple(ref for (ref,) in stacks))] if len(stacks) <= MOST_STACKS else []
+        return [Sources(match, tuple(ref for (ref,) in stacks), names)] if len(stacks) <= MOST_STACKS else []
 
 
 def _may_be_in_a_stack(leaf: Leaf) -> bool:
