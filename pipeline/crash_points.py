@@ -77,6 +77,9 @@ POINTS = (
     "regroup: before letters are moved",
     "regroup: move not committed",
     "regroup: letters moved",
+    "compaction: before dead letters are stored anew",
+    "compaction: dead letters not stored anew",
+    "compaction: dead letters stored anew",
     "import: exported dead letters not committed",
     "import: records not committed",
     "import: links not committed",
@@ -87,7 +90,8 @@ POINTS = (
 )
 """Every point, `role: moment`; a test compares them with the calls of `reached`.
 
-A reread is done by the worker and by the command of that name, an import by its command. Where a topic starts is
+A reread is done by the worker and by the command of that name, an import by its command, compaction by the worker.
+Where a topic starts is
 decided by processors.
 """
 

@@ -615,6 +615,13 @@ class Pruned:
         return bool(self.orders or self.dead_letters or self.jobs)
 
 
+class Compaction(NamedTuple):
+    """How far dead letters of an older layout are stored as new ones are: so many of about so many."""
+
+    done: int
+    total: int
+
+
 class UpkeepStore(Protocol):
     """The buffer's size: retention, and what the database gives back. Each call is one short step."""
 
@@ -637,6 +644,12 @@ class UpkeepStore(Protocol):
 
     def used_bytes(self) -> int:
         """What rows and indexes take, without space that is free for new ones."""
+
+    def compact(self) -> Compaction | None:
+        """Stores a few dead letters of an older layout as new ones are; returns how far that is.
+
+        None when there is nothing to do. What anybody reads of them is the same before and after.
+        """
 
     def incremental_vacuum(self) -> int:
         """Returns free space to the file system, a little at once; 0 when only a small reserve is left."""

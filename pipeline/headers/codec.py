@@ -17,7 +17,7 @@ def headers_to_json(headers: Headers) -> str:
         # Nearly always all of them are text. By hand: an encoder takes twice as long over a list of lists.
         shown = [f"[{quoted(name)}, {quoted(value.decode())}]" for name, value in headers]  # type: ignore[union-attr]
     except (AttributeError, UnicodeDecodeError):
-        shown = [f"[{quoted(name)}, {_shown(value)}]" for name, value in headers]
+        shown = [f"[{quoted(name)}, {value_to_json(value)}]" for name, value in headers]
     return f"[{', '.join(shown)}]"
 
 
@@ -28,7 +28,8 @@ def headers_from_json(text: str) -> Headers:
     return tuple((name, _raw(shown)) for name, shown in json.loads(text))
 
 
-def _shown(value: bytes | None) -> str:
+def value_to_json(value: bytes | None) -> str:
+    """How a header's value stands in `headers_to_json`."""
     if value is None:
         return "null"
     try:

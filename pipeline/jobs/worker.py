@@ -171,7 +171,7 @@ class _Worker:
             return
         self._upkeep_at_ms = now_ms
         self._buffer.check_file()
-        detail = "; ".join(filter(None, (detail, self._texts.told())))
+        detail = "; ".join(filter(None, (detail, self._upkeep_of_buffer.detail, self._texts.told())))
         self._status.report("running", detail, {"job": job.id if job else None})
         self._alerts.check(now_ms)
         self._texts.round()

@@ -31,6 +31,8 @@ class Upkeep:
         self._looked_at_ms = 0
         self._too_big = False
         self._wal_held = False
+        self.detail = ""
+        """What takes long and is under way, in words."""
 
     def round(self, now_ms: int) -> None:
         """Does what is due, at most 20 steps of it."""
@@ -55,6 +57,7 @@ class Upkeep:
             if (
                 not self._conclude(now_ms)
                 and not self._buffer.upkeep.prune(retention)
+                and not self._compact(now_ms)
                 and not self._buffer.upkeep.incremental_vacuum()
             ):
                 return False
@@ -66,6 +69,30 @@ class Upkeep:
         """Whether replays without an outcome were taken for recovered, since they have waited so long."""
         after_ms = int(self._settings.replayed_settled_after_h * HOUR_MS)
         return bool(after_ms) and self._buffer.upkeep.conclude(now_ms - after_ms, now_ms) > 0
+
+    def _compact(self, now_ms: int) -> bool:
+        """Whether a few dead letters of an older layout were stored as new ones are."""
+        compaction = self._buffer.upkeep.compact()
+        if compaction is None:
+            if self.detail:
+                self.detail = ""
+                self._event(
+                    "all dead letters of an older layout are stored as new ones now; the disk gets space back", now_ms
+                )
+            return False
+        if not self.detail:
+            self._event(
+                f"about {compaction.total - compaction.done:,} dead letters of an older layout are being stored as new "
+                "ones are, a few at a time; all goes on meanwhile",
+                now_ms,
+            )
+        share = compaction.done / compaction.total
+        self.detail = f"storing dead letters of an older layout as new ones: {share:.0%} of {compaction.total:,}"
+        return True
+
+    def _event(self, message: str, now_ms: int) -> None:
+        log.info(message)
+        self._buffer.watch.event("worker", "info", message, now_ms)
 
     def _watch_size(self, now_ms: int) -> None:
         max_bytes = self._settings.buffer_max_mb * 1_000_000

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
 from pipeline.buffer.sqlite.search.functions import register
+from pipeline.buffer.sqlite.stored_once.storing import Storing
 from pipeline.buffer.sqlite.write_queue import turn
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
@@ -86,6 +87,8 @@ class WriterConnection(sqlite3.Connection):
     path: Path
     wait: Wait
     steady_clock: Clock
+    storing: Storing
+    """How dead letters are stored; it learns from those that this connection has written."""
     reserved_for: int | None = None
     """The one thread that may use it; None: any may. See Buffer.reserve."""
 
@@ -119,6 +122,7 @@ def connect_writer(
             path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, factory=WriterConnection
         )
         connection.path, connection.wait, connection.steady_clock = path, wait, steady_clock
+        connection.storing = Storing()
         register(connection)
         with closed_in_trouble(connection):
             # Looked at before anything is set: a file that is not ours stays as it is.

@@ -171,23 +171,25 @@ CREATE INDEX outbox_by_record ON outbox (record_id);
 CREATE TABLE dead_letter_rows (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     topic            TEXT,                      -- topic, partition, offset: its position in the dead-letter topic,
-    partition        INTEGER,                   -- all NULL where that topic will never take it
-    "offset"         INTEGER,
-    source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell
+    partition        INTEGER,                   -- all NULL where that topic will never take it, and with a record_id,
+    "offset"         INTEGER,                   -- which says it
+    source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell;
+                                                -- with a kind_ref this and others are there
     source_partition INTEGER,
     source_offset    INTEGER,
     source_timestamp_ms INTEGER,                -- of the record there
     key              BLOB,
     value            BLOB,
-    headers          TEXT NOT NULL,             -- with a stack_ref: {"stacktrace":1} in place of the stack trace
+    headers          TEXT NOT NULL,             -- with a set_ref: what pieces name; else with a stack_ref:
+                                                -- {"stacktrace":1} in place of the stack trace
     order_id         TEXT,                      -- order fields: NULL where the value is no readable order
     customer_id      TEXT,
     product          TEXT,
     price_cents      INTEGER,
     created_at_ms    INTEGER,
     error_class      TEXT,
-    reason           TEXT NOT NULL,
-    stacktrace       TEXT,                      -- NULL with a stack_ref
+    reason           TEXT NOT NULL,             -- with a kind_ref: what of it is not there
+    stacktrace       TEXT,                      -- with a stack_ref: what pieces name
     rule             TEXT,
     stage            TEXT,
     consumer_group   TEXT,
@@ -203,13 +205,16 @@ CREATE TABLE dead_letter_rows (
     status_at_ms     INTEGER NOT NULL,
     replay_of        INTEGER REFERENCES dead_letter_rows,
     replays          INTEGER NOT NULL DEFAULT 0, -- replays of this record, those of its earlier lives included
-    dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries
+    dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries;
+                                                -- ours, 32 hexadecimal digits, as 16 bytes
     record_id        INTEGER UNIQUE,            -- position in the dead-letter topic, as in order_rows
     failed_at_known  INTEGER,                   -- 0: failed_at_ms is when it was collected; NULL: of layout 1
     failure_id       TEXT,                      -- the failure's identity where dead_letter_id is not: of a later life
     concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
     stack_ref        INTEGER,                   -- of stacktraces
-    import_id        INTEGER REFERENCES imports -- the file that it was imported from; NULL: it was collected
+    import_id        INTEGER REFERENCES imports, -- the file that it was imported from; NULL: it was collected
+    set_ref          INTEGER,                   -- of header_sets
+    kind_ref         INTEGER                    -- of dead_letter_kinds
 );
 CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
@@ -228,7 +233,41 @@ CREATE TABLE stacktraces (
     stack_ref    INTEGER PRIMARY KEY,
     digest       BLOB NOT NULL UNIQUE,
     stacktrace   TEXT NOT NULL,
-    dead_letters INTEGER NOT NULL               -- that refer to it; it goes with the last one
+    dead_letters INTEGER NOT NULL,              -- that refer to it; it goes with the last one
+    in_pieces    INTEGER NOT NULL DEFAULT 0     -- 1: `stacktrace` is pieces, see below
+);
+
+-- Header sets, each once but for what is another one in each dead letter, and what else is the same in many.
+-- Pieces: a JSON array of what stands one after another. A text stands for itself, a number n >= 0 for element n of the
+-- JSON array that the row has in `headers` or `stacktrace`, [n] for its reason from character n on. In headers null is
+-- its stack trace, and -1 to -7 are the columns that the view names; the reason and the stack trace are JSON there.
+CREATE TABLE header_sets (
+    set_ref      INTEGER PRIMARY KEY,
+    digest       BLOB NOT NULL UNIQUE,
+    pieces       TEXT NOT NULL,
+    dead_letters INTEGER NOT NULL               -- as in stacktraces
+);
+CREATE TABLE dead_letter_kinds (
+    kind_ref       INTEGER PRIMARY KEY,
+    digest         BLOB NOT NULL UNIQUE,
+    topic          TEXT,                        -- this and what follows: as in dead_letter_rows
+    source_topic   TEXT,
+    error_class    TEXT,
+    rule           TEXT,
+    stage          TEXT,
+    consumer_group TEXT,
+    dialect        TEXT NOT NULL,
+    reason_begins  TEXT NOT NULL,               -- what stands before and after the row's own part of the reason
+    reason_ends    TEXT NOT NULL,
+    dead_letters   INTEGER NOT NULL             -- as in stacktraces
+);
+
+-- How far dead letters of layouts before 11 have been brought to what is stored once; no row when there is nothing to do.
+CREATE TABLE compaction (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    first_id      INTEGER NOT NULL,             -- of dead_letter_rows: of an older layout were those from here on,
+    next_id       INTEGER NOT NULL,             -- those below this one are done,
+    last_id       INTEGER NOT NULL              -- and those above this one are new
 );
 
 -- A failure that a crash wrote to the dead-letter topic twice is one dead letter; each copy's position is here.
@@ -241,33 +280,89 @@ CREATE INDEX dead_letter_copies_of ON dead_letter_copies (dead_letter_id);
 -- public
 CREATE VIEW dead_letters AS
 SELECT id,
-       topic,
-       partition,
-       "offset",
-       source_topic,
+       coalesce(topic, (
+           SELECT kind.topic FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS topic,
+       coalesce(partition, (
+           SELECT home.partition FROM partitions AS home WHERE home.partition_ref = dead_letter_rows.record_id >> 40)) AS partition,
+       coalesce("offset", record_id & 1099511627775) AS "offset",
+       iif(kind_ref IS NULL, source_topic, (
+           SELECT kind.source_topic FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS source_topic,
        source_partition,
        source_offset,
        source_timestamp_ms,
        key,
        value,
-       iif(stack_ref IS NULL, headers, (
-           SELECT replace(dead_letter_rows.headers, '{"stacktrace":1}', json_quote(once.stacktrace))
-           FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS headers,
+       CASE
+           WHEN set_ref IS NOT NULL THEN (
+               SELECT group_concat(CASE piece.type
+                   WHEN 'text' THEN piece.atom
+                   WHEN 'array' THEN json_quote(substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), piece.value ->> 0))
+                   WHEN 'null' THEN json_quote((
+                       SELECT iif(once.in_pieces, (
+                           SELECT group_concat(CASE part.type
+                               WHEN 'text' THEN part.atom
+                               WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                                       SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                                       FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                               ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+                           FROM json_each(once.stacktrace) AS part), once.stacktrace)
+                       FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref))
+                   ELSE CASE piece.atom
+                       WHEN -1 THEN lower(hex(dead_letter_rows.dead_letter_id))
+                       WHEN -2 THEN dead_letter_rows.source_partition
+                       WHEN -3 THEN dead_letter_rows.source_offset
+                       WHEN -4 THEN dead_letter_rows.source_timestamp_ms
+                       WHEN -5 THEN dead_letter_rows.timestamp_ms
+                       WHEN -6 THEN dead_letter_rows.first_failed_at_ms
+                       WHEN -7 THEN dead_letter_rows.failed_at_ms
+                       ELSE dead_letter_rows.headers ->> piece.atom END
+                   END, '')
+               FROM header_sets AS its_set, json_each(its_set.pieces) AS piece
+               WHERE its_set.set_ref = dead_letter_rows.set_ref)
+           WHEN stack_ref IS NOT NULL THEN (
+               SELECT replace(dead_letter_rows.headers, '{"stacktrace":1}', json_quote((
+                   SELECT iif(once.in_pieces, (
+                       SELECT group_concat(CASE part.type
+                           WHEN 'text' THEN part.atom
+                           WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                                   SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                                   FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                           ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+                       FROM json_each(once.stacktrace) AS part), once.stacktrace)
+                   FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref))))
+           ELSE headers
+       END AS headers,
        order_id,
        customer_id,
        product,
        price_cents,
        created_at_ms,
-       error_class,
-       reason,
+       iif(kind_ref IS NULL, error_class, (
+           SELECT kind.error_class FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS error_class,
+       iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS reason,
        iif(stack_ref IS NULL, stacktrace, (
-           SELECT once.stacktrace FROM stacktraces AS once
-           WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS stacktrace,
-       rule,
-       stage,
-       consumer_group,
+           SELECT iif(once.in_pieces, (
+               SELECT group_concat(CASE part.type
+                   WHEN 'text' THEN part.atom
+                   WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                   ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+               FROM json_each(once.stacktrace) AS part), once.stacktrace)
+           FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS stacktrace,
+       iif(kind_ref IS NULL, rule, (
+           SELECT kind.rule FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS rule,
+       iif(kind_ref IS NULL, stage, (
+           SELECT kind.stage FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS stage,
+       iif(kind_ref IS NULL, consumer_group, (
+           SELECT kind.consumer_group FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS consumer_group,
        attempts,
-       dialect,
+       iif(kind_ref IS NULL, dialect, (
+           SELECT kind.dialect FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS dialect,
        fingerprint,
        timestamp_ms,
        first_failed_at_ms,
@@ -277,11 +372,11 @@ SELECT id,
        status_at_ms,
        replay_of,
        replays,
-       dead_letter_id,
+       iif(typeof(dead_letter_id) = 'blob', lower(hex(dead_letter_id)), dead_letter_id) AS dead_letter_id,
        record_id,
        -- In layout 1 only our own dialect was sure of it.
        coalesce(failed_at_known, dialect = 'orderpulse') AS failed_at_known,
-       coalesce(failure_id, dead_letter_id) AS failure_id,
+       coalesce(failure_id, iif(typeof(dead_letter_id) = 'blob', lower(hex(dead_letter_id)), dead_letter_id)) AS failure_id,
        concluded,
        import_id
 FROM dead_letter_rows;
@@ -319,6 +414,10 @@ CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
     UPDATE stacktraces SET dead_letters = dead_letters - 1 WHERE stack_ref = old.stack_ref;
     DELETE FROM stacktraces WHERE stack_ref = old.stack_ref AND dead_letters = 0;
+    UPDATE header_sets SET dead_letters = dead_letters - 1 WHERE set_ref = old.set_ref;
+    DELETE FROM header_sets WHERE set_ref = old.set_ref AND dead_letters = 0;
+    UPDATE dead_letter_kinds SET dead_letters = dead_letters - 1 WHERE kind_ref = old.kind_ref;
+    DELETE FROM dead_letter_kinds WHERE kind_ref = old.kind_ref AND dead_letters = 0;
 END;
 
 -- public. What people asked for.

@@ -22,8 +22,8 @@ from pipeline.buffer import (
     unaccounted,
     uncollected,
 )
+from pipeline.buffer.sqlite.stored_once.storing import SHORTEST_STACK
 from pipeline.buffer.sqlite.stores.letters import COPY_WITHIN_MS, COPY_WITHIN_OFFSETS
-from pipeline.buffer.sqlite.stores.stacktraces import SHORTEST
 from pipeline.errors import StaleWriterError
 from pipeline.headers import headers_from_json, headers_to_json
 from tests.contract.conftest import SqliteStore
@@ -379,7 +379,7 @@ def test_a_stack_trace_is_stored_once_and_read_as_it_came(buffer, store):
 @settings(max_examples=200, deadline=None)
 def test_any_stack_trace_comes_back_in_headers_and_column(stack):
     with TemporaryDirectory() as folder, open_buffer(Path(folder) / "orderpulse.db") as buffer:
-        stack = (stack.encode("utf-8", "replace").decode() + "-").ljust(SHORTEST, "x")
+        stack = (stack.encode("utf-8", "replace").decode() + "-").ljust(SHORTEST_STACK, "x")
         assignment = collector(buffer)
         headers = (("stack", stack.encode()), ("other", b'["' + stack.encode() + b'"]'))
         collect(buffer, assignment, 0, dead_letter(assignment.ref, 0, headers=headers, stacktrace=stack))

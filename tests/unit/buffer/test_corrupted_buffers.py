@@ -194,7 +194,7 @@ ROW_DAMAGE = {
     ),
     "a dead letter that says another place": (
         "dead_letter_rows",
-        'UPDATE dead_letter_rows SET "offset" = "offset" + 1 WHERE id = {row}',
+        'UPDATE dead_letter_rows SET "offset" = 99 WHERE id = {row}',
         "says it is orders-dlq[0] offset",
     ),
     "a dead letter of another group": (

@@ -177,6 +177,7 @@ def test_every_difference_has_its_line(path):
         "dead_letter_counts of open: dead_letters is 1, its rows make 0",
         "dead_letter_groups of price: total is 5, its rows make 4",
         "dead_letter_groups of price: open is 1, its rows make 0",
+        "dead_letter_kinds of 1: dead_letters is 5, its rows make 4",
         "job_items: 1 rows refer to rows of dead_letter_rows that are not there",
     ]
 

@@ -18,6 +18,7 @@ from pipeline.buffer.sqlite.connection import (
 )
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
 from pipeline.buffer.sqlite.reconcile.texts import unfindable_texts
+from pipeline.buffer.sqlite.stored_once.shared import SHARED_TABLES
 from pipeline.buffer.sqlite.stores.flow_figures import SOURCE
 from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags
 from pipeline.buffer.sqlite.stores.text_index import EMPTY_THE_INDEX
@@ -99,7 +100,7 @@ _MINUTES = _Figures(
           {_WITH_TOPIC}
           UNION ALL
           SELECT received_at_ms / 60000 * 60000 AS minute_ms, {SOURCE} AS topic, 0, 0, 0, 0, 0, count(*)
-          FROM dead_letter_rows GROUP BY minute_ms, 2)
+          FROM dead_letters GROUP BY minute_ms, 2)
     GROUP BY minute_ms, topic
     """,
     "INSERT OR IGNORE INTO flow_minutes (minute_ms, topic) VALUES (?, ?)",
@@ -131,7 +132,7 @@ _SOURCES = _Figures(
            sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
     FROM (SELECT topic, dead_letters AS kept, pruned_dead_letters AS counted FROM dead_letter_sources
           UNION ALL
-          SELECT {SOURCE} AS topic, 0, count(*) FROM dead_letter_rows GROUP BY 1)
+          SELECT {SOURCE} AS topic, 0, count(*) FROM dead_letters GROUP BY 1)
     GROUP BY topic
     """,
     "INSERT OR IGNORE INTO dead_letter_sources (topic) VALUES (?)",
@@ -166,7 +167,7 @@ _GROUPS = _Figures(
     INSERT OR IGNORE INTO dead_letter_groups
         (fingerprint, error_class, title, source_topic, first_seen_ms, last_seen_ms)
     SELECT fingerprint, error_class, reason, source_topic, min(failed_at_ms), max(failed_at_ms)
-    FROM dead_letter_rows WHERE fingerprint = ? GROUP BY fingerprint
+    FROM dead_letters WHERE fingerprint = ? GROUP BY fingerprint
     """,
 )
 _JOBS = _Figures(
@@ -183,18 +184,25 @@ _JOBS = _Figures(
     GROUP BY jobs.id
     """,
 )
-_STACKS = _Figures(
-    "stacktraces",
-    ("stack_ref",),
-    ("dead_letters",),
-    """
-    SELECT stack_ref, stack_ref AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
-    FROM (SELECT stack_ref, dead_letters AS kept, 0 AS counted FROM stacktraces
-          UNION ALL
-          SELECT stack_ref, 0, count(*) FROM dead_letter_rows WHERE stack_ref IS NOT NULL GROUP BY stack_ref)
-    GROUP BY stack_ref
-    """,
-)
+
+
+def _shared(table: str, reference: str) -> _Figures:
+    """Rows that dead letters refer to, and how many do."""
+    return _Figures(
+        table,
+        (reference,),
+        ("dead_letters",),
+        f"""
+        SELECT {reference}, {reference} AS label, sum(kept) AS kept_dead_letters, sum(counted) AS counted_dead_letters
+        FROM (SELECT {reference}, dead_letters AS kept, 0 AS counted FROM {table}
+              UNION ALL
+              SELECT {reference}, 0, count(*) FROM dead_letter_rows WHERE {reference} IS NOT NULL GROUP BY {reference})
+        GROUP BY {reference}
+        """,
+    )
+
+
+_SHARED = tuple(_shared(table, reference) for reference, table in SHARED_TABLES.items())
 _OF_PARTITION = f"record_id >= partition_ref << {OFFSET_BITS} AND record_id < partition_ref + 1 << {OFFSET_BITS}"
 _PASSED_OVER = _Figures(
     "partitions",
@@ -222,7 +230,7 @@ _PARTITIONS = _Figures(
     FROM partitions LEFT JOIN topics USING (topic_ref)
     """,
 )
-_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _SOURCES, _STATUSES, _GROUPS, _JOBS, _STACKS, _PASSED_OVER, _PARTITIONS)
+_ALL = (_TOTALS, _MINUTES, _PRODUCTS, _SOURCES, _STATUSES, _GROUPS, _JOBS, *_SHARED, _PASSED_OVER, _PARTITIONS)
 
 _YEAR_10000_MS = 253_402_300_800_000
 

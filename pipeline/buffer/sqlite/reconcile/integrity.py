@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from pipeline.buffer.sqlite.connection import OFFSET_BITS, offset_of, ref_of
+from pipeline.buffer.sqlite.stored_once.shared import SHARED_TABLES
 from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags, is_passed_over, last_passed_over
 from pipeline.orders.fields import CHOICE_FIELDS
 
@@ -86,11 +87,14 @@ _SENTENCES = (
     SELECT 'dead letter ' || id || ' has no key, but says where it is in ' || topic FROM dead_letters
     WHERE record_id IS NULL AND coalesce(topic, partition, "offset") IS NOT NULL AND import_id IS NULL
     """,
-    """
-    SELECT 'dead letter ' || id || ' refers to stack trace ' || stack_ref || ', which is not there'
-    FROM dead_letter_rows
-    WHERE stack_ref IS NOT NULL AND stack_ref NOT IN (SELECT stack_ref FROM stacktraces)
-    """,
+    *(
+        f"""
+        SELECT 'dead letter ' || id || ' refers to {reference} ' || {reference} || ' of {table}, which is not there'
+        FROM dead_letter_rows
+        WHERE {reference} IS NOT NULL AND {reference} NOT IN (SELECT {reference} FROM {table})
+        """
+        for reference, table in SHARED_TABLES.items()
+    ),
     """
     SELECT 'job ' || job_id || ' sends dead letter ' || dead_letter_id || ' with ' || sent_with
            || ', but that one is ' || sender || ' and this one ' || state

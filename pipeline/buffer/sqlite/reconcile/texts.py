@@ -23,7 +23,7 @@ class _Index(NamedTuple):
 
 
 _INDEXES = (
-    _Index("letter", "id", LETTERS, letter_text, "dead letters"),
+    _Index("letter", "raw.id", LETTERS, letter_text, "dead letters"),
     _Index("stack", "stack_ref", STACKS, stack_text, "stack traces"),
 )
 

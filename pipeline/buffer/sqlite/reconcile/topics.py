@@ -49,7 +49,7 @@ _UNACCOUNTED = (
     _ASKED + "WHERE NOT EXISTS (SELECT 1 FROM order_rows WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM retries WHERE record_id = record) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE record_id = record) "
-    "AND NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE dead_letter_id = name) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE dead_letter_id IN (stored_name(name), name)) "
     "AND NOT EXISTS (SELECT 1 FROM dead_letter_rows WHERE failure_id = name)"
 )
 _UNCOLLECTED = (

@@ -6,6 +6,7 @@ from json.encoder import encode_basestring
 
 from pipeline.buffer.sqlite.search.letter_texts import match_of
 from pipeline.buffer.sqlite.search.text_candidates import HOLDING_STACKS
+from pipeline.buffer.sqlite.stored_once.together import HEADERS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.fields import FIELDS_BY_NAME, Field
@@ -15,13 +16,10 @@ from pipeline.search.query import Age, All, Compared, Either, InHeader, Leaf, Na
 Arguments = dict[str, object]
 
 _TEXTS = ", ".join(
-    f"raw.{column}"
-    for column in (
-        "reason",
-        "error_class",
-        *(field.name for field in DEAD_LETTER_FIELDS if field.kind == "text"),
-        "key",
-        "stacktrace",
+    (
+        *(f"dead_letters.{column}" for column in ("reason", "error_class", "key")),
+        *(f"raw.{field.name}" for field in DEAD_LETTER_FIELDS if field.kind == "text"),
+        "iif(raw.stack_ref IS NULL, raw.stacktrace, NULL)",
     )
 )
 _OLDER = {":": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -76,16 +74,19 @@ class _Condition:
 
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
-        # The stack traces come last: where all letters hold the text otherwise, none is looked at.
-        return _of_row(f"letter_holds({wanted}, raw.headers, raw.dead_letter_id, {_TEXTS}) OR {self._stack(wanted, text)}")
+        # What is to be put together comes last: where all letters hold the text otherwise, nothing is.
+        return _of_row(
+            f"letter_holds({wanted}, dead_letters.dead_letter_id, {_TEXTS}) "
+            f"OR short_header_holds({wanted}, {HEADERS}, dead_letters.dead_letter_id) OR {self._stack(wanted, text)}"
+        )
 
     def _stack(self, wanted: str, text: str) -> str:
-        # Each stack once, however many letters have it.
-        match = match_of(folded(text))
-        if match is None:
-            return f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace))"
-        holding = HOLDING_STACKS.format(wanted=wanted, match=self._argument(match), folding=self._argument(FOLDING))
-        return f"raw.stack_ref IN ({holding})"
+        # What is the same in many once, however many letters have it.
+        once = f"SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces)"
+        if match := match_of(folded(text)):
+            once = HOLDING_STACKS.format(wanted=wanted, match=self._argument(match), folding=self._argument(FOLDING))
+        pieces = "SELECT stacktrace FROM stacktraces AS own WHERE own.stack_ref = raw.stack_ref AND in_pieces"
+        return f"raw.stack_ref IN ({once}) OR own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
 
     def _named(self, field: Field, text: str) -> str:
         if field.kind == "status":
@@ -101,7 +102,8 @@ class _Condition:
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
-            return _of_row(f"holds({wanted}, raw.stacktrace) OR {self._stack(wanted, text)}")
+            whole = f"raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace)"
+            return _of_row(f"({whole}) OR {self._stack(wanted, text)}")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
         return _equal(field.column, wanted)
@@ -120,11 +122,15 @@ class _Condition:
 
     def _header(self, leaf: InHeader) -> str:
         name, wanted = self._argument(leaf.name), self._argument(folded(leaf.text))
-        stored = self._argument(f"[{encode_basestring(leaf.name)}, ")
-        stack = f"raw.stack_ref IN (SELECT stack_ref FROM stacktraces WHERE folded(stacktrace) = {wanted})"
+        stored = f"[{encode_basestring(leaf.name)}, "
+        in_row, in_set = self._argument(stored), self._argument(encode_basestring(stored)[1:-1])
+        named = (
+            f"iif(raw.set_ref IS NULL, instr(raw.headers, {in_row}) > 0, "
+            f"raw.set_ref IN (SELECT set_ref FROM header_sets WHERE instr(pieces, {in_set}) > 0))"
+        )
         return _of_row(
-            f"instr(raw.headers, {stored}) > 0 AND "
-            f"(has_header({name}, {wanted}, raw.headers) OR ({stack} AND has_stack({name}, raw.headers)))"
+            f"{named} AND (has_header({name}, {wanted}, {HEADERS}) OR (raw.stack_ref IS NOT NULL "
+            f"AND has_stack({name}, {HEADERS}) AND folded(dead_letters.stacktrace) = {wanted}))"
         )
 
 

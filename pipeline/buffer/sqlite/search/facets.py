@@ -14,7 +14,7 @@ FACETS = ("group", "source", "topic", "class", "dialect", "status", "product", "
 """Fields of the query language, in the order in which they are shown; `failed` by the hour."""
 FACETS_OF = (
     "SELECT fingerprint, source_topic, topic, error_class, dialect, status, product, "
-    f"failed_at_ms / {_HOUR_MS}, title FROM dead_letter_rows "
+    f"failed_at_ms / {_HOUR_MS}, title FROM dead_letters "
     "LEFT JOIN (SELECT fingerprint, title FROM dead_letter_groups) USING (fingerprint) "
     "WHERE id IN (SELECT value FROM json_each(:ids))"
 )

@@ -12,13 +12,14 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.buffer.sqlite.search.letter_texts import is_ours, short_values
+from pipeline.buffer.sqlite.search.letter_texts import short_values
+from pipeline.buffer.sqlite.stored_once.names import is_ours, stored_name
+from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
+from pipeline.buffer.sqlite.stored_once.together import fixed_texts, headers_of_set, own_lines
 from pipeline.search.folding import folded
 from pipeline.search.inside import stands_inside
 
 _Cell = str | bytes | None
-MARKER = '{"stacktrace":1}'
-"""What stands in a row's headers for its stack trace, see stores/stacktraces.py."""
 _LAST_PART = re.compile(r"[.$:/\\]")
 
 
@@ -29,9 +30,14 @@ def register(connection: sqlite3.Connection) -> None:
         ("holds", 2, _holds),
         ("is_class", 2, _is_class),
         ("letter_holds", -1, _letter_holds),
+        ("short_header_holds", 3, _short_header_holds),
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
         ("stands_inside", 4, stands_inside),
+        ("stored_name", 1, stored_name),
+        ("headers_of_set", -1, headers_of_set),
+        ("stack_holds", 3, _stack_holds),
+        ("own_lines_hold", 4, _own_lines_hold),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -50,6 +56,16 @@ def _holds(wanted: str, cell: _Cell) -> bool:
     return wanted in folded(_text(cell))
 
 
+def _stack_holds(wanted: str, stacktrace: str, in_pieces: int) -> bool:
+    """Whether what is the same in all stack traces that are stored so holds a text, which is folded."""
+    return any(wanted in folded(text) for text in fixed_texts(stacktrace, in_pieces))
+
+
+def _own_lines_hold(wanted: str, pieces: str | None, own: str | None, reason: str) -> bool:
+    """Whether the lines hold it that are a letter's own."""
+    return pieces is not None and any(wanted in folded(line) for line in own_lines(pieces, own, reason))
+
+
 @lru_cache(maxsize=256)
 def _is_class(wanted: str, error_class: _Cell) -> bool | None:
     """Whether that is an error's class, with or without its package; NULL stays NULL."""
@@ -59,24 +75,21 @@ def _is_class(wanted: str, error_class: _Cell) -> bool | None:
     return name == wanted or _LAST_PART.split(name)[-1] == wanted
 
 
-def _letter_holds(wanted: str, headers: str, name: str, *cells: _Cell) -> bool:
-    """Whether one of these texts, the value of a short header or a dead letter's name holds a text, which is folded.
-
-    A name of ours begins with it.
-    """
+def _letter_holds(wanted: str, name: str, *cells: _Cell) -> bool:
+    """Whether one of these texts or a dead letter's name holds a text, which is folded. A name of ours begins with it."""
     texts = [_text(cell) for cell in cells]
-    if is_ours(name):
-        if name.startswith(wanted):
-            return True
-    else:
+    if not is_ours(name):
         texts.append(name)
+    elif name.startswith(wanted):
+        return True
     if "\0" in wanted:
-        return any(wanted in folded(text) for text in texts) or _short_header_holds(wanted, headers, name)
+        return any(wanted in folded(text) for text in texts)
     # At once: no match begins in one of them and ends in the next.
-    return wanted in folded("\0".join(texts)) or _short_header_holds(wanted, headers, name)
+    return wanted in folded("\0".join(texts))
 
 
 def _short_header_holds(wanted: str, headers: str, name: str) -> bool:
+    """Whether the value of a short header holds a text, which is folded."""
     # As it stands in JSON it may hold no more than what it holds itself: nearly always this settles it.
     if quoted(wanted)[1:-1] not in folded(headers):
         return False
@@ -101,4 +114,4 @@ def _folded_header(value: str | dict[str, str] | None) -> str | None:
 
 def _has_stack(name: str, headers: str) -> bool:
     """Whether the value of a header of exactly this name is the stack trace that is stored elsewhere."""
-    return f"[{quoted(name)}, {MARKER}]" in headers
+    return f"[{quoted(name)}, {STACK_MARKER}]" in headers

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+from pipeline.buffer.sqlite.stored_once.names import is_ours
+from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts
 from pipeline.search.folding import folded
 
 SHORT_HEADER_LETTERS = 256
@@ -21,26 +23,19 @@ MOST_TRIGRAMS = 24
 TRIGRAM = 3
 _Cell = str | bytes | None
 _BETWEEN = "\x1f"
-_OUR_NAME = re.compile("[0-9a-f]{32}")
 _HEAD = re.compile(r"^(?:\S| *---> ).*$", re.MULTILINE)
 """A line that is no frame: frames are indented. .NET indents its inner exceptions, too."""
 _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
 """What ends a text for SQLite, and what is no text to it."""
 
-LETTERS = """
-SELECT dead_letters.id, stack_ref, dead_letters.stacktrace, dead_letters.headers, dead_letters.dead_letter_id,
-       dead_letters.reason, dead_letters.error_class, dead_letters.order_id, dead_letters.customer_id,
-       dead_letters.product, dead_letters.key
-FROM dead_letter_rows CROSS JOIN dead_letters USING (id) WHERE
+LETTERS = f"""
+SELECT dead_letters.id, raw.stack_ref, dead_letters.stacktrace, {HEADERS}, dead_letters.dead_letter_id,
+       dead_letters.reason, dead_letters.error_class, raw.order_id, raw.customer_id, raw.product, raw.key
+FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
 """
 """Selects ids, and what `letter_text` is given."""
-STACKS = "SELECT stack_ref, stacktrace FROM stacktraces WHERE "
+STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
 """Selects ids, and what `stack_text` is given."""
-
-
-def is_ours(name: str) -> bool:
-    """Whether a `dead_letter_id` is made by us: digits without a meaning, of which people know all or the first ones."""
-    return _OUR_NAME.fullmatch(name) is not None
 
 
 def letter_text(stack_ref: int | None, stack: str | None, headers: str, name: str, *cells: _Cell) -> str | None:
@@ -65,9 +60,9 @@ def letter_text(stack_ref: int | None, stack: str | None, headers: str, name: st
     return _indexable(_BETWEEN.join(told))
 
 
-def stack_text(stack: str) -> str | None:
-    """What the index is given of a stack trace that is stored once; None where that would be too much."""
-    return None if len(stack) > MOST_LETTERS else _indexable(folded(stack))
+def stack_text(stacktrace: str, in_pieces: int) -> str | None:
+    """What the index is given of stack traces that are stored so: what is the same in all; None where it is too much."""
+    return None if len(stacktrace) > MOST_LETTERS else _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
 
 
 def match_of(wanted: str) -> str | None:

@@ -16,6 +16,7 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS, match_of
+from pipeline.buffer.sqlite.stored_once.names import stored_name
 from pipeline.search.fields import FIELDS_BY_NAME
 from pipeline.search.folding import FOLDING, folded
 from pipeline.search.query import All, Either, InHeader, Leaf, Named, Part, Query, Text
@@ -38,11 +39,9 @@ _OF_STACKS = (
     "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) AND id <= :last "
     "ORDER BY id DESC"
 )
-_NAMED = (
-    "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN :low AND :high AND id <= :last ORDER BY id DESC"
-)
+_NAMED = "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN ? AND ? AND id <= ?"
 HOLDING_STACKS = (
-    "SELECT stack_ref FROM stacktraces WHERE holds({wanted}, stacktrace) AND stack_ref IN ("
+    "SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces) AND stack_ref IN ("
     "SELECT rowid FROM stack_index WHERE stack_index MATCH {match} UNION ALL SELECT stack_ref FROM long_stacks "
     "UNION ALL SELECT stack_ref FROM stacktraces "
     "WHERE stack_ref > coalesce((SELECT stacks_to FROM text_index WHERE folding = {folding}), 0))"
@@ -88,10 +87,11 @@ class TextCandidates:
         return (identifier for (identifier,) in self.connection.execute(sql, told))
 
     def _named(self, beginning: str) -> list[int]:
-        told: dict[str, object] = {"last": self.last}
-        for name, digit in (("low", "0"), ("high", "f")):
-            told[name] = beginning.ljust(_OUR_DIGITS, digit)
-        return [identifier for (identifier,) in self.connection.execute(_NAMED, told)]
+        low, high = (beginning.ljust(_OUR_DIGITS, digit) for digit in "0f")
+        # Rows of before layout 11 have them as text.
+        ranges = ((stored_name(low), stored_name(high)), (low, high))
+        found = [self.connection.execute(_NAMED, (*ends, self.last)).fetchall() for ends in ranges]
+        return sorted((identifier for rows in found for (identifier,) in rows), reverse=True)
 
     @cached_property
     def _of_stacks(self) -> int:
@@ -166,7 +166,8 @@ class _Planner:
 
 
 def _may_be_in_a_stack(leaf: Leaf) -> bool:
-    return isinstance(leaf, Text) or (isinstance(leaf, Named) and leaf.field == "stack")
+    # A header whose value is the stack trace is not stored beside it.
+    return isinstance(leaf, (Text, InHeader)) or (isinstance(leaf, Named) and leaf.field == "stack")
 
 
 def _asked_text(leaf: Leaf) -> str:

@@ -17,7 +17,7 @@ TOPIC_BYTES = 249
 """Kafka has no longer names: what is longer, or not there, names no topic."""
 NO_TOPIC = ""
 SOURCE = f"iif(length(CAST(source_topic AS BLOB)) <= {TOPIC_BYTES}, source_topic, '{NO_TOPIC}')"
-"""The topic whose figures a row of dead_letter_rows is in, as `source_of` says it."""
+"""The topic whose figures a row of dead_letters is in, as `source_of` says it."""
 
 
 class FlowFigures(NamedTuple):

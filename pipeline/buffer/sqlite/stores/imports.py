@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from pipeline.buffer.contract import DeadLetterRow
-from pipeline.buffer.entities import Row
 from pipeline.buffer.import_contract import ExportedLetter, ImportSource, Linked, ReadRecord
 from pipeline.buffer.sqlite.bulk_insert import BulkInsert
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.stored_once.letter import whole_letters_of
+from pipeline.buffer.sqlite.stored_once.names import NAME, NAMED
+from pipeline.buffer.sqlite.stored_once.storing import STORED_COLUMNS
 from pipeline.buffer.sqlite.stores.flow_figures import SECOND_MS, FlowFigures, count_seconds_and_minutes, source_of
 from pipeline.buffer.sqlite.stores.letters import GROUPS, SOURCES, add_dead_letters
-from pipeline.buffer.sqlite.stores.stacktraces import StoredStacks
 from pipeline.buffer.sqlite.streams import columns_of
 from pipeline.crash_points import reached
 from pipeline.errors import UsageError
@@ -23,21 +24,22 @@ from pipeline.errors import UsageError
 LINKED_AT_ONCE = 1000
 _NAMES = tuple(column.name for column in columns_of("dead_letters"))
 _cells_of_group = itemgetter(*map(_NAMES.index, ("error_class", "source_topic", "status", "failed_at_ms")))
-_ID, _NAME, _REPLAY_OF, _HEADERS, _STACK, _FINGERPRINT, _STATUS, _RECEIVED, _SOURCE_TOPIC = (
+_ID, _NAME, _REPLAY_OF, _FINGERPRINT, _STATUS, _RECEIVED, _SOURCE_TOPIC = (
     _NAMES.index(name)
     for name in (
         "id",
         "dead_letter_id",
         "replay_of",
-        "headers",
-        "stacktrace",
         "fingerprint",
         "status",
         "received_at_ms",
         "source_topic",
     )
 )
-_ROWS = BulkInsert("dead_letter_rows", (*_NAMES, "stack_ref", "import_id"))
+_OF_ROW = tuple(name for name in _NAMES if name not in {"id", "replay_of", *STORED_COLUMNS})
+_of_row = itemgetter(*map(_NAMES.index, _OF_ROW))
+_ROWS = BulkInsert("dead_letter_rows", (*_OF_ROW, "id", "import_id", *STORED_COLUMNS))
+whole_letter = whole_letters_of(_NAMES)
 _RECORDS = BulkInsert("imported_records", ("digest",))
 _COUNTS = BulkInsert(
     "dead_letter_counts",
@@ -155,9 +157,8 @@ def _import_id(connection: sqlite3.Connection, source: ImportSource, added: int)
 
 def _known_ids(connection: sqlite3.Connection, letters: Sequence[ExportedLetter]) -> dict[str, int]:
     """The ids of those that are there, by `dead_letter_id`."""
-    names = json.dumps([letter.row[_NAME] for letter in letters])
-    sql = "SELECT dead_letter_id, id FROM dead_letter_rows WHERE dead_letter_id IN (SELECT value FROM json_each(?))"
-    return dict(connection.execute(sql, (names,)).fetchall())
+    names = {"names": json.dumps([letter.row[_NAME] for letter in letters])}
+    return dict(connection.execute(f"SELECT {NAME}, id FROM dead_letter_rows WHERE {NAMED}", names).fetchall())
 
 
 def _new(
@@ -183,19 +184,16 @@ def _new(
 
 
 def _insert(
-    connection: sqlite3.Connection, new: Sequence[ExportedLetter], ids: Mapping[str, int], import_id: int
+    connection: WriterConnection, new: Sequence[ExportedLetter], ids: Mapping[str, int], import_id: int
 ) -> None:
-    stacks = StoredStacks(connection, [letter.row[_STACK] for letter in new])
-    _ROWS.insert(connection, (_cells(letter.row, ids[letter.row[_NAME]], stacks, import_id) for letter in new))
-
-
-def _cells(row: Row, identifier: int, stacks: StoredStacks, import_id: int) -> list[object]:
-    cells = list(row)
-    stack_ref: int | None = None
-    if row[_STACK] is not None and row[_STACK] in stacks.refs:
-        cells[_HEADERS], cells[_STACK], stack_ref = stacks.of(row[_HEADERS], row[_STACK])
-    cells[_ID], cells[_REPLAY_OF] = identifier, None
-    return [*cells, stack_ref, import_id]
+    stored = connection.storing.store(connection, [whole_letter(letter.row) for letter in new])
+    _ROWS.insert(
+        connection,
+        (
+            (*_of_row(letter.row), ids[letter.row[_NAME]], import_id, *cells)
+            for letter, cells in zip(new, stored, strict=True)
+        ),
+    )
 
 
 def _count(connection: sqlite3.Connection, new: Sequence[ExportedLetter]) -> None:

@@ -242,7 +242,7 @@ _SENDING = f"{_ITEMS} UNION ALL {_THEIR_ITEMS}"
 def _send_together(connection: sqlite3.Connection, job_id: int) -> None:
     """Of dead letters that hold the same record of the same source position, the newest is sent for all of them."""
     held = "key, value, source_topic, source_partition, source_offset"
-    letters = f"SELECT id, {held} FROM job_items JOIN dead_letter_rows ON id = job_items.dead_letter_id"
+    letters = f"SELECT id, {held} FROM job_items JOIN dead_letters ON id = job_items.dead_letter_id"
     several = connection.execute(
         f"SELECT source_topic, source_partition, source_offset FROM ({letters} WHERE job_id = ?) "
         "WHERE source_offset IS NOT NULL AND source_partition IS NOT NULL AND source_topic IS NOT NULL "

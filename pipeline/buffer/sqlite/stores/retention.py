@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from typing import NamedTuple
 
-from pipeline.buffer.contract import Pruned, Retention, Role
+from pipeline.buffer.contract import Compaction, Pruned, Retention, Role
 from pipeline.buffer.sqlite.connection import (
     OFFSET_BITS,
     WAL_KEPT_BYTES,
@@ -18,6 +18,7 @@ from pipeline.buffer.sqlite.connection import (
     ref_of,
 )
 from pipeline.buffer.sqlite.rows import RowsOf
+from pipeline.buffer.sqlite.stores.compaction import compact
 from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, source_of, topics_of
 from pipeline.buffer.sqlite.stores.outcomes import conclude
 from pipeline.buffer.sqlite.stores.text_index import indexed_stacks_of, unindex_letters, unindex_stacks
@@ -176,6 +177,10 @@ class SqliteUpkeepStore:
                 self._connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
         return not busy
 
+    def compact(self) -> Compaction | None:
+        """See UpkeepStore."""
+        return compact(self._connection)
+
     # -- orders
 
     def _prune_oldest(self) -> Pruned:
@@ -228,7 +233,8 @@ class SqliteUpkeepStore:
             if self._connection.execute(f"SELECT 1 {_PRUNABLE}", chosen).fetchone() is None:
                 return Pruned()
         with atomic(self._connection) as connection:
-            rows = _OLD_DEAD_LETTER.read_all(connection.execute(f"SELECT {_OLD_DEAD_LETTER.sql} {_PRUNABLE}", chosen))
+            old = f"SELECT {_OLD_DEAD_LETTER.sql} FROM dead_letters WHERE id IN (SELECT id {_PRUNABLE})"
+            rows = _OLD_DEAD_LETTER.read_all(connection.execute(old, chosen))
             ids = json.dumps([row.id for row in rows])
             # 1. What is counted and will not be there any more.
             _count_pruned_dead_letters(connection, rows)

@@ -28,11 +28,13 @@ class _State(NamedTuple):
     stacks_to: int
     last_letter: int
     last_stack: int
+    stored_anew: int
+    """1 while dead letters of an older layout are being stored anew, and their stack traces with them."""
 
 
 _STATE = (
     "SELECT folding, letters_to, stacks_to, (SELECT coalesce(max(id), 0) FROM dead_letter_rows), "
-    "(SELECT coalesce(max(stack_ref), 0) FROM stacktraces) FROM text_index"
+    "(SELECT coalesce(max(stack_ref), 0) FROM stacktraces), EXISTS (SELECT 1 FROM compaction) FROM text_index"
 )
 EMPTY_THE_INDEX = (
     "INSERT INTO letter_index (letter_index) VALUES ('delete-all')",
@@ -69,6 +71,8 @@ class SqliteTextIndexStore:
             if state.folding != FOLDING:
                 self._begin_anew(state)
                 return 1
+            if state.stored_anew:
+                return 0
             if state.letters_to >= state.last_letter and state.stacks_to >= state.last_stack:
                 return 0
             # 1. What the texts are, while others may write.
@@ -109,7 +113,7 @@ class SqliteTextIndexStore:
                 connection.execute("UPDATE text_index SET folding = ?", (FOLDING,))
 
     def _next_letters(self, after: int) -> _Step:
-        rows = self._connection.execute(f"{LETTERS} id > ? ORDER BY id LIMIT ?", (after, LETTERS_AT_ONCE))
+        rows = self._connection.execute(f"{LETTERS} raw.id > ? ORDER BY raw.id LIMIT ?", (after, LETTERS_AT_ONCE))
         return _step(after, ((identifier, letter_text(*cells)) for identifier, *cells in rows))
 
     def _next_stacks(self, after: int) -> _Step:
@@ -142,7 +146,7 @@ def _merge(connection: sqlite3.Connection, index: str) -> bool:
 def unindex_letters(connection: sqlite3.Connection, ids: str) -> None:
     """Takes dead letters that are about to go, a JSON array of their ids, out of the index."""
     rows = connection.execute(
-        f"{LETTERS} id IN (SELECT value FROM json_each(?)) AND id <= (SELECT letters_to FROM text_index)", (ids,)
+        f"{LETTERS} raw.id IN (SELECT value FROM json_each(?)) AND raw.id <= (SELECT letters_to FROM text_index)", (ids,)
     )
     texts = [(identifier, letter_text(*cells)) for identifier, *cells in rows]
     connection.executemany(

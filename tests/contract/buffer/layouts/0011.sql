@@ -24,6 +24,12 @@ CREATE TABLE brakes (
     resumed_by     TEXT
 );
 INSERT INTO "brakes" VALUES(1,'orders',1767268710000,1,99,1767268720000,'app');
+CREATE TABLE compaction (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    first_id      INTEGER NOT NULL,             -- of dead_letter_rows: of an older layout were those from here on,
+    next_id       INTEGER NOT NULL,             -- those below this one are done,
+    last_id       INTEGER NOT NULL              -- and those above this one are new
+);
 CREATE TABLE dead_letter_copies (
     record_id      INTEGER PRIMARY KEY,         -- as in dead_letter_rows
     dead_letter_id INTEGER NOT NULL REFERENCES dead_letter_rows
@@ -50,26 +56,54 @@ INSERT INTO "dead_letter_groups" VALUES('6db0e336a77962f8','org.apache.kafka.con
 INSERT INTO "dead_letter_groups" VALUES('8821a29098a8cedb','org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice <value>','invoices',2,2,1767268631995,1767268771995,1,1767268632000);
 INSERT INTO "dead_letter_groups" VALUES('c39dee2c66accc72',NULL,'=<value> looks like a formula',NULL,2,2,1767268659995,1767268799995,1,1767268660000);
 INSERT INTO "dead_letter_groups" VALUES('price',NULL,'the price is negative','orders',3,3,1700000000500,1700000000500,1,1700000000500);
+CREATE TABLE dead_letter_kinds (
+    kind_ref       INTEGER PRIMARY KEY,
+    digest         BLOB NOT NULL UNIQUE,
+    topic          TEXT,                        -- this and what follows: as in dead_letter_rows
+    source_topic   TEXT,
+    error_class    TEXT,
+    rule           TEXT,
+    stage          TEXT,
+    consumer_group TEXT,
+    dialect        TEXT NOT NULL,
+    reason_begins  TEXT NOT NULL,               -- what stands before and after the row's own part of the reason
+    reason_ends    TEXT NOT NULL,
+    dead_letters   INTEGER NOT NULL             -- as in stacktraces
+);
+INSERT INTO "dead_letter_kinds" VALUES(1,X'7FD9AC3DB878750625BCB374E23C0D5E','orders-dlq','orders','RuleBrokenError','price',NULL,'orderpulse','orderpulse','price is -100 cents, must be positive','',1);
+INSERT INTO "dead_letter_kinds" VALUES(2,X'F7B07BDFB280AA5B4E376CA6F95BC555','orders-dlq','orders','UndecodableError','avro',NULL,'orderpulse','orderpulse','record 101 is no order: unknown schema id','',1);
+INSERT INTO "dead_letter_kinds" VALUES(3,X'5F52FE7334AE234637262E33BE68E921','orders-dlq','payments','org.apache.kafka.connect.errors.DataException',NULL,'VALUE_CONVERTER','example-group','kafka_connect','Failed to deserialize data for topic payments at offset 102','',1);
+INSERT INTO "dead_letter_kinds" VALUES(4,X'980FDC9CE5CEAAD931F6E714339B8224','orders-dlq','invoices','org.springframework.kafka.listener.ListenerExecutionFailedException',NULL,NULL,'example-group','spring_kafka','Listener failed for invoice 103','',1);
+INSERT INTO "dead_letter_kinds" VALUES(5,X'1BA19EBBC4EA21A4AE7747BD659A1041','orders-dlq',NULL,NULL,NULL,NULL,'example-group','plain','=1+104 looks like a formula','',1);
+INSERT INTO "dead_letter_kinds" VALUES(6,X'60A6AFFF16BC9D65BD51D882511894E4','orders-dlq','orders','RuleBrokenError','price',NULL,'orderpulse','orderpulse','price is -105 cents, must be positive','',1);
+INSERT INTO "dead_letter_kinds" VALUES(7,X'A7CCB7EFDB9CE99FAA8BE9AAB7D47D5D','orders-dlq','orders','UndecodableError','avro',NULL,'orderpulse','orderpulse','record 106 is no order: unknown schema id','',1);
+INSERT INTO "dead_letter_kinds" VALUES(8,X'9A337E328EBACE41E409F49082907114','orders-dlq','payments','org.apache.kafka.connect.errors.DataException',NULL,'VALUE_CONVERTER','example-group','kafka_connect','Failed to deserialize data for topic payments at offset 107','',1);
+INSERT INTO "dead_letter_kinds" VALUES(9,X'2BF503715E7929A69A5AC41765EE119A','orders-dlq','invoices','org.springframework.kafka.listener.ListenerExecutionFailedException',NULL,NULL,'example-group','spring_kafka','Listener failed for invoice 108','',1);
+INSERT INTO "dead_letter_kinds" VALUES(10,X'4393FF4F4738C0D09C517A7B9FB386B5','orders-dlq',NULL,NULL,NULL,NULL,'example-group','plain','=1+109 looks like a formula','',1);
+INSERT INTO "dead_letter_kinds" VALUES(11,X'85B2E8F57E0CC0EA6D916B398047F20E','orders-dlq','orders',NULL,NULL,NULL,NULL,'orderpulse','the price is negative','',2);
+INSERT INTO "dead_letter_kinds" VALUES(12,X'C7250371BCECC5E9CEF3352A1D61DDE7',NULL,'orders',NULL,NULL,NULL,NULL,'orderpulse','the price is negative','',1);
 CREATE TABLE dead_letter_rows (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     topic            TEXT,                      -- topic, partition, offset: its position in the dead-letter topic,
-    partition        INTEGER,                   -- all NULL where that topic will never take it
-    "offset"         INTEGER,
-    source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell
+    partition        INTEGER,                   -- all NULL where that topic will never take it, and with a record_id,
+    "offset"         INTEGER,                   -- which says it
+    source_topic     TEXT,                      -- source_*: the first origin, NULL where its dialect does not tell;
+                                                -- with a kind_ref this and others are there
     source_partition INTEGER,
     source_offset    INTEGER,
     source_timestamp_ms INTEGER,                -- of the record there
     key              BLOB,
     value            BLOB,
-    headers          TEXT NOT NULL,             -- with a stack_ref: {"stacktrace":1} in place of the stack trace
+    headers          TEXT NOT NULL,             -- with a set_ref: what pieces name; else with a stack_ref:
+                                                -- {"stacktrace":1} in place of the stack trace
     order_id         TEXT,                      -- order fields: NULL where the value is no readable order
     customer_id      TEXT,
     product          TEXT,
     price_cents      INTEGER,
     created_at_ms    INTEGER,
     error_class      TEXT,
-    reason           TEXT NOT NULL,
-    stacktrace       TEXT,                      -- NULL with a stack_ref
+    reason           TEXT NOT NULL,             -- with a kind_ref: what of it is not there
+    stacktrace       TEXT,                      -- with a stack_ref: what pieces name
     rule             TEXT,
     stage            TEXT,
     consumer_group   TEXT,
@@ -85,33 +119,30 @@ CREATE TABLE dead_letter_rows (
     status_at_ms     INTEGER NOT NULL,
     replay_of        INTEGER REFERENCES dead_letter_rows,
     replays          INTEGER NOT NULL DEFAULT 0, -- replays of this record, those of its earlier lives included
-    dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries
+    dead_letter_id   TEXT NOT NULL UNIQUE,      -- known beyond this buffer; what `orderpulse.replay-of` carries;
+                                                -- ours, 32 hexadecimal digits, as 16 bytes
     record_id        INTEGER UNIQUE,            -- position in the dead-letter topic, as in order_rows
     failed_at_known  INTEGER,                   -- 0: failed_at_ms is when it was collected; NULL: of layout 1
     failure_id       TEXT,                      -- the failure's identity where dead_letter_id is not: of a later life
     concluded        INTEGER NOT NULL DEFAULT 0, -- 1: a person or the time that passed settled its replay, no proof
     stack_ref        INTEGER,                   -- of stacktraces
-    import_id        INTEGER REFERENCES imports -- the file that it was imported from; NULL: it was collected
+    import_id        INTEGER REFERENCES imports, -- the file that it was imported from; NULL: it was collected
+    set_ref          INTEGER,                   -- of header_sets
+    kind_ref         INTEGER                    -- of dead_letter_kinds
 );
-INSERT INTO "dead_letter_rows" VALUES(1,'orders-dlq',0,0,'orders',0,1000,NULL,X'4330303030',X'FF00FE','[["orderpulse.reason", "price is -100 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,'RuleBrokenError','price is -100 cents, must be positive',NULL,'price',NULL,'orderpulse',1,'orderpulse','57dd5b97f2c4942f',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(2,'orders-dlq',0,1,'orders',0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[["orderpulse.reason", "record 101 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 101 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',2,'orderpulse','e25344f3b1cea016',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(3,'orders-dlq',0,2,'payments',0,1002,NULL,X'4330303032',X'7B226F72646572223A20327D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 102"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 102','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 102
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',3,'kafka_connect','6db0e336a77962f8',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(4,'orders-dlq',0,3,'invoices',0,1003,NULL,X'4330303033',X'FF00FE','[["orderpulse.reason", "Listener failed for invoice 103"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 103','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 103
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',4,'spring_kafka','8821a29098a8cedb',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(5,'orders-dlq',0,4,NULL,NULL,NULL,NULL,X'4330303034',X'7B226F72646572223A20347D','[["orderpulse.reason", "=1+104 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+104 looks like a formula','None: =1+104 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'plain','c39dee2c66accc72',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(6,'orders-dlq',0,5,'orders',0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[["orderpulse.reason", "price is -105 cents, must be positive"], ["trace", {"base64": "/w=="}], ["empty", null]]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,'RuleBrokenError','price is -105 cents, must be positive',NULL,'price',NULL,'orderpulse',2,'orderpulse','57dd5b97f2c4942f',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(7,'orders-dlq',0,6,'orders',0,1006,NULL,X'4330303036',X'FF00FE','[["orderpulse.reason", "record 106 is no order: unknown schema id"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'UndecodableError','record 106 is no order: unknown schema id',NULL,'avro',NULL,'orderpulse',3,'orderpulse','e25344f3b1cea016',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(8,'orders-dlq',0,7,'payments',0,1007,NULL,X'4330303037',X'7B226F72646572223A20377D','[["orderpulse.reason", "Failed to deserialize data for topic payments at offset 107"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.apache.kafka.connect.errors.DataException','Failed to deserialize data for topic payments at offset 107','org.apache.kafka.connect.errors.DataException: Failed to deserialize data for topic payments at offset 107
-	at com.example.Consumer.run(Consumer.java:42)',NULL,'VALUE_CONVERTER','example-group',4,'kafka_connect','6db0e336a77962f8',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(9,'orders-dlq',0,8,'invoices',0,1008,NULL,X'4330303038',X'7B226F72646572223A20387D','[["orderpulse.reason", "Listener failed for invoice 108"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,'org.springframework.kafka.listener.ListenerExecutionFailedException','Listener failed for invoice 108','org.springframework.kafka.listener.ListenerExecutionFailedException: Listener failed for invoice 108
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',1,'spring_kafka','8821a29098a8cedb',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(10,'orders-dlq',0,9,NULL,NULL,NULL,NULL,X'4330303039',X'FF00FE','[["orderpulse.reason", "=1+109 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'=1+109 looks like a formula','None: =1+109 looks like a formula
-	at com.example.Consumer.run(Consumer.java:42)',NULL,NULL,'example-group',2,'plain','c39dee2c66accc72',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,NULL,NULL);
-INSERT INTO "dead_letter_rows" VALUES(11,'orders-dlq',1,0,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,1,NULL);
-INSERT INTO "dead_letter_rows" VALUES(12,'orders-dlq',1,2,'orders',0,2,NULL,X'6B6579',X'76616C7565','[["kafka_dlt-exception-stacktrace", {"stacktrace":1}], ["trace", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,1,NULL);
-INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,'orders',0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'the price is negative',NULL,NULL,NULL,NULL,NULL,'orderpulse','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL,NULL);
+INSERT INTO "dead_letter_rows" VALUES(1,NULL,NULL,NULL,NULL,0,1000,NULL,X'4330303030',X'FF00FE','[]','ORD-1-010000','C0036','Espresso machine',22913,1767268547940,NULL,'',NULL,NULL,NULL,NULL,1,'','57dd5b97f2c4942f',1767268548000,1767268547100,1767268547995,1767268548000,'open',1767268610000,NULL,0,'dead-letter-0',2199023255552,1,NULL,0,NULL,NULL,1,1);
+INSERT INTO "dead_letter_rows" VALUES(2,NULL,NULL,NULL,NULL,0,1001,NULL,X'4330303031',X'7B226F72646572223A20317D','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,2,'','e25344f3b1cea016',1767268576000,1767268575100,1767268575995,1767268576000,'open',1767268610000,NULL,0,'dead-letter-1',2199023255553,1,NULL,0,NULL,NULL,1,2);
+INSERT INTO "dead_letter_rows" VALUES(3,NULL,NULL,NULL,NULL,0,1002,NULL,X'4330303032',X'7B226F72646572223A20327D','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,3,'','6db0e336a77962f8',1767268604000,1767268603100,1767268603995,1767268604000,'open',1767268604000,NULL,0,'dead-letter-2',2199023255554,1,NULL,0,1,NULL,1,3);
+INSERT INTO "dead_letter_rows" VALUES(4,NULL,NULL,NULL,NULL,0,1003,NULL,X'4330303033',X'FF00FE','[["orderpulse.reason", "Listener failed for invoice 103"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,4,'','8821a29098a8cedb',1767268632000,1767268631100,1767268631995,1767268632000,'open',1767268632000,NULL,0,'dead-letter-3',2199023255555,1,NULL,0,2,NULL,NULL,4);
+INSERT INTO "dead_letter_rows" VALUES(5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,X'4330303034',X'7B226F72646572223A20347D','[["orderpulse.reason", "=1+104 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,1,'','c39dee2c66accc72',1767268660000,1767268659100,1767268659995,1767268660000,'open',1767268660000,NULL,0,'dead-letter-4',2199023255556,1,NULL,0,3,NULL,NULL,5);
+INSERT INTO "dead_letter_rows" VALUES(6,NULL,NULL,NULL,NULL,0,1005,NULL,X'4330303035',X'7B226F72646572223A20357D','[]','ORD-1-010005','C0034','Filter papers',3338,1767268687940,NULL,'',NULL,NULL,NULL,NULL,2,'','57dd5b97f2c4942f',1767268688000,1767268687100,1767268687995,1767268688000,'open',1767268688000,NULL,0,'dead-letter-5',2199023255557,1,NULL,0,NULL,NULL,1,6);
+INSERT INTO "dead_letter_rows" VALUES(7,NULL,NULL,NULL,NULL,0,1006,NULL,X'4330303036',X'FF00FE','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,3,'','e25344f3b1cea016',1767268716000,1767268715100,1767268715995,1767268716000,'open',1767268716000,NULL,0,'dead-letter-6',2199023255558,1,NULL,0,NULL,NULL,1,7);
+INSERT INTO "dead_letter_rows" VALUES(8,NULL,NULL,NULL,NULL,0,1007,NULL,X'4330303037',X'7B226F72646572223A20377D','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,4,'','6db0e336a77962f8',1767268744000,1767268743100,1767268743995,1767268744000,'open',1767268744000,NULL,0,'dead-letter-7',2199023255559,1,NULL,0,1,NULL,1,8);
+INSERT INTO "dead_letter_rows" VALUES(9,NULL,NULL,NULL,NULL,0,1008,NULL,X'4330303038',X'7B226F72646572223A20387D','[["orderpulse.reason", "Listener failed for invoice 108"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,1,'','8821a29098a8cedb',1767268772000,1767268771100,1767268771995,1767268772000,'open',1767268772000,NULL,0,'dead-letter-8',2199023255560,1,NULL,0,2,NULL,NULL,9);
+INSERT INTO "dead_letter_rows" VALUES(10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,X'4330303039',X'FF00FE','[["orderpulse.reason", "=1+109 looks like a formula"], ["trace", {"base64": "/w=="}], ["empty", null]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,2,'','c39dee2c66accc72',1767268800000,1767268799100,1767268799995,1767268800000,'open',1767268800000,NULL,0,'dead-letter-9',2199023255561,1,NULL,0,3,NULL,NULL,10);
+INSERT INTO "dead_letter_rows" VALUES(11,NULL,NULL,NULL,NULL,0,0,NULL,X'6B6579',X'76616C7565','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 0',3298534883328,1,NULL,0,4,NULL,2,11);
+INSERT INTO "dead_letter_rows" VALUES(12,NULL,NULL,NULL,NULL,0,2,NULL,X'6B6579',X'76616C7565','[]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'with a stack 1',3298534883330,1,NULL,0,4,NULL,2,11);
+INSERT INTO "dead_letter_rows" VALUES(13,NULL,NULL,NULL,NULL,0,0,NULL,X'6B6579',X'76616C7565','[["trace", "1"]]',NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL,'','price',1700000000500,NULL,1700000000500,1700000000500,'open',1700000000500,NULL,0,'too large',NULL,1,NULL,0,NULL,NULL,NULL,12);
 CREATE TABLE dead_letter_sources (
     topic         TEXT PRIMARY KEY,
     dead_letters  INTEGER NOT NULL DEFAULT 0,
@@ -236,6 +267,14 @@ INSERT INTO "flow_seconds" VALUES(1767268784000,'orders',1,20543,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268785000,'orders',1,24032,0,0);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'',0,0,0,1);
 INSERT INTO "flow_seconds" VALUES(1767268800000,'orders',1,1148,5,0);
+CREATE TABLE header_sets (
+    set_ref      INTEGER PRIMARY KEY,
+    digest       BLOB NOT NULL UNIQUE,
+    pieces       TEXT NOT NULL,
+    dead_letters INTEGER NOT NULL               -- as in stacktraces
+);
+INSERT INTO "header_sets" VALUES(1,X'339DFFD78FFEC40F07A5BA82347BA996','["[[\"orderpulse.reason\", ",[1],"], [\"trace\", {\"base64\": \"/w==\"}], [\"empty\", null]]"]',6);
+INSERT INTO "header_sets" VALUES(2,X'A5CA6A59403D119BB5DAEAA6D1E80C6D','["[[\"kafka_dlt-exception-stacktrace\", ",null,"], [\"trace\", null]]"]',2);
 CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE imports (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -292,21 +331,6 @@ CREATE TABLE judged_seconds (
     failed         INTEGER NOT NULL,
     PRIMARY KEY (topic, second_ms)
 ) WITHOUT ROWID;
-PRAGMA writable_schema=ON;
-INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','letter_index','letter_index',0,'CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
-)');
-CREATE TABLE 'letter_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-INSERT INTO "letter_index_config" VALUES('automerge',0);
-INSERT INTO "letter_index_config" VALUES('crisismerge',64);
-INSERT INTO "letter_index_config" VALUES('usermerge',8);
-INSERT INTO "letter_index_config" VALUES('version',4);
-CREATE TABLE 'letter_index_data'(id INTEGER PRIMARY KEY, block BLOB);
-INSERT INTO "letter_index_data" VALUES(1,X'');
-INSERT INTO "letter_index_data" VALUES(10,X'00000003000000');
-CREATE TABLE 'letter_index_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
-CREATE TABLE long_letters (dead_letter_id INTEGER PRIMARY KEY);
-CREATE TABLE long_stacks (stack_ref INTEGER PRIMARY KEY);
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
@@ -494,36 +518,22 @@ ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_order_id','10000000 4000 1');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_created_at','10000000 10');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_product','10000000 100000 1');
-INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','stack_index','stack_index',0,'CREATE VIRTUAL TABLE stack_index USING fts5(
-    stacktrace, content=''stacktraces'', content_rowid=''stack_ref'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
-)');
-CREATE TABLE 'stack_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-INSERT INTO "stack_index_config" VALUES('automerge',0);
-INSERT INTO "stack_index_config" VALUES('crisismerge',64);
-INSERT INTO "stack_index_config" VALUES('usermerge',8);
-INSERT INTO "stack_index_config" VALUES('version',4);
-CREATE TABLE 'stack_index_data'(id INTEGER PRIMARY KEY, block BLOB);
-INSERT INTO "stack_index_data" VALUES(1,X'');
-INSERT INTO "stack_index_data" VALUES(10,X'00000003000000');
-CREATE TABLE 'stack_index_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE stacktraces (
     stack_ref    INTEGER PRIMARY KEY,
     digest       BLOB NOT NULL UNIQUE,
     stacktrace   TEXT NOT NULL,
-    dead_letters INTEGER NOT NULL               -- that refer to it; it goes with the last one
+    dead_letters INTEGER NOT NULL,              -- that refer to it; it goes with the last one
+    in_pieces    INTEGER NOT NULL DEFAULT 0     -- 1: `stacktrace` is pieces, see below
 );
-INSERT INTO "stacktraces" VALUES(1,X'5AA20C407A2BF74C9C3D6E60F4E6095F','java.lang.IllegalStateException: no stock
+INSERT INTO "stacktraces" VALUES(1,X'0719BCC3C7AB08AC41C77DC5F4B2FB66','["org.apache.kafka.connect.errors.DataException: ",[1],"\n\tat com.example.Consumer.run(Consumer.java:42)"]',2,1);
+INSERT INTO "stacktraces" VALUES(2,X'FD3C0BCF0AA89A76F38AD9456A7AD6EF','["org.springframework.kafka.listener.ListenerExecutionFailedException: ",[1],"\n\tat com.example.Consumer.run(Consumer.java:42)"]',2,1);
+INSERT INTO "stacktraces" VALUES(3,X'A4DD837F26C7EA9A41009AC500571FC8','["None: ",[1],"\n\tat com.example.Consumer.run(Consumer.java:42)"]',2,1);
+INSERT INTO "stacktraces" VALUES(4,X'5AA20C407A2BF74C9C3D6E60F4E6095F','java.lang.IllegalStateException: no stock
 	at com.example.Listener.on(Listener.java:42)
 	at com.example.Listener.on(Listener.java:42)
 	at com.example.Listener.on(Listener.java:42)
 	at com.example.Listener.on(Listener.java:42)
-	at com.example.Listener.on(Listener.java:42)',2);
-CREATE TABLE text_index (
-    id             INTEGER PRIMARY KEY CHECK (id = 1),
-    folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew
-    letters_to     INTEGER NOT NULL, -- up to which dead letter, and which stack trace, they are filled
-    stacks_to      INTEGER NOT NULL
-);
+	at com.example.Listener.on(Listener.java:42)',2,0);
 CREATE TABLE topics (
     topic_ref     INTEGER PRIMARY KEY,
     cluster_id    TEXT NOT NULL,
@@ -577,40 +587,95 @@ CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
-CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
 CREATE INDEX dead_letters_replayed ON dead_letter_rows (status_at_ms) WHERE status = 'replayed';
 CREATE INDEX dead_letter_copies_of ON dead_letter_copies (dead_letter_id);
 CREATE VIEW dead_letters AS
 SELECT id,
-       topic,
-       partition,
-       "offset",
-       source_topic,
+       coalesce(topic, (
+           SELECT kind.topic FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS topic,
+       coalesce(partition, (
+           SELECT home.partition FROM partitions AS home WHERE home.partition_ref = dead_letter_rows.record_id >> 40)) AS partition,
+       coalesce("offset", record_id & 1099511627775) AS "offset",
+       iif(kind_ref IS NULL, source_topic, (
+           SELECT kind.source_topic FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS source_topic,
        source_partition,
        source_offset,
        source_timestamp_ms,
        key,
        value,
-       iif(stack_ref IS NULL, headers, (
-           SELECT replace(dead_letter_rows.headers, '{"stacktrace":1}', json_quote(once.stacktrace))
-           FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS headers,
+       CASE
+           WHEN set_ref IS NOT NULL THEN (
+               SELECT group_concat(CASE piece.type
+                   WHEN 'text' THEN piece.atom
+                   WHEN 'array' THEN json_quote(substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), piece.value ->> 0))
+                   WHEN 'null' THEN json_quote((
+                       SELECT iif(once.in_pieces, (
+                           SELECT group_concat(CASE part.type
+                               WHEN 'text' THEN part.atom
+                               WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                                       SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                                       FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                               ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+                           FROM json_each(once.stacktrace) AS part), once.stacktrace)
+                       FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref))
+                   ELSE CASE piece.atom
+                       WHEN -1 THEN lower(hex(dead_letter_rows.dead_letter_id))
+                       WHEN -2 THEN dead_letter_rows.source_partition
+                       WHEN -3 THEN dead_letter_rows.source_offset
+                       WHEN -4 THEN dead_letter_rows.source_timestamp_ms
+                       WHEN -5 THEN dead_letter_rows.timestamp_ms
+                       WHEN -6 THEN dead_letter_rows.first_failed_at_ms
+                       WHEN -7 THEN dead_letter_rows.failed_at_ms
+                       ELSE dead_letter_rows.headers ->> piece.atom END
+                   END, '')
+               FROM header_sets AS its_set, json_each(its_set.pieces) AS piece
+               WHERE its_set.set_ref = dead_letter_rows.set_ref)
+           WHEN stack_ref IS NOT NULL THEN (
+               SELECT replace(dead_letter_rows.headers, '{"stacktrace":1}', json_quote((
+                   SELECT iif(once.in_pieces, (
+                       SELECT group_concat(CASE part.type
+                           WHEN 'text' THEN part.atom
+                           WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                                   SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                                   FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                           ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+                       FROM json_each(once.stacktrace) AS part), once.stacktrace)
+                   FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref))))
+           ELSE headers
+       END AS headers,
        order_id,
        customer_id,
        product,
        price_cents,
        created_at_ms,
-       error_class,
-       reason,
+       iif(kind_ref IS NULL, error_class, (
+           SELECT kind.error_class FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS error_class,
+       iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS reason,
        iif(stack_ref IS NULL, stacktrace, (
-           SELECT once.stacktrace FROM stacktraces AS once
-           WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS stacktrace,
-       rule,
-       stage,
-       consumer_group,
+           SELECT iif(once.in_pieces, (
+               SELECT group_concat(CASE part.type
+                   WHEN 'text' THEN part.atom
+                   WHEN 'array' THEN substr(iif(dead_letter_rows.kind_ref IS NULL, dead_letter_rows.reason, (
+                           SELECT kind.reason_begins || dead_letter_rows.reason || kind.reason_ends
+                           FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)), part.value ->> 0)
+                   ELSE dead_letter_rows.stacktrace ->> part.atom END, '')
+               FROM json_each(once.stacktrace) AS part), once.stacktrace)
+           FROM stacktraces AS once WHERE once.stack_ref = dead_letter_rows.stack_ref)) AS stacktrace,
+       iif(kind_ref IS NULL, rule, (
+           SELECT kind.rule FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS rule,
+       iif(kind_ref IS NULL, stage, (
+           SELECT kind.stage FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS stage,
+       iif(kind_ref IS NULL, consumer_group, (
+           SELECT kind.consumer_group FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS consumer_group,
        attempts,
-       dialect,
+       iif(kind_ref IS NULL, dialect, (
+           SELECT kind.dialect FROM dead_letter_kinds AS kind WHERE kind.kind_ref = dead_letter_rows.kind_ref)) AS dialect,
        fingerprint,
        timestamp_ms,
        first_failed_at_ms,
@@ -620,11 +685,11 @@ SELECT id,
        status_at_ms,
        replay_of,
        replays,
-       dead_letter_id,
+       iif(typeof(dead_letter_id) = 'blob', lower(hex(dead_letter_id)), dead_letter_id) AS dead_letter_id,
        record_id,
        -- In layout 1 only our own dialect was sure of it.
        coalesce(failed_at_known, dialect = 'orderpulse') AS failed_at_known,
-       coalesce(failure_id, dead_letter_id) AS failure_id,
+       coalesce(failure_id, iif(typeof(dead_letter_id) = 'blob', lower(hex(dead_letter_id)), dead_letter_id)) AS failure_id,
        concluded,
        import_id
 FROM dead_letter_rows;
@@ -644,6 +709,10 @@ CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     UPDATE dead_letter_counts SET dead_letters = dead_letters - 1 WHERE status = old.status;
     UPDATE stacktraces SET dead_letters = dead_letters - 1 WHERE stack_ref = old.stack_ref;
     DELETE FROM stacktraces WHERE stack_ref = old.stack_ref AND dead_letters = 0;
+    UPDATE header_sets SET dead_letters = dead_letters - 1 WHERE set_ref = old.set_ref;
+    DELETE FROM header_sets WHERE set_ref = old.set_ref AND dead_letters = 0;
+    UPDATE dead_letter_kinds SET dead_letters = dead_letters - 1 WHERE kind_ref = old.kind_ref;
+    DELETE FROM dead_letter_kinds WHERE kind_ref = old.kind_ref AND dead_letters = 0;
 END;
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE state IN ('queued', 'running', 'cancelling');
 CREATE INDEX job_items_by_dead_letter ON job_items (dead_letter_id);
@@ -670,7 +739,6 @@ CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
 END;
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
 CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';
-PRAGMA writable_schema=OFF;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);
