@@ -21,7 +21,8 @@ class TextIndexStore(Protocol):
     def index_some(self) -> int:
         """Indexes the next few dead letters and stack traces; returns how many, 0 when it lacks none.
 
-        It waits until dead letters of an older layout are stored as new ones are. Where texts are folded by another rule than those in the index, it is emptied first.
+        It waits until dead letters of an older layout are stored as new ones are. Where texts are folded by another
+        rule than those in the index, it is emptied first.
         """
 
     def merge_some(self) -> bool:

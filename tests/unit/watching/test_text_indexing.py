@@ -1,4 +1,4 @@
-"""The worker's rounds for the text index: all that has come is indexed, in bounded time, and people hear how far it is."""
+"""The worker's rounds for the text index: all that has come is indexed, in bounded time, and people hear how far."""
 
 from pathlib import Path
 

@@ -28,7 +28,6 @@ _INDEXES = (
 )
 
 
-
 def unfindable_texts(connection: sqlite3.Connection) -> str:
     """A sentence when the index does not name what it was filled with; empty when it does, as far as was looked."""
     if not indexed_to(connection):

@@ -141,7 +141,9 @@ def _of_these(ids: list[int]) -> _Span:
 
 
 def _all_spans(connection: sqlite3.Connection, up_to_id: int | None, after_id: int) -> Iterator[_Span]:
-    least, most = connection.execute("SELECT min(id), max(id) FROM dead_letter_rows WHERE id > ?", (after_id,)).fetchone()
+    least, most = connection.execute(
+        "SELECT min(id), max(id) FROM dead_letter_rows WHERE id > ?", (after_id,)
+    ).fetchone()
     if most is None:
         return
     last, size = most if up_to_id is None else min(most, up_to_id), _FIRST_SPAN

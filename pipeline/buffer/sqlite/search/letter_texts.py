@@ -61,8 +61,10 @@ def letter_text(stack_ref: int | None, stack: str | None, headers: str, name: st
 
 
 def stack_text(stacktrace: str, in_pieces: int) -> str | None:
-    """What the index is given of stack traces that are stored so: what is the same in all; None where it is too much."""
-    return None if len(stacktrace) > MOST_LETTERS else _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
+    """What the index is given of stack traces that are stored so, the same in all; None where that is too much."""
+    if len(stacktrace) > MOST_LETTERS:
+        return None
+    return _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
 
 
 def match_of(wanted: str) -> str | None:
@@ -88,9 +90,7 @@ def short_values(headers: str, name: str) -> list[str]:
     skipped = name if is_ours(name) else None
     values = (value for _, value in json.loads(headers))
     return [
-        value
-        for value in values
-        if isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS and value != skipped
+        value for value in values if isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS and value != skipped
     ]
 
 

@@ -146,7 +146,8 @@ def _merge(connection: sqlite3.Connection, index: str) -> bool:
 def unindex_letters(connection: sqlite3.Connection, ids: str) -> None:
     """Takes dead letters that are about to go, a JSON array of their ids, out of the index."""
     rows = connection.execute(
-        f"{LETTERS} raw.id IN (SELECT value FROM json_each(?)) AND raw.id <= (SELECT letters_to FROM text_index)", (ids,)
+        f"{LETTERS} raw.id IN (SELECT value FROM json_each(?)) AND raw.id <= (SELECT letters_to FROM text_index)",
+        (ids,),
     )
     texts = [(identifier, letter_text(*cells)) for identifier, *cells in rows]
     connection.executemany(
