@@ -5,14 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_letters
-from dashboard.dead_letters.detail import draw_detail
-from dashboard.dead_letters.facets import draw_facets
-from dashboard.dead_letters.groups import groups_card
+from dashboard.dead_letters.columns_shown import table_choice
+from dashboard.dead_letters.drawer import draw_drawer
+from dashboard.dead_letters.facets import draw_facets, draw_statuses
+from dashboard.dead_letters.groups import draw_groups, groups_popover
+from dashboard.dead_letters.keyboard import is_narrow, watch_window
+from dashboard.dead_letters.moves import take_from_address
+from dashboard.dead_letters.opened import note_opened_in_address, opened_id
 from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_choice, payload_columns
 from dashboard.dead_letters.payloads import ask_for_schemas, payload_export
-from dashboard.dead_letters.query_box import query_card
-from dashboard.dead_letters.replay_dialog import draw_replay_dialog
-from dashboard.dead_letters.table import draw_pages, draw_table, selected_ids, take_snapshot
+from dashboard.dead_letters.query_box import query_box
+from dashboard.dead_letters.replay_dialog import draw_replay_dialog, replay_is_proposed
+from dashboard.dead_letters.table import draw_pages, draw_table, note_page_in_address, take_snapshot
+from dashboard.dead_letters.triage import discard_is_proposed, draw_discard_dialog
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import reader
 from dashboard.shared.exports import table_downloads
@@ -20,31 +25,47 @@ from dashboard.shared.formats import plain
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
 
-begin_page("Dead letters", ":material/mark_email_unread:")
+beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()
 with whole_page():
+    watch_window(take_from_address)
     if refused := refusal():
-        st.info(refused, icon=":material/lock:")
-    groups = reader().groups()
-    if groups.rows:
-        groups_card(groups)
-    which = query_card()
+        st.caption(f":material/lock: {refused}")
+    with beside_title:
+        which = query_box()
     if which is None:
         # What somebody selected before is not what the box asks for now.
         st.stop()
     snapshot = take_snapshot(which)
-    draw_facets(which.query, snapshot.facets)
-    paths = chosen_paths()
-    with st.container(border=True):
+    groups = reader().groups()
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            draw_statuses()
+            draw_facets(which.query, snapshot.facets)
+            if groups.rows and is_narrow():
+                with groups_popover():
+                    draw_groups(groups, which.query)
+        # Below a narrow window's thumb, else above the table.
+        with st.bottom if is_narrow() else st.container():
+            draw_actions(snapshot)
+        left, right = (None, st.container()) if is_narrow() else st.columns([24, 76])
+    if left is not None and groups.rows:
+        with left, st.container(gap="xsmall"):
+            draw_groups(groups, which.query)
+    with right, st.container(gap="xsmall"):
         watch(watch_letters)
-        draw_actions(snapshot)
-        if snapshot.rows:
-            draw_table(snapshot, payload_columns(snapshot.ids, paths))
-            draw_pages(snapshot)
-        if snapshot.found.cut:
-            st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
-        if not snapshot.rows:
-            st.caption("No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good.")
+        paths = chosen_paths()
+        # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
+        with st.container():
+            if snapshot.rows:
+                draw_table(snapshot, table_choice(), payload_columns(snapshot.ids, paths))
+                draw_pages(snapshot)
+            if snapshot.found.cut:
+                st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
+            if not snapshot.rows:
+                st.caption(
+                    "No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good."
+                )
         with st.container(horizontal=True, vertical_alignment="center"):
             if snapshot.rows:
                 draw_column_choice(snapshot.ids)
@@ -57,7 +78,14 @@ with whole_page():
                     payload=export,
                 )
             draw_last_job()
-    if len(selected := selected_ids()) == 1:
-        draw_detail(selected[0])
+    note_page_in_address(snapshot.view)
+    note_opened_in_address()
+    # One at a time: a question about what is open comes before it, and it is there again behind the answer.
+    if replay_is_proposed():
+        draw_replay_dialog()
+    elif discard_is_proposed():
+        draw_discard_dialog()
+    elif opened_id() is not None:
+        draw_drawer()
+    # What was drawn tells what is wanted.
     ask_for_schemas()
-    draw_replay_dialog()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.overview.chart_export import download_popover, kind_table
 from dashboard.overview.charts import KINDS, draw
@@ -26,22 +29,46 @@ FIRST_ORDERS_WITHIN_MS = 250
 FIRST_TIME_RANGE = "5 min"
 
 
-def empty() -> None:
+class Places(NamedTuple):
+    """Where things stand, with orders and without: the browser then puts new figures in place of the old ones.
+
+    Anywhere else, both would be there until the page's run ends.
+    """
+
+    live: DeltaGenerator
+    choices: DeltaGenerator
+    figures: DeltaGenerator
+
+
+def places() -> Places:
+    """The same for every run of the page, in this order."""
+    return Places(
+        st.container(), st.container(horizontal=True, vertical_alignment="center"), st.container(key="figures")
+    )
+
+
+def empty(place: Places) -> None:
     """What to do where there is nothing to show yet, and zero in every figure."""
-    if has_records():
-        st.rerun()
-    invite_orders()
-    # What draws them takes a second to load, here and in the browser: it is there then when the first orders come.
-    draw_figures(overview(TIME_RANGES[FIRST_TIME_RANGE], ZONE), now_ms())
+
+    def render() -> None:
+        if has_records():
+            st.rerun()
+        with place.choices:
+            invite_orders()
+        # What draws them takes a second to load, here and in the browser: it is there then when the first orders come.
+        with place.figures:
+            draw_figures(overview(TIME_RANGES[FIRST_TIME_RANGE], ZONE), now_ms())
+
+    with place.live:
+        live(render, (place.choices, place.figures), longest_wait_ms=FIRST_ORDERS_WITHIN_MS)
 
 
-def full(time_range: TimeRange, topic: str | None) -> None:
+def full(place: Places, time_range: TimeRange, topic: str | None) -> None:
     """Figures and charts of all topics, or of this one.
 
     What people press stands outside of the live part, which draws into containers beside it.
     """
     charts = {}
-    figures = st.container(key="figures")
     for row in (("orders", "revenue"), ("average", "failures"), ("products",)):
         for name, column in zip(row, st.columns(len(row)), strict=True):
             with column.container(border=True):
@@ -53,13 +80,14 @@ def full(time_range: TimeRange, topic: str | None) -> None:
 
     def render() -> None:
         shown, said = overview(time_range, ZONE, topic), wording()
-        with figures:
+        with place.figures:
             draw_figures(shown, now_ms())
         for name, container in charts.items():
             with container:
                 draw(KINDS[name], kind_table(KINDS[name], shown), ZONE, said)
 
-    live(render, (figures, *charts.values()))
+    with place.live:
+        live(render, (place.figures, *charts.values()))
 
 
 def ready() -> bool:
@@ -70,8 +98,9 @@ def ready() -> bool:
         return False
 
 
+HERE = places()
 if ready():
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with HERE.choices:
         chosen = st.segmented_control(
             "TimeRange",
             list(TIME_RANGES),
@@ -81,6 +110,6 @@ if ready():
             label_visibility="collapsed",
         )
         topic = chosen_topic("overview_topic")
-    full(TIME_RANGES[chosen], topic)
+    full(HERE, TIME_RANGES[chosen], topic)
 else:
-    live(empty, longest_wait_ms=FIRST_ORDERS_WITHIN_MS)
+    empty(HERE)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
+from dashboard.dead_letters.keyboard import is_narrow
+from dashboard.dead_letters.opened import open_letter, opened_id
 from dashboard.dead_letters.payloads import schemas_came
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
 from dashboard.dead_letters.statuses import STATUSES
@@ -19,24 +21,22 @@ from dashboard.dead_letters.table import (
     selected_ids,
     show_newest,
 )
+from dashboard.dead_letters.triage import discard_is_proposed, propose_discard, settle
 from dashboard.shared.asking import refusal, tell
-from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, reader, writer
+from dashboard.shared.context import reader
 from dashboard.shared.imported import imported_badge
 from pipeline.buffer import DeadLetterFilter, TriageStatus
 from pipeline.errors import OrderPulseError
-from pipeline.jobs.requests import set_status
-
-_DONE: dict[TriageStatus, str] = {"discarded": "discarded", "open": "opened again", "recovered": "taken for recovered"}
 
 
 def watch_letters() -> bool:
     """The live part: dead letters by status, what is new since the table was drawn. True: the table is outdated."""
     snapshot = current_snapshot()
     counts = dict(marks().statuses)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
         for status, badge in STATUSES.items():
-            st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
+            if counts.get(status, 0) or not is_narrow():
+                st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
         imported_badge()
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
@@ -56,7 +56,9 @@ def draw_actions(snapshot: Snapshot) -> None:
     """What can be done with the selected dead letters, or with all that match."""
     refused, selected = refusal(), selected_ids()
     hint = refused or (None if selected else "Select rows first")
-    with st.container(horizontal=True, vertical_alignment="center"):
+    # While a drawer or a dialog is open, keys are its own; a narrow window has no room to tell them.
+    keys = not (is_narrow() or opened_id() is not None or replay_is_proposed() or discard_is_proposed())
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.button(
             f"Replay selected ({len(selected)})" if selected else "Replay selected",
             icon=":material/replay:",
@@ -64,6 +66,7 @@ def draw_actions(snapshot: Snapshot) -> None:
             disabled=hint is not None,
             help=hint,
             on_click=_propose_selected,
+            shortcut="P" if keys else None,
             key="letters_replay_selected",
         )
         st.button(
@@ -75,9 +78,19 @@ def draw_actions(snapshot: Snapshot) -> None:
             args=(snapshot.view.which.settled(snapshot.found.ids),),
             key="letters_replay_all",
         )
-        _triage_button("Discard", ":material/delete:", "discarded", hint)
-        _triage_button("Reopen", ":material/undo:", "open", hint)
+        _triage_button("Discard", ":material/delete:", "discarded", hint, "D" if keys else None)
+        _triage_button("Reopen", ":material/undo:", "open", hint, "O" if keys else None)
         _triage_button("Mark recovered", ":material/check:", "recovered", hint)
+        if not is_narrow():
+            st.button(
+                "Read",
+                icon=":material/drafts:",
+                type="tertiary",
+                disabled=not snapshot.rows,
+                on_click=_read,
+                shortcut="J" if keys else None,
+                key="letters_read",
+            )
 
 
 def draw_last_job() -> None:
@@ -92,7 +105,7 @@ def draw_last_job() -> None:
         )
 
 
-def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None) -> None:
+def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None, key: str | None = None) -> None:
     st.button(
         label,
         icon=icon,
@@ -100,8 +113,17 @@ def _triage_button(label: str, icon: str, status: TriageStatus, hint: str | None
         help=hint,
         on_click=_triage,
         args=(status,),
+        shortcut=key,
         key=f"letters_to_{status}",
     )
+
+
+def _read() -> None:
+    # The first of the selected ones, else of all.
+    snapshot = current_snapshot()
+    ids = selected_ids() or (snapshot.ids if snapshot is not None else ())
+    if ids:
+        open_letter(ids[0])
 
 
 def _propose_selected() -> None:
@@ -123,12 +145,7 @@ def _triage(status: TriageStatus) -> None:
     ids = selected_ids()
     if not ids:
         return
-    try:
-        with writer() as buffer:
-            changed = set_status(settings(), buffer, now_ms, ids, status)
-    except OrderPulseError as error:
-        tell(str(error))
-        return
-    left = len(ids) - changed
-    tell(f"{changed} {_DONE[status]}" + (f", {left} left as they were" if left else ""))
-    show_newest()
+    if status == "discarded":
+        propose_discard(ids)
+    elif settle(ids, status):
+        show_newest()

@@ -86,22 +86,20 @@ def draw_statuses() -> None:
         selection_mode="multi",
         format_func=lambda status: STATUSES[status].label,
         key=_STATUS.key.name,
+        label_visibility="collapsed",
     )
 
 
 def draw_facets(query: Query, facets: Facets) -> None:
     """The other facets, with how many of the dead letters found have each value."""
-    narrowed = any(query.chosen(choice.field) for choice in _NARROWING) or any(
-        _limit_of(query, limit) for limit in _LIMITS
-    )
-    with st.expander("Narrow by what was found", expanded=narrowed):
-        for row in (_NARROWING[:4], _NARROWING[4:]):
-            columns = st.columns(4)
-            for column, choice in zip(columns, row, strict=False):
-                with column:
-                    _values_box(choice, facets[choice.field])
-        for column, limit in zip(st.columns(4), _LIMITS, strict=False):
-            column.datetime_input(limit.label, value=None, min_value=_EARLIEST, max_value=_LATEST, key=limit.key.name)
+    chosen = sum(bool(query.chosen(choice.field)) for choice in _NARROWING)
+    chosen += sum(_limit_of(query, limit) is not None for limit in _LIMITS)
+    label = f"Narrow ({chosen})" if chosen else "Narrow"
+    with st.popover(label, icon=":material/filter_alt:", width="content", key="letters_narrow"):
+        for choice in _NARROWING:
+            _values_box(choice, facets[choice.field])
+        for limit in _LIMITS:
+            st.datetime_input(limit.label, value=None, min_value=_EARLIEST, max_value=_LATEST, key=limit.key.name)
 
 
 def _values_box(choice: _Choice, values: Sequence[FacetValue]) -> None:

@@ -2,50 +2,73 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import partial
 
 import streamlit as st
 
 from dashboard.dead_letters.query_box import choose
 from dashboard.shared.imported import imported_badge
-from dashboard.shared.session import RenewableKey, StateKey, selected_rows
-from dashboard.shared.tables import draw_selectable_table, number_column, text_column, time_column
+from dashboard.shared.session import RenewableKey, StateKey, clicked_row
+from dashboard.shared.tables import draw_selectable_table, held, number_column, text_column
 from pipeline.buffer.views import Rows
+from pipeline.search.query import Query
 
-_GROUPS_SHOWN: StateKey[tuple[str, ...]] = StateKey("letters_groups_shown")
+_GROUPS_SHOWN: StateKey[tuple[tuple[str, ...], str | None]] = StateKey("letters_groups_shown")
 _GROUPS_TABLE = RenewableKey[object]("letters_groups_")
-_ROWS_HIGH = 5
+_GROUPS_POPOVER = RenewableKey[object]("letters_groups_popover_")
+_ROWS_HIGH, _ROW_PIXELS = 5, 70
+"""As high as ten rows of dead letters; titles are wrapped."""
 
 
-def groups_card(groups: Rows) -> None:
-    """Draws the groups; choosing one narrows the query to it."""
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown("**Failures that look alike**", width="content")
-            imported_badge()
-        fingerprints = tuple(groups.column("fingerprint"))
-        # A selection keeps its index when the rows move: another order is another table.
-        if _GROUPS_SHOWN.get() != fingerprints:
-            _GROUPS_SHOWN.set(fingerprints)
-            _GROUPS_TABLE.renew()
-        columns = [
-            text_column("title", "Failure", groups.column("title"), "large"),
-            number_column("open", "Open", groups.column("open"), "small"),
-            number_column("total", "Total", groups.column("total"), "small"),
-            text_column("source_topic", "Source topic", groups.column("source_topic"), "small"),
-            time_column("last_seen", "Last seen", groups.column("last_seen_ms")),
-        ]
-        table = _GROUPS_TABLE.name
-        draw_selectable_table(table, columns, _ROWS_HIGH, partial(_choose_group, table), "single-row")
-        if groups.cut:
-            st.caption(groups.cut)
+def draw_groups(groups: Rows, query: Query) -> None:
+    """The groups, in a list that may be narrow, with the one that the query asks for marked. Choosing one narrows the
+    query to it."""
+    fingerprints = tuple(groups.column("fingerprint"))
+    chosen = next((each for each in query.chosen("group") if each in fingerprints), None)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown("**Groups**", width="content", help="Failures that look alike.")
+        imported_badge()
+        all_chosen = not query.chosen("group")
+        st.button("All", type="tertiary", disabled=all_chosen, on_click=choose_all, key="letters_all_groups")
+    # A selection keeps its index when the rows move: another order is another table.
+    if _GROUPS_SHOWN.get() != (fingerprints, chosen):
+        _GROUPS_SHOWN.set((fingerprints, chosen))
+        _GROUPS_TABLE.renew()
+    columns = [
+        held(number_column("open", "Open", groups.column("open"), 56)),
+        text_column("title", "Failure", groups.column("title"), "small"),
+    ]
+    table = _GROUPS_TABLE.name
+    draw_selectable_table(
+        table,
+        columns,
+        _ROWS_HIGH,
+        partial(_choose_group, table),
+        ["single-cell"],
+        row_pixels=_ROW_PIXELS,
+        chosen=None if chosen is None else (fingerprints.index(chosen), "title"),
+    )
+    if groups.cut:
+        st.caption(groups.cut)
+
+
+def groups_popover() -> AbstractContextManager[object]:
+    """Where the groups are in a narrow window. It closes when one is chosen."""
+    return st.popover("Groups", icon=":material/category:", width="content", key=_GROUPS_POPOVER.name)
+
+
+def choose_all() -> None:
+    """The query asks for no group any longer."""
+    choose("group")
 
 
 def _choose_group(table: str) -> None:
-    # A table of which nothing is selected any longer is told of too: only a row is a choice, and only of this table.
-    rows, shown = selected_rows(table), _GROUPS_SHOWN.get_or(())
-    if table != _GROUPS_TABLE.name or not rows or rows[0] >= len(shown):
+    # A table of which nothing is selected any longer is told of too: only a cell is a choice, and only of this table.
+    row, shown = clicked_row(table), _GROUPS_SHOWN.get()
+    if table != _GROUPS_TABLE.name or row is None or shown is None or row >= len(shown[0]):
         return
-    choose("group", shown[rows[0]])
+    choose("group", shown[0][row])
     # From here on the query tells which group is chosen, not the selection.
     _GROUPS_TABLE.renew()
+    _GROUPS_POPOVER.renew()

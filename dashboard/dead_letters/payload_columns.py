@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.dead_letters.columns_shown import draw_table_choice, table_choice
 from dashboard.dead_letters.payloads import decoded_parts
 from dashboard.shared.context import reader
 from dashboard.shared.formats import plain, size
@@ -49,10 +50,11 @@ def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Co
 
 
 def draw_column_choice(ids: Sequence[int]) -> None:
-    """The popover in which paths are chosen. Suggested is what the first rows hold."""
+    """The popover in which columns are chosen. Paths that are suggested are what the first rows hold."""
     chosen = _CHOSEN.get_or([])
-    label = f"Payload columns ({len(chosen)})" if chosen else "Payload columns"
+    label = f"Columns ({count})" if (count := len(chosen) + len(table_choice().fields)) else "Columns"
     with st.popover(label, icon=":material/view_column:", key="letters_columns_popover", on_change="rerun") as popover:
+        draw_table_choice()
         suggested = _suggested(ids) if popover.open else []
         st.multiselect(
             "Columns from the payload",

@@ -6,7 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard.dead_letters.facets import draw_statuses, with_choices
+from dashboard.dead_letters.address import QUERY_PARAMETER, address_says, note_in_address
+from dashboard.dead_letters.facets import with_choices
+from dashboard.dead_letters.keyboard import draw_help
 from dashboard.shared.context import now_ms, reader
 from dashboard.shared.formats import plain
 from dashboard.shared.mapping import wording
@@ -19,7 +21,6 @@ from pipeline.search.fields import FIELDS, Field
 from pipeline.search.parser import parse, pointed
 from pipeline.search.query import EVERYTHING, Named, Query
 
-ADDRESS = "q"
 SUGGESTIONS = 8
 _EXAMPLE = 'status:open price>100 failed:<1h -dialect:spring-kafka "any text"'
 _VALUES_KNOWN: dict[str, Literal["source_topic", "topic", "dialect"]] = {
@@ -32,8 +33,8 @@ _QUERY = RenewableKey[str]("letters_query_")
 _NEXT = RenewableKey[str]("letters_next_")
 
 
-def query_card() -> DeadLetterFilter | None:
-    """Draws the box and the statuses. None while it holds no query, of which it says what is wrong, and where."""
+def query_box() -> DeadLetterFilter | None:
+    """Draws the box. None while it holds no query, of which it says what is wrong, and where."""
     _begin()
     text, error = _QUERY.get_or(""), None
     try:
@@ -43,17 +44,19 @@ def query_card() -> DeadLetterFilter | None:
             _QUERY.set(str(narrowed))
     except QueryError as found:
         error = found
-    _put_into_address()
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Query", key=_QUERY.name, placeholder=_EXAMPLE, help=_help(), icon=":material/search:")
-            st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=clear, key="letters_clear")
-        _draw_suggestions(_QUERY.get_or(""))
-        if error is not None:
-            st.error(plain(str(error)), icon=":material/error:")
-            st.code(pointed(text, error), language=None)
-            return None
-        draw_statuses()
+    note_in_address(QUERY_PARAMETER, _QUERY.get_or(""))
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        # A hidden label hides the help too: `draw_help` has it.
+        st.text_input(
+            "Query", key=_QUERY.name, placeholder=_EXAMPLE, icon=":material/search:", label_visibility="collapsed"
+        )
+        st.button("Clear", icon=":material/filter_alt_off:", type="tertiary", on_click=clear, key="letters_clear")
+        draw_help(_help())
+    _draw_suggestions(_QUERY.get_or(""))
+    if error is not None:
+        st.error(plain(str(error)), icon=":material/error:")
+        st.code(pointed(text, error), language=None)
+        return None
     return DeadLetterFilter(narrowed)
 
 
@@ -77,14 +80,14 @@ def _called(field: Field) -> str:
     return f", here called {plain(label)}" if label else ""
 
 
-def choose(field: str, value: str) -> None:
-    """Has the query ask for one value of a field, whatever it asked of that field before."""
+def choose(field: str, *values: str) -> None:
+    """Has the query ask for these values of a field, whatever it asked of that field before; of none, for any."""
     try:
         query = _read(_QUERY.get_or(""))
     except QueryError:
         # What is no query means nothing that could be kept.
         query = EVERYTHING
-    _QUERY.set(str(query.choosing(field, (Named(field, value),))))
+    _QUERY.set(str(query.choosing(field, tuple(Named(field, value) for value in values))))
 
 
 def clear() -> None:
@@ -95,20 +98,11 @@ def clear() -> None:
 def _begin() -> None:
     """Takes the query of a link, or the suggestion that was chosen."""
     if not _QUERY.is_set():
-        _QUERY.set(st.query_params.get(ADDRESS, ""))
+        _QUERY.set(address_says(QUERY_PARAMETER))
     if chosen := _NEXT.get():
         text = _QUERY.get_or("")
         _QUERY.set(complete(text, len(text), _known_values).applied(text, chosen))
         _NEXT.renew()
-
-
-def _put_into_address() -> None:
-    text = _QUERY.get_or("")
-    if text != st.query_params.get(ADDRESS, ""):
-        if text:
-            st.query_params[ADDRESS] = text
-        else:
-            del st.query_params[ADDRESS]
 
 
 def _read(text: str) -> Query:
@@ -128,3 +122,8 @@ def _known_values(field: str) -> list[str]:
         return reader().groups().column("title")
     column = _VALUES_KNOWN.get(field)
     return reader().dead_letter_values(column) if column else []
+
+
+def take_query_from_address() -> None:
+    """The box has what the address says."""
+    _QUERY.set(address_says(QUERY_PARAMETER))

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 
+from dashboard.dead_letters.address import PAGE_PARAMETER, ROWS_PARAMETER, note_in_address, number_in_address
+from dashboard.dead_letters.columns_shown import TableChoice
+from dashboard.dead_letters.keyboard import is_narrow
+from dashboard.dead_letters.opened import open_letter, opened_id
 from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
 from dashboard.shared.mapping import wording
-from dashboard.shared.session import RenewableKey, StateKey, selected_rows
+from dashboard.shared.session import RenewableKey, StateKey, clicked_row, keep_only_rows, selected_rows
 from dashboard.shared.tables import (
+    ROW_PIXELS,
+    WRAPPED_ROW_PIXELS,
     Column,
     badge_column,
     draw_selectable_table,
+    held,
     money_column,
     number_column,
     text_column,
@@ -29,8 +37,10 @@ NEW_CAP = 100
 _SNAPSHOT: StateKey[Snapshot] = StateKey("letters_snapshot")
 _TABLE = RenewableKey[object]("letters_table_")
 _SIZE: StateKey[int] = StateKey("letters_page_size")
+_ASKED_PAGE: StateKey[int] = StateKey("letters_asked_page")
 _PAGES = RenewableKey[int]("letters_pages_")
-_ROWS_HIGH = 12
+_ROWS_HIGH = 10
+_SHOWN, _SHOWN_NARROW = ("status", "failed_at", "reason"), ("status", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,11 @@ def current_snapshot() -> Snapshot | None:
     return _SNAPSHOT.get()
 
 
+def _holds_still() -> bool:
+    """Whether somebody is at work on the very rows that are shown."""
+    return bool(selected_ids()) or opened_id() is not None
+
+
 def selected_ids() -> tuple[int, ...]:
     """The selected dead letters, taken from the very rows that were on screen when they were selected."""
     snapshot = current_snapshot()
@@ -98,10 +113,10 @@ def show_newest() -> None:
 
 
 def take_snapshot(which: DeadLetterFilter) -> Snapshot:
-    """The page of dead letters to show. While rows are selected, the same ones with their newest status."""
+    """The page of dead letters to show. While some are selected or one is open, the same with their newest status."""
     before = current_snapshot()
     view = _wanted_view(which, before)
-    if before is not None and before.view == view and selected_ids():
+    if before is not None and before.view == view and _holds_still():
         snapshot = replace(before, rows=_again(before.ids), marks=marks())
     else:
         snapshot = _read(view, before)
@@ -129,16 +144,35 @@ def _count_between(which: DeadLetterFilter, after_id: int, up_to_id: int) -> int
 
 
 def outdated(snapshot: Snapshot) -> bool:
-    """Whether the table must be drawn again: any change, but with rows selected only a change of those shown."""
+    """Whether the table must be drawn again: any change, but while it holds still only a change of those shown."""
     if marks() == snapshot.marks:
         return False
-    return not selected_ids() or _again(snapshot.ids) != snapshot.rows
+    return not _holds_still() or _again(snapshot.ids) != snapshot.rows
 
 
-def draw_table(snapshot: Snapshot, picked: Sequence[Column] = ()) -> None:
-    """The rows. Columns that somebody has picked stand where they are seen without scrolling."""
-    first, *others = _columns(snapshot.rows)
-    draw_selectable_table(_TABLE.name, [first, *picked, *others], _ROWS_HIGH, "rerun", "multi-row")
+def draw_table(snapshot: Snapshot, choice: TableChoice, picked: Sequence[Column] = ()) -> None:
+    """The rows. The reason has the width that columns which somebody has picked leave to it."""
+    narrow = is_narrow()
+    columns = [*_columns(snapshot.rows), *picked]
+    table = _TABLE.name
+    draw_selectable_table(
+        table,
+        columns,
+        _ROWS_HIGH,
+        partial(_take_click, table),
+        ["multi-row", "single-cell"],
+        [*(_SHOWN_NARROW if narrow else _SHOWN), *choice.fields, *(column.name for column in picked)],
+        WRAPPED_ROW_PIXELS if narrow or choice.wrapped else ROW_PIXELS,
+    )
+
+
+def _take_click(table: str) -> None:
+    row, snapshot = clicked_row(table), current_snapshot()
+    if row is None or snapshot is None or table != _TABLE.name:
+        return
+    if row < len(snapshot.ids):
+        open_letter(snapshot.ids[row])
+    keep_only_rows(table)
 
 
 def draw_pages(snapshot: Snapshot) -> None:
@@ -162,8 +196,26 @@ def draw_pages(snapshot: Snapshot) -> None:
         )
 
 
+def take_page_from_address() -> None:
+    """The next run shows the page that the address names."""
+    size = number_in_address(ROWS_PARAMETER)
+    _SIZE.set(size if size in PAGE_SIZES else PAGE_SIZES[0])
+    _ASKED_PAGE.set(number_in_address(PAGE_PARAMETER) or 1)
+
+
+def note_page_in_address(view: View) -> None:
+    """The address names the page that is shown."""
+    note_in_address(PAGE_PARAMETER, "" if view.page == 1 else str(view.page))
+    note_in_address(ROWS_PARAMETER, "" if view.page_size == PAGE_SIZES[0] else str(view.page_size))
+
+
 def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
+    if not _SIZE.is_set():
+        take_page_from_address()
     size = _SIZE.get() or PAGE_SIZES[0]
+    if (asked := _ASKED_PAGE.pop()) is not None:
+        _PAGES.set(asked)
+        return View(which, asked, size)
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
         _PAGES.set(1)
@@ -200,14 +252,14 @@ def _pages(count: Count, page_size: int) -> int:
 def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:
     said = wording()
     return [
-        badge_column("status", "Status", [row.status for row in rows], STATUSES, 95),
-        text_column("order_id", said.of("order_id", "Order ID"), [row.order_id for row in rows], 120),
+        held(badge_column("status", "Status", [row.status for row in rows], STATUSES, 95)),
+        held(time_column("failed_at", "Failed at", [row.failed_at_ms for row in rows], 122, False)),
+        text_column("reason", "Reason", [row.reason for row in rows], "small"),
+        text_column("order_id", said.of("order_id", "Order ID"), [row.order_id for row in rows], 110),
         text_column("product", said.of("product", "Product"), [row.product for row in rows], 115),
         money_column("price", said.of("price", "Price"), [row.price_cents for row in rows], said.currency, 75),
         time_column("created_at", said.of("created_at", "Timestamp"), [row.created_at_ms for row in rows], 142),
-        text_column("reason", "Reason", [row.reason for row in rows], 200),
         number_column("attempts", "Attempts", [row.attempts for row in rows], 72),
         text_column("source", "Source", [row.source for row in rows], 140),
-        time_column("failed_at", "Failed at", [row.failed_at_ms for row in rows], 150),
         number_column("id", "Id", [row.id for row in rows], 70, "%d"),
     ]

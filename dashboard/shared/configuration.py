@@ -8,7 +8,8 @@ import streamlit as st
 
 from pipeline.settings import Settings, load_settings
 
-ICON = Path(__file__).parents[1] / "assets" / "icon.svg"
+ASSETS = Path(__file__).parents[1] / "assets"
+ICON = ASSETS / "icon.svg"
 """A file of our own: the browser would fetch a Material icon for its tab from a site on the network."""
 
 

@@ -91,3 +91,16 @@ def selected_rows(table_key: str) -> list[int]:
     """The indexes of the rows that are selected in a table, as the browser told them; none before it was drawn."""
     state = st.session_state.get(table_key)
     return [] if state is None else list(state["selection"]["rows"])
+
+
+def clicked_row(table_key: str) -> int | None:
+    """The index of the row in which a cell was clicked, in a table with the mode `single-cell`."""
+    state = st.session_state.get(table_key)
+    cells = [] if state is None else state["selection"].get("cells", [])
+    return int(cells[0][0]) if cells else None
+
+
+def keep_only_rows(table_key: str) -> None:
+    """Lets go of a clicked cell, so that it can be clicked again; the selected rows stay selected."""
+    selection = {"rows": selected_rows(table_key), "columns": [], "cells": []}
+    st.session_state[table_key] = {"selection": selection}

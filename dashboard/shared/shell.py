@@ -39,8 +39,11 @@ def enter() -> None:
     begin_run()
 
 
-def begin_page(title: str, icon: str) -> None:
-    """The first call of every page. A page that was opened before the entry script ran goes there first, and back."""
+def begin_page(title: str, icon: str) -> DeltaGenerator:
+    """The first call of every page. A page that was opened before the entry script ran goes there first, and back.
+
+    Returns the line of the title, for what may stand beside it.
+    """
     # Streamlit may run a page's file before the entry script, which says who may enter and draws the sidebar.
     if not _ENTERED.get():
         name = urlsplit(st.context.url or "").path.rpartition("/")[2]
@@ -49,8 +52,10 @@ def begin_page(title: str, icon: str) -> None:
         st.switch_page(ENTRY)
     # A run that begins at the page, not at the entry script, has drawn nothing yet either.
     _LIVE.set(False)
-    st.title(f"{icon} {title}")
+    line = st.container(horizontal=True, vertical_alignment="center")
+    line.title(f"{icon} {title}", width="content")
     say_imported()
+    return line
 
 
 def go_on_to_wanted_page(pages: Sequence[st.Page]) -> None:

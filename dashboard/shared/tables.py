@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
 Width = Literal["small", "medium", "large"] | int | None
+SelectionMode = Literal["single-row", "multi-row", "single-cell"]
 NumberFormat = Literal["%d", "localized"] | None
 ROW_PIXELS = 35
 """Streamlit draws rows and the head of a table this high."""
+WRAPPED_ROW_PIXELS = 66
+"""The lowest rows in which Streamlit wraps texts: three lines have room."""
 CELL_LETTERS = 50_000
 TIME = pa.timestamp("ms", tz="UTC")
 
@@ -72,11 +75,12 @@ def money_cells(minor_units: Iterable[int | None], currency: Currency) -> pa.Arr
     return pa.array([None if each is None else each / unit for each in minor_units], pa.float64())
 
 
-def time_column(name: str, label: str, epoch_ms: Iterable[int | None], width: Width = None) -> Column:
+def time_column(
+    name: str, label: str, epoch_ms: Iterable[int | None], width: Width = None, with_year: bool = True
+) -> Column:
     """Moments, on the viewer's clock."""
-    shown = st.column_config.DatetimeColumn(
-        label, width=width, format="YYYY-MM-DD HH:mm:ss", timezone=str(viewer_zone())
-    )
+    format_ = "YYYY-MM-DD HH:mm:ss" if with_year else "MMM DD HH:mm:ss"
+    shown = st.column_config.DatetimeColumn(label, width=width, format=format_, timezone=str(viewer_zone()))
     return Column(name, pa.array(epoch_ms, TIME), shown)
 
 
@@ -89,6 +93,11 @@ def badge_column(name: str, label: str, states: Iterable[str], badges: Badges, w
         color=[badge.color for badge in badges.values()],
     )
     return Column(name, pa.array([[badges[state].label] for state in states], pa.list_(pa.string())), shown)
+
+
+def held(column: Column) -> Column:
+    """The column at the left, as wide as it was declared: what room is left goes to those that are not held."""
+    return replace(column, shown={**column.shown, "pinned": True})
 
 
 def share_column(name: str, label: str, shares: Iterable[float], width: Width = None) -> Column:
@@ -123,22 +132,29 @@ def draw_selectable_table(
     columns: Sequence[Column],
     rows_high: int,
     on_select: Literal["rerun"] | Callable[[], None],
-    mode: Literal["single-row", "multi-row"],
+    modes: Sequence[SelectionMode],
+    shown: Sequence[str] | None = None,
+    row_pixels: int = ROW_PIXELS,
+    chosen: tuple[int, str] | None = None,
 ) -> None:
-    """A table of which rows can be selected; `session.selected_rows` tells which are.
+    """A table of which rows can be selected; `session.selected_rows` and `clicked_row` tell which are.
 
     A selection is kept by the index of a row, whatever stands there later: give a table another key when its rows move,
-    and draw it outside of the live part.
+    and draw it outside of the live part. `shown` are the names of the columns that are seen, in their order; texts in
+    rows of `WRAPPED_ROW_PIXELS` are wrapped; `chosen` is the cell, by row and column, that a new table begins with.
     """
     st.dataframe(
         _data(columns),
         hide_index=True,
         placeholder="",
-        height=_height(columns, rows_high),
+        height=_height(columns, rows_high, row_pixels),
         key=key,
         on_select=on_select,
-        selection_mode=mode,
+        selection_mode=modes,
+        selection_default=None if chosen is None else {"selection": {"cells": [chosen]}},
+        column_order=shown,
         column_config={column.name: column.shown for column in columns},
+        row_height=row_pixels,
     )
 
 
@@ -146,8 +162,8 @@ def _data(columns: Sequence[Column]) -> pa.Table:
     return pa.table({column.name: column.cells for column in columns})
 
 
-def _height(columns: Sequence[Column], rows_high: int | None) -> int | Literal["auto"]:
+def _height(columns: Sequence[Column], rows_high: int | None, row_pixels: int = ROW_PIXELS) -> int | Literal["auto"]:
     if rows_high is None:
         return "auto"
     rows = len(columns[0].cells)
-    return ROW_PIXELS * (max(1, min(rows, rows_high)) + 1) + 2
+    return row_pixels * max(1, min(rows, rows_high)) + ROW_PIXELS + 2

@@ -16,7 +16,7 @@ from pipeline.clock import wall_clock_ms
 from pipeline.jobs.lookups import Lookups
 from pipeline.roles import topic_examiner
 from pipeline.settings import load_settings
-from tests.app.test_dead_letters import PAGE, said, select
+from tests.app.test_dead_letters import PAGE, read, said, select
 from tests.support.letters import add_letters
 from tests.support.order_recordings import FOLDER, all_registered, order_recordings
 from tests.support.stand_in_registry import COMPATIBLE, StandInRegistry
@@ -69,7 +69,7 @@ def work(database_file: Path) -> int:
 
 def test_json_is_shown_indented_with_every_digit(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1, value=VALUE, key=b'{"id":2.50}')
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     codes = [each.value for each in app.code]
     assert f'      "country": "DE"\n    }},\n    "total": {DIGITS}\n' in "".join(codes)
     assert '{\n  "id": 2.50\n}' in codes
@@ -80,14 +80,14 @@ def test_json_is_shown_indented_with_every_digit(open_page: OpenPage, database_f
 def test_html_is_shown_as_text(open_page: OpenPage, database_file: Path) -> None:
     text = "<script>alert(1)</script>"
     add_letters(database_file, 1, value=text.encode(), key=json.dumps({"a": text}).encode())
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert text in [each.value for each in app.code]
     assert not any(text in each.value for each in app.markdown)
 
 
 def test_it_is_told_why_other_readers_did_not_read_it(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1, value=b"\xff\x00", key=b"k")
-    words = said(select(open_page(PAGE), 0))
+    words = said(read(open_page(PAGE), 0))
     assert "registry: value names no schema: it begins with 0xff, and no header has an id" in words
     assert "schemas folder: value does not begin with C3 01" in words
     assert "text: value is no text: byte 0 is no UTF-8\nread as hex" in words
@@ -98,7 +98,7 @@ def test_a_schema_of_the_registry_is_asked_of_the_worker_and_the_page_drawn_agai
     open_page: OpenPage, database_file: Path, registry: str
 ) -> None:
     add_recorded(database_file, "confluent-avro-prefix")
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert "A schema is still to come" in said(app)
     assert "schema id 100001 is being looked up by the worker" in said(app)
     assert work(database_file) == 1
@@ -122,7 +122,7 @@ def test_values_of_every_recorded_stream_are_shown_decoded(
     monkeypatch.setenv("ORDERPULSE_SCHEMAS_DIR", str(schemas))
     monkeypatch.setenv("ORDERPULSE_MAPPING_FILE", str(FOLDER / "mapping.toml"))
     add_recorded(database_file, name)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     work(database_file)
     app.run()
     assert not app.exception
@@ -134,14 +134,14 @@ def test_who_may_only_look_reads_values_too(
 ) -> None:
     monkeypatch.setenv("ORDERPULSE_READ_ONLY", "1")
     add_recorded(database_file, "confluent-protobuf-prefix")
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert work(database_file) == 1
     assert '"total_cents": 1999' in said(app.run())
 
 
 def test_a_schema_that_there_is_not_is_told(open_page: OpenPage, database_file: Path, registry: str) -> None:
     add_letters(database_file, 1, value=b"\x00\x00\x00\x00\x07\x02", headers=())
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     work(database_file)
     assert "registry: unknown schema id 7, so far" in said(app.run())
 
@@ -182,7 +182,8 @@ def test_what_is_no_path_is_said_and_the_others_are_shown(open_page: OpenPage, d
 def test_a_selection_holds_while_columns_are_picked(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2, value=VALUE)
     app = pick(select(open_page(PAGE), 1), "n")
-    assert "**Dead letter 1**" in said(app)
+    assert app.button(key="letters_replay_selected").label == "Replay selected (1)"
+    assert "**Dead letter 1**" in said(read(app, 1))
     assert app.button(key="letters_replay_selected").label == "Replay selected (1)"
 
 

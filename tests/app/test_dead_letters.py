@@ -29,6 +29,18 @@ def select(app: AppTest, *rows: int) -> AppTest:
     return app.run()
 
 
+def read(app: AppTest, row: int) -> AppTest:
+    """Opens the dead letter of this row of the table, as a click on it does."""
+    app.session_state["letters_opened"] = int(table(app, "id")[-1][row])
+    return app.run()
+
+
+def discard(app: AppTest) -> AppTest:
+    """Discards what is selected, and confirms it."""
+    app.button(key="letters_to_discarded").click().run()
+    return app.button(key="discard_confirm").click().run()
+
+
 def table(app: AppTest, column: str = "order_id") -> list[list[str]]:
     """The values of every table that has that column."""
     return [list(frame.value[column]) for frame in app.dataframe if column in frame.value.columns]
@@ -226,7 +238,7 @@ def test_a_selection_keeps_its_rows_when_others_arrive(open_page: OpenPage, data
     app.run()
     assert table(app)[0] == ["ORD-000003", "ORD-000002", "ORD-000001"]
     assert app.button(key="letters_refresh").label == "4 new – refresh"
-    app.button(key="letters_to_discarded").click().run()
+    discard(app)
     assert [each for each, status in statuses(database_file).items() if status == "discarded"] == [3]
 
 
@@ -250,7 +262,7 @@ def test_a_selected_row_shows_its_newest_status(open_page: OpenPage, database_fi
 
 def test_shows_one_dead_letter_whole(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     words = said(app)
     assert "orders[0] offset 100" in words
     assert "Written at the source" in words
@@ -268,7 +280,7 @@ def test_of_what_is_very_large_the_beginning_is_shown_with_a_note(open_page: Ope
     reason = "the price is wrong " * 60_000
     headers = tuple((f"header-{number}", b"x" * 20_000 if number == 0 else b"1") for number in range(10_000))
     add_letters(database_file, 1, reason=reason, headers=headers, value=b"t" * 10_000_000, key="é".encode() * 3_000)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert not app.exception
     assert max(len(each.value) for each in app.code) < 25_000
     words = said(app)
@@ -285,7 +297,7 @@ def test_of_what_is_very_large_the_beginning_is_shown_with_a_note(open_page: Ope
 def test_every_header_of_every_framework_is_readable(open_page: OpenPage, database_file: Path, name: str) -> None:
     record = RECORDED[name]
     add_letters(database_file, 1, headers=record.headers, key=record.key, value=record.value)
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert not app.exception
     frames = [frame.value for frame in app.dataframe if "kind" in frame.value.columns]
     if not record.headers:
@@ -311,7 +323,7 @@ def test_a_topic_s_name_out_of_a_header_is_shown_as_it_stands(open_page: OpenPag
         for name, value in RECORDED["share-group/without-body"].headers
     )
     add_letters(database_file, 1, headers=headers, key=None, value=None)
-    [note] = [each.value for each in select(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
+    [note] = [each.value for each in read(open_page(PAGE), 0).info if "cannot be replayed" in each.value]
     # Every sign that Markdown knows has a backslash before it, but those of the piece that keeps letters apart.
     assert f"the record itself is at {plain(topic)}" in note
     assert not set(re.sub(r"\\.|:color\[\]", "", note.partition(" is at ")[2])) & set("*[]<>&:")
@@ -335,7 +347,7 @@ def test_a_notice_is_shown_as_it_stands(open_page: OpenPage, database_file: Path
 def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage, database_file: Path) -> None:
     headers = RECORDED["share-group/without-body"].headers
     add_letters(database_file, 1, headers=headers, key=None, value=None)
-    words = said(select(open_page(PAGE), 0))
+    words = said(read(open_page(PAGE), 0))
     assert "It cannot be replayed" in words
     assert plain("the record itself is at orders[3] offset 417") in words
 
@@ -343,12 +355,12 @@ def test_says_that_a_record_without_body_cannot_be_replayed(open_page: OpenPage,
 def test_says_that_the_bytes_of_an_unreadable_value_are_in_a_header(open_page: OpenPage, database_file: Path) -> None:
     headers = RECORDED["smallrye/not-deserialized"].headers
     add_letters(database_file, 1, headers=headers, value=None)
-    assert "are in a header; a replay sends those" in said(select(open_page(PAGE), 0))
+    assert "are in a header; a replay sends those" in said(read(open_page(PAGE), 0))
 
 
 def test_tells_null_from_empty_and_text_from_bytes(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 1, value=None, key="Grüße".encode())
-    words = said(select(open_page(PAGE), 0))
+    words = said(read(open_page(PAGE), 0))
     assert "null: the record has none" in words
     assert "Grüße" in words
 
@@ -445,7 +457,7 @@ def test_the_card_of_one_without_a_source_topic_says_that_it_is_in_no_replay(
     open_page: OpenPage, database_file: Path
 ) -> None:
     add_letters(database_file, 1, source_topic=None, headers=())
-    app = select(open_page(PAGE), 0)
+    app = read(open_page(PAGE), 0)
     assert any("It is in no replay: it names no source topic" in each.value for each in app.info)
 
 
@@ -479,7 +491,7 @@ def test_what_cannot_be_sent_any_more_is_said_in_the_dialog(open_page: OpenPage,
 def test_discards_and_reopens(open_page: OpenPage, database_file: Path) -> None:
     add_letters(database_file, 2)
     app = select(open_page(PAGE), 0, 1)
-    app.button(key="letters_to_discarded").click().run()
+    discard(app)
     assert set(statuses(database_file).values()) == {"discarded"}
     assert "2 discarded" in said(app)
     select(app, 0).button(key="letters_to_open").click().run()

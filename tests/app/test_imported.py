@@ -22,7 +22,7 @@ from pipeline.orders.order_reader import OrderReader
 from pipeline.orders.serde import OrderCodec
 from pipeline.running.imported import mark_imported
 from pipeline.settings import PROJECT_DIR
-from tests.app.test_dead_letters import said, select, table
+from tests.app.test_dead_letters import discard, read, said, select, table
 from tests.support.navigation import PAGES, ListedPage
 from tests.support.page import page_text
 from tests.support.sample_buffer import NOW_MS, fill
@@ -79,7 +79,7 @@ def test_the_dead_letters_are_there_with_their_groups_and_marked(open_page: Open
 
 
 def test_one_tells_where_it_was_imported_from_and_that_it_is_sent_nowhere(open_page: OpenPage, incident: Path) -> None:
-    app = select(open_page(LETTERS), 0)
+    app = read(open_page(LETTERS), 0)
     assert f"It was imported from {plain('theirs.jsonl')}, and is sent nowhere." in said(app)
     assert badges(app) == 4
 
@@ -89,7 +89,7 @@ def test_one_of_kcat_says_that_bytes_may_have_been_replaced(open_page: OpenPage,
     with Reader(incident) as reader:
         ids = [view.id for view in reader.dead_letters(DeadLetterFilter())]
         replaced = next(each for each in ids if (found := reader.dead_letter(each)) and found.key == b"replaced")
-    app = select(open_page(LETTERS), ids.index(replaced))
+    app = read(open_page(LETTERS), ids.index(replaced))
     assert "It holds U+FFFD." in said(app)
     assert f"It was imported from {plain('kcat-1.7.1.jsonl')}" in said(app)
 
@@ -104,7 +104,7 @@ def test_a_replay_says_how_many_it_leaves_out_and_sends_none(open_page: OpenPage
 
 def test_they_can_be_put_aside_as_notes_of_ones_own(open_page: OpenPage, incident: Path) -> None:
     app = select(open_page(LETTERS), 0, 1)
-    app.button(key="letters_to_discarded").click().run()
+    discard(app)
     assert not app.exception
     with Reader(incident) as reader:
         assert reader.status_counts() == {"open": 4, "discarded": 2}

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import StartApp, idle, wait_until_it_fits
-from tests.browser.test_dead_letters_page import open_letters, select_row, table
+from tests.browser.test_dead_letters_page import open_letters, read_row, select_row, table
 from tests.support.letters import add_letters
 
 pytestmark = pytest.mark.browser
@@ -20,9 +20,9 @@ VALUE = f'{{"order": {{"customer": {{"country": "DE"}}, "total": {DIGITS}, "note
 def test_a_payload_is_read_picked_into_a_column_and_exported(page: Page, app: StartApp, tmp_path: Path) -> None:
     running = app()
     add_letters(running.database_file, 3, value=VALUE, key=b'{"id": 7}')
-    open_letters(page, running)
+    open_letters(page, running, "")
     # A path is taken from those that the payloads hold.
-    page.get_by_role("button", name="Payload columns").click()
+    page.get_by_role("button", name="Columns").click()
     box = page.get_by_role("combobox", name="Columns from the payload")
     box.fill("country")
     page.get_by_role("option", name="order.customer.country").click()
@@ -30,7 +30,7 @@ def test_a_payload_is_read_picked_into_a_column_and_exported(page: Page, app: St
     page.keyboard.press("Escape")
     expect(table(page)).to_contain_text("DE")
     # The card shows it decoded, as text and byte for byte.
-    select_row(page, 0)
+    read_row(page, 0)
     card = page.locator(".st-key-letter_detail")
     expect(card.get_by_text(f"JSON, {len(VALUE)} B")).to_be_visible()
     expect(card.get_by_test_id("stCode").filter(has_text=f'"total": {DIGITS}').first).to_be_visible()
@@ -38,6 +38,8 @@ def test_a_payload_is_read_picked_into_a_column_and_exported(page: Page, app: St
     expect(card.get_by_text("00000000  7b 22 6f 72").first).to_be_visible()
     card.get_by_text("How it was read").first.click()
     expect(card.get_by_text("registry: value names no schema").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
     # The export of the page has both.
     page.get_by_role("button", name="Export").click()
     menu = page.get_by_test_id("stPopoverBody")
@@ -67,5 +69,5 @@ def test_a_link_opens_the_page_with_columns(page: Page, app: StartApp) -> None:
     # Nobody has opened the box of the columns, and they stay.
     select_row(page, 0)
     expect(table(page)).to_contain_text(DIGITS)
-    page.get_by_role("button", name="Payload columns (2)").click()
+    page.get_by_role("button", name="Columns (2)").click()
     expect(page.get_by_test_id("stPopoverBody").get_by_text("order.note")).to_be_visible()

@@ -9,7 +9,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.waiting import wait_for
 from tests.browser.conftest import StartApp, idle, open_page
-from tests.browser.test_dead_letters_page import mark_row, open_letters
+from tests.browser.test_dead_letters_page import choose_group, open_letters
 from tests.support.letters import add_letters
 from tests.support.sample_buffer import add_orders
 
@@ -81,7 +81,7 @@ def test_the_group_that_was_chosen_stays(page: Page, app: StartApp, refreshes: R
     add_letters(running.database_file, 1, "region is missing")
     open_letters(page, running)
     refreshes.let_one_be_late(page)
-    mark_row(page.locator("[class*='st-key-letters_groups_'] [data-testid=stDataFrame]"), 1)
+    choose_group(page, 1)
     refreshes.wait_until_it_came(page)
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
     # The page is drawn again when something changes.
