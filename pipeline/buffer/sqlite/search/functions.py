@@ -76,7 +76,10 @@ def _is_class(wanted: str, error_class: _Cell) -> bool | None:
 
 
 def _letter_holds(wanted: str, name: str, *cells: _Cell) -> bool:
-    """Whether one of these texts or a dead letter's name holds a text, which is folded; a name of ours begins with it."""
+    """Whether one of these texts or a dead letter's name holds a text, which is folded.
+
+    A name of ours does where it begins with it.
+    """
     texts = [_text(cell) for cell in cells]
     if not is_ours(name):
         texts.append(name)

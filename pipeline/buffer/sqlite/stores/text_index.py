@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
-from pipeline.buffer.sqlite.search.letter_texts import LETTERS, STACKS, letter_text, stack_text
+from pipeline.buffer.sqlite.search.letter_texts import LETTERS, MOST_LETTERS, STACKS, letter_text, stack_text
 from pipeline.buffer.text_contract import TextIndexProgress
 from pipeline.crash_points import reached
 from pipeline.search.folding import FOLDING
@@ -54,7 +54,7 @@ class _Step(NamedTuple):
     last: int
 
     @property
-    def count(self) -> int:
+    def added(self) -> int:
         return len(self.texts) + len(self.too_long)
 
 
@@ -92,7 +92,7 @@ class SqliteTextIndexStore:
                 connection.executemany("INSERT INTO letter_index (rowid, reason) VALUES (?, ?)", letters.texts)
                 connection.executemany("INSERT INTO long_letters VALUES (?)", letters.too_long)
             reached("worker: texts not committed")
-        return letters.count + stacks.count
+        return letters.added + stacks.added
 
     def merge_some(self) -> bool:
         """See TextIndexStore."""
@@ -128,9 +128,9 @@ def _step(after: int, texts: Iterable[tuple[int, str | None]]) -> _Step:
         step = step._replace(last=identifier)
         if text is None:
             step.too_long.append((identifier,))
-            continue
-        step.texts.append((identifier, text))
-        size += len(text)
+        else:
+            step.texts.append((identifier, text))
+        size += MOST_LETTERS if text is None else len(text)
         if size >= TEXT_AT_ONCE:
             break
     return step
