@@ -10,27 +10,26 @@ import json
 import re
 
 from pipeline.buffer.sqlite.stored_once.names import is_ours
-from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts
+from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, own_lines
 from pipeline.search.folding import folded
 
 SHORT_HEADER_LETTERS = 256
 """Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
 MOST_LETTERS = 32_768
 """A dead letter or stack trace with more to index is not in the index, but noted as one to be looked at each time."""
-MOST_HEADS = 24
 MOST_TRIGRAMS = 24
 """A longer text is asked for by so many of its trigrams: they name as few as all do."""
 TRIGRAM = 3
 _Cell = str | bytes | None
 _BETWEEN = "\x1f"
-_HEAD = re.compile(r"^(?:\S| *---> ).*$", re.MULTILINE)
-"""A line that is no frame: frames are indented. .NET indents its inner exceptions, too."""
 _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
 """What ends a text for SQLite, and what is no text to it."""
 
 LETTERS = f"""
-SELECT dead_letters.id, raw.stack_ref, dead_letters.stacktrace, {HEADERS}, dead_letters.dead_letter_id,
-       dead_letters.reason, dead_letters.error_class, raw.order_id, raw.customer_id, raw.product, raw.key
+SELECT raw.id, raw.stack_ref, (SELECT own.stacktrace FROM stacktraces AS own
+                               WHERE own.stack_ref = raw.stack_ref AND own.in_pieces),
+       raw.stacktrace, {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
+       raw.order_id, raw.customer_id, raw.product, raw.key
 FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
 """
 """Selects ids, and what `letter_text` is given."""
@@ -38,25 +37,35 @@ STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
 """Selects ids, and what `stack_text` is given."""
 
 
-def letter_text(stack_ref: int | None, stack: str | None, headers: str, name: str, *cells: _Cell) -> str | None:
-    """What the index is given of a dead letter, the first of whose cells is the reason; None where it is too much.
+def letter_text(
+    stack_ref: int | None,
+    pieces: str | None,
+    stack: str | None,
+    headers: str,
+    name: str,
+    reason: str,
+    *cells: _Cell,
+) -> str | None:
+    """What the index is given of a dead letter, as `LETTERS` selects it; None where it is too much.
 
-    Its name is not indexed where it is ours: that is looked up by its beginning, which saves a seventh of the index.
-    Of a stack trace that is stored once the lines that say what was thrown, for those differ; all else of it is indexed
-    once, too. What is part of the reason is not told twice.
+    Of a stack trace that is stored once the lines that are not the same in all: the rest is indexed once, too. What is
+    part of the reason is not told twice. Its name is not indexed where it is ours: that is looked up by its beginning,
+    which saves a seventh of the index.
     """
-    texts = [cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell is not None]
+    texts = [reason, *(cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell)]
     texts += short_values(headers, name)
     if not is_ours(name):
         texts.append(name)
-    if stack is not None:
-        texts += [stack] if stack_ref is None else _HEAD.findall(stack)[:MOST_HEADS]
+    if stack_ref is None:
+        texts += [stack] if stack else []
+    elif pieces is not None:
+        texts += own_lines(pieces, stack, reason)
     if sum(map(len, texts)) > MOST_LETTERS:
         return None
-    reason, *others = map(folded, texts)
-    told = dict.fromkeys([reason])
+    first, *others = map(folded, texts)
+    told = dict.fromkeys([first])
     for text in others:
-        told |= dict.fromkeys(_beside(text, reason))
+        told |= dict.fromkeys(_beside(text, first))
     return _indexable(_BETWEEN.join(told))
 
 
