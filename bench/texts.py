@@ -57,7 +57,7 @@ def measure_texts(file: Path, letters: int) -> TextFigures:
     with closing(sqlite3.connect(file)) as connection:
         tables = ("letter_index_data", "letter_index_idx", "stack_index_data", "dead_letters_by_stack")
         (pages,) = connection.execute(
-            f"SELECT sum(pgsize) FROM dbstat WHERE aggregate AND name IN ({', '.join('?' * len(tables))})", tables
+            f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({', '.join('?' * len(tables))})", tables
         ).fetchone()
     times_ms: list[float] = []
     facets_ms: list[float] = []

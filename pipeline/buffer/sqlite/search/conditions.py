@@ -74,10 +74,10 @@ class _Condition:
 
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
-        # What is to be put together comes last: where all letters hold the text otherwise, nothing is.
+        # What is to be put together for each comes last: where all letters hold the text otherwise, nothing is.
         return _of_row(
-            f"letter_holds({wanted}, dead_letters.dead_letter_id, {_TEXTS}) "
-            f"OR short_header_holds({wanted}, {HEADERS}, dead_letters.dead_letter_id) OR {self._stack(wanted, text)}"
+            f"{self._stack(wanted, text)} OR letter_holds({wanted}, dead_letters.dead_letter_id, {_TEXTS}) "
+            f"OR {self._own_lines(wanted)} OR short_header_holds({wanted}, {HEADERS}, dead_letters.dead_letter_id)"
         )
 
     def _stack(self, wanted: str, text: str) -> str:
@@ -85,8 +85,12 @@ class _Condition:
         once = f"SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces)"
         if match := match_of(folded(text)):
             once = HOLDING_STACKS.format(wanted=wanted, match=self._argument(match), folding=self._argument(FOLDING))
+        return f"raw.stack_ref IN ({once})"
+
+    @staticmethod
+    def _own_lines(wanted: str) -> str:
         pieces = "SELECT stacktrace FROM stacktraces AS own WHERE own.stack_ref = raw.stack_ref AND in_pieces"
-        return f"raw.stack_ref IN ({once}) OR own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
+        return f"own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
 
     def _named(self, field: Field, text: str) -> str:
         if field.kind == "status":
@@ -103,7 +107,7 @@ class _Condition:
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
             whole = f"raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace)"
-            return _of_row(f"({whole}) OR {self._stack(wanted, text)}")
+            return _of_row(f"({whole}) OR {self._stack(wanted, text)} OR {self._own_lines(wanted)}")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
         return _equal(field.column, wanted)
