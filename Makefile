@@ -82,6 +82,7 @@ recordings: $(VENV)/installed ## lets others write their dead letters, orders an
 setup-test: $(VENV)/installed-dev
 	@sh scripts/setup_test.sh
 	@$(BIN)/python -m scripts.local.fetch
+	@$(BIN)/python -m scripts.local.keep_classes
 
 constraints: $(VENV)/installed-dev ## rewrites constraints.txt from what is installed
 	@(echo "# Every package at the version that was tested, direct or not. Made by \`make constraints\`."; \

@@ -29,10 +29,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--full", action="store_true", help=f"{FULL.orders:,} orders, and a buffer of {FULL.rows:,} rows"
     )
+    parser.add_argument("--letters", type=int, default=QUICK.letters, help="dead letters in a buffer (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="some of the measurements")
     asked = parser.parse_args(arguments)
     size = FULL if asked.full else QUICK
-    size = replace(size, orders=asked.orders or size.orders)
+    size = replace(size, orders=asked.orders or size.orders, letters=asked.letters)
     # Whatever a rate is compared with is measured in the same run.
     needed = set(asked.only) if ALONE.issuperset(asked.only) else {"catch-up", *asked.only}
     wanted = [name for name in MEASURES if name in needed]

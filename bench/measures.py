@@ -17,10 +17,12 @@ from pathlib import Path
 from bench.cold import first_figure_s
 from bench.growth import grow
 from bench.handlers import NAME as FAILING_HANDLER
+from bench.letter_search import measured
 from bench.letters import LetterLoad, fill_buffer
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
 from bench.texts import measure_texts
+from pipeline.buffer import open_buffer
 from pipeline.running.statusboard import read_roles
 from scripts.local.registry import ApicurioRegistry
 from scripts.waiting import wait_for
@@ -37,6 +39,8 @@ TEXT_LETTERS = 1_000_000
 LATENCY_S = 15
 QUIET_PER_S = 1000.0
 TURNS = 2
+SEARCHED = 1_000_000
+"""Dead letters that queries look for."""
 COLD_STARTS = 3
 SETTLED_S = 0.1
 """CPU time in a second at which roles have started and nothing is left to do."""
@@ -56,11 +60,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many orders to catch up with, how many for the processor's memory, and how many rows a buffer grows to."""
+    """How many orders to catch up with, how many for the processor's memory, how many rows a buffer grows to, and how
+    many dead letters there are."""
 
     orders: int
     many: int
     rows: int
+    letters: int = 1_000_000
 
 
 class Setup:
@@ -72,6 +78,7 @@ class Setup:
         self.orders = size.orders
         self.many = size.many
         self.rows = size.rows
+        self.letters = size.letters
         self.top_per_s = 0.0
         self._filled: set[str] = set()
 
@@ -265,6 +272,19 @@ def growth(setup: Setup) -> Iterator[Line]:
     yield _at_most("Overview when big / at 100,000", found.big_overview_ms / found.small_overview_ms, 1.5)
 
 
+def letters_on_disk(setup: Setup) -> Iterator[Line]:
+    """What a dead letter takes on disk, and how fast all are read whole."""
+    file = setup.folder / "letters.db"
+    fill_buffer(file, LetterLoad(setup.letters))
+    what = f"of {setup.letters:,} dead letters of {LetterLoad(1).causes} causes"
+    yield _at_most(f"bytes on disk each {what}", file.stat().st_size / setup.letters, 700)
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        before_s = time.process_time()
+        connection.execute("SELECT max(length(headers)), max(length(stacktrace)) FROM dead_letters").fetchone()
+        each_us = (time.process_time() - before_s) / setup.letters * 1e6
+    yield Line("headers and stack trace of one read whole, µs CPU", f"{each_us:.1f}")
+
+
 def cold_start(setup: Setup) -> Iterator[Line]:
     """From `make run` on an empty data folder until the first figure is on the page, the button pressed at once."""
     took_s = [first_figure_s(setup.data(f"cold-{turn}")) for turn in range(COLD_STARTS)]
@@ -434,6 +454,19 @@ def _watched(file: Path, look_every_s: float) -> list[float]:
     return ages
 
 
+def search(setup: Setup) -> Iterator[Line]:
+    """Queries of a million dead letters by their fields, with facets and groups."""
+    file, load = setup.data("search.db"), LetterLoad(SEARCHED)
+    fill_buffer(file, load)
+    began = time.process_time()
+    with open_buffer(file) as buffer:
+        while buffer.upkeep.note_for_search():
+            pass
+    yield Line("noted for search, µs CPU a dead letter", f"{(time.process_time() - began) * 1e6 / SEARCHED:.1f}")
+    for what, timed in measured(file, load):
+        yield Line(f"{what} of {SEARCHED:,} dead letters", str(timed), "p95 <= 100 ms", timed.p95_ms <= 100)
+
+
 def _at_least(what: str, value: float, goal: float, form: str) -> Line:
     return Line(what, form.format(value), f">= {form.format(goal)}", value >= goal)
 
@@ -456,11 +489,13 @@ MEASURES = {
         dead_letters,
         texts,
         cold_start,
+        search,
         # What these leave for the disk to write would hold up the others.
         memory,
         growth,
+        letters_on_disk,
     )
 }
 
-ALONE = frozenset({"formats", "texts"})
+ALONE = frozenset({"formats", "letters-on-disk", "search", "texts"})
 """Those whose figures are not compared with the rate of catching up."""

@@ -8,10 +8,11 @@ from dashboard.connect.editor import edit_section
 from dashboard.connect.preview import draw_preview, draw_records
 from dashboard.connect.questions import SAMPLE, TRIAL, has_news
 from dashboard.connect.saving import draw_save
-from dashboard.connect.topic import choose_topic, say_waiting, say_whether_read
+from dashboard.connect.topic import choose_topic, say_whether_read
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import reader
 from dashboard.shared.imported import imported_folder
+from dashboard.shared.questions import say_waiting
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
 

@@ -9,8 +9,8 @@ from dashboard.dead_letters.columns_shown import table_choice
 from dashboard.dead_letters.drawer import draw_drawer
 from dashboard.dead_letters.facets import draw_facets, draw_statuses
 from dashboard.dead_letters.groups import draw_groups, groups_popover
-from dashboard.dead_letters.keyboard import is_narrow, watch_window
-from dashboard.dead_letters.moves import take_from_address
+from dashboard.dead_letters.keyboard import is_narrow
+from dashboard.dead_letters.moves import follow_address
 from dashboard.dead_letters.opened import note_opened_in_address, opened_id
 from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_choice, payload_columns
 from dashboard.dead_letters.payloads import ask_for_schemas, payload_export
@@ -28,7 +28,7 @@ from dashboard.shared.shell import begin_page
 beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()
 with whole_page():
-    watch_window(take_from_address)
+    follow_address()
     if refused := refusal():
         st.caption(f":material/lock: {refused}")
     with beside_title:

@@ -91,8 +91,7 @@ POINTS = (
 """Every point, `role: moment`; a test compares them with the calls of `reached`.
 
 A reread is done by the worker and by the command of that name, an import by its command, compaction by the worker.
-Where a topic starts is
-decided by processors.
+Where a topic starts is decided by processors.
 """
 
 _FOLDER = os.environ.get(FOLDER_VARIABLE)

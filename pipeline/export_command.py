@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.buffer import OrderFilter
-from pipeline.errors import MappingFileError, UsageError
+from pipeline.errors import UsageError
 from pipeline.exports import export_all
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.dead_letters.asked_once import AskedOnce
     from pipeline.exports import AddedColumns
-    from pipeline.orders.mapping.mapping_file import Mapped
+    from pipeline.payload_decoding import CommandDecoder
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
@@ -27,29 +26,20 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     if (options.decoded or options.columns) and entity != "dead_letters":
         raise UsageError("--decoded and --columns are of dead letters; an order is decoded already")
     which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    mapped = _mapped(settings)
-    registry = _registry(settings) if options.decoded or options.columns else None
-    added = _payload_columns(settings, options, mapped, registry)
+    # What reads all formats takes its time to be imported.
+    from pipeline.payload_decoding import command_decoder, mapped_or_default
+
+    mapped = mapped_or_default(settings)
+    decoder = command_decoder(settings, mapped) if options.decoded or options.columns else None
+    added = _payload_columns(options, decoder) if decoder is not None else None
     target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
     called = mapped.mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, which, options.format, out, called=called, added=added)
     print(f"{written.rows:,} rows written", file=sys.stderr)
-    if registry is not None and registry.trouble:
-        print(f"decoded without the registry: {registry.trouble}", file=sys.stderr)
+    if decoder is not None and decoder.trouble:
+        print(f"decoded without the registry: {decoder.trouble}", file=sys.stderr)
     return 0
-
-
-def _mapped(settings: Settings) -> Mapped:
-    """What the mapping file says; nothing, and a line that says so, while it cannot be used."""
-    from pipeline.orders.mapping.mapping_file import DEFAULT, load_mappings
-
-    try:
-        return load_mappings(settings)
-    except MappingFileError as error:
-        # What is in the buffer is there whatever the file says now.
-        print(f"columns have our names, not those of [labels]: {error}", file=sys.stderr)
-        return DEFAULT
 
 
 def _open_for_writing(path: Path) -> BinaryIO:
@@ -59,29 +49,10 @@ def _open_for_writing(path: Path) -> BinaryIO:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _registry(settings: Settings) -> AskedOnce | None:
-    from pipeline.dead_letters.asked_once import AskedOnce
-    from pipeline.roles import registry_of
-
-    registry = registry_of(settings)
-    return None if registry is None else AskedOnce(registry)
-
-
-def _payload_columns(
-    settings: Settings, options: argparse.Namespace, mapped: Mapped, registry: AskedOnce | None
-) -> AddedColumns | None:
-    """The columns of what dead letters hold; None where none are asked for. Raises UsageError."""
-    if not options.decoded and not options.columns:
-        return None
-    # What reads all formats takes its time to be imported.
-    from pipeline.dead_letters.decoded_columns import PayloadDecoder, decoded_columns
-    from pipeline.dead_letters.decoding import Decoder
+def _payload_columns(options: argparse.Namespace, decoder: CommandDecoder) -> AddedColumns:
+    """The columns of what dead letters hold. Raises UsageError."""
+    from pipeline.dead_letters.decoded_columns import decoded_columns
     from pipeline.dead_letters.payload_paths import parse_payload_path
-    from pipeline.dead_letters.topics_file import load_dead_letter_topics
-    from pipeline.orders.avro_schemas import SchemaStore
-    from pipeline.orders.formats.schemas import Schemas
 
     paths = list(dict.fromkeys(map(parse_payload_path, options.columns)))
-    decoder = Decoder(Schemas(SchemaStore(settings.schemas_dir), registry), lambda: mapped)
-    source_of = load_dead_letter_topics(settings).source_of
-    return decoded_columns(PayloadDecoder(decoder, source_of), options.decoded, paths)
+    return decoded_columns(decoder.decoder, options.decoded, paths)

@@ -41,7 +41,7 @@ def run_import(settings: Settings, options: argparse.Namespace) -> int:
             progress.end()
         # No worker comes here to do it.
         indexing = TextIndexing(buffer, lambda _: False, steady_clock_ms)
-        while indexing.round():
+        while buffer.upkeep.note_for_search() or indexing.round():
             pass
     return _tell(options.file, summary)
 

@@ -40,12 +40,17 @@ PR_SET_NAME = 15
 PARTS = {
     "broker": (),
     "processor": (
+        "pipeline.orders.file_watch",
         "pipeline.orders.judge",
         "pipeline.orders.rules_file",
         "pipeline.processing.mapping_in_force",
         "pipeline.processing.processor",
     ),
-    "collector": ("pipeline.dead_letters.collector", "pipeline.dead_letters.topics_file"),
+    "collector": (
+        "pipeline.dead_letters.collector",
+        "pipeline.dead_letters.topics_file",
+        "pipeline.orders.file_watch",
+    ),
     "worker": ("pipeline.jobs.worker", "pipeline.jobs.topic_examiner", "pipeline.watching.metrics"),
 }
 """What each role imports when it begins, with what that brings; `up` imports it before it forks one."""

@@ -28,7 +28,7 @@ def run_search(settings: Settings, options: argparse.Namespace, clock: Clock, st
             query = parse(options.query, clock(), reader.currency().digits)
         except QueryError as error:
             return tell_error(options.query, error)
-        found = reader.find(DeadLetterFilter(query))
+        found = _find(settings, reader, DeadLetterFilter(query))
         ids = found.ids[: options.limit]
         rows = reader.dead_letters(DeadLetterFilter(ids=ids), limit=len(ids))
     took_ms = steady_clock() - began_ms
@@ -45,10 +45,19 @@ def meant_by(settings: Settings, text: str, clock: Clock) -> DeadLetterFilter:
         which = DeadLetterFilter(parse(text, clock(), reader.currency().digits))
         if not which.query.apart()[1].parts:
             return which
-        found = reader.find(which)
+        found = _find(settings, reader, which)
     if found.cut:
         print(f"orderpulse: {found.cut}", file=sys.stderr)
     return which.settled(found.ids)
+
+
+def _find(settings: Settings, reader: Reader, which: DeadLetterFilter) -> Found:
+    if not which.query.apart()[1].parts:
+        return reader.find(which)
+    # What reads all formats takes its time to be imported.
+    from pipeline.payload_decoding import command_decoder, mapped_or_default
+
+    return reader.find(which, command_decoder(settings, mapped_or_default(settings)).decoder.read)
 
 
 def tell_error(text: str, error: QueryError) -> int:

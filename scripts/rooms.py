@@ -51,6 +51,7 @@ ROOMS = (
             "pipeline/export_command.py",
             "pipeline/import_command.py",
             "pipeline/mapping_commands.py",
+            "pipeline/payload_decoding.py",
             "pipeline/search_command.py",
             "pipeline/roles.py",
         ),

@@ -7,10 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.connect.questions import Asked
-from dashboard.connect.topic import say_waiting
 from dashboard.shared.context import viewer_zone
 from dashboard.shared.formats import moment, number, plain
+from dashboard.shared.questions import Asked, say_waiting
 from dashboard.shared.tables import draw_table, number_column, text_column
 from pipeline.orders.fields import ORDER_FIELDS
 

@@ -1,95 +1,29 @@
-"""What the page wants to know of Kafka: the worker is asked, and each answer is kept for the session."""
+"""What the page wants to know of topics."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any
-
-from dashboard.shared.asking import requested_by
 from dashboard.shared.configuration import settings
-from dashboard.shared.context import now_ms, reader, writer
-from dashboard.shared.session import StateKey
+from dashboard.shared.context import now_ms
+from dashboard.shared.questions import Asked, Question
 from pipeline.buffer import LookupKind
-from pipeline.jobs.requests import new_request_id, request_lookup
-
-SLOW_MS = 10_000
-"""After so long it is said that no worker may be there."""
-LONGEST_MS = 60_000
-_SESSION: StateKey[str] = StateKey("connect_session")
+from pipeline.jobs.requests import request_lookup
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question and, once it is there, its answer or why there is none."""
-
-    about: str
-    number: int
-    asked_at_ms: int
-    answer: Any = None
-    error: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the answer is still waited for."""
-        return self.answer is None and not self.error
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether it takes longer than it should."""
-        return self.is_open and now_ms() - self.asked_at_ms > SLOW_MS
-
-
-class Question:
-    """A kind of question, of which a session has one at a time. `about` is what it is about."""
+class TopicQuestion(Question):
+    """A kind of question about topics."""
 
     def __init__(self, kind: LookupKind) -> None:
+        super().__init__(f"connect_{kind}")
         self._kind = kind
-        self._state: StateKey[Asked] = StateKey(f"connect_asked_{kind}")
 
     def ask(self, about: str, **params: str) -> Asked:
         """What is known of that; where nothing was asked yet, it is asked now."""
-        asked = self._state.get()
-        if asked is None or asked.about != about:
-            with writer() as buffer:
-                number = request_lookup(settings(), buffer, now_ms, self._kind, params, _session())
-            asked = Asked(about, number, now_ms())
-        if asked.is_open:
-            asked = _answered(asked)
-        self._state.set(asked)
-        return asked
-
-    def forget(self) -> None:
-        """The next time it is asked anew."""
-        self._state.pop()
-
-    def has_news(self) -> bool:
-        """Whether an answer has come that was waited for."""
-        asked = self._state.get()
-        return asked is not None and asked.is_open and _answered(asked) != asked
+        return self.asked(about, lambda buffer, by: request_lookup(settings(), buffer, now_ms, self._kind, params, by))
 
 
-TOPICS, SAMPLE, TRIAL = Question("topics"), Question("sample"), Question("try")
+TOPICS, SAMPLE, TRIAL = TopicQuestion("topics"), TopicQuestion("sample"), TopicQuestion("try")
 
 
 def has_news() -> bool:
     """Whether the page has to be drawn again."""
     return any([TOPICS.has_news(), SAMPLE.has_news(), TRIAL.has_news()])
-
-
-def _answered(asked: Asked) -> Asked:
-    found = reader().lookup(asked.number)
-    if found is not None and found.state == "done":
-        return Asked(asked.about, asked.number, asked.asked_at_ms, json.loads(found.answer or "null"))
-    if found is not None and found.state == "failed":
-        return Asked(asked.about, asked.number, asked.asked_at_ms, error=found.error or "no reason was told")
-    if found is None or now_ms() - asked.asked_at_ms > LONGEST_MS:
-        return Asked(asked.about, asked.number, asked.asked_at_ms, error="no worker has answered; is one running?")
-    return asked
-
-
-def _session() -> str:
-    """Who asks: what another window asks for is another question."""
-    name = _SESSION.get() or f"{requested_by()} {new_request_id()}"
-    _SESSION.set(name)
-    return name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.connect.questions import Asked
 from dashboard.shared.asking import requested_by, tell
 from dashboard.shared.configuration import settings
 from dashboard.shared.context import now_ms, reader, writer
 from dashboard.shared.formats import plain
+from dashboard.shared.questions import Asked
 from dashboard.shared.session import StateKey
 from pipeline.consuming.topic_choice import may_hold_orders
 from pipeline.errors import OrderPulseError

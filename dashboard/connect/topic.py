@@ -8,10 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.connect.questions import SAMPLE, TOPICS, Asked
+from dashboard.connect.questions import SAMPLE, TOPICS
 from dashboard.shared.configuration import settings
 from dashboard.shared.formats import number, plain
 from dashboard.shared.mapping import mapping
+from dashboard.shared.questions import say_waiting
 from dashboard.shared.session import StateKey
 from pipeline.consuming.topic_choice import may_hold_orders
 from pipeline.kafka import SAMPLE_RECORDS
@@ -70,16 +71,6 @@ def _in_words(topics: Topics, name: str) -> str:
     held = told.get("held")
     parts = [name, "" if held is None else f"{number(held)} records", told.get("format", "")]
     return "  ·  ".join(filter(None, parts))
-
-
-def say_waiting(asked: Asked, told: str) -> None:
-    """Says that an answer is waited for, or why there is none."""
-    if asked.error:
-        st.error(plain(asked.error), icon=":material/error:")
-    elif asked.is_open:
-        st.caption(told)
-        if asked.is_slow:
-            st.caption("It takes long; the Pipeline page says whether a worker is running.")
 
 
 def say_whether_read(topic: str) -> None:

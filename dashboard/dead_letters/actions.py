@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.dead_letters.keyboard import is_narrow
+from dashboard.dead_letters.letter.kafka import kafka_has_news
 from dashboard.dead_letters.opened import open_letter, opened_id
 from dashboard.dead_letters.payloads import schemas_came
 from dashboard.dead_letters.replay_dialog import LAST_JOB, propose, replay_is_proposed
@@ -41,7 +42,7 @@ def watch_letters() -> bool:
         if snapshot is not None and _refresh_button(count_new(snapshot)):
             show_newest()
             st.rerun(scope="app")
-    came = schemas_came()
+    came = any((schemas_came(), kafka_has_news()))
     return snapshot is not None and not replay_is_proposed() and (outdated(snapshot) or came)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard.dead_letters.address import address_says, note_in_address
+from dashboard.dead_letters.address import address_lists, address_says, note_in_address
 from dashboard.shared.formats import plain
 from dashboard.shared.mapping import wording
-from dashboard.shared.session import StateKey
+from dashboard.shared.session import RenewableKey, StateKey
 
 FIELDS_PARAMETER, WRAPPED_PARAMETER = "fields", "wrap"
 _FIELDS = {
@@ -22,8 +22,8 @@ _FIELDS = {
     "id": "Id",
 }
 _CHOICE: StateKey[TableChoice] = StateKey("letters_table_choice")
-_FIELDS_BOX: StateKey[list[str]] = StateKey("letters_fields_box")
-_WRAPPED_BOX: StateKey[bool] = StateKey("letters_wrapped_box")
+_FIELDS_BOX = RenewableKey[list[str]]("letters_fields_box_")
+_WRAPPED_BOX = RenewableKey[bool]("letters_wrapped_box_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,17 @@ class TableChoice:
 def table_choice() -> TableChoice:
     """What is chosen, as the address of the page has it at first."""
     if not _CHOICE.is_set():
-        named = st.query_params.get_all(FIELDS_PARAMETER)
-        fields = tuple(dict.fromkeys(field for field in named if field in _FIELDS))
-        _CHOICE.set(TableChoice(fields, address_says(WRAPPED_PARAMETER) == "1"))
+        take_fields_from_address()
     return _CHOICE.get_or(TableChoice((), False))
+
+
+def take_fields_from_address() -> None:
+    """What the address says is chosen."""
+    named = address_lists(FIELDS_PARAMETER)
+    fields = tuple(dict.fromkeys(field for field in named if field in _FIELDS))
+    _CHOICE.set(TableChoice(fields, address_says(WRAPPED_PARAMETER) == "1"))
+    _FIELDS_BOX.renew()
+    _WRAPPED_BOX.renew()
 
 
 def draw_table_choice() -> None:
@@ -58,8 +65,7 @@ def draw_table_choice() -> None:
     )
     st.toggle("Reasons over three lines", choice.wrapped, key=_WRAPPED_BOX.name, on_change=_take_choice)
     note_in_address(WRAPPED_PARAMETER, "1" if choice.wrapped else "")
-    if list(choice.fields) != st.query_params.get_all(FIELDS_PARAMETER):
-        st.query_params[FIELDS_PARAMETER] = list(choice.fields)
+    note_in_address(FIELDS_PARAMETER, *choice.fields)
 
 
 def _take_choice() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.dead_letters.query_box import choose
 from dashboard.shared.imported import imported_badge
-from dashboard.shared.session import RenewableKey, StateKey, clicked_row
+from dashboard.shared.session import RenewableKey, StateKey, clicked_cell
 from dashboard.shared.tables import draw_selectable_table, held, number_column, text_column
 from pipeline.buffer.views import Rows
 from pipeline.search.query import Query
@@ -47,7 +47,7 @@ def draw_groups(groups: Rows, query: Query) -> None:
         partial(_choose_group, table),
         ["single-cell"],
         row_pixels=_ROW_PIXELS,
-        chosen=None if chosen is None else (fingerprints.index(chosen), "title"),
+        chosen=_cursor(fingerprints, chosen),
     )
     if groups.cut:
         st.caption(groups.cut)
@@ -63,12 +63,21 @@ def choose_all() -> None:
     choose("group")
 
 
+def _cursor(fingerprints: tuple[str, ...], chosen: str | None) -> tuple[int, str]:
+    """The cell that marks the chosen group. Where none is, one that is no title: a table without a cursor would take
+    its first cell for clicked as soon as the keyboard comes to it."""
+    return (0, "open") if chosen is None else (fingerprints.index(chosen), "title")
+
+
 def _choose_group(table: str) -> None:
     # A table of which nothing is selected any longer is told of too: only a cell is a choice, and only of this table.
-    row, shown = clicked_row(table), _GROUPS_SHOWN.get()
-    if table != _GROUPS_TABLE.name or row is None or shown is None or row >= len(shown[0]):
+    cell, shown = clicked_cell(table), _GROUPS_SHOWN.get()
+    if table != _GROUPS_TABLE.name or cell is None or shown is None:
         return
-    choose("group", shown[0][row])
+    fingerprints, chosen = shown
+    if cell == _cursor(fingerprints, chosen) or cell[0] >= len(fingerprints):
+        return
+    choose("group", fingerprints[cell[0]])
     # From here on the query tells which group is chosen, not the selection.
     _GROUPS_TABLE.renew()
     _GROUPS_POPOVER.renew()

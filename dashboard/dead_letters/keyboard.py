@@ -24,7 +24,7 @@ _KEYS = (
     ("P", "replay what is selected or open, after a question"),
     ("D", "discard it, after a question"),
     ("O", "reopen it"),
-    ("↑ ↓", "from row to row once the table was clicked; Shift and Space selects one"),
+    ("↑ ↓", "read the one above or below, once the table was clicked; Shift and Space selects it"),
     ("?", "this list"),
 )
 
@@ -34,10 +34,15 @@ def is_narrow() -> bool:
     return bool((_WINDOW.get() or {}).get("narrow"))
 
 
-def watch_window(on_move: Callable[[], None]) -> None:
-    """Listens in the browser. `on_move`: somebody went back, or forward, to another address of this page."""
+def watch_window(on_move: Callable[[], None]) -> bool:
+    """Listens in the browser. `on_move`: somebody went back, or forward, to another address of this page.
+
+    Returns whether it has listened before: false when somebody has just come to the page.
+    """
+    listened = _WINDOW.is_set()
     component = st.components.v2.component("orderpulse_letters_keys", js=_SCRIPT)
     component(key=_WINDOW.name, on_narrow_change=_nothing, on_moved_change=on_move)
+    return listened
 
 
 def draw_help(query_help: str) -> None:

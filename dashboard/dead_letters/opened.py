@@ -11,9 +11,7 @@ _OPENED: StateKey[int | None] = StateKey("letters_opened")
 
 
 def opened_id() -> int | None:
-    """The id of the opened dead letter, as the address of the page has it at first."""
-    if not _OPENED.is_set():
-        take_opened_from_address()
+    """The id of the opened dead letter."""
     return _OPENED.get()
 
 

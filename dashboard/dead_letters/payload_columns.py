@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.dead_letters.address import address_lists, note_in_address
 from dashboard.dead_letters.columns_shown import draw_table_choice, table_choice
 from dashboard.dead_letters.payloads import decoded_parts
 from dashboard.shared.context import reader
 from dashboard.shared.formats import plain, size
-from dashboard.shared.session import StateKey
+from dashboard.shared.session import RenewableKey, StateKey
 from dashboard.shared.tables import Column, text_column
 from pipeline.buffer.views import Payload
 from pipeline.dead_letters.decoded_columns import path_cell
@@ -25,16 +26,22 @@ MOST_BYTES = 100_000
 MOST_SUGGESTED = 200
 _SUGGESTED_FROM = 20
 _CHOSEN: StateKey[list[str]] = StateKey("letters_columns")
-_BOX: StateKey[list[str]] = StateKey("letters_columns_box")
+_BOX = RenewableKey[list[str]]("letters_columns_box_")
 _WIDTH = 140
 
 
 def chosen_paths() -> list[PayloadPath]:
     """The paths that are chosen, as the address of the page has them at first."""
     if not _CHOSEN.is_set():
-        _CHOSEN.set(st.query_params.get_all(COLUMNS_PARAMETER)[:MOST_COLUMNS])
+        take_paths_from_address()
     paths = (_path_or_none(text) for text in _CHOSEN.get_or([]))
     return list(dict.fromkeys(path for path in paths if path is not None))
+
+
+def take_paths_from_address() -> None:
+    """What the address says is chosen."""
+    _CHOSEN.set(address_lists(COLUMNS_PARAMETER)[:MOST_COLUMNS])
+    _BOX.renew()
 
 
 def payload_columns(ids: Sequence[int], paths: Sequence[PayloadPath]) -> list[Column]:
@@ -72,20 +79,11 @@ def draw_column_choice(ids: Sequence[int]) -> None:
         for text in chosen:
             if (why := _why_no_path(text)) is not None:
                 st.error(plain(why), icon=":material/error:")
-    _note_in_address(chosen)
+    note_in_address(COLUMNS_PARAMETER, *chosen)
 
 
 def _take_choice() -> None:
     _CHOSEN.set(list(_BOX.get() or ()))
-
-
-def _note_in_address(chosen: list[str]) -> None:
-    if chosen == st.query_params.get_all(COLUMNS_PARAMETER):
-        return
-    if chosen:
-        st.query_params[COLUMNS_PARAMETER] = chosen
-    else:
-        del st.query_params[COLUMNS_PARAMETER]
 
 
 def _cells(payload: Payload | None, paths: Sequence[PayloadPath]) -> list[str | None]:

@@ -23,6 +23,7 @@ from pipeline.orders.avro_schemas import SchemaStore
 from pipeline.orders.formats.schemas import Schemas
 from pipeline.records import Headers
 from pipeline.schema_source import SchemaRef, SchemaSource
+from pipeline.search.inside import ReadValue, Stored
 
 _SEEN: StateKey[int] = StateKey("letters_schemas_seen")
 
@@ -36,12 +37,24 @@ def decoded_parts(
         return decoder.parts(key, value, headers, topic, source_topic)
 
 
+def read_value(stored: Stored) -> ReadValue:
+    """The value of a dead letter as queries look into it. Schemas that it lacks are asked for as the page's are."""
+    lock, decoder = _shared()
+    with lock:
+        return decoder.read(stored)
+
+
 def schemas_came() -> bool:
     """Whether schemas came since this was asked last: what was drawn then may read otherwise now."""
     version = _looked_up().poll()
     seen = _SEEN.get()
     _SEEN.set(version)
     return seen is not None and seen != version
+
+
+def schemas_known() -> int:
+    """A number that schemas which came have changed."""
+    return _looked_up().version
 
 
 def ask_for_schemas() -> None:

@@ -12,10 +12,12 @@ from dashboard.dead_letters.address import PAGE_PARAMETER, ROWS_PARAMETER, note_
 from dashboard.dead_letters.columns_shown import TableChoice
 from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.opened import open_letter, opened_id
+from dashboard.dead_letters.payloads import read_value, schemas_known
+from dashboard.dead_letters.reasons import reason_in_line
 from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
 from dashboard.shared.mapping import wording
-from dashboard.shared.session import RenewableKey, StateKey, clicked_row, keep_only_rows, selected_rows
+from dashboard.shared.session import RenewableKey, StateKey, clicked_cell, put_cursor, selected_rows
 from dashboard.shared.tables import (
     ROW_PIXELS,
     WRAPPED_ROW_PIXELS,
@@ -40,6 +42,11 @@ _SIZE: StateKey[int] = StateKey("letters_page_size")
 _ASKED_PAGE: StateKey[int] = StateKey("letters_asked_page")
 _PAGES = RenewableKey[int]("letters_pages_")
 _ROWS_HIGH = 10
+_PAGINATION_PIXELS = 300
+_REASON_ALONE_PIXELS, _REASON_PIXELS = 75, 300
+"""At least, since it grows: alone it never makes a table wider than its window; beside others it can still be read."""
+_CURSOR: StateKey[tuple[str, tuple[int, str]]] = StateKey("letters_cursor")
+_FIRST_CELL = (0, "status")
 _SHOWN, _SHOWN_NARROW = ("status", "failed_at", "reason"), ("status", "reason")
 
 
@@ -70,6 +77,8 @@ class Snapshot:
     facets: dict[str, list[FacetValue]]
     rows: tuple[DeadLetterView, ...]
     marks: Marks
+    schemas: int
+    """Which schemas were known when values were looked into."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -139,7 +148,7 @@ def count_new(snapshot: Snapshot) -> int:
 def _count_between(which: DeadLetterFilter, after_id: int, up_to_id: int) -> int:
     # Only what is new is looked at, and once, not at every refresh.
     newer = Compared("id", ">", Number(str(after_id), after_id))
-    found = reader().find(replace(which, query=which.query.narrowed(newer), up_to_id=up_to_id))
+    found = reader().find(replace(which, query=which.query.narrowed(newer), up_to_id=up_to_id), read_value)
     return min(len(found.ids), NEW_CAP)
 
 
@@ -153,26 +162,36 @@ def outdated(snapshot: Snapshot) -> bool:
 def draw_table(snapshot: Snapshot, choice: TableChoice, picked: Sequence[Column] = ()) -> None:
     """The rows. The reason has the width that columns which somebody has picked leave to it."""
     narrow = is_narrow()
-    columns = [*_columns(snapshot.rows), *picked]
+    others = (*choice.fields, *(column.name for column in picked))
+    columns = [*_columns(snapshot.rows, _REASON_PIXELS if others else _REASON_ALONE_PIXELS), *picked]
     table = _TABLE.name
+    if (_CURSOR.get() or ("", None))[0] != table:
+        _CURSOR.set((table, _FIRST_CELL))
     draw_selectable_table(
         table,
         columns,
         _ROWS_HIGH,
         partial(_take_click, table),
         ["multi-row", "single-cell"],
-        [*(_SHOWN_NARROW if narrow else _SHOWN), *choice.fields, *(column.name for column in picked)],
+        [*(_SHOWN_NARROW if narrow else _SHOWN), *others],
         WRAPPED_ROW_PIXELS if narrow or choice.wrapped else ROW_PIXELS,
+        _FIRST_CELL,
     )
 
 
 def _take_click(table: str) -> None:
-    row, snapshot = clicked_row(table), current_snapshot()
-    if row is None or snapshot is None or table != _TABLE.name:
+    cell, snapshot = clicked_cell(table), current_snapshot()
+    # Of a row that was selected the table tells too, with the cursor where it was.
+    if cell is None or snapshot is None or table != _TABLE.name or _CURSOR.get() == (table, cell):
         return
+    row, column = cell
     if row < len(snapshot.ids):
         open_letter(snapshot.ids[row])
-    keep_only_rows(table)
+    # Beside the cell, which can be clicked again then. A table without a cursor would take the first cell for
+    # clicked as soon as the drawer gives the keyboard back to it.
+    cursor = (row, "reason" if column == "status" else "status")
+    _CURSOR.set((table, cursor))
+    put_cursor(table, cursor)
 
 
 def draw_pages(snapshot: Snapshot) -> None:
@@ -184,6 +203,8 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.pagination(
             _pages(snapshot.found.count, snapshot.view.page_size),
             max_visible_pages=5,
+            # One as wide as its content may take itself for too narrow to show all pages.
+            width=_PAGINATION_PIXELS,
             key=_PAGES.name,
         )
         st.selectbox(
@@ -211,6 +232,7 @@ def note_page_in_address(view: View) -> None:
 
 def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
     if not _SIZE.is_set():
+        # The box was not drawn by the run before, as when nothing matched.
         take_page_from_address()
     size = _SIZE.get() or PAGE_SIZES[0]
     if (asked := _ASKED_PAGE.pop()) is not None:
@@ -223,13 +245,14 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
 
 
 def _read(view: View, before: Snapshot | None) -> Snapshot:
-    seen = marks()
+    seen, schemas = marks(), schemas_known()
     # Later pages go on from the first one as it was, or rows would slip from page to page while somebody reads.
     up_to_id = before.up_to_id if before is not None and view.page > 1 else seen.newest_id
-    if before is not None and (before.view.which, before.marks, before.up_to_id) == (view.which, seen, up_to_id):
+    same = before is not None and (before.view.which, before.marks, before.up_to_id) == (view.which, seen, up_to_id)
+    if before is not None and same and (before.schemas == schemas or not view.which.query.apart()[1].parts):
         found, facets = before.found, before.facets
     else:
-        found = reader().find(replace(view.which, up_to_id=up_to_id))
+        found = reader().find(replace(view.which, up_to_id=up_to_id), read_value)
         facets = reader().facets(found)
     page = min(view.page, _pages(found.count, view.page_size))
     if page != view.page:
@@ -237,7 +260,7 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
         view = replace(view, page=page)
     first = (page - 1) * view.page_size
     rows = _again(found.ids[first : first + view.page_size])
-    return Snapshot(view, up_to_id, found, facets, rows, seen)
+    return Snapshot(view, up_to_id, found, facets, rows, seen, schemas)
 
 
 def _again(ids: tuple[int, ...]) -> tuple[DeadLetterView, ...]:
@@ -249,12 +272,12 @@ def _pages(count: Count, page_size: int) -> int:
     return max(1, -(-count.rows // page_size))
 
 
-def _columns(rows: tuple[DeadLetterView, ...]) -> list[Column]:
+def _columns(rows: tuple[DeadLetterView, ...], reason_pixels: int) -> list[Column]:
     said = wording()
     return [
         held(badge_column("status", "Status", [row.status for row in rows], STATUSES, 95)),
         held(time_column("failed_at", "Failed at", [row.failed_at_ms for row in rows], 122, False)),
-        text_column("reason", "Reason", [row.reason for row in rows], "small"),
+        text_column("reason", "Reason", [reason_in_line(row.reason) for row in rows], reason_pixels),
         text_column("order_id", said.of("order_id", "Order ID"), [row.order_id for row in rows], 110),
         text_column("product", said.of("product", "Product"), [row.product for row in rows], 115),
         money_column("price", said.of("price", "Price"), [row.price_cents for row in rows], said.currency, 75),

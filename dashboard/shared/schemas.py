@@ -69,6 +69,12 @@ class LookedUpSchemas:
                 self._wanted_at_ms.setdefault(ref, now_ms)
         raise SchemaPendingError(f"{ref} is being looked up by the worker")
 
+    @property
+    def version(self) -> int:
+        """What `poll` returned last."""
+        with self._lock:
+            return self._version
+
     def poll(self) -> int:
         """Takes an answer that has come, and asks for what is wanted; returns a number that new answers change."""
         with self._lock:

@@ -93,14 +93,14 @@ def selected_rows(table_key: str) -> list[int]:
     return [] if state is None else list(state["selection"]["rows"])
 
 
-def clicked_row(table_key: str) -> int | None:
-    """The index of the row in which a cell was clicked, in a table with the mode `single-cell`."""
+def clicked_cell(table_key: str) -> tuple[int, str] | None:
+    """The row's index and the column of the cell in which the cursor is, in a table with the mode `single-cell`."""
     state = st.session_state.get(table_key)
     cells = [] if state is None else state["selection"].get("cells", [])
-    return int(cells[0][0]) if cells else None
+    return (int(cells[0][0]), str(cells[0][1])) if cells else None
 
 
-def keep_only_rows(table_key: str) -> None:
-    """Lets go of a clicked cell, so that it can be clicked again; the selected rows stay selected."""
-    selection = {"rows": selected_rows(table_key), "columns": [], "cells": []}
+def put_cursor(table_key: str, cell: tuple[int, str]) -> None:
+    """Puts the cursor into another cell; the selected rows stay selected."""
+    selection = {"rows": selected_rows(table_key), "columns": [], "cells": [cell]}
     st.session_state[table_key] = {"selection": selection}

@@ -642,6 +642,11 @@ class UpkeepStore(Protocol):
         Nobody proved it, which `concluded` says; one that fails again later is dead again. Returns how many they were.
         """
 
+    def note_for_search(self) -> bool:
+        """Notes what the newest dead letters hold for which that is to be done, or done again, so that search need not
+        look at each of them; false when there are none. A few thousand each time.
+        """
+
     def used_bytes(self) -> int:
         """What rows and indexes take, without space that is free for new ones."""
 

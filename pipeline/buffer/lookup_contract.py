@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-LookupKind = Literal["topics", "sample", "try", "schemas"]
+LookupKind = Literal["topics", "sample", "try", "schemas", "letter"]
 """What is looked up.
 
 - `topics`: all topics, how much they hold, and how their records are written.
 - `sample`: the newest records of a topic, and a section of the mapping file that is proposed for it.
 - `try`: what would come of the sample by a section as somebody has written it.
 - `schemas`: schemas that dead letters name, as the registry has them.
+- `letter`: what Kafka holds of one dead letter: its original, records of the same key, a good one, and how long.
 """
 LookupState = Literal["asked", "done", "failed"]
 KEPT_MS = 1_800_000

@@ -14,6 +14,7 @@ from pipeline.exports import AddedColumns
 from pipeline.headers import headers_from_json, original_key_and_value
 from pipeline.orders.formats.plain_values import json_text
 from pipeline.records import Headers
+from pipeline.search.inside import ReadValue, Stored
 
 SourceOf = Callable[[str], str | None]
 """The topic that the records of a dead-letter topic came from; None where nobody has said so."""
@@ -42,9 +43,18 @@ class PayloadDecoder:
         source_topic: str | None,
     ) -> tuple[Decoded, Decoded]:
         """Key and value. `topic` is the dead-letter topic; None of one that is in none."""
-        source = source_topic or (self._source_of(topic) if topic else None)
+        source = self._source(topic, source_topic)
         key, value = original_key_and_value(headers, key, value)
         return self._decoder.key(key, headers), self._decoder.value(value, headers, source)
+
+    def read(self, stored: Stored) -> ReadValue:
+        """The value of a dead letter as queries look into it: see ValueReader."""
+        _, value = original_key_and_value(stored.headers, stored.key, stored.value)
+        found = self._decoder.value(value, stored.headers, self._source(stored.topic, stored.source_topic))
+        return ReadValue(found.value) if found.is_data else ReadValue(None, found.unread)
+
+    def _source(self, topic: str | None, source_topic: str | None) -> str | None:
+        return source_topic or (self._source_of(topic) if topic else None)
 
 
 def decoded_columns(decoder: PayloadDecoder, whole: bool, paths: Sequence[PayloadPath]) -> AddedColumns:

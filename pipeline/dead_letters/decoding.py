@@ -67,6 +67,9 @@ class Decoded:
     waits: bool = False
     """Whether a schema is still to come: asked again later, it may be read otherwise."""
 
+    unread: str = ""
+    """Why it was not read by the schema that it names, or that the mapping file names for it; empty of all else."""
+
     @property
     def is_data(self) -> bool:
         """Whether it has fields or items, or could have: it was read by more than its bytes alone."""
@@ -82,6 +85,8 @@ class _Trial:
     part: Part
     declined: list[Declined] = field(default_factory=list)
     waits: bool = False
+    names_schema: bool = False
+    unread: str = ""
 
     def try_(self, reader: str, read: Callable[[], Decoded]) -> Decoded | None:
         """What a reader makes of it; None where it declines, which is noted."""
@@ -102,6 +107,8 @@ class _Trial:
         # What reads records speaks of their values.
         words = re.sub(r"^value\b", "key", reason) if self.part == "key" else reason
         self.declined.append(Declined(reader, words))
+        if self.names_schema and not self.unread:
+            self.unread = words
 
 
 class Decoder:
@@ -141,11 +148,14 @@ class Decoder:
                 if (found := trial.try_(reader, read)) is not None:
                     return found
         text = trial.try_(TEXT, lambda: _text(trial, maximum_bytes))
-        return text or Decoded(HEX, bytes_text(data), declined=tuple(trial.declined), waits=trial.waits)
+        if text is not None:
+            return text
+        return Decoded(HEX, bytes_text(data), declined=tuple(trial.declined), waits=trial.waits, unread=trial.unread)
 
     def _readers(self, trial: _Trial, source_topic: str | None) -> Iterator[tuple[str, Callable[[], Decoded]]]:
         unframed = self._unframed_reader(source_topic)
         if unframed is not None:
+            trial.names_schema = True
             yield "mapping file", lambda: _by_mapping_file(trial, *unframed)
         yield "registry", lambda: self._by_registry(trial)
         yield "schemas folder", lambda: self._by_folder(trial)
@@ -158,11 +168,13 @@ class Decoder:
         if not told:
             begins = trial.data[:1].hex()
             raise UndecodableError(f"value names no schema: it begins with 0x{begins}, and no header has an id")
+        trial.names_schema = True
         return _made(trial, first_that_reads(told, lambda framing: self._framed.read_as(framing, trial.data)))
 
     def _by_folder(self, trial: _Trial) -> Decoded:
         if not trial.data.startswith(SINGLE_OBJECT_MARK):
             raise UndecodableError("value does not begin with C3 01 and a fingerprint, as single-object encoding does")
+        trial.names_schema = True
         return _made(trial, self._framed.read_as(framings_told(trial.data, (), trial.part)[0], trial.data))
 
     def _unframed_reader(self, source_topic: str | None) -> tuple[WholeReader, str] | None:
@@ -217,4 +229,4 @@ def _text(trial: _Trial, maximum_bytes: int) -> Decoded:
         at = len(text[: text.index(odd)].encode())
         raise UndecodableError(f"value is no text: U+{ord(odd):04X} at byte {at} is no letter that can be shown")
     cut = f"the first {maximum_bytes:,} of {len(trial.data):,} bytes" if is_cut else ""
-    return Decoded(TEXT, text, declined=tuple(trial.declined), cut=cut, waits=trial.waits)
+    return Decoded(TEXT, text, declined=tuple(trial.declined), cut=cut, waits=trial.waits, unread=trial.unread)

@@ -1,5 +1,5 @@
 """Answers what the app wants to know of Kafka: topics, a sample of one with a proposal, what would come of a section,
-and schemas of the registry.
+schemas of the registry, and what there is of one dead letter.
 
 Asking Kafka takes seconds. It is done in a thread, so that jobs go on meanwhile; the buffer stays the worker's.
 """
@@ -15,8 +15,10 @@ from typing import Any
 
 from pipeline.buffer import Buffer, Lookup
 from pipeline.clock import Clock, Interval
+from pipeline.dead_letters.letter.examined import examined_to_json
 from pipeline.dead_letters.schema_answers import look_up_schemas
 from pipeline.errors import OrderPulseError
+from pipeline.jobs.letter_examiner import LetterExaminer
 from pipeline.jobs.topic_examiner import TopicExaminer
 from pipeline.kafka import Newest
 from pipeline.orders.proposing.propose import Proposal
@@ -38,6 +40,7 @@ class Lookups:
     def __init__(self, buffer: Buffer, examiner: TopicExaminer, clock: Clock) -> None:
         self._buffer = buffer
         self._examiner = examiner
+        self._letters = LetterExaminer(examiner.settings, examiner.schemas, clock)
         self._clock = clock
         self._under_way: tuple[int, Future[str]] | None = None
         self._sample: tuple[str, int, Newest] | None = None
@@ -89,6 +92,8 @@ class Lookups:
             return _as_json([asdict(each) for each in self._examiner.topics()])
         if asked.kind == "schemas":
             return _as_json(look_up_schemas(self._examiner.schemas, params["refs"]))
+        if asked.kind == "letter":
+            return examined_to_json(self._letters.examine(int(params["id"])))
         topic = params["topic"]
         newest = self._sample_of(topic, anew=asked.kind == "sample")
         if asked.kind == "try":

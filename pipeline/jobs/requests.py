@@ -204,6 +204,15 @@ def request_schemas(buffer: Buffer, clock: Clock, refs: Sequence[SchemaRef], by:
     return buffer.lookups.ask("schemas", params_of(refs), by, clock())
 
 
+def request_letter(settings: Settings, buffer: Buffer, clock: Clock, identifier: int, by: str) -> int:
+    """Asks the worker what Kafka holds of a dead letter; returns the question's number. Raises UsageError.
+
+    Nothing is changed by it, so whoever may see the dead letter may ask, where all is read-only too.
+    """
+    refuse_imported(settings.data_dir, "Kafka is not asked")
+    return buffer.lookups.ask("letter", json.dumps({"id": identifier}), by, clock())
+
+
 def save_section(settings: Settings, buffer: Buffer, clock: Clock, topic: str, section: str, by: str) -> None:
     """Writes a topic's section into the mapping file, which all roles follow; all else in the file stays.
 

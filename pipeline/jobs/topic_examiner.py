@@ -41,7 +41,7 @@ class TopicExaminer:
     """Looks at topics of the cluster of the settings. Reads only, as a member of no group."""
 
     def __init__(self, settings: Settings, codec: OrderCodec, clock: Clock) -> None:
-        self._settings = settings
+        self.settings = settings
         self._codec = codec
         self.schemas = codec.schemas
         self._clock = clock
@@ -50,17 +50,17 @@ class TopicExaminer:
 
     def topics(self) -> list[ListedTopic]:
         """All topics that this account may see, but Kafka's own. Raises KafkaUnavailableError."""
-        cluster = find_cluster(self._settings)
-        counts = ClusterView(self._settings, cluster).partitions()
+        cluster = find_cluster(self.settings)
+        counts = ClusterView(self.settings, cluster).partitions()
         ours = {name: count for name, count in counts.items() if not name.startswith("__")}
-        looks = look_at_topics(self._settings, cluster, ours, FORMATS_LOOKED_AT)
+        looks = look_at_topics(self.settings, cluster, ours, FORMATS_LOOKED_AT)
         reader = WholeReader(self.schemas)
         return [ListedTopic(each.topic, each.held, _format(each, reader)) for each in looks]
 
     def sample(self, topic: str) -> Newest:
         """The newest records of a topic. Raises UsageError when there are none, and KafkaUnavailableError."""
-        cluster = find_cluster(self._settings)
-        found = newest_records(self._settings, cluster, topic, self._partitions(cluster, topic))
+        cluster = find_cluster(self.settings)
+        found = newest_records(self.settings, cluster, topic, self._partitions(cluster, topic))
         if not found.held:
             raise UsageError(f"topic {topic} is empty: there is nothing to look at yet")
         if not found.records:
@@ -68,7 +68,7 @@ class TopicExaminer:
         return found
 
     def _partitions(self, cluster: Cluster, topic: str) -> int:
-        counts = ClusterView(self._settings, cluster).partitions()
+        counts = ClusterView(self.settings, cluster).partitions()
         if topic not in counts:
             raise UsageError(f"there is no topic {topic}, or it is hidden from this account")
         return counts[topic]
@@ -96,13 +96,13 @@ class TopicExaminer:
         """The topic's own section in the mapping file, as TOML has it; None where there is none, or none to be used."""
         if topic not in self._mapped_if_any().mappings.sections:
             return None
-        found: dict[str, Any] = tomllib.loads(self._settings.mapping_file.read_text("utf-8"))["topics"][topic]
+        found: dict[str, Any] = tomllib.loads(self.settings.mapping_file.read_text("utf-8"))["topics"][topic]
         return found
 
     def _mapped_if_any(self) -> Mapped:
         """What the mapping file says. One that cannot be used says nothing: whoever writes it needs a proposal too."""
         try:
-            return MappingFile(self._settings).content
+            return MappingFile(self.settings).content
         except MappingFileError:
             return DEFAULT
 
@@ -113,7 +113,7 @@ class TopicExaminer:
 
         Raises MappingFileError and RegistryUnavailableError.
         """
-        mapped = MappingFile(self._settings).content if path is None else _mapped_of(path)
+        mapped = MappingFile(self.settings).content if path is None else _mapped_of(path)
         return self._try(topic, records, mapped), mapped.recipe(topic) is not None
 
     def try_text(self, topic: str, records: list[Record], text: str) -> Trial:
@@ -121,7 +121,7 @@ class TopicExaminer:
 
         Raises MappingFileError and RegistryUnavailableError.
         """
-        path = self._settings.mapping_file
+        path = self.settings.mapping_file
         try:
             mapped = parse_mappings(text.encode("utf-8", "backslashreplace"), path)
         except MappingFileError as error:
@@ -132,7 +132,7 @@ class TopicExaminer:
 
     def _try(self, topic: str, records: list[Record], mapped: Mapped) -> Trial:
         reader = OrderReader(self._codec, mapped)
-        rules = load_rules(self._settings.rules_file)
+        rules = load_rules(self.settings.rules_file)
         currency = mapped.mappings.currency
         return try_records(records, partial(reader.read, topic), rules, currency, template, self._clock())
 

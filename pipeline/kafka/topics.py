@@ -27,6 +27,7 @@ from pipeline.kafka.connection.client import (
 from pipeline.kafka.connection.membership import BROKERS_SESSION_MS, session_ms
 from pipeline.kafka.connection.refusals import UNTRUSTED, Asked, is_forbidden
 from pipeline.kafka.connection.tokens import endpoint_trouble
+from pipeline.kafka.keeping import TopicKeeping, read_keeping
 from pipeline.records import TopicIdentity
 from pipeline.settings import Settings
 
@@ -153,9 +154,23 @@ class ClusterView:
         """
         if self.cluster.demo_id or not topics:
             return set()
+        return {topic for topic, answer in self._configs(topics).items() if self._may_be_compacted(topic, answer)}
+
+    def keeping(self, topics: Sequence[str]) -> tuple[dict[str, TopicKeeping], dict[str, str]]:
+        """How long these topics keep their records, and of the others why it is not known.
+
+        The demo cluster describes no configuration.
+        """
+        if self.cluster.demo_id or not topics:
+            return {}, dict.fromkeys(topics, "the demo cluster keeps the newest 5 MB of a partition, however old")
+        self._trouble.clear()
+        return read_keeping(self._configs(topics), self._trouble)
+
+    def _configs(self, topics: Sequence[str]) -> dict[str, Any]:
+        """What will be answered of each topic's configuration."""
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
         answers = self._admin.describe_configs(resources, request_timeout=ANSWER_S)
-        return {resource.name for resource, answer in answers.items() if self._may_be_compacted(resource.name, answer)}
+        return {resource.name: answer for resource, answer in answers.items()}
 
     def _may_be_compacted(self, topic: str, answer: Any) -> bool:
         try:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pipeline.errors import TomlFileError
-from pipeline.orders.file_watch import FileWatch
+
+if TYPE_CHECKING:
+    from pipeline.orders.file_watch import FileWatch
 
 MAXIMUM_DEPTH = 16
 
@@ -234,6 +236,9 @@ class WatchedFile(ABC, Generic[Content]):
 
     def start(self) -> None:
         """Begins to watch the file. Raises `error_class` when the system refuses that."""
+        # A command reads its files once: it is spared what watching takes to import.
+        from pipeline.orders.file_watch import FileWatch
+
         watch = FileWatch(self.path, self.refresh)
         try:
             watch.start()

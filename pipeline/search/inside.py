@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipeline.errors import UndecodableError
 from pipeline.orders.mapping.paths import Path, look_up, parse_path
 from pipeline.orders.mapping.values import JsonNumber, ValueMismatchError
+from pipeline.records import Headers
 from pipeline.search.folding import folded
 
 MAXIMUM_BYTES = 1_000_000
@@ -26,31 +26,36 @@ _STANDS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def read_value(value: bytes) -> Any:
-    """All of a value. Raises UndecodableError for one that is no JSON or has more than a megabyte."""
-    # Every process that opens the buffer knows this function, and hardly any calls it: the reader takes long to import.
-    from pipeline.orders.formats.json_values import check_json, whole_json
+class Stored(NamedTuple):
+    """What of a dead letter its value is read by. `topic` is the dead-letter topic."""
 
-    if len(value) > MAXIMUM_BYTES:
-        raise UndecodableError(f"value has {len(value)} bytes; at most {MAXIMUM_BYTES} are looked at here")
-    check_json(value)
-    try:
-        return whole_json(value)
-    except RecursionError as error:
-        raise UndecodableError("value is nested too deeply") from error
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    topic: str | None
+    source_topic: str | None
 
 
-def stands_inside(path: str, sign: str, wanted: str, value: bytes | None) -> bool:
+class ReadValue(NamedTuple):
+    """A value as plain data. `unread`: why it is none although it should be; empty for what is no data at all."""
+
+    data: Any
+    unread: str = ""
+
+
+ValueReader = Callable[[Stored], ReadValue]
+"""Reads the value of a dead letter, whatever it is written in. Raises nothing."""
+
+
+def stands(data: Any, path: str, sign: str, wanted: str) -> bool:
     """Whether what a path leads to in a value stands so to a text; through a list, whether one of its items does.
 
-    Numbers are compared as numbers where the text is one too, all else as texts in any case. What cannot be read, is
-    not there, null, an object or a list does not stand so to anything.
+    Numbers are compared as numbers where the text is one too, all else as texts in any case. What is not there, null,
+    an object or a list does not stand so to anything.
     """
-    if not value:
-        return False
     try:
-        found = look_up(read_value(value), _path(path))
-    except (UndecodableError, ValueMismatchError):
+        found = look_up(data, _path(path))
+    except ValueMismatchError:
         return False
     items = found if isinstance(found, list) and _path(path).has_each else [found]
     return any(_stands(item, sign, wanted) for item in items)
@@ -59,10 +64,11 @@ def stands_inside(path: str, sign: str, wanted: str, value: bytes | None) -> boo
 def _stands(found: Any, sign: str, wanted: str) -> bool:
     if found is None or isinstance(found, (dict, list)):
         return False
-    if isinstance(found, JsonNumber) and _NUMBER.fullmatch(wanted):
+    if isinstance(found, bool):
+        return _STANDS[sign](str(found).lower(), folded(wanted))
+    if isinstance(found, (int, JsonNumber)) and _NUMBER.fullmatch(wanted):
         return _STANDS[sign](Decimal(found), Decimal(wanted))
-    text = str(found).lower() if isinstance(found, bool) else folded(str(found))
-    return _STANDS[sign](text, folded(wanted))
+    return _STANDS[sign](folded(str(found)), folded(wanted))
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 STEPS_AT_ONCE = 20
+NOTED_AT_ONCE = 10
+"""Steps of a round for search. At 8,192 dead letters each it keeps up with any collector."""
 PAUSE_S = 0.005
 """Between two steps, so that whoever waits for the buffer gets it."""
 PRUNE_SECONDS_EVERY_MS = 60_000
@@ -42,6 +44,7 @@ class Upkeep:
             reached("worker: before old seconds go")
             self._buffer.watch.prune_seconds(now_ms - kept_s * 1000)
             reached("worker: old seconds gone")
+        self._note_for_search()
         if is_due(now_ms, self._looked_at_ms, LOOK_AGAIN_MS) and not self._steps(
             retention_of(self._settings, now_ms), now_ms
         ):
@@ -64,6 +67,12 @@ class Upkeep:
             reached("worker: old rows gone")
             self._pause(PAUSE_S)
         return True
+
+    def _note_for_search(self) -> None:
+        for _ in range(NOTED_AT_ONCE):
+            if not self._buffer.upkeep.note_for_search():
+                return
+            self._pause(PAUSE_S)
 
     def _conclude(self, now_ms: int) -> bool:
         """Whether replays without an outcome were taken for recovered, since they have waited so long."""

@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from scripts.local.class_archive import with_kept_classes
 from scripts.local.fetch import kafka_jars
 from scripts.local.process import JavaProcess, LocalService, LocalServiceError, free_ports, run_java
 from scripts.local.server_properties import (
@@ -25,7 +26,8 @@ from scripts.local.server_properties import (
 )
 
 START_S = 90.0
-STOP_S = 30.0
+STOP_S = 60.0
+"""One whose classes are kept writes them when it is asked to end."""
 TOOL_S = 60.0
 ANSWER_S = 2.0
 HEAP_MB = {1: 512}
@@ -40,7 +42,7 @@ class KafkaCluster(LocalService):
     too, all of them unless a number is given: without most of those no partition gets another leader. With
     `advertised`, `host:port` for each broker, each has a listener CLIENTS, which sends clients there. Data, settings
     and logs are in `folder`, and stay there. Start it from a thread that outlives it: the brokers end with the thread
-    that started them.
+    that started them. With `java_options` the JVMs get those instead of what makes use of classes that are kept.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class KafkaCluster(LocalService):
         security: Security | None = None,
         controllers: int = 0,
         advertised: Sequence[str] = (),
+        java_options: Sequence[str] | None = None,
     ) -> None:
         self.folder = folder
         self.security = security or Security()
@@ -59,6 +62,8 @@ class KafkaCluster(LocalService):
         self._heap_mb = HEAP_MB.get(brokers, HEAP_OF_MANY_MB)
         self._ports = _ports(brokers, listener_names(self.security), advertised)
         self._processes: dict[int, JavaProcess] = {}
+        options = with_kept_classes(kafka_jars()) if java_options is None else tuple(java_options)
+        self._java = (*options, "-cp", f"{kafka_jars()}/*", _QUIET)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -136,7 +141,7 @@ class KafkaCluster(LocalService):
         `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`.
         """
         connected = ("--bootstrap-server", self.bootstrap_servers)
-        return run_java((*_classpath(), _QUIET, main_class, *connected, *arguments), deadline_s, stdin)
+        return run_java((*self._java, main_class, *connected, *arguments), deadline_s, stdin)
 
     def client_config(self, listener: str, user: str = "", mechanism: str = "SCRAM-SHA-512") -> dict[str, Any]:
         """librdkafka's properties for a client of that listener, without `bootstrap.servers`."""
@@ -170,13 +175,13 @@ class KafkaCluster(LocalService):
             (folder / "server.properties").write_text(as_text(properties))
             tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id)
             config = ("--config", str(folder / "server.properties"))
-            run_java((*_classpath(), _QUIET, *tool, *config, *scram), TOOL_S)
+            run_java((*self._java, *tool, *config, *scram), TOOL_S)
 
     def _run(self, broker: int) -> None:
         folder = self._broker_folder(broker)
         memory = (f"-Xmx{self._heap_mb}m", "-Xms64m")
         self._processes[broker] = JavaProcess(
-            (*memory, *_classpath(), _QUIET, "kafka.Kafka", str(folder / "server.properties")),
+            (*memory, *self._java, "kafka.Kafka", str(folder / "server.properties")),
             self.folder / f"broker-{broker}.log",
         )
 
@@ -196,10 +201,6 @@ def _brokers_known(view: AdminClient) -> set[int]:
         return set(view.list_topics(timeout=ANSWER_S).brokers)
     except KafkaException:
         return set()
-
-
-def _classpath() -> tuple[str, str]:
-    return "-cp", f"{kafka_jars()}/*"
 
 
 def _ports(brokers: int, listeners: tuple[str, ...], advertised: Sequence[str]) -> list[BrokerPorts]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.local.class_archive import with_kept_classes
 from scripts.local.fetch import registry_home
 from scripts.local.process import JavaProcess, LocalService, free_ports
 
 START_S = 90.0
-STOP_S = 15.0
+STOP_S = 60.0
+"""One whose classes are kept writes them when it is asked to end."""
 ANSWER_S = 5.0
 HEAP_MB = 320
 CONNECTIONS = {"initial-size": 1, "min-size": 1, "max-size": 10}
@@ -21,10 +24,12 @@ class ApicurioRegistry(LocalService):
     """One registry; `with ApicurioRegistry(folder) as registry` starts and stops it.
 
     Its log is in `folder`. Stopped, it has forgotten every schema. Start it from a thread that outlives it.
+    With `java_options` the JVM gets those instead of what makes use of classes that are kept.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, java_options: Sequence[str] | None = None) -> None:
         self._folder = folder
+        self._java = with_kept_classes(registry_home()) if java_options is None else tuple(java_options)
         [self._port] = free_ports(1)
         self._process: JavaProcess | None = None
 
@@ -40,7 +45,13 @@ class ApicurioRegistry(LocalService):
             settings |= {f"apicurio.datasource.{pool}jdbc.{name}": size for name, size in CONNECTIONS.items()}
         [jar] = registry_home().glob("*-runner.jar")
         self._process = JavaProcess(
-            (f"-Xmx{HEAP_MB}m", *(f"-D{name}={value}" for name, value in settings.items()), "-jar", str(jar)),
+            (
+                *self._java,
+                f"-Xmx{HEAP_MB}m",
+                *(f"-D{name}={each}" for name, each in settings.items()),
+                "-jar",
+                str(jar),
+            ),
             self._folder / "registry.log",
         )
         self._process.wait_until("up", self._answers, START_S)

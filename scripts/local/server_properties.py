@@ -121,6 +121,8 @@ def _sizes(brokers: int) -> dict[str, str]:
         "share.coordinator.state.topic.num.partitions": "4",
         # A test's group is complete with its first member; waiting 3 s for more is for production.
         "group.initial.rebalance.delay.ms": "0",
+        # Otherwise a controller that has nothing to write writes a record that says so, every half a second.
+        "metadata.max.idle.interval.ms": "0",
     }
 
 

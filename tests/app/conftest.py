@@ -38,7 +38,7 @@ def open_app(database_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 def open_page(database_file: Path) -> Callable[..., AppTest]:
     """Opens the app and goes to a page, by a link with query parameters if some are given."""
 
-    def open_(page: str, **query: str) -> AppTest:
+    def open_(page: str, /, **query: str) -> AppTest:
         app = AppTest.from_file(str(ENTRY), default_timeout=TIMEOUT_S).run().switch_page(page)
         for name, value in query.items():
             app.query_params[name] = value

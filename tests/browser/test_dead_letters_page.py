@@ -10,7 +10,7 @@ from tests.support.letters import NOW_MS, add_letters, replay
 
 pytestmark = pytest.mark.browser
 ROW_PIXELS = 35
-MARKER_PIXELS = 30
+MARKER_PIXELS, NARROW_ROW_PIXELS = 30, 66
 GROUP_PIXELS = 70
 
 
@@ -41,11 +41,11 @@ def select_row(page: Page, row: int) -> None:
     idle(page)
 
 
-def read_row(page: Page, row: int) -> Locator:
+def read_row(page: Page, row: int, x: int = 320, row_pixels: int = ROW_PIXELS) -> Locator:
     """Opens a dead letter by a click on its reason; returns the drawer."""
     shown = table(page)
     shown.get_by_test_id("data-grid-canvas").wait_for()
-    shown.click(position={"x": 320, "y": ROW_PIXELS * (row + 1.5)})
+    shown.click(position={"x": x, "y": ROW_PIXELS + row_pixels * (row + 0.5)})
     card = page.locator(".st-key-letter_detail")
     card.wait_for()
     idle(page)
@@ -159,7 +159,7 @@ def test_everything_fits_a_narrow_window(page: Page, app: StartApp) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     idle(page)
     wait_until_it_fits(page)
-    drawer = read_row(page, 0)
+    drawer = read_row(page, 0, x=200, row_pixels=NARROW_ROW_PIXELS)
     drawer.get_by_text("Stack trace").wait_for()
     wait_until_it_fits(page)
     drawer.get_by_role("button", name="Replay").click()

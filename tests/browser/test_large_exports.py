@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.waiting import wait_for
 from tests.browser.conftest import App, StartApp, idle, open_page
-from tests.browser.test_dead_letters_page import select_row
+from tests.browser.test_dead_letters_page import read_row
 from tests.support.letters import add_letters
 
 pytestmark = pytest.mark.browser
@@ -153,6 +153,6 @@ def test_a_page_of_very_long_texts_takes_little_memory(page: Page, app: StartApp
     add_letters(running.database_file, 1, reason=long, value=bytes(10_000_000))
     forget_peak(running)
     open_letters(page, running)
-    select_row(page, 0)
+    read_row(page, 0)
     expect(page.get_by_text("letters are shown; the export holds all.")).to_be_visible()
     assert memory_bytes(running, "VmHWM") - before < MOST_GROWTH_BYTES // 2

@@ -17,7 +17,7 @@ from pipeline.clock import wall_clock_ms
 from pipeline.running.statusboard import StatusWriter
 from scripts.waiting import wait_for
 from tests.browser.conftest import StartApp, idle, open_page
-from tests.browser.test_dead_letters_page import select_row
+from tests.browser.test_dead_letters_page import read_row
 from tests.support.letters import add_letters
 from tests.support.sample_buffer import fill
 
@@ -150,15 +150,16 @@ def test_nothing_of_it_is_formatted_linked_or_fetched(
 
     open_page(page, running, "Dead letters")
     look(page, port)
-    page.get_by_text("Narrow by what was found").click()
+    page.get_by_role("button", name="Narrow").click()
     page.get_by_label("Group").first.click()
     look(page, port, least=2)
     page.keyboard.press("Escape")
-    select_row(page, 0)
-    page.get_by_text("Stack trace").click()
+    page.keyboard.press("Escape")
+    drawer = read_row(page, 0)
+    drawer.get_by_text("Stack trace").click()
     look(page, port, least=8)
-    page.get_by_role("button", name="Replay selected").click()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_visible()
+    drawer.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("dialog", name="Replay dead letters").get_by_role("button", name="Cancel")).to_be_visible()
     look(page, port, least=8)
 
     assert asked_elsewhere == []

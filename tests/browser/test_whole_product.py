@@ -134,6 +134,7 @@ def test_the_reference_scenario_shows_order_15_with_its_reason(page: Page, app: 
     wait_for("the dead letter on the page", lambda: metric(page, "Dead-lettered") == "1")
 
     open_page(page, running, "Dead letters")
+    page.goto(f"{running.url}/dead_letters?fields=order_id&fields=product")
     table = page.locator("[class*='st-key-letters_table_'] [data-testid=stDataFrame]")
     expect(table).to_contain_text("ORD-1-000015")
     expect(table).to_contain_text("Simulated permanent failure - invalid order data")

@@ -22,6 +22,7 @@ def add_letters(
     key: bytes | None = b"",
     replay_of: str | None = None,
     headers: Headers = HEADERS,
+    stacktrace: str | None = "RuleBrokenError: price\n  at check",
 ) -> None:
     """So many dead letters more; their order ids go on counting."""
     with open_buffer(database_file) as buffer:
@@ -50,7 +51,7 @@ def add_letters(
                 order=Order(f"ORD-{offset + 1:06d}", "C0001", "Travel mug", -100, NOW_MS - 60_000),
                 error_class="RuleBrokenError",
                 rule="price",
-                stacktrace="RuleBrokenError: price\n  at check",
+                stacktrace=stacktrace,
                 attempts=1,
                 replay_of=replay_of,
             )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
@@ -11,6 +14,9 @@ from tests.support.navigation import ENTRY
 from tests.support.running_pipeline import RunningPipeline
 
 TIMEOUT_S = 30
+
+scan_once = cache(manifest_scanner.scan_component_manifests)
+"""Every app looks for components in all packages that are installed; nobody installs any between two tests."""
 
 
 def set_up_app_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +27,7 @@ def set_up_app_test(monkeypatch: pytest.MonkeyPatch) -> None:
     # runs a page without the entry script. A server does so only until somebody has been on the first page.
     monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
     monkeypatch.setattr(app_test, "PagesManager", type("PagesManager", (PagesManager,), {}))
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", scan_once)
     forget_resources()
 
 

@@ -30,7 +30,7 @@ print()
 print(*sys.modules)
 """
 EVERY_COMMAND = {"pydantic"}
-READS_THE_BUFFER = EVERY_COMMAND | {"sqlite3", "confluent_kafka", "watchdog"}
+READS_THE_BUFFER = EVERY_COMMAND | {"sqlite3", "confluent_kafka"}
 CHECKS_ALL_ROLES = READS_THE_BUFFER | {"numpy", "fastavro", "prometheus_client"}
 ROLE_THAT_SAYS_WHAT_IT_IMPORTED_LATE = """
 import sys

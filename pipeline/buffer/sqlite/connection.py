@@ -199,6 +199,17 @@ def reading(connection: WriterConnection) -> Iterator[WriterConnection]:
 
 
 @contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in it is of one moment. For short looks: the write-ahead log cannot start over meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
 def limited(connection: sqlite3.Connection, limit_ms: int, steady_clock: Clock = steady_clock_ms) -> Iterator[None]:
     """Interrupts the connection's queries after `limit_ms`; the query then raises sqlite3.OperationalError."""
     deadline_ms = steady_clock() + limit_ms

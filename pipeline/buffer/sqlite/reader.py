@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from pipeline.buffer.contract import Role, StoppedTopic
 from pipeline.buffer.entities import ORDER_COLUMNS
@@ -18,8 +18,15 @@ from pipeline.buffer.filters import DeadLetterFilter, OrderFilter
 from pipeline.buffer.lookup_contract import Lookup
 from pipeline.buffer.reread_contract import HeldTopic
 from pipeline.buffer.sqlite.conditions import dead_letter_condition, order_condition
-from pipeline.buffer.sqlite.connection import closed_in_trouble, connect_reader, file_of, limited, translated_errors
-from pipeline.buffer.sqlite.search.facets import FACETS_OF, count_facets
+from pipeline.buffer.sqlite.connection import (
+    closed_in_trouble,
+    connect_reader,
+    file_of,
+    limited,
+    snapshot,
+    translated_errors,
+)
+from pipeline.buffer.sqlite.search.facets import count_facets, count_statuses, known_values
 from pipeline.buffer.sqlite.search.find import find_dead_letters
 from pipeline.buffer.sqlite.stores.lookups import LOOKUP
 from pipeline.buffer.sqlite.stores.rereads import HELD_TOPIC, UNFINISHED
@@ -39,12 +46,14 @@ from pipeline.buffer.views import (
 from pipeline.errors import BufferUnavailableError
 from pipeline.headers.codec import headers_from_json
 from pipeline.orders.fields import CHOICE_FIELDS
-from pipeline.records import Currency
+from pipeline.records import Currency, TopicIdentity
+from pipeline.search.inside import ValueReader
 
 ROW_CAP = 10_000
 LIMIT_MS = 2_000
 COUNT_CAP = 100_000
 FEW_ORDERS = 50_000
+COLLECTED_NEAR = 10_000
 TEXT_CAP_BYTES = 4_000
 """Lists hold this much of a text: a page of reasons of a megabyte each would be more than the app has room for."""
 
@@ -277,23 +286,27 @@ class Reader:
         )
         return [DeadLetterView(*row) for row in rows.rows]
 
-    def find(self, which: DeadLetterFilter) -> Found:
-        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far."""
+    def find(self, which: DeadLetterFilter, read: ValueReader | None = None) -> Found:
+        """Which dead letters match, newest first, up to 10,000; within the time limit, and it says how far.
+
+        `read` reads what is inside of values, for queries that ask for it; without it UsageError is raised for these.
+        """
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):
-            return find_dead_letters(connection, which)
+            connection.text_factory = str
+            return find_dead_letters(connection, which, read)
 
     def facets(self, found: Found, most: int = 10) -> dict[str, list[FacetValue]]:
         """What the dead letters found have in common: by field the values that most of them have.
 
         Fields are those of the query language; `failed` is the hour, as it is written there.
         """
-        rows = self._whole(FACETS_OF, {"ids": json.dumps(found.ids)})
-        return count_facets(rows.rows, most)
+        with self._looking() as connection:
+            return count_facets(connection, found.ids, most)
 
     def count_by_status(self, which: DeadLetterFilter) -> dict[str, int]:
         """How many dead letters match, by their status; all of them are counted."""
-        where, arguments = dead_letter_condition(which)
-        return dict(self._whole(f"SELECT status, count(*) FROM dead_letters WHERE {where} GROUP BY 1", arguments).rows)
+        with self._looking() as connection:
+            return count_statuses(connection, which)
 
     def newest_dead_letter(self) -> int:
         """The greatest id; 0 when there is none."""
@@ -344,11 +357,49 @@ class Reader:
             {"id": identifier},
         )
 
-    def dead_letter_values(self, column: Literal["topic", "source_topic", "dialect"]) -> list[str]:
-        """The different topics or dialects among dead letters, up to 200."""
-        return self._whole(
-            f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 200"
-        ).column(column)
+    def accepted(self, identity: TopicIdentity, partition: int, offsets: Collection[int]) -> set[int]:
+        """Those of these offsets whose records are accepted orders."""
+        return set(
+            self._whole(
+                "WITH wanted AS (SELECT value AS record_offset FROM json_each(:offsets)), refs AS ("
+                "  SELECT partition_ref FROM partitions JOIN topics USING (topic_ref) WHERE role = 'processor' "
+                "  AND (cluster_id, topic, topic_id, partition) = (:cluster_id, :topic, :topic_id, :partition)) "
+                "SELECT record_offset FROM refs CROSS JOIN wanted "
+                "JOIN order_rows ON record_id = partition_ref << 40 | record_offset",
+                {
+                    "offsets": json.dumps(list(offsets)),
+                    "cluster_id": identity.cluster_id,
+                    "topic": identity.topic,
+                    "topic_id": identity.topic_id,
+                    "partition": partition,
+                },
+            ).column("record_offset")
+        )
+
+    def failed_near(self, identifier: int, topic: str, partition: int, offsets: Collection[int]) -> set[int]:
+        """Those of these offsets whose records are dead letters too, among those collected around this one.
+
+        Dead letters have no index by where they came from; those of one time were collected at one time.
+        """
+        return set(
+            self._whole(
+                "SELECT source_offset FROM dead_letters WHERE id BETWEEN :first AND :last "
+                "AND source_topic = :topic AND source_partition = :partition "
+                "AND source_offset IN (SELECT value FROM json_each(:offsets))",
+                {
+                    "first": identifier - COLLECTED_NEAR,
+                    "last": identifier + COLLECTED_NEAR,
+                    "topic": topic,
+                    "partition": partition,
+                    "offsets": json.dumps(list(offsets)),
+                },
+            ).column("source_offset")
+        )
+
+    def dead_letter_values(self, field: str) -> list[str]:
+        """The different values that a field of the query language has, or had, of those with few: up to 200, sorted."""
+        with self._looking() as connection:
+            return known_values(connection, field, 200)
 
     def imports(self) -> Rows:
         """Files that dead letters were imported from, newest first.
@@ -486,6 +537,25 @@ class Reader:
         if rows.cut:
             raise BufferUnavailableError(f"the buffer's answer is not whole: {rows.cut}")
         return rows
+
+    @contextmanager
+    def _looking(self) -> Iterator[sqlite3.Connection]:
+        """For answers of several queries of one moment; raises BufferUnavailableError where the time is up."""
+        with (
+            self._borrowed() as connection,
+            translated_errors(self._path),
+            limited(connection, self._limit_ms),
+            snapshot(connection),
+        ):
+            connection.text_factory = str
+            try:
+                yield connection
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                raise BufferUnavailableError(
+                    f"the buffer's answer is not whole: stopped after {self._limit_ms / 1000:g} s: narrow the filter"
+                ) from error
 
     def _rows(self, sql: str, arguments: Mapping[str, object] | None = None, long_texts: bool = False) -> Rows:
         with self._borrowed() as connection, translated_errors(self._path), limited(connection, self._limit_ms):

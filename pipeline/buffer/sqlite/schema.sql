@@ -420,6 +420,40 @@ CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter_rows BEGIN
     DELETE FROM dead_letter_kinds WHERE kind_ref = old.kind_ref AND dead_letters = 0;
 END;
 
+-- What each field holds in a block of 8,192 dead letters, `id >> 13`, whose last one is there: search looks at these and
+-- not at rows. Made from the rows by upkeep, and again after changes: see pipeline/buffer/sqlite/search/columns.py.
+CREATE TABLE dead_letter_blocks (
+    block          INTEGER NOT NULL,
+    field          TEXT NOT NULL,
+    kind           TEXT NOT NULL CHECK (kind IN ('texts', 'ranges', 'hashes')),
+    meaning        TEXT NOT NULL,               -- JSON: what the codes stand for
+    codes          BLOB NOT NULL,
+    PRIMARY KEY (block, field)
+);
+-- Columns of blocks that are not what the rows say any more, or were not when the block was made.
+CREATE TABLE dead_letter_block_changes (
+    block          INTEGER NOT NULL,
+    field          TEXT NOT NULL,
+    changes        INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (block, field)
+) WITHOUT ROWID;
+CREATE TRIGGER dead_letter_block_status AFTER UPDATE OF status ON dead_letter_rows WHEN old.status <> new.status BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'status')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_group AFTER UPDATE OF fingerprint ON dead_letter_rows WHEN old.fingerprint <> new.fingerprint BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'group')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_replays AFTER UPDATE OF replays ON dead_letter_rows WHEN old.replays <> new.replays BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'replays')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+CREATE TRIGGER dead_letter_block_there AFTER DELETE ON dead_letter_rows BEGIN
+    INSERT INTO dead_letter_block_changes (block, field) VALUES (old.id >> 13, 'there')
+        ON CONFLICT (block, field) DO UPDATE SET changes = changes + 1;
+END;
+
 -- public. What people asked for.
 CREATE TABLE jobs (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -592,7 +626,7 @@ CREATE TABLE passed_over_blocks (
 -- What the app wants to know of Kafka, which only the worker asks. Gone half an hour later: answers hold records.
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas', 'letter')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
@@ -618,7 +652,7 @@ CREATE TABLE imports (
 CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 
 -- Which dead letters and stack traces hold three letters in a row, anywhere in what a text is looked for in: see
--- docs/decisions/0023-text-index-of-trigrams.md. The worker follows the rows in small steps, in the order of their ids.
+-- docs/decisions/0026-text-index-of-trigrams.md. The worker follows the rows in small steps, in the order of their ids.
 CREATE TABLE text_index (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew

@@ -7,16 +7,42 @@ from pathlib import Path
 import pytest
 
 from pipeline.buffer import DeadLetterFilter, Reader, open_buffer
-from pipeline.buffer.sqlite.search import find
-from pipeline.buffer.sqlite.search.find import FEW, FOUND_CAP
+from pipeline.buffer.sqlite.search import find, inside
+from pipeline.buffer.sqlite.search.find import FOUND_CAP
 from pipeline.buffer.views import Found
+from pipeline.dead_letters.asked_once import AskedOnce
+from pipeline.dead_letters.decoded_columns import PayloadDecoder
+from pipeline.dead_letters.decoding import Decoder
 from pipeline.errors import UsageError
+from pipeline.orders.avro_schemas import SchemaStore
+from pipeline.orders.formats.schemas import Schemas
+from pipeline.orders.serde import OrderCodec
+from pipeline.schema_source import RegisteredSchema, SchemaId, SchemaRef, SchemaSource
 from pipeline.search.parser import parse
 from pipeline.search.query import quoted
 from tests.support.buffer_rows import NOW_MS, collect, collect_many, collector, dead_letter, order
 
 HOUR_MS = 3_600_000
+SCHEMA = Path("schemas/order.v2.avsc").read_text()
 STACK = "java.lang.IllegalStateException: deep\n" + "\tat shop.Stock.reserve(Stock.java:7)\n" * 20
+
+
+def payload_decoder(registry: SchemaSource | None = None) -> PayloadDecoder:
+    """What reads values by the schemas folder and a registry."""
+    return PayloadDecoder(Decoder(Schemas(SchemaStore(Path("schemas")), registry)), lambda topic: None)
+
+
+READS = payload_decoder()
+
+
+class FewSchemas:
+    """A registry with these schemas."""
+
+    def __init__(self, schemas: dict[SchemaRef, RegisteredSchema]) -> None:
+        self._schemas = schemas
+
+    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
+        return self._schemas.get(ref)
 
 
 @pytest.fixture
@@ -161,7 +187,7 @@ def test_finds_nothing_where_there_is_nothing(path: Path) -> None:
     assert ids(path, "text") == []
 
 
-@pytest.mark.parametrize(("count", "more"), [(FOUND_CAP, False), (FOUND_CAP + 1, True), (FEW + 1, True)])
+@pytest.mark.parametrize(("count", "more"), [(FOUND_CAP, False), (FOUND_CAP + 1, True), (2 * FOUND_CAP + 1, True)])
 @pytest.mark.parametrize("query", ["", "negative", "status:open", "-status:discarded", "failed:<1h"])
 def test_counts_exactly_up_to_ten_thousand(path: Path, count: int, more: bool, query: str) -> None:
     with open_buffer(path) as buffer:
@@ -191,7 +217,7 @@ def test_facets_count_what_was_found(shop: Path) -> None:
     assert [value.title for value in facets["group"]][1] == "Stock is missing"
     assert shown["source"] == [("orders", 4), ("payments", 1)]
     assert shown["topic"] == [("orders-dlq", 5)]
-    assert shown["class"] == [("shop.pay.TransferError", 1), ("Oops", 1)]
+    assert shown["class"] == [("Oops", 1), ("shop.pay.TransferError", 1)]
     assert shown["dialect"] == [("orderpulse", 4), ("spring-kafka", 1)]
     assert shown["status"] == [("open", 5)]
     assert shown["product"] == [("kettle", 1)]
@@ -219,7 +245,7 @@ def valued(path: Path) -> Path:
         b'{"customer": {"country": "fr"}, "total": 9, "lines": [], "paid": true, "note": null}',
         b'{"customer": "nobody", "total": "100.10", "at": "2026-01-01T10:00:00Z"}',
         b'{"total": 12345678901234567890.000000001}',
-        b"\x00no json",
+        b"\x01no json",
         b'{"total": NaN}',
         b"[" * 100_000,
         b'{"total": 1, "pad": "' + b"x" * 1_000_001 + b'"}',
@@ -259,8 +285,41 @@ def valued(path: Path) -> Path:
 )
 def test_finds_inside_of_values(valued: Path, query: str, expected: list[int]) -> None:
     with Reader(valued, limit_ms=60_000) as reader:
-        found = reader.find(DeadLetterFilter(parse(query, NOW_MS)))
+        # Larger ones are not looked into, see below.
+        found = reader.find(DeadLetterFilter(parse(f"({query}) -id:8", NOW_MS)), READS.read)
     assert (found.ids, found.more, found.cut) == (tuple(expected), False, "")
+
+
+def test_looks_inside_of_values_in_any_format_that_can_be_decoded(path: Path, tmp_path: Path) -> None:
+    codec = OrderCodec(SchemaStore(Path("schemas")))
+    avro = codec.encode(order("A-7", "kettle", 9995))
+    by_id = b"\0\0\0\0\x07" + avro[10:]
+    registry = AskedOnce(FewSchemas({SchemaId(7): RegisteredSchema("AVRO", SCHEMA)}))
+    values = (avro, by_id, b'{"product": "kettle", "price": 99.95}')
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, *(dead_letter(place.ref, at, value=value) for at, value in enumerate(values)))
+    read = payload_decoder(registry).read
+    with Reader(path, limit_ms=60_000) as reader:
+        for query in ("value.product:KETTLE", "value.price:99.95", "value.price>99 value.product:kettle"):
+            found = reader.find(DeadLetterFilter(parse(query, NOW_MS)), read)
+            assert (found.ids, found.cut) == ((3, 2, 1), "")
+
+
+def test_says_which_values_it_could_not_read(path: Path) -> None:
+    values = [b"\0\0\0\0\x07\x02a", b"\0\0\0\0\x07\x02b", b"plain text", b'{"a": 1}', b'{"a": "' + b"x" * 1_000_001]
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, *(dead_letter(place.ref, at, value=value) for at, value in enumerate(values)))
+    read = payload_decoder(AskedOnce(FewSchemas({}))).read
+    with Reader(path, limit_ms=60_000) as reader:
+        found = reader.find(DeadLetterFilter(parse("value.a:1", NOW_MS)), read)
+        assert (found.ids, found.more) == ((4,), True)
+        assert found.cut == "3 values could not be read: unknown schema id 7; more than 1,000,000 bytes"
+        # What needs no value to be told reads none.
+        assert reader.find(DeadLetterFilter(parse("id:4 OR value.a:1 id>4", NOW_MS)), read).ids == (4,)
+        with pytest.raises(UsageError, match="which nothing reads here"):
+            reader.find(DeadLetterFilter(parse("value.a:1", NOW_MS)))
 
 
 def test_looks_inside_the_newest_that_all_else_leaves_and_says_how_far(
@@ -269,14 +328,15 @@ def test_looks_inside_the_newest_that_all_else_leaves_and_says_how_far(
     with open_buffer(path) as buffer:
         collect_many(buffer, 1000, value=b'{"a": 1}')
     monkeypatch.setattr(find, "INSIDE_CAP", 600)
+    monkeypatch.setattr(inside, "LIMIT_MS", 60_000)
     which = DeadLetterFilter(parse("value.a:1 id<=900", NOW_MS))
     with Reader(path, limit_ms=60_000) as reader:
-        found = reader.find(which)
+        found = reader.find(which, READS.read)
         assert found.ids == tuple(range(900, 300, -1))
         assert found.cut == "looked into the values of the newest 600 of 600+ dead letters that all else leaves"
-        monkeypatch.setattr(find, "INSIDE_LIMIT_MS", 0)
-        assert reader.find(which) == Found((), True, found.cut.replace("newest 600", "newest 0"))
-        assert reader.find(DeadLetterFilter(parse("value.a:1 id>1000", NOW_MS))) == Found((), False)
+        monkeypatch.setattr(inside, "LIMIT_MS", 0)
+        assert reader.find(which, READS.read) == Found((), True, found.cut.replace("newest 600", "newest 0"))
+        assert reader.find(DeadLetterFilter(parse("value.a:1 id>1000", NOW_MS)), READS.read) == Found((), False)
 
 
 def test_a_filter_for_all_that_match_takes_those_that_were_found_inside(valued: Path) -> None:
@@ -284,7 +344,7 @@ def test_a_filter_for_all_that_match_takes_those_that_were_found_inside(valued: 
     with Reader(valued) as reader, pytest.raises(UsageError, match="inside of values"):
         reader.dead_letters(which)
     with Reader(valued) as reader:
-        settled = which.settled(reader.find(which).ids)
+        settled = which.settled(reader.find(which, READS.read).ids)
         assert [row.id for row in reader.dead_letters(settled)] == [2, 1]
     plain = DeadLetterFilter(parse("id<3", NOW_MS))
     assert plain.settled((1,)) is plain

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import Buffer, DeadLetterFilter, DeadLetterRow, Reader, Retention, open_buffer, recount, repair
-from pipeline.buffer.sqlite.search import find, letter_texts, text_candidates
+from pipeline.buffer.sqlite.search import letter_texts, text_candidates
+from pipeline.buffer.sqlite.search.text_candidates import TextCandidates
 from pipeline.buffer.sqlite.stores import text_index
 from pipeline.buffer.views import Found
 from pipeline.search.folding import folded
@@ -137,11 +138,11 @@ def test_the_index_is_asked_and_not_each_dead_letter(path: Path, monkeypatch: py
         place = collector(buffer)
         collect(buffer, place, 0, *(dead_letter(place.ref, n, reason=f"number {n:03}") for n in range(300)))
         fully_indexed(buffer)
-    looked_at: list[list[int]] = []
-    of_these = find._of_these
-    monkeypatch.setattr(find, "_of_these", lambda some: looked_at.append(some) or of_these(some))
+    left: list[list[int]] = []
+    narrowed = TextCandidates.narrowed
+    monkeypatch.setattr(TextCandidates, "narrowed", lambda self, some: left.append(narrowed(self, some)) or left[-1])
     assert ids(path, Text("NUMBER 123")) == [124]
-    assert looked_at == [[124]]
+    assert left == [[124]]
 
 
 def test_stack_traces_are_indexed_once_and_what_was_thrown_with_each_dead_letter(path: Path) -> None:
@@ -176,20 +177,22 @@ def test_headers_and_fields_are_found_by_the_index(path: Path) -> None:
     assert ids(path, Text("cust"), Named("key", "cust-2")) == [3]
 
 
-def test_of_a_common_text_and_few_letters_of_a_status_the_few_are_looked_at(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(find, "FEW", 5)
-    monkeypatch.setattr(text_candidates, "PROBED", 20)
+def test_of_two_texts_only_what_has_both_is_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_candidates, "FEW_LEFT", 0)
+    stacks = [f"shop.Thrown\n\tat {where}.Frame\n{FRAMES}" for where in ("first", "second")]
     with open_buffer(path) as buffer:
-        collect_many(buffer, 200, reason="common")
-        buffer.dead_letters.triage((7, 9), "discarded", NOW_MS)
+        place = collector(buffer)
+        rows = [
+            dead_letter(place.ref, n, reason="common" if n % 3 else "rare", stacktrace=stacks[n % 2]) for n in range(60)
+        ]
+        collect(buffer, place, 0, *rows)
         fully_indexed(buffer)
-    looked_at: list[list[int]] = []
-    of_these = find._of_these
-    monkeypatch.setattr(find, "_of_these", lambda some: looked_at.append(some) or of_these(some))
-    assert ids(path, Text("common"), Named("status", "discarded")) == [9, 7]
-    assert looked_at == [[9, 7]]
+    left: list[list[int]] = []
+    narrowed = TextCandidates.narrowed
+    monkeypatch.setattr(TextCandidates, "narrowed", lambda self, some: left.append(narrowed(self, some)) or left[-1])
+    both = [n + 1 for n in range(59, -1, -1) if n % 2 and not n % 3]
+    assert ids(path, Text("second.frame"), Text("rare")) == both
+    assert left == [both]
 
 
 def test_too_much_text_is_not_indexed_and_found_all_the_same(path: Path) -> None:

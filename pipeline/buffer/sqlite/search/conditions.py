@@ -11,7 +11,8 @@ from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.fields import FIELDS_BY_NAME, Field
 from pipeline.search.folding import FOLDING, folded
-from pipeline.search.query import Age, All, Compared, Either, InHeader, Leaf, Named, Not, Part, Period, Query, Text
+from pipeline.search.query import All, Compared, Either, InHeader, Leaf, Named, Not, Part, Query, Text
+from pipeline.search.spans import span_of
 
 Arguments = dict[str, object]
 
@@ -22,8 +23,11 @@ _TEXTS = ", ".join(
         "iif(raw.stack_ref IS NULL, raw.stacktrace, NULL)",
     )
 )
-_OLDER = {":": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-"""What stands so to an age stands so to the time that it means."""
+GROUPS_NAMED = (
+    "SELECT fingerprint FROM dead_letter_groups WHERE fingerprint = {exact} OR holds({wanted}, title) "
+    "AND NOT EXISTS (SELECT 1 FROM dead_letter_groups WHERE fingerprint = {exact})"
+)
+"""The groups that a text means: the one with this fingerprint, else those whose titles hold it, which is folded."""
 
 
 def query_condition(query: Query, inside: bool = False) -> tuple[str, Arguments]:
@@ -64,7 +68,7 @@ class _Condition:
                 f"{leaf} is looked for inside of values, in the newest only: not here, where all are meant"
             )
         asked = (self._argument(each) for each in (str(leaf.path), leaf.operator, leaf.text))
-        return f"stands_inside({', '.join(asked)}, value)"
+        return f"stands_inside({', '.join(asked)}, id, key, value, headers, topic, source_topic)"
 
     def _argument(self, value: object) -> str:
         """The name under which a statement is given a value."""
@@ -97,12 +101,7 @@ class _Condition:
             return f"status = {self._argument(text)}"
         wanted = self._argument(folded(text))
         if field.kind == "group":
-            exact = self._argument(text)
-            return (
-                "fingerprint IN (SELECT fingerprint FROM dead_letter_groups "
-                f"WHERE fingerprint = {exact} OR holds({wanted}, title) "
-                f"AND NOT EXISTS (SELECT 1 FROM dead_letter_groups WHERE fingerprint = {exact}))"
-            )
+            return f"fingerprint IN ({GROUPS_NAMED.format(exact=self._argument(text), wanted=wanted)})"
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
@@ -110,19 +109,14 @@ class _Condition:
             return _of_row(f"({whole}) OR {self._stack(wanted, text)} OR {self._own_lines(wanted)}")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
-        return _equal(field.column, wanted)
+        return f"folded({field.column}) = {wanted}"
 
     def _compared(self, column: str, leaf: Compared) -> str:
-        value, operator = leaf.value, leaf.operator
-        if isinstance(value, Age):
-            return f"{column} {_OLDER[operator]} {self._argument(value.at_ms)}"
-        if not isinstance(value, Period):
-            return f"{column} {'=' if operator == ':' else operator} {self._argument(value.value)}"
-        if operator in ("<", ">="):
-            return f"{column} {operator} {self._argument(value.from_ms)}"
-        if operator in ("<=", ">"):
-            return f"{column} {'<' if operator == '<=' else '>='} {self._argument(value.to_ms)}"
-        return f"{column} >= {self._argument(value.from_ms)} AND {column} < {self._argument(value.to_ms)}"
+        least, greatest = span_of(leaf)
+        if least == greatest:
+            return f"{column} = {self._argument(least)}"
+        ends = ((">=", least), ("<=", greatest))
+        return " AND ".join(f"{column} {sign} {self._argument(end)}" for sign, end in ends if end is not None)
 
     def _header(self, leaf: InHeader) -> str:
         name, wanted = self._argument(leaf.name), self._argument(folded(leaf.text))
@@ -136,12 +130,6 @@ class _Condition:
             f"{named} AND (has_header({name}, {wanted}, {HEADERS}) OR (raw.stack_ref IS NOT NULL "
             f"AND has_stack({name}, {HEADERS}) AND folded(dead_letters.stacktrace) = {wanted}))"
         )
-
-
-def _equal(column: str, wanted: str) -> str:
-    """Whether a text or key is equal in any case. Only where it is not ASCII does a function of ours have to tell."""
-    as_text, as_bytes = f"CAST({column} AS TEXT)", f"CAST({column} AS BLOB)"
-    return f"lower({as_text}) = {wanted} OR (length({as_text}) < length({as_bytes}) AND folded({as_bytes}) = {wanted})"
 
 
 def _of_row(condition: str) -> str:

@@ -4,86 +4,99 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import NamedTuple
 
 from pipeline.buffer.filters import DeadLetterFilter
 from pipeline.buffer.sqlite.conditions import dead_letter_condition
-from pipeline.buffer.sqlite.search.conditions import Arguments, query_condition
-from pipeline.buffer.sqlite.search.text_candidates import TextCandidates, text_candidates
+from pipeline.buffer.sqlite.connection import snapshot
+from pipeline.buffer.sqlite.search.blocks import Blocks, block_of, ends_of
+from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS
+from pipeline.buffer.sqlite.search.inside import find_inside
+from pipeline.buffer.sqlite.search.masks import Masks, ids_in
+from pipeline.buffer.sqlite.search.text_candidates import text_candidates, what_the_index_lacks
 from pipeline.buffer.views import Found
 from pipeline.clock import Clock, steady_clock_ms
-from pipeline.search.query import Compared, Either, Named, Part, Query
+from pipeline.errors import UsageError
+from pipeline.search.inside import ValueReader
+from pipeline.search.query import Compared, Number, Part
 
 FOUND_CAP = 10_000
 INSIDE_CAP = 20_000
-INSIDE_LIMIT_MS = 1_000
-INSIDE_AT_ONCE = 200
-FEW = 20_000
-"""Of so many candidates, which an index names, each is looked at. Where there are more, the newest are first."""
 _THESE = "SELECT value AS span_id FROM json_each(:span_ids)"
-_INDEXED = ("status", "group", "failed", "id")
-_FIRST_SPAN, _GROWTH, _LAST_SPAN = 2_000, 5, 50_000
+_FIRST_ROWS, _GROWTH, _MOST_ROWS = 2_000, 5, 50_000
+"""Rows are looked at so many at once: few at first, since the newest may be enough."""
 
 
-class _Span(NamedTuple):
-    """Some dead letters: the SQL of their ids, its arguments, and the least of them."""
+class _Some(NamedTuple):
+    """Dead letters that match, newest first, and the least id of those that were looked at to find them."""
 
-    sql: str
-    arguments: Arguments
+    ids: list[int]
     least_id: int
 
 
 def find_dead_letters(
-    connection: sqlite3.Connection, which: DeadLetterFilter, steady_clock: Clock = steady_clock_ms
+    connection: sqlite3.Connection,
+    which: DeadLetterFilter,
+    read: ValueReader | None,
+    steady_clock: Clock = steady_clock_ms,
 ) -> Found:
     """The newest that match, up to 10,000. Where the query is interrupted, what was found till then, and `cut`.
 
-    What is inside of values is looked at last, of the newest 20,000 that all else leaves, for a second.
+    What is inside of values, which `read` reads, is looked at last, of the newest 20,000 that all else leaves, for a
+    second. Raises UsageError where a query asks for that and nothing reads values.
     """
     plain, inside = which.query.apart()
-    with _one_state(connection):
-        if not inside.parts:
-            return _find(connection, which, FOUND_CAP)
-        left = _find(connection, replace(which, query=plain), INSIDE_CAP)
-        return _find_inside(connection, left, inside, steady_clock)
+    if not inside.parts:
+        return _find(connection, which, FOUND_CAP)
+    if read is None:
+        raise UsageError(f"{inside} is looked for inside of values, which nothing reads here")
+    left = _find(connection, replace(which, query=plain), INSIDE_CAP)
+    found = find_inside(connection, left, inside, FOUND_CAP, read, steady_clock)
+    return replace(found, note=left.note)
 
 
-@contextmanager
-def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is read meanwhile is of one state of the buffer: what the index has, and what it lacks."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
+def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[_Some]:
+    """All that match, newest first, some at a time; to be called within a snapshot."""
+    where, arguments = dead_letter_condition(which)
+    sure: list[int] = []
+    doubtful: list[int] = []
+    size = _FIRST_ROWS
+
+    def of_rows(least_id: int) -> _Some:
+        # An index on something else would be no help: the letters are gone through one by one.
+        rows = connection.execute(
+            f"SELECT id FROM ({_THESE}) CROSS JOIN dead_letters ON id = span_id WHERE {where}",
+            arguments | {"span_ids": json.dumps(doubtful)},
+        )
+        found = [identifier for (identifier,) in rows] if doubtful else []
+        return _Some(sorted(sure + found, reverse=True), least_id)
+
+    by_text = None if which.ids is not None else text_candidates(connection, which.query, which.up_to_id)
+    for candidates in _candidates(connection, which):
+        sure += candidates.sure
+        doubtful += candidates.doubtful if by_text is None else by_text.narrowed(candidates.doubtful)
+        if len(doubtful) >= size or len(sure) >= _MOST_ROWS:
+            yield of_rows(candidates.least_id)
+            size = min(size * _GROWTH, _MOST_ROWS)
+            sure, doubtful = [], []
+    if sure or doubtful:
+        yield of_rows(0)
 
 
 def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) -> Found:
-    where, arguments = dead_letter_condition(which)
     found: list[int] = []
     looked_from: int | None = None
     note = ""
     try:
-        few = _few_candidates(connection, which)
-        by_text = None if which.ids is not None else text_candidates(connection, which.query, which.up_to_id)
-        if by_text is not None and (few is None or by_text.size < len(few)):
-            few, note = None, _what_the_index_lacks(connection, which.up_to_id, by_text)
-        else:
-            by_text = None
-        for span in _spans(connection, which.up_to_id, few, by_text):
-            # An index on something else would be no help: the letters of the span are gone through one by one.
-            rows = connection.execute(
-                f"SELECT id FROM ({span.sql}) CROSS JOIN dead_letters ON id = span_id WHERE {where}",
-                arguments | span.arguments,
-            )
-            found += sorted((identifier for (identifier,) in rows), reverse=True)
-            looked_from = span.least_id
-            if len(found) > most:
-                return Found(tuple(found[:most]), True, note=note)
+        with snapshot(connection):
+            note = what_the_index_lacks(connection, which.query, which.up_to_id)
+            for some in all_that_match(connection, which):
+                found += some.ids
+                looked_from = some.least_id
+                if len(found) > most:
+                    return Found(tuple(found[:most]), True, note=note)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
@@ -92,90 +105,38 @@ def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) ->
     return Found(tuple(found), False, note=note)
 
 
-def _find_inside(connection: sqlite3.Connection, left: Found, query: Query, steady_clock: Clock) -> Found:
-    """Of these dead letters the ones that a query means which reads their values; each answer says how many it read."""
-    where, arguments = query_condition(query, inside=True)
-    deadline_ms = steady_clock() + INSIDE_LIMIT_MS
-    found: list[int] = []
-    looked = 0
-    try:
-        while looked < len(left.ids) and len(found) <= FOUND_CAP and steady_clock() < deadline_ms:
-            some = left.ids[looked : looked + INSIDE_AT_ONCE]
-            rows = connection.execute(
-                f"SELECT id FROM ({_THESE}) CROSS JOIN dead_letters ON id = span_id WHERE {where}",
-                arguments | {"span_ids": json.dumps(some)},
-            )
-            found += sorted((identifier for (identifier,) in rows), reverse=True)
-            looked += len(some)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-    if len(found) > FOUND_CAP:
-        return Found(tuple(found[:FOUND_CAP]), True, note=left.note)
-    if looked == len(left.ids) and not left.more:
-        return Found(tuple(found), False, note=left.note)
-    told = f"looked into the values of the newest {looked:,} of {left.count} dead letters that all else leaves"
-    return Found(tuple(found), True, "; ".join(part for part in (left.cut, told) if part), left.note)
+class _Candidates(NamedTuple):
+    """Dead letters that match, others of which their rows must tell, and the least id that was looked at for both."""
+
+    sure: Sequence[int]
+    doubtful: Sequence[int]
+    least_id: int
 
 
-def _spans(
-    connection: sqlite3.Connection, up_to_id: int | None, few: list[int] | None, by_text: TextCandidates | None
-) -> Iterator[_Span]:
-    """All that may match, newest first: these few, else what an index names, else all."""
-    if few is not None:
-        yield from map(_of_these, _in_parts(few))
-        return
-    yield from _all_spans(connection, up_to_id, by_text.last if by_text else 0)
-    if by_text:
-        yield from map(_of_these, _in_parts(by_text))
-
-
-def _in_parts(ids: Iterable[int]) -> Iterator[list[int]]:
-    coming = iter(ids)
-    while some := list(islice(coming, _FIRST_SPAN)):
-        yield some
-
-
-def _of_these(ids: list[int]) -> _Span:
-    return _Span(_THESE, {"span_ids": json.dumps(ids)}, ids[-1])
-
-
-def _all_spans(connection: sqlite3.Connection, up_to_id: int | None, after_id: int) -> Iterator[_Span]:
-    least, most = connection.execute(
-        "SELECT min(id), max(id) FROM dead_letter_rows WHERE id > ?", (after_id,)
-    ).fetchone()
-    if most is None:
-        return
-    last, size = most if up_to_id is None else min(most, up_to_id), _FIRST_SPAN
-    while last >= least:
-        first = max(least, last - size + 1)
-        sql = "SELECT id AS span_id FROM dead_letter_rows WHERE id BETWEEN :span_first AND :span_last"
-        yield _Span(sql, {"span_first": first, "span_last": last}, first)
-        last, size = first - 1, min(size * _GROWTH, _LAST_SPAN)
-
-
-def _what_the_index_lacks(connection: sqlite3.Connection, up_to_id: int | None, by_text: TextCandidates) -> str:
-    (newest,) = connection.execute("SELECT max(id) FROM dead_letter_rows").fetchone()
-    if by_text.last == up_to_id or newest is None or newest <= by_text.last:
-        return ""
-    return f"dead letters from id {by_text.last + 1} on are not in the text index yet; they were looked through"
-
-
-def _few_candidates(connection: sqlite3.Connection, which: DeadLetterFilter) -> list[int] | None:
-    """The ids that an index names for one part of the filter, newest first; None where each part means too many."""
+def _candidates(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[_Candidates]:
+    """All that may match, the newest first, a block at a time."""
     if which.ids is not None:
-        return sorted(set(which.ids), reverse=True)
-    for part in which.query.parts:
-        if not _is_indexed(part):
+        ids = sorted(set(which.ids), reverse=True)
+        for first in range(0, len(ids), BLOCK):
+            some = ids[first : first + BLOCK]
+            yield _Candidates((), some, some[-1])
+        return
+    least, most = ends_of(connection)
+    if least is None or most is None:
+        return
+    if which.up_to_id is not None:
+        most = min(most, which.up_to_id)
+    blocks = Blocks(connection)
+    masks = Masks(connection, blocks, which.query.narrowed(*_up_to(which.up_to_id)).tree)
+    for number in range(block_of(most), block_of(least) - 1, -1):
+        begin = number << BLOCK_BITS
+        if number not in blocks.numbers:
+            yield _Candidates((), range(min(most, begin + BLOCK - 1), max(least, begin) - 1, -1), begin)
             continue
-        condition, arguments = query_condition(Query((part,)))
-        rows = connection.execute(f"SELECT id FROM dead_letter_rows WHERE {condition} LIMIT {FEW + 1}", arguments)
-        ids = [identifier for (identifier,) in rows]
-        if len(ids) <= FEW:
-            return sorted(ids, reverse=True)
-    return None
+        sure, maybe = masks.of(number)
+        if maybe:
+            yield _Candidates(ids_in(sure, begin), ids_in(maybe ^ sure, begin), begin)
 
 
-def _is_indexed(part: Part) -> bool:
-    parts = part.parts if isinstance(part, Either) else (part,)
-    return all(isinstance(each, (Named, Compared)) and each.field in _INDEXED for each in parts)
+def _up_to(identifier: int | None) -> tuple[Part, ...]:
+    return () if identifier is None else (Compared("id", "<=", Number(str(identifier), identifier)),)

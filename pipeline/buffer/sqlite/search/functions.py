@@ -17,7 +17,6 @@ from pipeline.buffer.sqlite.stored_once.names import is_ours, stored_name
 from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
 from pipeline.buffer.sqlite.stored_once.together import fixed_texts, headers_of_set, own_lines
 from pipeline.search.folding import folded
-from pipeline.search.inside import stands_inside
 
 _Cell = str | bytes | None
 _LAST_PART = re.compile(r"[.$:/\\]")
@@ -28,12 +27,11 @@ def register(connection: sqlite3.Connection) -> None:
     for name, arguments, function in (
         ("folded", 1, _folded),
         ("holds", 2, _holds),
-        ("is_class", 2, _is_class),
+        ("is_class", 2, is_class),
         ("letter_holds", -1, _letter_holds),
         ("short_header_holds", 3, _short_header_holds),
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
-        ("stands_inside", 4, stands_inside),
         ("stored_name", 1, stored_name),
         ("headers_of_set", -1, headers_of_set),
         ("stack_holds", 3, _stack_holds),
@@ -42,8 +40,13 @@ def register(connection: sqlite3.Connection) -> None:
         connection.create_function(name, arguments, function, deterministic=True)
 
 
+def text_of(cell: _Cell) -> str | None:
+    """The text in a cell, as far as its bytes are UTF-8; NULL stays NULL."""
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+
+
 def _text(cell: _Cell) -> str:
-    return "" if cell is None else cell if isinstance(cell, str) else cell.decode(errors="replace")
+    return text_of(cell) or ""
 
 
 def _folded(cell: _Cell) -> str | None:
@@ -67,7 +70,7 @@ def _own_lines_hold(wanted: str, pieces: str | None, own: str | None, reason: st
 
 
 @lru_cache(maxsize=256)
-def _is_class(wanted: str, error_class: _Cell) -> bool | None:
+def is_class(wanted: str, error_class: _Cell) -> bool | None:
     """Whether that is an error's class, with or without its package; NULL stays NULL."""
     if error_class is None:
         return None

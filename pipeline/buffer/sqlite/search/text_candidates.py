@@ -10,9 +10,9 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.search.letter_texts import SHORT_HEADER_LETTERS, match_of
@@ -23,6 +23,8 @@ from pipeline.search.query import All, Either, InHeader, Leaf, Named, Part, Quer
 
 PROBED = 2000
 """So many of each way to candidates are counted to tell which way is the shorter one."""
+FEW_LEFT = 50
+"""So few are held against the query sooner than against what else the index tells."""
 MOST_STACKS = 5000
 """More stack traces than these are not named one by one: a text that so many hold is found soon without an index."""
 SORTED_LETTERS = 100_000
@@ -33,13 +35,17 @@ _OUR_DIGITS = 32
 _BEGINS_A_NAME = re.compile("[0-9a-f]{3,32}")
 _INDEXED_FIELDS = ("class", "reason", "key", "order", "customer", "product", "stack")
 
-_OF_INDEX = "SELECT rowid FROM letter_index WHERE letter_index MATCH :match AND rowid <= :last ORDER BY rowid DESC"
-_LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id <= :last ORDER BY dead_letter_id DESC"
+_OF_INDEX = (
+    "SELECT rowid FROM letter_index WHERE letter_index MATCH :match "
+    "AND rowid BETWEEN :first AND :last ORDER BY rowid DESC"
+)
+_LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id BETWEEN :first AND :last ORDER BY 1 DESC"
 _OF_STACKS = (
-    "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) AND id <= :last "
+    "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) "
+    "AND id BETWEEN :first AND :last "
     "ORDER BY id DESC"
 )
-_NAMED = "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN ? AND ? AND id <= ?"
+_NAMED = "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN ? AND ? AND id BETWEEN ? AND ?"
 HOLDING_STACKS = (
     "SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces) AND stack_ref IN ("
     "SELECT rowid FROM stack_index WHERE stack_index MATCH {match} UNION ALL SELECT stack_ref FROM long_stacks "
@@ -64,14 +70,51 @@ class TextCandidates:
     connection: sqlite3.Connection
     sources: Sources
     last: int
+    first: int = 0
+    others: tuple[Sources, ...] = ()
+    """What other parts of the query leave, each of which has what is meant, too."""
+
+    @cached_property
+    def _coming(self) -> list[Iterator[int]]:
+        """What comes after those that were asked for."""
+        return [iter(self)]
+
+    def narrowed(self, ids: Sequence[int]) -> list[int]:
+        """Of some ids, newest first, those that may be meant. To be asked from the newest on."""
+        if not ids:
+            return []
+        named: set[int] = set()
+        for identifier in self._coming[0]:
+            if identifier < ids[-1]:
+                # It belongs to those that are asked for next.
+                self._coming[0] = chain((identifier,), self._coming[0])
+                break
+            named.add(identifier)
+        left = [identifier for identifier in ids if identifier > self.last or identifier in named]
+        for sources in self.others:
+            if len(left) <= FEW_LEFT:
+                return left
+            its = set(TextCandidates(self.connection, sources, min(self.last, left[0]), left[-1]).by_index())
+            left = [identifier for identifier in left if identifier > self.last or identifier in its]
+        return left
+
+    def by_index(self) -> Iterator[int]:
+        """Their ids, without looking at those between them."""
+        return self._merged(self._of_stacks_by_index)
 
     def __iter__(self) -> Iterator[int]:
         """Their ids, newest first, each once."""
-        ways = [self._ids(_OF_INDEX), self._ids(_LONG)]
+        few = self._of_stacks <= SORTED_LETTERS
+        return self._merged(self._of_stacks_by_index if few else self._ids(_OF_STACKS.format("+")))
+
+    @property
+    def _of_stacks_by_index(self) -> Iterator[int]:
+        return self._ids(_OF_STACKS.format(""))
+
+    def _merged(self, of_stacks: Iterator[int]) -> Iterator[int]:
+        ways = [self._ids(_OF_INDEX), self._ids(_LONG), *(iter(self._named(name)) for name in self.sources.names)]
         if self.sources.stacks:
-            few = self._of_stacks <= SORTED_LETTERS
-            ways.append(self._ids(_OF_STACKS.format("" if few else "+")))
-        ways += [iter(self._named(name)) for name in self.sources.names]
+            ways.append(of_stacks)
         return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
 
     @cached_property
@@ -83,14 +126,15 @@ class TextCandidates:
         return PROBED * self.last // (self.last - newest[-1] + 1)
 
     def _ids(self, sql: str) -> Iterator[int]:
-        told = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks), "last": self.last}
+        told: dict[str, object] = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks)}
+        told |= {"first": self.first, "last": self.last}
         return (identifier for (identifier,) in self.connection.execute(sql, told))
 
     def _named(self, beginning: str) -> list[int]:
         low, high = (beginning.ljust(_OUR_DIGITS, digit) for digit in "0f")
         # Rows of before layout 11 have them as text.
         ranges = ((stored_name(low), stored_name(high)), (low, high))
-        found = [self.connection.execute(_NAMED, (*ends, self.last)).fetchall() for ends in ranges]
+        found = [self.connection.execute(_NAMED, (*ends, self.first, self.last)).fetchall() for ends in ranges]
         return sorted((identifier for rows in found for (identifier,) in rows), reverse=True)
 
     @cached_property
@@ -110,7 +154,21 @@ def text_candidates(connection: sqlite3.Connection, query: Query, up_to_id: int 
     if not last:
         return None
     ways = [TextCandidates(connection, sources, last) for sources in _Planner(connection).of_all(query.parts)]
-    return min(ways, key=lambda way: way.size, default=None)
+    if not ways:
+        return None
+    shortest = min(ways, key=lambda way: way.size)
+    return replace(shortest, others=tuple(way.sources for way in ways if way is not shortest))
+
+
+def what_the_index_lacks(connection: sqlite3.Connection, query: Query, up_to_id: int | None) -> str:
+    """From which dead letter on a text that a query asks for was not looked up, in words; empty where all were."""
+    last = indexed_to(connection)
+    (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM dead_letter_rows").fetchone()
+    if last >= (newest if up_to_id is None else min(newest, up_to_id)):
+        return ""
+    if not any(match_of(folded(_asked_text(leaf))) for leaf in query.leaves()):
+        return ""
+    return f"dead letters from id {last + 1} on are not in the text index yet; they were looked through"
 
 
 def indexed_to(connection: sqlite3.Connection) -> int:

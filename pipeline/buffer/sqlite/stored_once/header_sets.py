@@ -44,7 +44,7 @@ class HeaderPlaces:
         own: list[str] = []
         parts = [
             # Nearly always it is one that was there before.
-            value if place.refers == "" and place.is_fixed(value) else place.apart(value, letter, stack, own)
+            value if value in place.fixed else place.apart(value, letter, stack, own)
             for place, (_, value) in zip(self._places, letter.headers, strict=True)
         ]
         return tuple(parts), own
@@ -68,8 +68,6 @@ class _HeaderPlace(Place):
             return _STACK
         if self.refers == "reason" and (start := _from_reason(value, letter.reason)) is not None:
             return start
-        if self.is_fixed(value):
-            return value
         if not self.varies:
             if self.takes(value, value_to_json(value)):
                 return value

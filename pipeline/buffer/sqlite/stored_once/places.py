@@ -35,35 +35,30 @@ class FromReason(NamedTuple):
 class Place:
     """One place. Values are whatever can be told apart; `text` is how one is written when it varies."""
 
-    __slots__ = ("_around", "_values", "column")
+    __slots__ = ("_around", "column", "fixed", "varies")
 
     def __init__(self) -> None:
-        self._values: dict[Hashable, str] | None = {}
+        self.fixed: dict[Hashable, str] = {}
+        """The few values that stand here, as far as it is known by now, and how each is written."""
+        self.varies = False
+        """Whether it holds another value each time."""
         self._around: dict[str, Varying] = {}
         """What stands around values that vary, by the letter that they begin with: bytes that are no text begin with
         another one than texts do."""
         self.column: int | None = None
         """The column that said the same when this place began to vary; a reader looks whether it does each time."""
 
-    @property
-    def varies(self) -> bool:
-        """Whether it holds another value each time."""
-        return self._values is None
-
-    def is_fixed(self, value: Hashable) -> bool:
-        """Whether this value is one of the few that stand here, as far as it is known by now."""
-        return self._values is not None and value in self._values
-
     def takes(self, value: Hashable, text: str) -> bool:
         """Whether the value is taken for one of few. From the first that is one too many on, the place varies."""
-        if self._values is None:
+        if self.varies:
             return False
-        if len(self._values) < MOST_FIXED:
-            self._values[value] = text
+        if len(self.fixed) < MOST_FIXED:
+            self.fixed[value] = text
             return True
-        for each in self._values.values():
+        for each in self.fixed.values():
             self._learn(each)
-        self._values = None
+        self.varies = True
+        self.fixed = {}
         return False
 
     def own(self, text: str, own: list[str]) -> Varying:

@@ -10,8 +10,9 @@ from json.encoder import encode_basestring as quoted
 from pipeline.buffer.sqlite.stored_once.places import SHORTEST_REFERENCE, FromReason, Place, Varying, end_of_reason
 
 MOST_HEADS = 24
-_HEAD = re.compile(r"^(?:\S| *---> ).*$", re.MULTILINE)
-"""A line that is no frame: frames are indented. .NET indents its inner exceptions, too."""
+_HEAD = re.compile(r"\n(?:[^\s]| *---> )[^\n]*")
+"""The end of a line, and one that is no frame: frames are indented. .NET indents its inner exceptions, too. That it
+begins with a letter makes the search several times as fast."""
 
 
 class StackPlaces:
@@ -26,13 +27,17 @@ class StackPlaces:
         """The parts of a stack trace in order, and those texts of it that are the row's own."""
         parts: list[Hashable] = []
         own: list[str] = []
-        begin = 0
-        for number, head in enumerate(_HEAD.finditer(stack)):
+        begin = stack.find("\n")
+        if begin < 0:
+            return self._heads[0].apart(stack, reason, own), own
+        parts += self._heads[0].apart(stack[:begin], reason, own)
+        for number, head in enumerate(_HEAD.finditer(stack, begin), 1):
             if number == MOST_HEADS:
                 return (stack,), []
-            parts.append(stack[begin : head.start()])
-            parts += self._heads[number].apart(head.group(), reason, own)
+            first = head.start() + 1
+            parts.append(stack[begin:first])
             begin = head.end()
+            parts += self._heads[number].apart(stack[first:begin], reason, own)
         parts.append(stack[begin:])
         return tuple(parts), own
 
@@ -59,7 +64,7 @@ class _Head:
 
     def _before(self, text: str, own: list[str]) -> Hashable:
         place = self._place
-        return text if place.is_fixed(text) or place.takes(text, text) else place.own(text, own)
+        return text if text in place.fixed or place.takes(text, text) else place.own(text, own)
 
 
 def stack_pieces(parts: tuple[Hashable, ...]) -> str | None:

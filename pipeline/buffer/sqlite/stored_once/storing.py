@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Hashable, Sequence
 from json.encoder import encode_basestring as quoted
+from operator import itemgetter
 from typing import NamedTuple
 
 from pipeline.buffer.sqlite.stored_once.header_sets import HeaderPlaces, header_pieces
@@ -39,6 +40,7 @@ _KINDS = SharedRows(
         *("reason_begins", "reason_ends"),
     ),
 )
+_name_of = itemgetter(0)
 _OF_A_KIND = (*(None,) * 6, "")
 """What stands in the row in place of what its kind says."""
 
@@ -154,22 +156,22 @@ class Storing:
     def _headers(self, letter: WholeLetter, stack_digest: bytes | None, cells: dict[bytes, Cells]) -> _Part:
         headers = letter.headers
         stack = None if stack_digest is None or letter.stacktrace is None else letter.stacktrace.encode()
-        size = sum(len(name) + (0 if value is None else len(value)) for name, value in headers)
-        size_of_others = size if stack is None else max(0, size - len(stack))
-        if size < SMALLEST_SET_BYTES or size_of_others > LARGEST_SET_BYTES or len(headers) > MOST_HEADERS:
-            return _Part(None, _whole(headers, letter.stacktrace if stack_digest else None))
-        names = tuple(name for name, _ in headers)
+        names = tuple(map(_name_of, headers))
         scope = (letter.fingerprint, names, stack is None)
         places = self._memory.header_places.get(scope)
         if places is None:
+            size = sum(len(name) + (0 if value is None else len(value)) for name, value in headers)
+            size_of_others = size if stack is None else max(0, size - len(stack))
+            if size < SMALLEST_SET_BYTES or size_of_others > LARGEST_SET_BYTES or len(headers) > MOST_HEADERS:
+                return _Part(None, _whole(headers, letter.stacktrace if stack_digest else None))
             self._memory.make_room(size_of_others)
             places = self._memory.header_places[scope] = HeaderPlaces(letter, stack)
         parts, own = places.apart(letter, stack)
         key = (names, parts)
         known = self._memory.sets.get(key)
         if known is None:
-            self._memory.make_room(size_of_others)
             pieces = header_pieces(headers, parts)
+            self._memory.make_room(len(pieces))
             known = self._memory.sets[key] = (_digest(pieces), (pieces,))
         digest, cells[digest] = known
         return _Part(digest, _own(own))
@@ -199,7 +201,7 @@ class Storing:
         if place is None:
             self._memory.make_room(len(reason))
             place = self._memory.reason_places[letter.fingerprint] = Place()
-        if place.is_fixed(reason) or place.takes(reason, reason):
+        if reason in place.fixed or place.takes(reason, reason):
             return reason, ""
         around = place.own(reason, own)
         return around.begin, around.end

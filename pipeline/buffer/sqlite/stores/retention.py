@@ -20,6 +20,7 @@ from pipeline.buffer.sqlite.connection import (
 from pipeline.buffer.sqlite.rows import RowsOf
 from pipeline.buffer.sqlite.stores.compaction import compact
 from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, source_of, topics_of
+from pipeline.buffer.sqlite.stores.letter_blocks import write_block
 from pipeline.buffer.sqlite.stores.outcomes import conclude
 from pipeline.buffer.sqlite.stores.text_index import indexed_stacks_of, unindex_letters, unindex_stacks
 from pipeline.headers import dead_letter_id_of
@@ -116,6 +117,10 @@ class SqliteUpkeepStore:
 
     def __init__(self, connection: WriterConnection) -> None:
         self._connection = connection
+
+    def note_for_search(self) -> bool:
+        """See UpkeepStore."""
+        return write_block(self._connection)
 
     def used_bytes(self) -> int:
         """See UpkeepStore."""

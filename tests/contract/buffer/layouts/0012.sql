@@ -331,24 +331,9 @@ CREATE TABLE judged_seconds (
     failed         INTEGER NOT NULL,
     PRIMARY KEY (topic, second_ms)
 ) WITHOUT ROWID;
-PRAGMA writable_schema=ON;
-INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','letter_index','letter_index',0,'CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
-)');
-CREATE TABLE 'letter_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-INSERT INTO "letter_index_config" VALUES('automerge',0);
-INSERT INTO "letter_index_config" VALUES('crisismerge',64);
-INSERT INTO "letter_index_config" VALUES('usermerge',8);
-INSERT INTO "letter_index_config" VALUES('version',4);
-CREATE TABLE 'letter_index_data'(id INTEGER PRIMARY KEY, block BLOB);
-INSERT INTO "letter_index_data" VALUES(1,X'');
-INSERT INTO "letter_index_data" VALUES(10,X'00000003000000');
-CREATE TABLE 'letter_index_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
-CREATE TABLE long_letters (dead_letter_id INTEGER PRIMARY KEY);
-CREATE TABLE long_stacks (stack_ref INTEGER PRIMARY KEY);
 CREATE TABLE lookups (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas')),
+    kind           TEXT NOT NULL CHECK (kind IN ('topics', 'sample', 'try', 'schemas', 'letter')),
     state          TEXT NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'failed')),
     params         TEXT NOT NULL,               -- JSON
     asked_by       TEXT NOT NULL,               -- a session of the app
@@ -533,18 +518,6 @@ ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_order_id','10000000 4000 1');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_created_at','10000000 10');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_product','10000000 100000 1');
-INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','stack_index','stack_index',0,'CREATE VIRTUAL TABLE stack_index USING fts5(
-    stacktrace, content=''stacktraces'', content_rowid=''stack_ref'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
-)');
-CREATE TABLE 'stack_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-INSERT INTO "stack_index_config" VALUES('automerge',0);
-INSERT INTO "stack_index_config" VALUES('crisismerge',64);
-INSERT INTO "stack_index_config" VALUES('usermerge',8);
-INSERT INTO "stack_index_config" VALUES('version',4);
-CREATE TABLE 'stack_index_data'(id INTEGER PRIMARY KEY, block BLOB);
-INSERT INTO "stack_index_data" VALUES(1,X'');
-INSERT INTO "stack_index_data" VALUES(10,X'00000003000000');
-CREATE TABLE 'stack_index_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE stacktraces (
     stack_ref    INTEGER PRIMARY KEY,
     digest       BLOB NOT NULL UNIQUE,
@@ -561,12 +534,6 @@ INSERT INTO "stacktraces" VALUES(4,X'5AA20C407A2BF74C9C3D6E60F4E6095F','java.lan
 	at com.example.Listener.on(Listener.java:42)
 	at com.example.Listener.on(Listener.java:42)
 	at com.example.Listener.on(Listener.java:42)',2,0);
-CREATE TABLE text_index (
-    id             INTEGER PRIMARY KEY CHECK (id = 1),
-    folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew
-    letters_to     INTEGER NOT NULL, -- up to which dead letter, and which stack trace, they are filled
-    stacks_to      INTEGER NOT NULL
-);
 CREATE TABLE topics (
     topic_ref     INTEGER PRIMARY KEY,
     cluster_id    TEXT NOT NULL,
@@ -620,7 +587,6 @@ CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
-CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
 CREATE INDEX dead_letters_replayed ON dead_letter_rows (status_at_ms) WHERE status = 'replayed';
@@ -773,7 +739,6 @@ CREATE TRIGGER passed_on_removed AFTER DELETE ON dead_letter_rows BEGIN
 END;
 CREATE UNIQUE INDEX rereads_unfinished ON rereads (role, topic, cluster_id) WHERE state <> 'done';
 CREATE INDEX lookups_asked ON lookups (id) WHERE state = 'asked';
-PRAGMA writable_schema=OFF;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('dead_letter_rows',13);
 INSERT INTO "sqlite_sequence" VALUES('jobs',2);

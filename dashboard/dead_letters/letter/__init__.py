@@ -1,0 +1,1 @@
+"""One dead letter, in a drawer at the side of the page."""
