@@ -13,7 +13,7 @@ from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.moves import follow_address
 from dashboard.dead_letters.opened import note_opened_in_address, opened_id
 from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_choice, payload_columns
-from dashboard.dead_letters.payloads import ask_for_schemas, payload_export
+from dashboard.dead_letters.payloads import ask_for_schemas, note_schemas, payload_export
 from dashboard.dead_letters.query_box import query_box
 from dashboard.dead_letters.replay_dialog import draw_replay_dialog, replay_is_proposed
 from dashboard.dead_letters.table import draw_pages, draw_table, note_page_in_address, take_snapshot
@@ -36,6 +36,7 @@ with whole_page():
     if which is None:
         # What somebody selected before is not what the box asks for now.
         st.stop()
+    note_schemas()
     snapshot = take_snapshot(which)
     groups = reader().groups()
     with st.container(gap="xsmall"):
@@ -53,7 +54,7 @@ with whole_page():
         with left, st.container(gap="xsmall"):
             draw_groups(groups, which.query)
     with right, st.container(gap="xsmall"):
-        watch(watch_letters)
+        live_part = st.container()
         paths = chosen_paths()
         # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
         with st.container():
@@ -89,3 +90,5 @@ with whole_page():
         draw_drawer()
     # What was drawn tells what is wanted.
     ask_for_schemas()
+    with live_part:
+        watch(watch_letters)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,10 +32,10 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     # What reads all formats takes its time to be imported.
     from pipeline.payload_decoding import command_decoder, mapped_or_default
 
-    mapped = mapped_or_default(settings)
+    mapped = mapped_or_default(settings, "columns have our names, not those of [labels]")
     decoder = command_decoder(settings, mapped) if options.decoded or options.columns else None
     added = _payload_columns(options, decoder) if decoder is not None else None
-    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _open_for_writing(Path(options.out))
+    target: Any = nullcontext(sys.stdout.buffer) if options.out == "-" else _written_whole(Path(options.out))
     called = mapped.mappings.labels.said()
     with target as out:
         written = export_all(settings.database_file, entity, which, options.format, out, called=called, added=added)
@@ -42,9 +45,28 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_for_writing(path: Path) -> BinaryIO:
+@contextmanager
+def _written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which is at `path` from the moment on at which all is written.
+
+    Where that fails nothing of it stays, and a file that was there is as it was. A pipe or a device is written as it
+    comes. Raises UsageError when it cannot be written.
+    """
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        return path.open("wb")
+        if target.exists() and not target.is_file():
+            with target.open("wb") as out:
+                yield out
+            return
+        try:
+            with beside.open("xb") as out:
+                yield out
+            if target.exists():
+                shutil.copymode(target, beside)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 

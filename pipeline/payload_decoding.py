@@ -37,11 +37,11 @@ def command_decoder(settings: Settings, mapped: Mapped) -> CommandDecoder:
     return CommandDecoder(PayloadDecoder(decoder, load_dead_letter_topics(settings).source_of), registry)
 
 
-def mapped_or_default(settings: Settings) -> Mapped:
-    """What the mapping file says; nothing, and a line that says so, while it cannot be used."""
+def mapped_or_default(settings: Settings, otherwise: str) -> Mapped:
+    """What the mapping file says; nothing while it cannot be used, and a line that says how it is `otherwise`."""
     try:
         return load_mappings(settings)
     except MappingFileError as error:
         # What is in the buffer is there whatever the file says now.
-        print(f"fields have our names, not those of [labels]: {error}", file=sys.stderr)
+        print(f"{otherwise}: {error}", file=sys.stderr)
         return DEFAULT

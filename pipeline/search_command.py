@@ -57,7 +57,8 @@ def _find(settings: Settings, reader: Reader, which: DeadLetterFilter) -> Found:
     # What reads all formats takes its time to be imported.
     from pipeline.payload_decoding import command_decoder, mapped_or_default
 
-    return reader.find(which, command_decoder(settings, mapped_or_default(settings)).decoder.read)
+    mapped = mapped_or_default(settings, "values are read without the mapping file")
+    return reader.find(which, command_decoder(settings, mapped).decoder.read)
 
 
 def tell_error(text: str, error: QueryError) -> int:

@@ -40,7 +40,6 @@ def watch_letters() -> bool:
                 st.badge(f"{badge.label} {counts.get(status, 0):,}", color=badge.color)
         imported_badge()
         if snapshot is not None and _refresh_button(count_new(snapshot)):
-            show_newest()
             st.rerun(scope="app")
     came = any((schemas_came(), kafka_has_news()))
     return snapshot is not None and not replay_is_proposed() and (outdated(snapshot) or came)
@@ -50,7 +49,14 @@ def _refresh_button(new: int) -> bool:
     # Always there, so that nothing on the page moves when something arrives.
     amount = f"{new}+" if new >= NEW_CAP else str(new)
     label = f"{amount} new – refresh" if new else "Up to date"
-    return st.button(label, icon=":material/refresh:", type="tertiary", disabled=not new, key="letters_refresh")
+    return st.button(
+        label,
+        icon=":material/refresh:",
+        type="tertiary",
+        disabled=not new,
+        on_click=show_newest,
+        key="letters_refresh",
+    )
 
 
 def draw_actions(snapshot: Snapshot) -> None:

@@ -44,12 +44,14 @@ def read_value(stored: Stored) -> ReadValue:
         return decoder.read(stored)
 
 
+def note_schemas() -> None:
+    """At the beginning of the page's run: what it draws is of the schemas that are there now."""
+    _SEEN.set(_looked_up().poll())
+
+
 def schemas_came() -> bool:
-    """Whether schemas came since this was asked last: what was drawn then may read otherwise now."""
-    version = _looked_up().poll()
-    seen = _SEEN.get()
-    _SEEN.set(version)
-    return seen is not None and seen != version
+    """Whether schemas came since the page's run began: what was drawn then may read otherwise now."""
+    return _SEEN.is_set() and _SEEN.get() != _looked_up().poll()
 
 
 def schemas_known() -> int:

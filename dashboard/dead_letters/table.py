@@ -202,6 +202,7 @@ def draw_pages(snapshot: Snapshot) -> None:
         st.caption(f"{first:,}–{last:,} of {snapshot.found.count}", width="content")
         st.pagination(
             _pages(snapshot.found.count, snapshot.view.page_size),
+            default=snapshot.view.page,
             max_visible_pages=5,
             # One as wide as its content may take itself for too narrow to show all pages.
             width=_PAGINATION_PIXELS,
@@ -236,11 +237,11 @@ def _wanted_view(which: DeadLetterFilter, before: Snapshot | None) -> View:
         take_page_from_address()
     size = _SIZE.get() or PAGE_SIZES[0]
     if (asked := _ASKED_PAGE.pop()) is not None:
-        _PAGES.set(asked)
+        _PAGES.renew()
         return View(which, asked, size)
     same = before is not None and before.view.which == which and before.view.page_size == size
     if not same:
-        _PAGES.set(1)
+        _PAGES.renew()
     return View(which, _PAGES.get_or(1), size)
 
 
@@ -256,7 +257,7 @@ def _read(view: View, before: Snapshot | None) -> Snapshot:
         facets = reader().facets(found)
     page = min(view.page, _pages(found.count, view.page_size))
     if page != view.page:
-        _PAGES.set(page)
+        _PAGES.renew()
         view = replace(view, page=page)
     first = (page - 1) * view.page_size
     rows = _again(found.ids[first : first + view.page_size])

@@ -185,7 +185,7 @@ def _clear() -> None:
 
 
 def _turn_to_first_page() -> None:
-    _PAGE.set(1)
+    _PAGE.renew()
 
 
 # -- the table
@@ -221,7 +221,7 @@ def draw_orders(view: View) -> None:
     shown = _shown(view, _PAGE.get_or(1))
     if shown.page > (pages := _pages(shown)):
         # Another buffer, with fewer orders, has replaced the one that was.
-        _PAGE.set(pages)
+        _PAGE.renew()
         shown = _shown(view, pages)
     _SHOWN.set(shown)
     if shown.rows.cut:
@@ -231,7 +231,7 @@ def draw_orders(view: View) -> None:
     if shown.rows.rows:
         _draw_table(shown)
     if pages > 1:
-        st.pagination(pages, key=_PAGE.name)
+        st.pagination(pages, default=shown.page, key=_PAGE.name)
 
 
 def _shown(view: View, page: int) -> Shown:

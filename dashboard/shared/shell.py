@@ -18,6 +18,7 @@ from dashboard.shared.imported import say_imported
 from dashboard.shared.kept_files import begin_run, free_old_files
 from dashboard.shared.session import StateKey
 from dashboard.shared.sidebar import job_drawer
+from dashboard.shared.ticking import draw_ticking
 
 ENTRY = "streamlit_app.py"
 _ENTERED: StateKey[bool] = StateKey("entered")
@@ -75,14 +76,13 @@ def live(
 
     One a page, as each costs the server a run of its own: raises RuntimeError at a second one. `containers` are those
     outside of it that `render` draws in; `longest_wait_ms` is for what people wait for with their eyes on it, and
-    shortens the refresh of the settings.
+    shortens the refresh of the settings. The last call of a page that draws: who has the live part has the rest, too.
     """
     if _LIVE.get():
         raise RuntimeError("the page has a live part already: draw in it, into containers where it has to be elsewhere")
     _LIVE.set(True)
     draw_job = job_drawer()
 
-    @st.fragment(run_every=refresh_every_s(settings().refresh_ms, longest_wait_ms))
     def tick() -> None:
         drawn = False
         with shown_errors():
@@ -96,7 +96,7 @@ def live(
         draw_job()
         free_old_files()
 
-    tick()
+    draw_ticking(tick, refresh_every_s(settings().refresh_ms, longest_wait_ms))
 
 
 def refresh_every_s(refresh_ms: int, longest_wait_ms: int | None = None) -> float | None:

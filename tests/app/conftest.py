@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 
 from tests.support.navigation import ENTRY
@@ -19,6 +20,17 @@ def database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     set_up_app_test(monkeypatch)
     yield tmp_path / "orderpulse.db"
     forget_resources()
+
+
+@pytest.fixture(autouse=True)
+def no_widget_begins_with_two_values(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Streamlit warns of a widget that is given a default and a value of the session's state, once a process."""
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
+    yield
+    warned = [each.getMessage() for each in caplog.get_records("call") if each.name == policies.__name__]
+    assert warned == []
 
 
 @pytest.fixture

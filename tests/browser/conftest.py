@@ -39,10 +39,10 @@ StartApp = Callable[..., App]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[StartApp]:
-    """Starts the app with these settings (`read_only="1"`); every one that was started is ended after the test."""
+    """Starts the app with these settings (`read_only="1"`), or another entry of it; all are ended after the test."""
     servers: list[subprocess.Popen[bytes]] = []
 
-    def start(**settings: str) -> App:
+    def start(entry: str = "streamlit_app.py", **settings: str) -> App:
         folder = tmp_path / f"app-{len(servers)}"
         folder.mkdir()
         port = _free_port()
@@ -50,7 +50,7 @@ def app(tmp_path: Path) -> Iterator[StartApp]:
         environment = {"ORDERPULSE_AUTOSTART": "0", "ORDERPULSE_REFRESH_MS": "250", **variables}
         with (folder / "streamlit.log").open("wb") as log:
             server = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+                [sys.executable, "-m", "streamlit", "run", entry, "--server.port", str(port)],
                 cwd=PROJECT,
                 env=os.environ | environment | {"ORDERPULSE_DATA_DIR": str(folder)},
                 stdout=log,

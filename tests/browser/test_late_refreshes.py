@@ -44,8 +44,7 @@ class Refreshes:
             asked = BackMsg.FromString(message)
             refresh = asked.HasField("rerun_script") and bool(asked.rerun_script.fragment_id)
             if refresh and due:
-                # The browser asks again soon. Streamlit throws away what a run has not sent yet when a refresh arrives
-                # while a busy machine keeps it from sending: that is not what is tried here.
+                # The browser asks again soon. A refresh of its own would come before the late one, and be answered.
                 return
             app.send(message)
             if refresh:

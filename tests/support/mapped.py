@@ -29,14 +29,19 @@ FIELDS = {
 
 
 class RegistryByHand:
-    """Knows the schemas that a test has given it."""
+    """Knows the schemas that a test has given it, or fails as the test says. `asked` is what it was asked for."""
 
-    def __init__(self, schemas: Mapping[SchemaRef, RegisteredSchema] | None = None) -> None:
+    def __init__(self, schemas: Mapping[SchemaRef, RegisteredSchema | Exception] | None = None) -> None:
         self.schemas = dict(schemas or {})
+        self.asked: list[SchemaRef] = []
 
     def get(self, ref: SchemaRef) -> RegisteredSchema | None:
         """See SchemaRegistry."""
-        return self.schemas.get(ref)
+        self.asked.append(ref)
+        found = self.schemas.get(ref)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def register(self, subject: str, schema_text: str) -> int:
         """See SchemaRegistry. Nothing of ours registers what others write."""

@@ -31,8 +31,9 @@ def say_what_kafka_warns_of(kafka: Told) -> None:
     examined = kafka.examined
     if newer := examined.around.newer:
         told = f"{number(newer)} newer records of its key came since: a replay comes behind them."
-        one = "A newer record of its key came since: a replay comes behind it."
-        st.warning(one if newer == 1 else told, icon=":material/history:")
+        if newer == 1:
+            told = "A newer record of its key came since: a replay comes behind it."
+        st.warning(told, icon=":material/history:")
     zone, at_ms = viewer_zone(), now_ms()
     first, last = _extent(examined.source.kept, zone, at_ms), _extent(examined.dead_letter.kept, zone, at_ms)
     told = f"both {last}" if first == last else f"the original {first}, and the dead letter {last}"

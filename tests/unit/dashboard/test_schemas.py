@@ -28,6 +28,7 @@ from pipeline.schema_source import (
     SchemaRef,
 )
 from pipeline.settings import PROJECT_DIR
+from tests.support.mapped import RegistryByHand
 
 FOUND = RegisteredSchema("AVRO", '"string"', (ReferencedSchema("other", '"int"'),))
 STORE = SchemaStore(PROJECT_DIR / "schemas")
@@ -40,7 +41,7 @@ class Worker:
         self.now_ms = 1_000_000
         self.questions: list[str] = []
         self.answers: dict[int, Lookup] = {}
-        self.registry: dict[SchemaRef, RegisteredSchema | Exception | None] = {}
+        self.registry = RegistryByHand()
         self.refused = ""
         self.schemas = LookedUpSchemas(self.ask, self.answers.get, lambda: self.now_ms)
 
@@ -56,14 +57,8 @@ class Worker:
         """Answers the newest question."""
         number = len(self.questions)
         params = self.questions[-1]
-        found = look_up_schemas(Schemas(STORE, self), json.loads(params)["refs"])
+        found = look_up_schemas(Schemas(STORE, self.registry), json.loads(params)["refs"])
         self.answers[number] = Lookup(number, "schemas", params, "done", self.now_ms, json.dumps(found))
-
-    def get(self, ref: SchemaRef) -> RegisteredSchema | None:
-        found = self.registry.get(ref)
-        if isinstance(found, Exception):
-            raise found
-        return found
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ def worker() -> Worker:
 
 @pytest.mark.parametrize("ref", [SchemaId(7), SchemaGuid(bytes(range(16))), ApicurioContentId(8), ApicurioGlobalId(9)])
 def test_a_schema_is_asked_for_once_and_kept(worker: Worker, ref: SchemaRef) -> None:
-    worker.registry[ref] = FOUND
+    worker.registry.schemas[ref] = FOUND
     with pytest.raises(SchemaPendingError, match=f"{ref} is being looked up by the worker"):
         worker.schemas.get(ref)
     before = worker.schemas.poll()
@@ -97,7 +92,7 @@ def test_what_is_unknown_is_told_and_asked_for_again_after_a_while(worker: Worke
     worker.schemas.poll()
     assert len(worker.questions) == 1
     worker.now_ms += UNKNOWN_FOR_MS
-    worker.registry[ref] = FOUND
+    worker.registry.schemas[ref] = FOUND
     with pytest.raises(SchemaPendingError, match="looked up"):
         worker.schemas.get(ref)
     worker.schemas.poll()
@@ -115,7 +110,7 @@ def test_what_is_unknown_is_told_and_asked_for_again_after_a_while(worker: Worke
 )
 def test_what_may_still_come_is_asked_for_again_by_itself(worker: Worker, error: Exception, after_ms: int) -> None:
     ref = SchemaId(7)
-    worker.registry[ref] = error
+    worker.registry.schemas[ref] = error
     with pytest.raises(SchemaPendingError):
         worker.schemas.get(ref)
     worker.schemas.poll()
@@ -133,7 +128,7 @@ def test_what_may_still_come_is_asked_for_again_by_itself(worker: Worker, error:
     assert worker.schemas.poll() == version
     worker.now_ms += after_ms
     worker.schemas.poll()
-    worker.registry[ref] = FOUND
+    worker.registry.schemas[ref] = FOUND
     worker.work()
     worker.schemas.poll()
     assert worker.schemas.get(ref) == FOUND
@@ -163,7 +158,7 @@ def test_a_buffer_that_takes_no_question_is_told(worker: Worker) -> None:
 
 def test_one_question_is_about_many_and_a_registry_that_is_away_is_asked_once_for_it(worker: Worker) -> None:
     for schema_id in range(1, MOST_WANTED + 100):
-        worker.registry[SchemaId(schema_id)] = RegistryUnavailableError(f"away at {schema_id}")
+        worker.registry.schemas[SchemaId(schema_id)] = RegistryUnavailableError(f"away at {schema_id}")
         with pytest.raises(SchemaPendingError):
             worker.schemas.get(SchemaId(schema_id))
     worker.schemas.poll()
@@ -186,7 +181,7 @@ def test_an_export_waits_for_answers_some_seconds_in_all(worker: Worker) -> None
             worker.work()
         return False
 
-    worker.registry[SchemaId(7)] = FOUND
+    worker.registry.schemas[SchemaId(7)] = FOUND
     awaited = AwaitedSchemas(worker.schemas, wait)
     assert awaited.get(SchemaId(7)) == FOUND
     assert len(waited) == 4

@@ -21,6 +21,7 @@ from pipeline.orders.mapping.mapping_file import Mapped, parse_mappings
 from pipeline.orders.mapping.values import Instant, JsonNumber, Unread, ValueMismatchError
 from pipeline.schema_source import ReferencedSchema, RegisteredSchema, SchemaId
 from pipeline.settings import PROJECT_DIR, load_settings
+from tests.support.mapped import RegistryByHand
 from tests.support.order_recordings import FOLDER, SCHEMA_FOLDER, all_registered, order_recordings
 from tests.support.recordings import recordings
 from tests.support.stand_in_registry import COMPATIBLE, StandInRegistry
@@ -29,21 +30,6 @@ RECORDED = order_recordings()
 LETTERS = recordings()
 STORE = SchemaStore(PROJECT_DIR / "schemas")
 GLUE = {"glue-avro", "glue-avro-zlib"}
-
-
-class KnownSchemas:
-    """A registry with these schemas, by id."""
-
-    def __init__(self, schemas: dict[int, RegisteredSchema | Exception]) -> None:
-        self._schemas = schemas
-        self.asked: list[object] = []
-
-    def get(self, ref: object) -> RegisteredSchema | None:
-        self.asked.append(ref)
-        found = self._schemas.get(ref.value) if isinstance(ref, SchemaId) else None
-        if isinstance(found, Exception):
-            raise found
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +56,7 @@ def avro(schema: object, *referenced: object) -> Decoder:
     found = RegisteredSchema(
         "AVRO", json.dumps(schema), tuple(ReferencedSchema(str(each), json.dumps(each)) for each in referenced)
     )
-    return Decoder(Schemas(STORE, KnownSchemas({1: found})))
+    return Decoder(Schemas(STORE, RegistryByHand({SchemaId(1): found})))
 
 
 def framed(body: bytes, schema_id: int = 1) -> bytes:
@@ -200,12 +186,12 @@ def test_without_a_registry_it_is_said_which_setting_is_missing() -> None:
     "error", [SchemaPendingError("unknown schema id 1, so far"), RegistryUnavailableError("it does not answer")]
 )
 def test_what_may_still_be_known_is_said_to_wait(error: Exception) -> None:
-    found = Decoder(Schemas(STORE, KnownSchemas({1: error}))).value(framed(b"\x02"))
+    found = Decoder(Schemas(STORE, RegistryByHand({SchemaId(1): error}))).value(framed(b"\x02"))
     assert (found.format, found.waits, reasons(found)["registry"]) == ("hex", True, str(error))
 
 
 def test_the_file_that_the_section_of_the_source_topic_names_comes_first(mapped: Mapped) -> None:
-    registry = KnownSchemas({})
+    registry = RegistryByHand()
     decoder = Decoder(Schemas(STORE, registry), lambda: mapped)
     bare = RECORDED["python-protobuf"].records[0].record.value
     assert decoder.value(bare, (), "python-protobuf").schema == "shop.Order, schemas/shop.desc"
@@ -299,7 +285,7 @@ def test_pretty_json_is_indented_and_ends_where_there_is_room_for_no_more() -> N
 
 
 def test_a_schema_that_cannot_be_read_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = KnownSchemas({1: RegisteredSchema("PROTOBUF", "syntax = nonsense")})
+    registry = RegistryByHand({SchemaId(1): RegisteredSchema("PROTOBUF", "syntax = nonsense")})
     decoder = Decoder(Schemas(STORE, registry))
     first = reasons(decoder.value(framed(b"\x00")))["registry"]
     assert first.startswith("schema id 1 cannot be read: protoc refuses it")
@@ -309,7 +295,7 @@ def test_a_schema_that_cannot_be_read_is_tried_once(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_command_asks_for_each_schema_once_and_not_for_any_number_that_there_are_not() -> None:
-    registry = KnownSchemas({1: SCHEMAS_OF_ALL_KINDS[5]})
+    registry = RegistryByHand({SchemaId(1): SCHEMAS_OF_ALL_KINDS[5]})
     asked_once = AskedOnce(registry)
     for schema_id in [*range(2, MOST_UNKNOWN + 100), 2]:
         decoder = Decoder(Schemas(STORE, asked_once))
@@ -346,7 +332,7 @@ SCHEMAS_OF_ALL_KINDS = {
     5: RegisteredSchema("AVRO", '"bytes"', ()),
 }
 ALL_KINDS = Decoder(
-    Schemas(STORE, KnownSchemas(dict(SCHEMAS_OF_ALL_KINDS))),
+    Schemas(STORE, RegistryByHand({SchemaId(number): each for number, each in SCHEMAS_OF_ALL_KINDS.items()})),
     lambda: parse_mappings((FOLDER / "mapping.toml").read_bytes(), FOLDER / "mapping.toml"),
 )
 HEADER_NAMES = ("__value_schema_id", "__key_schema_id", "apicurio.value.contentId", "content-type", "x")

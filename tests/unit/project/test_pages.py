@@ -11,6 +11,7 @@ from pipeline.settings import PROJECT_DIR
 from tests.support.navigation import PAGES, ListedPage
 
 SHELL = "dashboard/shared/shell.py"
+TICKING = "dashboard/shared/ticking.py"
 APP_CODE = [
     path.relative_to(PROJECT_DIR).as_posix()
     for path in (
@@ -106,7 +107,8 @@ def test_only_the_shell_makes_a_part_tick(file: str):
         if (isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).split(".")[-1] == "fragment")
         or (isinstance(node, ast.keyword) and node.arg == "run_every")
     }
-    assert (file == SHELL) == bool(fragments), fragments
+    assert (file == TICKING) == bool(fragments), fragments
+    assert (file == SHELL) == (("dashboard.shared.ticking", "draw_ticking") in imports(file))
 
 
 def test_the_readme_names_every_page_in_the_order_of_the_navigation():
