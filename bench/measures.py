@@ -21,6 +21,7 @@ from bench.letter_search import measured
 from bench.letters import LetterLoad, fill_buffer
 from bench.orders import PARTITIONS, Load, fill, make_topic
 from bench.roles import LIMIT_S, LOOK_EVERY_S, Buffer, Rate, Role, rate_until
+from bench.texts import measure_texts
 from pipeline.buffer import open_buffer
 from pipeline.running.statusboard import read_roles
 from scripts.local.registry import ApicurioRegistry
@@ -34,6 +35,7 @@ FORMATS = {"avro": (0.6, 2.0), "json": (0.5, 1.5), "protobuf": (0.4, 2.0)}
 """What of the default mapping's rate is to be reached, and how many times that of FastStream."""
 PEER_ORDERS = 300_000
 IDLE_S = 20
+TEXT_LETTERS = 1_000_000
 LATENCY_S = 15
 QUIET_PER_S = 1000.0
 TURNS = 2
@@ -290,6 +292,20 @@ def cold_start(setup: Setup) -> Iterator[Line]:
     yield _at_most(f"cold start to the first figure, s, in the middle of {each}", statistics.median(took_s), 5)
 
 
+def texts(setup: Setup) -> Iterator[Line]:
+    """Dead letters found by text. Needs no Kafka: the buffer is filled as a collector does it."""
+    file = setup.folder / "texts.db"
+    fill_buffer(file, LetterLoad(TEXT_LETTERS))
+    found = measure_texts(file, TEXT_LETTERS)
+    of = f"of {TEXT_LETTERS:,} dead letters"
+    yield _at_most(f"found by text {of}, p95, ms CPU", found.p95_ms, 150)
+    yield Line(f"the same with facets {of}, p95, ms CPU", f"{found.with_facets_p95_ms:,.0f}")
+    yield Line("the query that takes longest, ms CPU", f"{found.longest[1]:,.0f} ({found.longest[0]})")
+    yield _at_most("index of texts, bytes a dead letter", found.index_bytes, 250)
+    yield Line("indexing, µs CPU a dead letter", f"{found.index_us:.0f}")
+    yield _at_most("the longest step of that, ms CPU", found.longest_step_ms, 100)
+
+
 def several(setup: Setup) -> Iterator[Line]:
     """Two processors on one buffer: SQLite has one writer, so what they share is the reading and decoding.
 
@@ -471,6 +487,7 @@ MEASURES = {
         idle,
         sending,
         dead_letters,
+        texts,
         cold_start,
         search,
         # What these leave for the disk to write would hold up the others.
@@ -480,5 +497,5 @@ MEASURES = {
     )
 }
 
-ALONE = frozenset({"formats", "letters-on-disk", "search"})
+ALONE = frozenset({"formats", "letters-on-disk", "search", "texts"})
 """Those whose figures are not compared with the rate of catching up."""

@@ -15,6 +15,7 @@ from pipeline.roles import make_order_reader
 from pipeline.running.folder_owner import nothing_running
 from pipeline.running.imported import mark_imported
 from pipeline.settings import Settings
+from pipeline.watching.text_indexing import TextIndexing
 
 PROGRESS_EVERY_MS = 200
 
@@ -39,7 +40,8 @@ def run_import(settings: Settings, options: argparse.Namespace) -> int:
         finally:
             progress.end()
         # No worker comes here to do it.
-        while buffer.upkeep.note_for_search():
+        indexing = TextIndexing(buffer, lambda _: False, steady_clock_ms)
+        while buffer.upkeep.note_for_search() or indexing.round():
             pass
     return _tell(options.file, summary)
 

@@ -74,6 +74,7 @@ def _report(query: Query, found: Found, rows: Sequence[DeadLetterView], took_ms:
         "total": len(found.ids),
         "total_is_exact": not found.more,
         "cut": found.cut,
+        "note": found.note,
         "took_ms": took_ms,
     }
 
@@ -82,7 +83,7 @@ def _print(found: Found, rows: Sequence[DeadLetterView], took_ms: int) -> None:
     for row in rows:
         cells = (str(row.id), time_text(row.failed_at_ms), row.status, row.source or "-", row.reason)
         print("\t".join(map(in_a_line, cells)))
-    cut = f"; {found.cut}" if found.cut else ""
+    cut = "".join(f"; {told}" for told in (found.cut, found.note) if told)
     shown = f", the newest {len(rows):,} are shown" if len(rows) < len(found.ids) else ""
     print(f"{found.count} dead letter{'' if len(found.ids) == 1 else 's'} in {took_ms} ms{shown}{cut}", file=sys.stderr)
 

@@ -79,6 +79,7 @@ from pipeline.buffer.sqlite.reader import Reader
 from pipeline.buffer.sqlite.reconcile.figures import Difference, recount, repair
 from pipeline.buffer.sqlite.reconcile.topics import replays_without_outcome, stored_bytes, unaccounted, uncollected
 from pipeline.buffer.sqlite.streams import columns_of, stream
+from pipeline.buffer.text_contract import TextIndexProgress, TextIndexStore
 
 __all__ = [
     "CONTAINING",
@@ -150,6 +151,8 @@ __all__ = [
     "Sent",
     "SourceOf",
     "StoppedTopic",
+    "TextIndexProgress",
+    "TextIndexStore",
     "TopicGeneration",
     "TriageStatus",
     "UpkeepStore",

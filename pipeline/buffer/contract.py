@@ -18,6 +18,7 @@ from pipeline.buffer.import_contract import ImportStore
 from pipeline.buffer.lookup_contract import LookupStore
 from pipeline.buffer.regroup_contract import RegroupStore
 from pipeline.buffer.reread_contract import RereadStore
+from pipeline.buffer.text_contract import TextIndexStore
 from pipeline.records import Currency, Headers, LastRead, Order, Position, TopicIdentity
 
 if TYPE_CHECKING:
@@ -692,6 +693,8 @@ class Buffer(Protocol):
     def regrouping(self) -> RegroupStore: ...
     @property
     def imports(self) -> ImportStore: ...
+    @property
+    def texts(self) -> TextIndexStore: ...
     @property
     def upkeep(self) -> UpkeepStore: ...
 

@@ -44,12 +44,14 @@ class Count:
 class Found:
     """The ids of dead letters that were found, newest first. `more`: there are, or may be, others.
 
-    `cut` says in words how far was looked; empty when all that was asked for was found.
+    `cut` says in words how far was looked; empty when all that was asked for was found. `note` says what took time and
+    cut nothing.
     """
 
     ids: tuple[int, ...]
     more: bool
     cut: str = ""
+    note: str = ""
 
     @property
     def count(self) -> Count:

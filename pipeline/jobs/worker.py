@@ -25,6 +25,7 @@ from pipeline.running.sessions import keep_going
 from pipeline.running.statusboard import StatusWriter
 from pipeline.settings import Settings
 from pipeline.watching.alerts import AlertWatch
+from pipeline.watching.text_indexing import TextIndexing
 from pipeline.watching.upkeep import PAUSE_S, Upkeep
 
 LOOK_FOR_JOBS_EVERY_S = 0.2
@@ -91,6 +92,7 @@ class _Worker:
         self._status = status
         self._alerts = AlertWatch(settings, buffer.watch, buffer.rereads, buffer.groups)
         self._upkeep_of_buffer = Upkeep(settings, buffer, stop.wait)
+        self._texts = TextIndexing(buffer, stop.wait, steady_clock)
         self._rereads = Rereads(settings, buffer, clock)
         self._lookups = Lookups(buffer, examiner, clock)
         self._upkeep_at_ms = 0
@@ -172,6 +174,8 @@ class _Worker:
             return
         self._upkeep_at_ms = now_ms
         self._buffer.check_file()
-        self._status.report("running", detail or self._upkeep_of_buffer.detail, {"job": job.id if job else None})
+        detail = "; ".join(filter(None, (detail, self._upkeep_of_buffer.detail, self._texts.told())))
+        self._status.report("running", detail, {"job": job.id if job else None})
         self._alerts.check(now_ms)
+        self._texts.round()
         self._upkeep_of_buffer.round(now_ms)

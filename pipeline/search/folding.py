@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from unicodedata import normalize
+from unicodedata import normalize, unidata_version
+
+FOLDING = f"1 by Unicode {unidata_version}"
+"""Which rule folds. Texts that were folded by another one are folded again before they are compared."""
 
 
 def folded(text: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.buffer.sqlite.stores.lookups import SqliteLookupStore
 from pipeline.buffer.sqlite.stores.regrouping import SqliteRegroupStore
 from pipeline.buffer.sqlite.stores.rereads import SqliteRereadStore
 from pipeline.buffer.sqlite.stores.retention import SqliteUpkeepStore
+from pipeline.buffer.sqlite.stores.text_index import SqliteTextIndexStore
 from pipeline.clock import Clock, Wait, pause, steady_clock_ms
 from pipeline.errors import BufferUnavailableError
 
@@ -37,6 +38,7 @@ class SqliteBuffer:
         self.groups = SqliteGroupStore(connection)
         self.regrouping = SqliteRegroupStore(connection)
         self.imports = SqliteImportStore(connection)
+        self.texts = SqliteTextIndexStore(connection)
         self.upkeep = SqliteUpkeepStore(connection)
 
     def check_file(self) -> None:

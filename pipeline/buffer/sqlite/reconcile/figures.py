@@ -18,9 +18,11 @@ from pipeline.buffer.sqlite.connection import (
 )
 from pipeline.buffer.sqlite.groups.hours import HOUR_OF
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
+from pipeline.buffer.sqlite.reconcile.texts import unfindable_texts
 from pipeline.buffer.sqlite.stored_once.shared import SHARED_TABLES
 from pipeline.buffer.sqlite.stores.flow_figures import SOURCE
 from pipeline.buffer.sqlite.stores.passed_over import BLOCK_BITS, count_flags
+from pipeline.buffer.sqlite.stores.text_index import EMPTY_THE_INDEX
 from pipeline.errors import BufferCorruptError
 
 
@@ -295,6 +297,8 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
         mended = _mend(connection, [each for name in _PRUNED for each in _wrongly_pruned(connection, name)])
         doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name, _PRUNED[name])) > 1}
         mended += _mend(connection, [each for each in _figures(connection) if each.name not in doubtful])
+        # The worker fills it again.
+        mended += _mend(connection, list(_text_index(connection)))
         return mended, list(_differences(connection))
 
 
@@ -321,6 +325,12 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
             yield Difference(f"pruned_{name} is {by_table}", name)
     yield from _figures(connection)
     yield from (Difference(line) for line in contradictions(connection))
+    yield from _text_index(connection)
+
+
+def _text_index(connection: sqlite3.Connection) -> Iterator[Difference]:
+    if told := unfindable_texts(connection):
+        yield Difference(told, mend=tuple((statement, ()) for statement in EMPTY_THE_INDEX))
 
 
 def _telling(name: str) -> tuple[_Figures, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 
 from pipeline.buffer.sqlite.groups.merges import groups_named
+from pipeline.buffer.sqlite.search.letter_texts import match_of
+from pipeline.buffer.sqlite.search.text_candidates import HOLDING_STACKS
 from pipeline.buffer.sqlite.stored_once.together import HEADERS
 from pipeline.errors import UsageError
 from pipeline.orders.fields import DEAD_LETTER_FIELDS
 from pipeline.search.fields import FIELDS_BY_NAME, Field
-from pipeline.search.folding import folded
+from pipeline.search.folding import FOLDING, folded
 from pipeline.search.query import All, Compared, Either, InHeader, Leaf, Named, Not, Part, Query, Text
 from pipeline.search.spans import span_of
 
@@ -17,7 +19,7 @@ Arguments = dict[str, object]
 
 _TEXTS = ", ".join(
     (
-        *(f"dead_letters.{column}" for column in ("reason", "error_class", "key", "dead_letter_id")),
+        *(f"dead_letters.{column}" for column in ("reason", "error_class", "key")),
         *(f"raw.{field.name}" for field in DEAD_LETTER_FIELDS if field.kind == "text"),
         "iif(raw.stack_ref IS NULL, raw.stacktrace, NULL)",
     )
@@ -72,14 +74,23 @@ class _Condition:
 
     def _text(self, text: str) -> str:
         wanted = self._argument(folded(text))
-        return _of_row(f"{self._stack(wanted)} OR letter_holds({wanted}, {HEADERS}, {_TEXTS})")
+        # What is to be put together for each comes last: where all letters hold the text otherwise, nothing is.
+        return _of_row(
+            f"{self._stack(wanted, text)} OR letter_holds({wanted}, dead_letters.dead_letter_id, {_TEXTS}) "
+            f"OR {self._own_lines(wanted)} OR short_header_holds({wanted}, {HEADERS}, dead_letters.dead_letter_id)"
+        )
 
-    @staticmethod
-    def _stack(wanted: str) -> str:
+    def _stack(self, wanted: str, text: str) -> str:
         # What is the same in many once, however many letters have it.
         once = f"SELECT stack_ref FROM stacktraces WHERE stack_holds({wanted}, stacktrace, in_pieces)"
+        if match := match_of(folded(text)):
+            once = HOLDING_STACKS.format(wanted=wanted, match=self._argument(match), folding=self._argument(FOLDING))
+        return f"raw.stack_ref IN ({once})"
+
+    @staticmethod
+    def _own_lines(wanted: str) -> str:
         pieces = "SELECT stacktrace FROM stacktraces AS own WHERE own.stack_ref = raw.stack_ref AND in_pieces"
-        return f"raw.stack_ref IN ({once}) OR own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
+        return f"own_lines_hold({wanted}, ({pieces}), raw.stacktrace, dead_letters.reason)"
 
     def _named(self, field: Field, text: str) -> str:
         if field.kind == "status":
@@ -90,7 +101,8 @@ class _Condition:
         if field.kind == "class":
             return f"is_class({wanted}, error_class)"
         if field.name == "stack":
-            return _of_row(f"{self._stack(wanted)} OR (raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace))")
+            whole = f"raw.stack_ref IS NULL AND holds({wanted}, raw.stacktrace)"
+            return _of_row(f"({whole}) OR {self._stack(wanted, text)} OR {self._own_lines(wanted)}")
         if field.kind == "text":
             return f"holds({wanted}, {field.column})"
         return f"folded({field.column}) = {wanted}"

@@ -15,6 +15,7 @@ from pipeline.buffer.sqlite.search.blocks import Blocks, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS
 from pipeline.buffer.sqlite.search.inside import find_inside
 from pipeline.buffer.sqlite.search.masks import Masks, ids_in
+from pipeline.buffer.sqlite.search.text_candidates import text_candidates, what_the_index_lacks
 from pipeline.buffer.views import Found
 from pipeline.clock import Clock, steady_clock_ms
 from pipeline.errors import UsageError
@@ -52,7 +53,8 @@ def find_dead_letters(
     if read is None:
         raise UsageError(f"{inside} is looked for inside of values, which nothing reads here")
     left = _find(connection, replace(which, query=plain), INSIDE_CAP)
-    return find_inside(connection, left, inside, FOUND_CAP, read, steady_clock)
+    found = find_inside(connection, left, inside, FOUND_CAP, read, steady_clock)
+    return replace(found, note=left.note)
 
 
 def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> Iterator[_Some]:
@@ -71,9 +73,10 @@ def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> I
         found = [identifier for (identifier,) in rows] if doubtful else []
         return _Some(sorted(sure + found, reverse=True), least_id)
 
+    by_text = None if which.ids is not None else text_candidates(connection, which.query, which.up_to_id)
     for candidates in _candidates(connection, which):
         sure += candidates.sure
-        doubtful += candidates.doubtful
+        doubtful += candidates.doubtful if by_text is None else by_text.narrowed(candidates.doubtful)
         if len(doubtful) >= size or len(sure) >= _MOST_ROWS:
             yield of_rows(candidates.least_id)
             size = min(size * _GROWTH, _MOST_ROWS)
@@ -85,19 +88,21 @@ def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> I
 def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) -> Found:
     found: list[int] = []
     looked_from: int | None = None
+    note = ""
     try:
         with snapshot(connection):
+            note = what_the_index_lacks(connection, which.query, which.up_to_id)
             for some in all_that_match(connection, which):
                 found += some.ids
                 looked_from = some.least_id
                 if len(found) > most:
-                    return Found(tuple(found[:most]), True)
+                    return Found(tuple(found[:most]), True, note=note)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         looked = "" if looked_from is None else f": only dead letters from id {looked_from} on were looked at"
-        return Found(tuple(found[:most]), True, f"stopped by the time limit{looked}")
-    return Found(tuple(found), False)
+        return Found(tuple(found[:most]), True, f"stopped by the time limit{looked}", note)
+    return Found(tuple(found), False, note=note)
 
 
 class _Candidates(NamedTuple):

@@ -12,13 +12,12 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.buffer.sqlite.stored_once.names import stored_name
+from pipeline.buffer.sqlite.search.letter_texts import short_values
+from pipeline.buffer.sqlite.stored_once.names import is_ours, stored_name
 from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
 from pipeline.buffer.sqlite.stored_once.together import fixed_texts, headers_of_set, own_lines
 from pipeline.search.folding import folded
 
-SHORT_HEADER_LETTERS = 256
-"""Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
 _Cell = str | bytes | None
 _LAST_PART = re.compile(r"[.$:/\\]")
 
@@ -30,6 +29,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("holds", 2, _holds),
         ("is_class", 2, is_class),
         ("letter_holds", -1, _letter_holds),
+        ("short_header_holds", 3, _short_header_holds),
         ("has_header", 3, _has_header),
         ("has_stack", 2, _has_stack),
         ("stored_name", 1, stored_name),
@@ -78,21 +78,28 @@ def is_class(wanted: str, error_class: _Cell) -> bool | None:
     return name == wanted or _LAST_PART.split(name)[-1] == wanted
 
 
-def _letter_holds(wanted: str, headers: str, *cells: _Cell) -> bool:
-    """Whether one of these texts or the value of a short header holds a text, which is folded."""
-    texts = "\0".join(map(_text, cells))
-    # No text of a query holds the letter between them.
-    return wanted in folded(texts) or _short_header_holds(wanted, headers)
+def _letter_holds(wanted: str, name: str, *cells: _Cell) -> bool:
+    """Whether one of these texts or a dead letter's name holds a text, which is folded.
+
+    A name of ours does where it begins with it.
+    """
+    texts = [_text(cell) for cell in cells]
+    if not is_ours(name):
+        texts.append(name)
+    elif name.startswith(wanted):
+        return True
+    if "\0" in wanted:
+        return any(wanted in folded(text) for text in texts)
+    # At once: no match begins in one of them and ends in the next.
+    return wanted in folded("\0".join(texts))
 
 
-def _short_header_holds(wanted: str, headers: str) -> bool:
+def _short_header_holds(wanted: str, headers: str, name: str) -> bool:
+    """Whether the value of a short header holds a text, which is folded."""
     # As it stands in JSON it may hold no more than what it holds itself: nearly always this settles it.
     if quoted(wanted)[1:-1] not in folded(headers):
         return False
-    return any(
-        isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS and wanted in folded(value)
-        for _, value in json.loads(headers)
-    )
+    return any(wanted in folded(value) for value in short_values(headers, name))
 
 
 def _has_header(name: str, wanted: str, headers: str) -> bool:

@@ -1,0 +1,119 @@
+"""What of dead letters stands in the text index, and how a text is asked for there.
+
+The index knows which three letters in a row, *trigrams*, a dead letter has anywhere, and no more: it names all that may
+hold a text and some that do not. Texts are folded before they come here and before they are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pipeline.buffer.sqlite.stored_once.names import is_ours
+from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, own_lines
+from pipeline.search.folding import folded
+
+SHORT_HEADER_LETTERS = 256
+"""Values of headers up to this length are looked through for a text: longer ones are payloads, not ids."""
+MOST_LETTERS = 32_768
+"""A dead letter or stack trace with more to index is not in the index, but noted as one to be looked at each time."""
+MOST_TRIGRAMS = 24
+"""A longer text is asked for by so many of its trigrams: they name as few as all do."""
+TRIGRAM = 3
+_Cell = str | bytes | None
+_BETWEEN = "\x1f"
+_NOT_ASKED = re.compile("[\0\ud800-\udfff]")
+"""What ends a text for SQLite, and what is no text to it."""
+
+LETTERS = f"""
+SELECT raw.id, raw.stack_ref, (SELECT own.stacktrace FROM stacktraces AS own
+                               WHERE own.stack_ref = raw.stack_ref AND own.in_pieces),
+       raw.stacktrace, {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
+       raw.order_id, raw.customer_id, raw.product, raw.key
+FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
+"""
+"""Selects ids, and what `letter_text` is given."""
+STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
+"""Selects ids, and what `stack_text` is given."""
+
+
+def letter_text(
+    stack_ref: int | None,
+    pieces: str | None,
+    stack: str | None,
+    headers: str,
+    name: str,
+    reason: str,
+    *cells: _Cell,
+) -> str | None:
+    """What the index is given of a dead letter, as `LETTERS` selects it; None where it is too much.
+
+    Of a stack trace that is stored once the lines that are not the same in all: the rest is indexed once, too. What is
+    part of the reason is not told twice. Its name is not indexed where it is ours: that is looked up by its beginning,
+    which saves a seventh of the index.
+    """
+    texts = [reason, *(cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell)]
+    texts += short_values(headers, name)
+    if not is_ours(name):
+        texts.append(name)
+    if stack_ref is None:
+        texts += [stack] if stack else []
+    elif pieces is not None:
+        texts += own_lines(pieces, stack, reason)
+    if sum(map(len, texts)) > MOST_LETTERS:
+        return None
+    first, *others = map(folded, texts)
+    told = dict.fromkeys([first])
+    for text in others:
+        told |= dict.fromkeys(_beside(text, first))
+    return _indexable(_BETWEEN.join(told))
+
+
+def stack_text(stacktrace: str, in_pieces: int) -> str | None:
+    """What the index is given of stack traces that are stored so, the same in all; None where that is too much."""
+    if len(stacktrace) > MOST_LETTERS:
+        return None
+    return _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
+
+
+def match_of(wanted: str) -> str | None:
+    """How the index is asked for a folded text; None where it cannot tell: of less than three letters, or of two lines.
+
+    Lines of a stack trace may stand in different places of the index.
+    """
+    return None if "\n" in wanted else match_of_any_lines(wanted)
+
+
+def match_of_any_lines(text: str) -> str | None:
+    """How the index is asked for all of a folded text that it was given as one; None where it has no trigrams."""
+    trigrams = (text[begin : begin + TRIGRAM] for begin in range(len(text) - TRIGRAM + 1))
+    asked = list(dict.fromkeys(each for each in trigrams if not _NOT_ASKED.search(each)))
+    if not asked:
+        return None
+    step = -(-len(asked) // MOST_TRIGRAMS)
+    return " AND ".join('"' + each.replace('"', '""') + '"' for each in asked[::step])
+
+
+def short_values(headers: str, name: str) -> list[str]:
+    """The values of headers that are looked through for a text; none that repeats a dead letter's name."""
+    skipped = name if is_ours(name) else None
+    values = (value for _, value in json.loads(headers))
+    return [
+        value for value in values if isinstance(value, str) and len(value) <= SHORT_HEADER_LETTERS and value != skipped
+    ]
+
+
+def _beside(text: str, reason: str) -> tuple[str, ...]:
+    """The parts of a text that, with a reason which is told anyway, have all of its trigrams."""
+    at = text.find(reason) if len(reason) >= TRIGRAM else -1
+    if at < 0:
+        return (text,)
+    overlap = TRIGRAM - 1
+    before, after = text[: at + overlap] if at else "", text[at + len(reason) - overlap :]
+    return tuple(part for part in (before, after) if len(part) >= TRIGRAM)
+
+
+def _indexable(text: str) -> str:
+    if text.isascii():
+        return text.replace("\0", _BETWEEN)
+    return text.encode(errors="replace").decode().replace("\0", _BETWEEN)
