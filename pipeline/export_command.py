@@ -29,7 +29,6 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     if (options.decoded or options.columns) and entity != "dead_letters":
         raise UsageError("--decoded and --columns are of dead letters; an order is decoded already")
     which = OrderFilter(topics=tuple(options.topic)) if options.topic else None
-    # What reads all formats takes its time to be imported.
     from pipeline.payload_decoding import command_decoder, mapped_or_default
 
     mapped = mapped_or_default(settings, "columns have our names, not those of [labels]")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.dead_letters.asked_once import AskedOnce
-from pipeline.dead_letters.decoded_columns import PayloadDecoder
-from pipeline.dead_letters.decoding import Decoder
-from pipeline.dead_letters.topics_file import load_dead_letter_topics
 from pipeline.errors import MappingFileError
-from pipeline.orders.avro_schemas import SchemaStore
-from pipeline.orders.formats.schemas import Schemas
 from pipeline.orders.mapping.mapping_file import DEFAULT, Mapped, load_mappings
-from pipeline.roles import registry_of
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.dead_letters.asked_once import AskedOnce
+    from pipeline.dead_letters.decoded_columns import PayloadDecoder
 
 
 class CommandDecoder(NamedTuple):
@@ -31,6 +28,15 @@ class CommandDecoder(NamedTuple):
 
 def command_decoder(settings: Settings, mapped: Mapped) -> CommandDecoder:
     """Decodes as the settings and the mapping file say."""
+    # What reads all formats takes its time to be imported, and most exports decode nothing.
+    from pipeline.dead_letters.asked_once import AskedOnce
+    from pipeline.dead_letters.decoded_columns import PayloadDecoder
+    from pipeline.dead_letters.decoding import Decoder
+    from pipeline.dead_letters.topics_file import load_dead_letter_topics
+    from pipeline.orders.avro_schemas import SchemaStore
+    from pipeline.orders.formats.schemas import Schemas
+    from pipeline.roles import registry_of
+
     found = registry_of(settings)
     registry = None if found is None else AskedOnce(found)
     decoder = Decoder(Schemas(SchemaStore(settings.schemas_dir), registry), lambda: mapped)
