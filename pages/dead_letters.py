@@ -17,12 +17,11 @@ from dashboard.dead_letters.payload_columns import chosen_paths, draw_column_cho
 from dashboard.dead_letters.payloads import ask_for_schemas, note_schemas, payload_export
 from dashboard.dead_letters.query_box import query_box
 from dashboard.dead_letters.replay_dialog import draw_replay_dialog, replay_is_proposed
-from dashboard.dead_letters.table import draw_pages, draw_table, note_page_in_address, take_snapshot
+from dashboard.dead_letters.table import draw_how_far, draw_pages, draw_table, note_page_in_address, take_snapshot
 from dashboard.dead_letters.triage import discard_is_proposed, draw_discard_dialog
 from dashboard.shared.asking import refusal, show_notice
 from dashboard.shared.context import now_ms, reader
 from dashboard.shared.exports import table_downloads
-from dashboard.shared.formats import plain
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
 
@@ -65,8 +64,7 @@ with whole_page():
             if snapshot.rows:
                 draw_table(snapshot, table_choice(), payload_columns(snapshot.ids, paths))
                 draw_pages(snapshot)
-            if snapshot.found.cut:
-                st.caption(f":material/content_cut: {plain(snapshot.found.cut)}")
+            draw_how_far(snapshot.found)
             if not snapshot.rows:
                 st.caption(
                     "No dead letter matches." if groups.rows else "No dead letters: nothing has failed for good."
