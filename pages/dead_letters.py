@@ -24,18 +24,11 @@ from dashboard.shared.context import now_ms, reader
 from dashboard.shared.exports import table_downloads
 from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
+from pipeline.buffer import DeadLetterFilter
 
-beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
-show_notice()
-with whole_page():
-    follow_address()
-    if refused := refusal():
-        st.caption(f":material/lock: {refused}")
-    with beside_title:
-        which = query_box()
-    if which is None:
-        # What somebody selected before is not what the box asks for now.
-        st.stop()
+
+def draw_letters(which: DeadLetterFilter) -> None:
+    """All that a query means, and what is open of it."""
     note_schemas()
     snapshot = take_snapshot(which)
     groups = reader().groups(now_ms())
@@ -96,3 +89,16 @@ with whole_page():
     ask_for_schemas()
     with live_part:
         watch(watch_letters)
+
+
+beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
+show_notice()
+with whole_page():
+    follow_address()
+    if refused := refusal():
+        st.caption(f":material/lock: {refused}")
+    with beside_title:
+        meant = query_box()
+    # What somebody selected before is not what a box asks for that holds no query.
+    if meant is not None:
+        draw_letters(meant)

@@ -526,3 +526,16 @@ def test_says_what_was_looked_through_because_the_text_index_lacks_it(open_page:
     app.run()
     assert lacks not in said(app)
     assert len(table(app)[0]) == 2
+
+
+def test_a_query_that_is_none_leaves_the_sidebars_job_where_it_is(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    replay(database_file, (1,), "request")
+    app = open_page(PAGE)
+    progress = [each.proto.text for each in app.sidebar.get("progress")]
+    assert progress
+    app.session_state[key_now(app, "letters_query_")] = "status:"
+    app.run()
+    assert app.error
+    assert table(app) == []
+    assert [each.proto.text for each in app.sidebar.get("progress")] == progress
