@@ -221,7 +221,6 @@ CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
-CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
 -- What may be pruned, oldest first.
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
@@ -736,6 +735,7 @@ CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 
 -- Which dead letters and stack traces hold three letters in a row, anywhere in what a text is looked for in: see
 -- docs/decisions/0027-text-index-of-trigrams.md. The worker follows the rows in small steps, in the order of their ids.
+-- It begins with dead_letters_by_stack, an index on stack_ref, once no dead letter of an older layout is left.
 CREATE TABLE text_index (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew

@@ -16,4 +16,3 @@ CREATE VIRTUAL TABLE stack_index USING fts5(
     stacktrace, content='stacktraces', content_rowid='stack_ref', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
 );
 INSERT INTO stack_index (stack_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
-CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;

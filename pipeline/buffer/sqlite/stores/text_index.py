@@ -45,6 +45,11 @@ EMPTY_THE_INDEX = (
 )
 """After these statements the index has nothing, and is filled again from the first dead letter on."""
 
+LETTERS_BY_STACK = (
+    "CREATE INDEX IF NOT EXISTS dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL"
+)
+"""Which dead letters have a stack trace: asked only where the index of stack traces has one."""
+
 
 class _Step(NamedTuple):
     """What a step adds to one of the two indexes: texts by their ids, and the ids of those that are too long."""
@@ -68,11 +73,11 @@ class SqliteTextIndexStore:
         """See TextIndexStore."""
         with reading(self._connection):
             state = _State(*self._connection.execute(_STATE).fetchone())
+            if state.stored_anew:
+                return 0
             if state.folding != FOLDING:
                 self._begin_anew(state)
                 return 1
-            if state.stored_anew:
-                return 0
             if state.letters_to >= state.last_letter and state.stacks_to >= state.last_stack:
                 return 0
             # 1. What the texts are, while others may write.
@@ -108,6 +113,8 @@ class SqliteTextIndexStore:
     def _begin_anew(self, state: _State) -> None:
         with atomic(self._connection) as connection:
             if _State(*connection.execute(_STATE).fetchone()) == state:
+                # By a step of layouts it would read all dead letters of an older one before any role could start.
+                connection.execute(LETTERS_BY_STACK)
                 for statement in EMPTY_THE_INDEX:
                     connection.execute(statement)
                 connection.execute("UPDATE text_index SET folding = ?", (FOLDING,))

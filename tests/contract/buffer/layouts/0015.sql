@@ -709,7 +709,6 @@ CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
 CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
-CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
 CREATE INDEX dead_letters_replayed ON dead_letter_rows (status_at_ms) WHERE status = 'replayed';
