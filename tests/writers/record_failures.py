@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def end_in_order_on_sigterm() -> None:
-    """SIGTERM ends what was started, too, and not this process alone, which would leave databases and programs behind."""
+    """SIGTERM ends what was started, too: this process alone would leave databases and programs behind."""
 
     def end(number: int, _: object) -> NoReturn:
         raise SystemExit(128 + number)
