@@ -34,6 +34,7 @@ def test_what_was_imported_is_marked_and_read_and_never_sent(page: Page, app: St
     # In the sidebar, with the groups and with the table.
     expect(page.locator(".stMarkdownBadge", has_text="Imported")).to_have_count(3)
     expect(page.get_by_text("no pipeline runs on this data folder")).to_be_visible()
+    expect(page.get_by_role("button", name="Produce orders")).to_be_disabled()
 
     page.get_by_role("button", name="Replay all that match").click()
     dialog = page.get_by_role("dialog", name="Replay dead letters")
