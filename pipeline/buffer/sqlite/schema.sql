@@ -216,9 +216,8 @@ CREATE TABLE dead_letter_rows (
     set_ref          INTEGER,                   -- of header_sets
     kind_ref         INTEGER                    -- of dead_letter_kinds
 );
-CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
+-- By status and time blocks tell: see dead_letter_blocks.
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
-CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;

@@ -17,3 +17,6 @@ CREATE VIRTUAL TABLE stack_index USING fts5(
 );
 INSERT INTO stack_index (stack_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
 CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
+-- Blocks tell what these did.
+DROP INDEX dead_letters_by_status;
+DROP INDEX dead_letters_by_failed_at;

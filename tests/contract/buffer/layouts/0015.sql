@@ -704,9 +704,7 @@ JOIN topics USING (topic_ref)
 JOIN products USING (product_ref)
 JOIN regions USING (region_ref);
 CREATE INDEX outbox_by_record ON outbox (record_id);
-CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
-CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
