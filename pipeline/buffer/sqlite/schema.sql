@@ -221,6 +221,7 @@ CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 CREATE INDEX dead_letters_by_stack ON dead_letter_rows (stack_ref) WHERE stack_ref IS NOT NULL;
+CREATE INDEX dead_letters_by_set ON dead_letter_rows (set_ref) WHERE set_ref IS NOT NULL;
 -- What may be pruned, oldest first.
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
     WHERE status IN ('recovered', 'dead_again', 'discarded');
@@ -738,10 +739,11 @@ CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE text_index (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew
-    letters_to     INTEGER NOT NULL, -- up to which dead letter, and which stack trace, they are filled
-    stacks_to      INTEGER NOT NULL
+    letters_to     INTEGER NOT NULL, -- up to which dead letter, stack trace and header set they are filled
+    stacks_to      INTEGER NOT NULL,
+    sets_to        INTEGER NOT NULL
 );
-INSERT INTO text_index VALUES (1, '', 0, 0);
+INSERT INTO text_index VALUES (1, '', 0, 0, 0);
 -- Those with too much text for the indexes: they are looked through each time.
 CREATE TABLE long_letters (dead_letter_id INTEGER PRIMARY KEY);
 CREATE TABLE long_stacks (stack_ref INTEGER PRIMARY KEY);
@@ -754,3 +756,7 @@ CREATE VIRTUAL TABLE stack_index USING fts5(
     stacktrace, content='stacktraces', content_rowid='stack_ref', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
 );
 INSERT INTO stack_index (stack_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
+CREATE VIRTUAL TABLE set_index USING fts5(
+    pieces, content='header_sets', content_rowid='set_ref', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+);
+INSERT INTO set_index (set_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);

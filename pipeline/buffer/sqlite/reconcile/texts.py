@@ -6,14 +6,22 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.buffer.sqlite.search.letter_texts import LETTERS, STACKS, letter_text, match_of_any_lines, stack_text
+from pipeline.buffer.sqlite.search.letter_texts import (
+    LETTERS,
+    SETS,
+    STACKS,
+    letter_text,
+    match_of_any_lines,
+    set_text,
+    stack_text,
+)
 from pipeline.buffer.sqlite.search.text_candidates import indexed_to
 
 SAMPLED = 1000
 
 
 class _Index(NamedTuple):
-    """One of the two: what it is filled with, and how people call that."""
+    """One of them: what it is filled with, and how people call that."""
 
     name: str
     key: str
@@ -25,6 +33,7 @@ class _Index(NamedTuple):
 _INDEXES = (
     _Index("letter", "raw.id", LETTERS, letter_text, "dead letters"),
     _Index("stack", "stack_ref", STACKS, stack_text, "stack traces"),
+    _Index("set", "set_ref", SETS, set_text, "header sets"),
 )
 
 

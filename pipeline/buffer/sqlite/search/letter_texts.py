@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from pipeline.buffer.sqlite.stored_once.names import is_ours
-from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, own_lines
+from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, fixed_values, own_lines
 from pipeline.search.folding import folded
 
 SHORT_HEADER_LETTERS = 256
@@ -20,6 +21,7 @@ MOST_LETTERS = 32_768
 MOST_TRIGRAMS = 24
 """A longer text is asked for by so many of its trigrams: they name as few as all do."""
 TRIGRAM = 3
+_REMEMBERED_SETS = 4096
 _Cell = str | bytes | None
 _BETWEEN = "\x1f"
 _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
@@ -28,19 +30,23 @@ _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
 LETTERS = f"""
 SELECT raw.id, raw.stack_ref, (SELECT own.stacktrace FROM stacktraces AS own
                                WHERE own.stack_ref = raw.stack_ref AND own.in_pieces),
-       raw.stacktrace, {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
+       raw.stacktrace, (SELECT own.pieces FROM header_sets AS own WHERE own.set_ref = raw.set_ref),
+       {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
        raw.order_id, raw.customer_id, raw.product, raw.key
 FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
 """
 """Selects ids, and what `letter_text` is given."""
 STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
 """Selects ids, and what `stack_text` is given."""
+SETS = "SELECT set_ref, pieces FROM header_sets WHERE "
+"""Selects ids, and what `set_text` is given."""
 
 
 def letter_text(
     stack_ref: int | None,
     pieces: str | None,
     stack: str | None,
+    set_pieces: str | None,
     headers: str,
     name: str,
     reason: str,
@@ -48,12 +54,13 @@ def letter_text(
 ) -> str | None:
     """What the index is given of a dead letter, as `LETTERS` selects it; None where it is too much.
 
-    Of a stack trace that is stored once the lines that are not the same in all: the rest is indexed once, too. What is
-    part of the reason is not told twice. Its name is not indexed where it is ours: that is looked up by its beginning,
-    which saves a seventh of the index.
+    Of a stack trace that is stored once the lines that are not the same in all, and of a header set the values that are
+    not: what is, is indexed once, too. What is part of the reason is not told twice. Its name is not indexed where it is
+    ours: that is looked up by its beginning, which saves a seventh of the index.
     """
     texts = [reason, *(cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell)]
-    texts += short_values(headers, name)
+    of_set = fixed_values(set_pieces) if set_pieces else frozenset()
+    texts += [value for value in short_values(headers, name) if value not in of_set]
     if not is_ours(name):
         texts.append(name)
     if stack_ref is None:
@@ -74,6 +81,17 @@ def stack_text(stacktrace: str, in_pieces: int) -> str | None:
     if len(stacktrace) > MOST_LETTERS:
         return None
     return _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
+
+
+def set_text(pieces: str) -> str:
+    """What the index is given of header sets that are stored so, the same in all."""
+    return _indexable(_BETWEEN.join(sorted(folded_values(pieces))))
+
+
+@lru_cache(_REMEMBERED_SETS)
+def folded_values(pieces: str) -> frozenset[str]:
+    """The short values that are the same in all dead letters of a header set, folded."""
+    return frozenset(folded(value) for value in fixed_values(pieces) if len(value) <= SHORT_HEADER_LETTERS)
 
 
 def match_of(wanted: str) -> str | None:

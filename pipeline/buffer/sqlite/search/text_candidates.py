@@ -25,10 +25,10 @@ PROBED = 2000
 """So many of each way to candidates are counted to tell which way is the shorter one."""
 FEW_LEFT = 50
 """So few are held against the query sooner than against what else the index tells."""
-MOST_STACKS = 5000
-"""More stack traces than these are not named one by one: a text that so many hold is found soon without an index."""
+MOST_SHARED = 5000
+"""More stack traces or header sets are not named one by one: a text that so many hold is found soon without that."""
 SORTED_LETTERS = 100_000
-"""So many dead letters of some stack traces are sorted; of more, all are gone through from the newest on."""
+"""So many dead letters of some of these are sorted; of more, all are gone through from the newest on."""
 _FOLDED_HEADER_LETTERS = SHORT_HEADER_LETTERS // 4
 """A longer header's value may be longer than a short one before it is folded, four letters to one."""
 _OUR_DIGITS = 32
@@ -40,8 +40,8 @@ _OF_INDEX = (
     "AND rowid BETWEEN :first AND :last ORDER BY rowid DESC"
 )
 _LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id BETWEEN :first AND :last ORDER BY 1 DESC"
-_OF_STACKS = (
-    "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) "
+_SHARING = (
+    "SELECT id FROM dead_letter_rows WHERE {0} IN (SELECT value FROM json_each(:refs)) "
     "AND id BETWEEN :first AND :last "
     "ORDER BY id DESC"
 )
@@ -53,14 +53,31 @@ HOLDING_STACKS = (
     "WHERE stack_ref > coalesce((SELECT stacks_to FROM text_index WHERE folding = {folding}), 0))"
 )
 """The stack traces that hold a text, which is folded. The index names those that may; each is held against it once."""
+_HOLDING_STACKS = HOLDING_STACKS.format(wanted=":wanted", match=":match", folding=":folding")
+_HOLDING_SETS = (
+    "SELECT set_ref FROM header_sets WHERE set_holds(:wanted, pieces) AND set_ref IN ("
+    "SELECT rowid FROM set_index WHERE set_index MATCH :match "
+    "UNION ALL SELECT set_ref FROM header_sets "
+    "WHERE set_ref > coalesce((SELECT sets_to FROM text_index WHERE folding = :folding), 0))"
+)
+"""The same of header sets, of the values that are the same in all their dead letters."""
 
 
 class Sources(NamedTuple):
-    """Where candidates come from: what the index is asked for, stack traces, and how names of ours begin."""
+    """Where candidates come from: what the index is asked for, stack traces, header sets, how names of ours begin."""
 
     match: str
     stacks: tuple[int, ...] = ()
+    sets: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+
+
+class _Shared(NamedTuple):
+    """Some of what is stored once, by the key that dead letters refer to it with."""
+
+    table: str
+    key: str
+    refs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -100,21 +117,29 @@ class TextCandidates:
 
     def by_index(self) -> Iterator[int]:
         """Their ids, without looking at those between them."""
-        return self._merged(self._of_stacks_by_index)
+        return self._merged([self._sharing(shared, by_index=True) for shared in self._shared])
 
     def __iter__(self) -> Iterator[int]:
         """Their ids, newest first, each once."""
-        few = self._of_stacks <= SORTED_LETTERS
-        return self._merged(self._of_stacks_by_index if few else self._ids(_OF_STACKS.format("+")))
+        return self._merged(
+            [self._sharing(shared, self._letters_of(shared) <= SORTED_LETTERS) for shared in self._shared]
+        )
 
     @property
-    def _of_stacks_by_index(self) -> Iterator[int]:
-        return self._ids(_OF_STACKS.format(""))
+    def _shared(self) -> list[_Shared]:
+        """The stack traces and header sets, where there are any."""
+        both = (
+            _Shared("stacktraces", "stack_ref", self.sources.stacks),
+            _Shared("header_sets", "set_ref", self.sources.sets),
+        )
+        return [shared for shared in both if shared.refs]
 
-    def _merged(self, of_stacks: Iterator[int]) -> Iterator[int]:
+    def _sharing(self, shared: _Shared, by_index: bool) -> Iterator[int]:
+        return self._ids(_SHARING.format(shared.key if by_index else f"+{shared.key}"), json.dumps(shared.refs))
+
+    def _merged(self, of_shared: list[Iterator[int]]) -> Iterator[int]:
         ways = [self._ids(_OF_INDEX), self._ids(_LONG), *(iter(self._named(name)) for name in self.sources.names)]
-        if self.sources.stacks:
-            ways.append(of_stacks)
+        ways += of_shared
         return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
 
     @cached_property
@@ -125,8 +150,8 @@ class TextCandidates:
             return len(newest)
         return PROBED * self.last // (self.last - newest[-1] + 1)
 
-    def _ids(self, sql: str) -> Iterator[int]:
-        told: dict[str, object] = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks)}
+    def _ids(self, sql: str, refs: str = "") -> Iterator[int]:
+        told: dict[str, object] = {"match": self.sources.match, "refs": refs}
         told |= {"first": self.first, "last": self.last}
         return (identifier for (identifier,) in self.connection.execute(sql, told))
 
@@ -137,12 +162,11 @@ class TextCandidates:
         found = [self.connection.execute(_NAMED, (*ends, self.first, self.last)).fetchall() for ends in ranges]
         return sorted((identifier for rows in found for (identifier,) in rows), reverse=True)
 
-    @cached_property
-    def _of_stacks(self) -> int:
+    def _letters_of(self, shared: _Shared) -> int:
         (letters,) = self.connection.execute(
-            "SELECT coalesce(sum(dead_letters), 0) FROM stacktraces "
-            "WHERE stack_ref IN (SELECT value FROM json_each(?))",
-            (json.dumps(self.sources.stacks),),
+            f"SELECT coalesce(sum(dead_letters), 0) FROM {shared.table} "
+            f"WHERE {shared.key} IN (SELECT value FROM json_each(?))",
+            (json.dumps(shared.refs),),
         ).fetchone()
         return int(letters)
 
@@ -195,7 +219,7 @@ class _Planner:
     def of_all(self, parts: Sequence[Part]) -> list[Sources]:
         """Those of each part, and what the index tells of several together first."""
         ways = [way for part in parts for way in self.of(part)]
-        together = dict.fromkeys(way.match for way in ways if not way.stacks and not way.names)
+        together = dict.fromkeys(way.match for way in ways if not (way.stacks or way.sets or way.names))
         if len(together) < 2:
             return ways
         return [Sources(" AND ".join(f"({match})" for match in together)), *ways]
@@ -206,7 +230,8 @@ class _Planner:
             return []
         match = " OR ".join(f"({way.match})" for (way,) in ways)
         stacks = tuple({ref for (way,) in ways for ref in way.stacks})
-        return [Sources(match, stacks, tuple({name for (way,) in ways for name in way.names}))]
+        sets = tuple({ref for (way,) in ways for ref in way.sets})
+        return [Sources(match, stacks, sets, tuple({name for (way,) in ways for name in way.names}))]
 
     def _of_leaf(self, leaf: Leaf) -> list[Sources]:
         wanted = folded(_asked_text(leaf))
@@ -214,13 +239,16 @@ class _Planner:
         if match is None:
             return []
         names = (wanted,) if _BEGINS_A_NAME.fullmatch(wanted) else ()
-        if not _may_be_in_a_stack(leaf):
-            return [Sources(match, (), names)]
-        stacks = self._connection.execute(
-            f"{HOLDING_STACKS.format(wanted=':wanted', match=':match', folding=':folding')} LIMIT {MOST_STACKS + 1}",
-            {"wanted": wanted, "match": match, "folding": FOLDING},
-        ).fetchall()
-        return [Sources(match, tuple(ref for (ref,) in stacks), names)] if len(stacks) <= MOST_STACKS else []
+        asked = {"wanted": wanted, "match": match, "folding": FOLDING}
+        stacks = self._refs(_HOLDING_STACKS, asked) if _may_be_in_a_stack(leaf) else ()
+        sets = self._refs(_HOLDING_SETS, asked) if isinstance(leaf, (Text, InHeader)) else ()
+        if len(stacks) > MOST_SHARED or len(sets) > MOST_SHARED:
+            return []
+        return [Sources(match, stacks, sets, names)]
+
+    def _refs(self, holding: str, asked: dict[str, str]) -> tuple[int, ...]:
+        rows = self._connection.execute(f"{holding} LIMIT {MOST_SHARED + 1}", asked)
+        return tuple(ref for (ref,) in rows)
 
 
 def _may_be_in_a_stack(leaf: Leaf) -> bool:
