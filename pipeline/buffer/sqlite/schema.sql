@@ -747,9 +747,10 @@ INSERT INTO text_index VALUES (1, '', 0, 0, 0);
 -- Those with too much text for the indexes: they are looked through each time.
 CREATE TABLE long_letters (dead_letter_id INTEGER PRIMARY KEY);
 CREATE TABLE long_stacks (stack_ref INTEGER PRIMARY KEY);
--- Beside the reason stands all else that a text is looked for in, folded; of the content only the ids are ever asked for.
+-- What a text is looked for in, folded; of the content only the ids are ever asked for. The headers are their short values.
 CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content='dead_letter_rows', content_rowid='id', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+    reason, error_class, order_id, customer_id, product, key, headers, stacktrace,
+    content='dead_letter_rows', content_rowid='id', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
 );
 INSERT INTO letter_index (letter_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
 CREATE VIRTUAL TABLE stack_index USING fts5(

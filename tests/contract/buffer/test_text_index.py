@@ -347,7 +347,7 @@ def test_a_step_is_short_whatever_there_is(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(text_index, "TEXT_AT_ONCE", 100)
     with open_buffer(path) as buffer:
         place = collector(buffer)
-        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 40) for n in range(10)))
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 55) for n in range(10)))
         buffer.texts.index_some()
         assert [buffer.texts.index_some() for _ in range(6)] == [2, 2, 2, 2, 2, 0]
 

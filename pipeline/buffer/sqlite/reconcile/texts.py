@@ -10,10 +10,10 @@ from pipeline.buffer.sqlite.search.letter_texts import (
     LETTERS,
     SETS,
     STACKS,
-    letter_text,
+    letter_texts,
     match_of_any_lines,
-    set_text,
-    stack_text,
+    set_texts,
+    stack_texts,
 )
 from pipeline.buffer.sqlite.search.text_candidates import indexed_to
 
@@ -26,14 +26,14 @@ class _Index(NamedTuple):
     name: str
     key: str
     rows: str
-    text: Callable[..., str | None]
+    texts: Callable[..., tuple[str, ...] | None]
     what: str
 
 
 _INDEXES = (
-    _Index("letter", "raw.id", LETTERS, letter_text, "dead letters"),
-    _Index("stack", "stack_ref", STACKS, stack_text, "stack traces"),
-    _Index("set", "set_ref", SETS, set_text, "header sets"),
+    _Index("letter", "raw.id", LETTERS, letter_texts, "dead letters"),
+    _Index("stack", "stack_ref", STACKS, stack_texts, "stack traces"),
+    _Index("set", "set_ref", SETS, set_texts, "header sets"),
 )
 
 
@@ -61,7 +61,7 @@ def _missing(connection: sqlite3.Connection, index: _Index) -> str:
         if identifier is None or identifier in looked:
             continue
         looked.add(identifier)
-        match = match_of_any_lines(index.text(*cells) or "")
+        match = match_of_any_lines(*(index.texts(*cells) or ()))
         if match and connection.execute(asked, (match, identifier)).fetchone() is None:
             missing.append(identifier)
     if not missing:

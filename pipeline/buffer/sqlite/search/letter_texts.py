@@ -35,14 +35,16 @@ SELECT raw.id, raw.stack_ref, (SELECT own.stacktrace FROM stacktraces AS own
        raw.order_id, raw.customer_id, raw.product, raw.key
 FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
 """
-"""Selects ids, and what `letter_text` is given."""
+"""Selects ids, and what `letter_texts` is given."""
+LETTER_COLUMNS = ("reason", "error_class", "order_id", "customer_id", "product", "key", "headers", "stacktrace")
+"""The columns of the index of dead letters: where texts meet in one, there are trigrams that nobody asks for."""
 STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
-"""Selects ids, and what `stack_text` is given."""
+"""Selects ids, and what `stack_texts` is given."""
 SETS = "SELECT set_ref, pieces FROM header_sets WHERE "
-"""Selects ids, and what `set_text` is given."""
+"""Selects ids, and what `set_texts` is given."""
 
 
-def letter_text(
+def letter_texts(
     stack_ref: int | None,
     pieces: str | None,
     stack: str | None,
@@ -51,41 +53,42 @@ def letter_text(
     name: str,
     reason: str,
     *cells: _Cell,
-) -> str | None:
-    """What the index is given of a dead letter, as `LETTERS` selects it; None where it is too much.
+) -> tuple[str, ...] | None:
+    """What LETTER_COLUMNS are given of a dead letter, as `LETTERS` selects it; None where it is too much.
 
     Of a stack trace that is stored once the lines that are not the same in all, and of a header set the values that are
-    not: what is, is indexed once, too. What is part of the reason is not told twice. Its name is not indexed where it is
-    ours: that is looked up by its beginning, which saves a seventh of the index.
+    not: the others are indexed once, too. What is told in one column is not told again in another one. Its name is not
+    indexed where it is ours: that is looked up by its beginning, which saves a seventh of the index.
     """
-    texts = [reason, *(cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell)]
+    others = [[cell if isinstance(cell, str) else cell.decode(errors="replace")] if cell else [] for cell in cells]
     of_set = fixed_values(set_pieces) if set_pieces else frozenset()
-    texts += [value for value in short_values(headers, name) if value not in of_set]
-    if not is_ours(name):
-        texts.append(name)
+    names = [] if is_ours(name) else [name]
+    others.append([value for value in short_values(headers, name) if value not in of_set] + names)
     if stack_ref is None:
-        texts += [stack] if stack else []
-    elif pieces is not None:
-        texts += own_lines(pieces, stack, reason)
-    if sum(map(len, texts)) > MOST_LETTERS:
+        others.append([stack] if stack else [])
+    else:
+        others.append([] if pieces is None else own_lines(pieces, stack, reason))
+    if len(reason) + sum(len(text) for texts in others for text in texts) > MOST_LETTERS:
         return None
-    first, *others = map(folded, texts)
-    told = dict.fromkeys([first])
-    for text in others:
-        told |= dict.fromkeys(_beside(text, first))
-    return _indexable(_BETWEEN.join(told))
+    first = folded(reason)
+    columns, told = [_indexable(first)], {first}
+    for texts in others:
+        parts = dict.fromkeys(part for text in texts for part in _beside(folded(text), first))
+        columns.append(_indexable(_BETWEEN.join(part for part in parts if part not in told)))
+        told |= parts.keys()
+    return tuple(columns)
 
 
-def stack_text(stacktrace: str, in_pieces: int) -> str | None:
+def stack_texts(stacktrace: str, in_pieces: int) -> tuple[str] | None:
     """What the index is given of stack traces that are stored so, the same in all; None where that is too much."""
     if len(stacktrace) > MOST_LETTERS:
         return None
-    return _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
+    return (_indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces)))),)
 
 
-def set_text(pieces: str) -> str:
+def set_texts(pieces: str) -> tuple[str]:
     """What the index is given of header sets that are stored so, the same in all."""
-    return _indexable(_BETWEEN.join(sorted(folded_values(pieces))))
+    return (_indexable(_BETWEEN.join(sorted(folded_values(pieces)))),)
 
 
 @lru_cache(_REMEMBERED_SETS)
@@ -102,9 +105,9 @@ def match_of(wanted: str) -> str | None:
     return None if "\n" in wanted else match_of_any_lines(wanted)
 
 
-def match_of_any_lines(text: str) -> str | None:
-    """How the index is asked for all of a folded text that it was given as one; None where it has no trigrams."""
-    trigrams = (text[begin : begin + TRIGRAM] for begin in range(len(text) - TRIGRAM + 1))
+def match_of_any_lines(*texts: str) -> str | None:
+    """How the index is asked for all of folded texts that it was given together; None where they have no trigrams."""
+    trigrams = (text[begin : begin + TRIGRAM] for text in texts for begin in range(len(text) - TRIGRAM + 1))
     asked = list(dict.fromkeys(each for each in trigrams if not _NOT_ASKED.search(each)))
     if not asked:
         return None

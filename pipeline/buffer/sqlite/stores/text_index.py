@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
 from pipeline.buffer.sqlite.search.letter_texts import (
+    LETTER_COLUMNS,
     LETTERS,
     MOST_LETTERS,
     SETS,
     STACKS,
-    letter_text,
-    set_text,
-    stack_text,
+    letter_texts,
+    set_texts,
+    stack_texts,
 )
 from pipeline.buffer.text_contract import TextIndexProgress
 from pipeline.crash_points import reached
@@ -69,7 +70,7 @@ EMPTY_THE_INDEX = (
 class _Step(NamedTuple):
     """What a step adds to one of the indexes: texts by their ids, and the ids of those that are too long."""
 
-    texts: list[tuple[int, str]]
+    texts: list[tuple[int | str, ...]]
     too_long: list[tuple[int]]
     last: int
 
@@ -86,14 +87,16 @@ class _Shared(NamedTuple):
     key: str
     column: str
     rows: str
-    text: Callable[..., str | None]
+    texts: Callable[..., tuple[str, ...] | None]
 
 
 _SHARED = (
-    _Shared("stack", "stacktraces", "stack_ref", "stacktrace", STACKS, stack_text),
-    _Shared("set", "header_sets", "set_ref", "pieces", SETS, set_text),
+    _Shared("stack", "stacktraces", "stack_ref", "stacktrace", STACKS, stack_texts),
+    _Shared("set", "header_sets", "set_ref", "pieces", SETS, set_texts),
 )
-_Texts = list[tuple[int, str | None]]
+_Texts = list[tuple[int, tuple[str, ...] | None]]
+_COLUMNS = ", ".join(LETTER_COLUMNS)
+_CELLS = ", ?" * len(LETTER_COLUMNS)
 
 
 class SqliteTextIndexStore:
@@ -129,7 +132,9 @@ class SqliteTextIndexStore:
                 connection.executemany("INSERT INTO stack_index (rowid, stacktrace) VALUES (?, ?)", stacks.texts)
                 connection.executemany("INSERT INTO long_stacks VALUES (?)", stacks.too_long)
                 connection.executemany("INSERT INTO set_index (rowid, pieces) VALUES (?, ?)", sets.texts)
-                connection.executemany("INSERT INTO letter_index (rowid, reason) VALUES (?, ?)", letters.texts)
+                connection.executemany(
+                    f"INSERT INTO letter_index (rowid, {_COLUMNS}) VALUES (?{_CELLS})", letters.texts
+                )
                 connection.executemany("INSERT INTO long_letters VALUES (?)", letters.too_long)
             reached("worker: texts not committed")
         return letters.added + stacks.added + sets.added
@@ -154,27 +159,27 @@ class SqliteTextIndexStore:
 
     def _next_letters(self, after: int) -> _Step:
         rows = self._connection.execute(f"{LETTERS} raw.id > ? ORDER BY raw.id LIMIT ?", (after, LETTERS_AT_ONCE))
-        return _step(after, ((identifier, letter_text(*cells)) for identifier, *cells in rows))
+        return _step(after, ((identifier, letter_texts(*cells)) for identifier, *cells in rows))
 
     def _next_stacks(self, after: int) -> _Step:
         rows = self._connection.execute(f"{STACKS} stack_ref > ? ORDER BY stack_ref LIMIT ?", (after, STACKS_AT_ONCE))
-        return _step(after, ((ref, stack_text(*cells)) for ref, *cells in rows))
+        return _step(after, ((ref, stack_texts(*cells)) for ref, *cells in rows))
 
     def _next_sets(self, after: int) -> _Step:
         rows = self._connection.execute(f"{SETS} set_ref > ? ORDER BY set_ref LIMIT ?", (after, SETS_AT_ONCE))
-        return _step(after, ((ref, set_text(pieces)) for ref, pieces in rows))
+        return _step(after, ((ref, set_texts(pieces)) for ref, pieces in rows))
 
 
-def _step(after: int, texts: Iterable[tuple[int, str | None]]) -> _Step:
+def _step(after: int, told: Iterable[tuple[int, tuple[str, ...] | None]]) -> _Step:
     step = _Step([], [], after)
     size = 0
-    for identifier, text in texts:
+    for identifier, texts in told:
         step = step._replace(last=identifier)
-        if text is None:
+        if texts is None:
             step.too_long.append((identifier,))
         else:
-            step.texts.append((identifier, text))
-        size += MOST_LETTERS if text is None else len(text)
+            step.texts.append((identifier, *texts))
+        size += MOST_LETTERS if texts is None else sum(map(len, texts))
         if size >= TEXT_AT_ONCE:
             break
     return step
@@ -193,10 +198,10 @@ def unindex_letters(connection: sqlite3.Connection, ids: str) -> None:
         f"{LETTERS} raw.id IN (SELECT value FROM json_each(?)) AND raw.id <= (SELECT letters_to FROM text_index)",
         (ids,),
     )
-    texts = [(identifier, letter_text(*cells)) for identifier, *cells in rows]
+    told = [(identifier, letter_texts(*cells)) for identifier, *cells in rows]
     connection.executemany(
-        "INSERT INTO letter_index (letter_index, rowid, reason) VALUES ('delete', ?, ?)",
-        [(identifier, text) for identifier, text in texts if text is not None],
+        f"INSERT INTO letter_index (letter_index, rowid, {_COLUMNS}) VALUES ('delete', ?{_CELLS})",
+        [(identifier, *texts) for identifier, texts in told if texts is not None],
     )
     connection.execute("DELETE FROM long_letters WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,))
 
@@ -211,7 +216,7 @@ def indexed_shared_of(connection: sqlite3.Connection, ids: str) -> list[tuple[_S
             f"AND {shared.key} <= (SELECT {shared.name}s_to FROM text_index)",
             (ids,),
         )
-        found.append((shared, [(ref, shared.text(*cells)) for ref, *cells in rows]))
+        found.append((shared, [(ref, shared.texts(*cells)) for ref, *cells in rows]))
     return found
 
 
@@ -220,17 +225,17 @@ def unindex_shared(connection: sqlite3.Connection, indexed: list[tuple[_Shared, 
 
     The next one may get the number of the last one that went: the index is filled from there on again.
     """
-    for (name, table, key, column, *_), texts in indexed:
+    for (name, table, key, column, *_), told in indexed:
         left = {
             ref
             for (ref,) in connection.execute(
                 f"SELECT {key} FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))",
-                (json.dumps([ref for ref, _ in texts]),),
+                (json.dumps([ref for ref, _ in told]),),
             )
         }
         connection.executemany(
             f"INSERT INTO {name}_index ({name}_index, rowid, {column}) VALUES ('delete', ?, ?)",
-            [(ref, text) for ref, text in texts if ref not in left and text is not None],
+            [(ref, *texts) for ref, texts in told if ref not in left and texts is not None],
         )
         connection.execute(
             f"UPDATE text_index SET {name}s_to = min({name}s_to, (SELECT coalesce(max({key}), 0) FROM {table}))"

@@ -421,7 +421,8 @@ CREATE TABLE judged_seconds (
 ) WITHOUT ROWID;
 PRAGMA writable_schema=ON;
 INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','letter_index','letter_index',0,'CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
+    reason, error_class, order_id, customer_id, product, key, headers, stacktrace,
+    content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
 )');
 CREATE TABLE 'letter_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
 INSERT INTO "letter_index_config" VALUES('automerge',0);
