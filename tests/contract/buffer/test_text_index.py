@@ -187,7 +187,7 @@ def test_headers_and_fields_are_found_by_the_index(path: Path) -> None:
 SERVICE = b"the service that writes it is shop.Stock in the house that it is in"
 
 
-def test_what_header_sets_have_in_common_is_indexed_once(path: Path) -> None:
+def test_what_header_sets_have_in_common_is_indexed_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_buffer(path) as buffer:
         place = collector(buffer)
         traces = [f"trace-{n:03}x" for n in range(10)]
@@ -205,6 +205,8 @@ def test_what_header_sets_have_in_common_is_indexed_once(path: Path) -> None:
     assert ids(path, Either((Text("stock in the"), Text("nowhere")))) == every
     assert ids(path, InHeader("trace", "trace-008x")) == [9]
     assert ids(path, Named("key", "shop.stock")) == []
+    monkeypatch.setattr(text_candidates, "SORTED_LETTERS", 0)
+    assert ids(path, Text("shop.STOCK in")) == every
     with closing(sqlite3.connect(path)) as connection:
         asked = "SELECT count(*) FROM {0}_index WHERE {0}_index MATCH '\"ock\"'"
         assert connection.execute(asked.format("letter")).fetchone() == (0,)

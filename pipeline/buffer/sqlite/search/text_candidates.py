@@ -40,10 +40,15 @@ _OF_INDEX = (
     "AND rowid BETWEEN :first AND :last ORDER BY rowid DESC"
 )
 _LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id BETWEEN :first AND :last ORDER BY 1 DESC"
+_OF_STACKS = "stack_ref IN (SELECT value FROM json_each(:stacks))"
+_OF_SETS = "set_ref IN (SELECT value FROM json_each(:sets))"
+_SPAN = "id BETWEEN :first AND :last"
 _SHARING = (
-    "SELECT id FROM dead_letter_rows WHERE {0} IN (SELECT value FROM json_each(:refs)) "
-    "AND id BETWEEN :first AND :last "
-    "ORDER BY id DESC"
+    f"SELECT id FROM dead_letter_rows WHERE {_OF_STACKS} AND {_SPAN} "
+    f"UNION SELECT id FROM dead_letter_rows WHERE {_OF_SETS} AND {_SPAN} ORDER BY id DESC"
+)
+_SHARING_ROW_BY_ROW = (
+    f"SELECT id FROM dead_letter_rows WHERE (+{_OF_STACKS} OR +{_OF_SETS}) AND {_SPAN} ORDER BY id DESC"
 )
 _NAMED = "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN ? AND ? AND id BETWEEN ? AND ?"
 HOLDING_STACKS = (
@@ -70,14 +75,6 @@ class Sources(NamedTuple):
     stacks: tuple[int, ...] = ()
     sets: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
-
-
-class _Shared(NamedTuple):
-    """Some of what is stored once, by the key that dead letters refer to it with."""
-
-    table: str
-    key: str
-    refs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -117,29 +114,16 @@ class TextCandidates:
 
     def by_index(self) -> Iterator[int]:
         """Their ids, without looking at those between them."""
-        return self._merged([self._sharing(shared, by_index=True) for shared in self._shared])
+        return self._merged(_SHARING)
 
     def __iter__(self) -> Iterator[int]:
         """Their ids, newest first, each once."""
-        return self._merged(
-            [self._sharing(shared, self._letters_of(shared) <= SORTED_LETTERS) for shared in self._shared]
-        )
+        return self._merged(_SHARING if self._sharing_letters <= SORTED_LETTERS else _SHARING_ROW_BY_ROW)
 
-    @property
-    def _shared(self) -> list[_Shared]:
-        """The stack traces and header sets, where there are any."""
-        both = (
-            _Shared("stacktraces", "stack_ref", self.sources.stacks),
-            _Shared("header_sets", "set_ref", self.sources.sets),
-        )
-        return [shared for shared in both if shared.refs]
-
-    def _sharing(self, shared: _Shared, by_index: bool) -> Iterator[int]:
-        return self._ids(_SHARING.format(shared.key if by_index else f"+{shared.key}"), json.dumps(shared.refs))
-
-    def _merged(self, of_shared: list[Iterator[int]]) -> Iterator[int]:
+    def _merged(self, sharing: str) -> Iterator[int]:
         ways = [self._ids(_OF_INDEX), self._ids(_LONG), *(iter(self._named(name)) for name in self.sources.names)]
-        ways += of_shared
+        if self.sources.stacks or self.sources.sets:
+            ways.append(self._ids(sharing))
         return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
 
     @cached_property
@@ -150,8 +134,8 @@ class TextCandidates:
             return len(newest)
         return PROBED * self.last // (self.last - newest[-1] + 1)
 
-    def _ids(self, sql: str, refs: str = "") -> Iterator[int]:
-        told: dict[str, object] = {"match": self.sources.match, "refs": refs}
+    def _ids(self, sql: str) -> Iterator[int]:
+        told: dict[str, object] = {"match": self.sources.match, **self._refs}
         told |= {"first": self.first, "last": self.last}
         return (identifier for (identifier,) in self.connection.execute(sql, told))
 
@@ -162,11 +146,17 @@ class TextCandidates:
         found = [self.connection.execute(_NAMED, (*ends, self.first, self.last)).fetchall() for ends in ranges]
         return sorted((identifier for rows in found for (identifier,) in rows), reverse=True)
 
-    def _letters_of(self, shared: _Shared) -> int:
+    @property
+    def _refs(self) -> dict[str, object]:
+        return {"stacks": json.dumps(self.sources.stacks), "sets": json.dumps(self.sources.sets)}
+
+    @cached_property
+    def _sharing_letters(self) -> int:
+        """How many have one of the stack traces or header sets, at most."""
         (letters,) = self.connection.execute(
-            f"SELECT coalesce(sum(dead_letters), 0) FROM {shared.table} "
-            f"WHERE {shared.key} IN (SELECT value FROM json_each(?))",
-            (json.dumps(shared.refs),),
+            f"SELECT (SELECT coalesce(sum(dead_letters), 0) FROM stacktraces WHERE {_OF_STACKS}) "
+            f"+ (SELECT coalesce(sum(dead_letters), 0) FROM header_sets WHERE {_OF_SETS})",
+            self._refs,
         ).fetchone()
         return int(letters)
 
