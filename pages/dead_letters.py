@@ -8,7 +8,7 @@ from dashboard.dead_letters.actions import draw_actions, draw_last_job, watch_le
 from dashboard.dead_letters.columns_shown import table_choice
 from dashboard.dead_letters.drawer import draw_drawer
 from dashboard.dead_letters.facets import draw_facets, draw_statuses
-from dashboard.dead_letters.group_dialog import draw_group_bar, draw_group_dialog, group_is_open
+from dashboard.dead_letters.group_dialog import draw_group_dialog, draw_group_popover, group_is_open
 from dashboard.dead_letters.groups import draw_groups, groups_popover
 from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.moves import follow_address
@@ -47,6 +47,9 @@ with whole_page():
             if groups.rows and is_narrow():
                 with groups_popover():
                     draw_groups(groups, which.query)
+            # The last in its line: what stands below stays where it is when a group is chosen.
+            if len(chosen := which.query.chosen("group")) == 1:
+                draw_group_popover(chosen[0])
         # Below a narrow window's thumb, else above the table.
         with st.bottom if is_narrow() else st.container():
             draw_actions(snapshot)
@@ -55,9 +58,6 @@ with whole_page():
         with left, st.container(gap="xsmall"):
             draw_groups(groups, which.query)
     with right, st.container(gap="xsmall"):
-        with st.container():
-            if len(chosen := which.query.chosen("group")) == 1:
-                draw_group_bar(chosen[0])
         live_part = st.container()
         paths = chosen_paths()
         # What may be missing has a place all the same: what stands below it would else be there twice while it moves.
