@@ -124,8 +124,9 @@ class SqliteTextIndexStore:
                 return 0
             # 1. What the texts are, while others may write.
             letters = self._next_letters(state.letters_to)
-            stacks = self._next_stacks(state.stacks_to)
         with atomic(self._connection) as connection:
+            # Numbers of these may be used again once the last one went: nobody else may prune here.
+            stacks = self._next_stacks(state.stacks_to)
             sets = self._next_sets(state.sets_to)
             # 2. The guard: nobody else has filled the index meanwhile.
             moved = connection.execute(
