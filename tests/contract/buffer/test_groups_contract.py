@@ -144,10 +144,10 @@ def test_groups_to_look_at_are_listed_first_and_settled_ones_last(groups: Groups
     groups.buffer.groups.ignore("ignored", NOW_MS + 9, "ann", NOW_MS)
     groups.buffer.groups.reopen("known", "ann", NOW_MS)
     groups.buffer.groups.resolve("back", "ann", NOW_MS)
-    groups.add("back", 2)
+    groups.add("back", 3)
     with Reader(groups.path) as reader:
         listed = reader.groups(NOW_MS).column("fingerprint")
-        assert listed == ["back", "newer", "new", "known", "resolved", "ignored"]
+        assert listed == ["newer", "new", "back", "known", "resolved", "ignored"]
         assert reader.groups(NOW_MS, ["new", "ignored"]).column("fingerprint") == ["newer", "new", "ignored"]
 
 
