@@ -280,8 +280,8 @@ class Reader:
         limit: int = 200,
         only: str | None = None,
     ) -> Rows:
-        """Failures that look alike: new, regressed and escalating ones first, then ongoing ones, then resolved and ignored
-        ones; of each those with the most open ones first.
+        """Failures that look alike: new ones first, then regressed, escalating and ongoing ones, resolved and ignored
+        ones last; of each state those with the most open ones first.
 
         Columns: fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms, state,
         last_hour (dead letters in the hour that runs or the one before, whichever had more), fingerprints (how many are

@@ -85,7 +85,7 @@ FROM standing
 WHERE (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (NOT :open_only OR open > 0)
   AND (:only IS NULL OR fingerprint = {GROUP_OF.format(":only")})
-ORDER BY CASE WHEN state IN ('new', 'regressed', 'escalating') THEN 0 WHEN state = 'ongoing' THEN 1 ELSE 2 END,
+ORDER BY CASE state WHEN 'new' THEN 0 WHEN 'regressed' THEN 1 WHEN 'escalating' THEN 2 WHEN 'ongoing' THEN 3 ELSE 4 END,
          open DESC, last_seen_ms DESC LIMIT :limit
 """
 _CHART = f"""
