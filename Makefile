@@ -67,7 +67,7 @@ docs: $(VENV)/installed-dev ## writes the tables of settings, rooms and query fi
 	@$(BIN)/python -m scripts.rooms --write
 	@$(BIN)/python -m scripts.query_fields --write
 
-screenshots: setup-test ## takes the README's pictures again from the running app
+screenshots: setup-test ## takes the pictures of README and docs again from the running app
 	$(BIN)/python -m scripts.screenshots
 
 recordings: $(VENV)/installed ## lets others write their dead letters, orders and failures again (Maven, Java 17, Go, Node, two databases; large)

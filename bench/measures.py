@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -81,6 +82,7 @@ class Setup:
         self.letters = size.letters
         self.top_per_s = 0.0
         self._filled: set[str] = set()
+        self._letters: dict[int, Path] = {}
 
     def settings(self, topic: str, **more: str) -> dict[str, str]:
         """Settings of a pipeline on one topic."""
@@ -101,6 +103,13 @@ class Setup:
             make_topic(self.servers, topic)
             fill(self.servers, load, topic)
             self._filled.add(topic)
+
+    def letters_file(self, name: str, count: int) -> Path:
+        """A buffer of its own with so many dead letters, which minutes are spent on once for all measurements."""
+        if count not in self._letters:
+            self._letters[count] = self.folder / f"{count}-letters.db"
+            fill_buffer(self._letters[count], LetterLoad(count))
+        return Path(shutil.copyfile(self._letters[count], self.folder / f"{name}.db"))
 
 
 def catch_up(setup: Setup) -> Iterator[Line]:
@@ -274,8 +283,7 @@ def growth(setup: Setup) -> Iterator[Line]:
 
 def letters_on_disk(setup: Setup) -> Iterator[Line]:
     """What a dead letter takes on disk, and how fast all are read whole."""
-    file = setup.folder / "letters.db"
-    fill_buffer(file, LetterLoad(setup.letters))
+    file = setup.letters_file("letters", setup.letters)
     what = f"of {setup.letters:,} dead letters of {LetterLoad(1).causes} causes"
     yield _at_most(f"bytes on disk each {what}", file.stat().st_size / setup.letters, 700)
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
@@ -294,8 +302,7 @@ def cold_start(setup: Setup) -> Iterator[Line]:
 
 def texts(setup: Setup) -> Iterator[Line]:
     """Dead letters found by text. Needs no Kafka: the buffer is filled as a collector does it."""
-    file = setup.folder / "texts.db"
-    fill_buffer(file, LetterLoad(TEXT_LETTERS))
+    file = setup.letters_file("texts", TEXT_LETTERS)
     found = measure_texts(file, TEXT_LETTERS)
     of = f"of {TEXT_LETTERS:,} dead letters"
     yield _at_most(f"found by text {of}, p95, ms CPU", found.p95_ms, 150)
@@ -456,8 +463,7 @@ def _watched(file: Path, look_every_s: float) -> list[float]:
 
 def search(setup: Setup) -> Iterator[Line]:
     """Queries of a million dead letters by their fields, with facets and groups."""
-    file, load = setup.data("search.db"), LetterLoad(SEARCHED)
-    fill_buffer(file, load)
+    file, load = setup.letters_file("search", SEARCHED), LetterLoad(SEARCHED)
     began = time.process_time()
     with open_buffer(file) as buffer:
         while buffer.upkeep.note_for_search():

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from scripts.waiting import wait_for
 from tests.browser.conftest import App, StartApp, idle, wait_until_it_fits
 from tests.browser.test_dead_letters_page import (
+    GROUPS,
     NARROW_ROW_PIXELS,
     ROW_PIXELS,
     choose_group,
@@ -25,7 +26,6 @@ WIDE, NARROW = (1366, 768), (390, 844)
 WRAPPER = "Listener method 'void shop.Listener.on(Event)' threw exception; "
 LONG = WRAPPER + "the stock of <b>Travel mug</b> is missing " * 20
 REASONS = (LONG, "<script>document.title = 'pwned'</script> is no price", "region is missing", "price must be positive")
-GROUPS = "[class*='st-key-letters_groups_'] [data-testid=stDataFrame]"
 
 
 @pytest.fixture

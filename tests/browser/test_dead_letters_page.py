@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
 ROW_PIXELS = 35
 MARKER_PIXELS, NARROW_ROW_PIXELS = 30, 66
 GROUP_PIXELS = 70
+GROUPS = "[class*='st-key-letters_groups_'] [data-testid=stDataFrame]"
 
 
 def open_letters(page: Page, app: App, address: str = "?fields=order_id") -> None:
@@ -52,7 +53,7 @@ def read_row(page: Page, row: int, x: int = 320, row_pixels: int = ROW_PIXELS) -
 
 def choose_group(page: Page, row: int) -> None:
     """Clicks on the title of a group."""
-    groups = page.locator("[class*='st-key-letters_groups_'] [data-testid=stDataFrame]").last
+    groups = page.locator(GROUPS).last
     click_cell(groups, 120, ROW_PIXELS + GROUP_PIXELS * (row + 0.5))
 
 

@@ -280,7 +280,8 @@ class Reader:
         limit: int = 200,
         only: str | None = None,
     ) -> Rows:
-        """Failures that look alike, those with the most open ones first, resolved and ignored ones last.
+        """Failures that look alike: new ones first, then regressed, escalating and ongoing ones, resolved and ignored
+        ones last; of each state those with the most open ones first.
 
         Columns: fingerprint, title, error_class, source_topic, total, open, first_seen_ms, last_seen_ms, state,
         last_hour (dead letters in the hour that runs or the one before, whichever had more), fingerprints (how many are

@@ -137,15 +137,18 @@ def test_a_group_whose_dead_letters_are_all_pruned_is_known_when_it_comes_back(g
     assert recount(groups.path) == []
 
 
-def test_groups_are_listed_by_state_and_settled_ones_last(groups: Groups) -> None:
-    for name, count in (("resolved", 9), ("ignored", 8), ("new", 1), ("known", 2)):
+def test_groups_to_look_at_are_listed_first_and_settled_ones_last(groups: Groups) -> None:
+    for name, count in (("resolved", 9), ("ignored", 8), ("new", 1), ("newer", 2), ("known", 5), ("back", 1)):
         groups.add(name, count)
     groups.buffer.groups.resolve("resolved", "ann", NOW_MS)
     groups.buffer.groups.ignore("ignored", NOW_MS + 9, "ann", NOW_MS)
     groups.buffer.groups.reopen("known", "ann", NOW_MS)
+    groups.buffer.groups.resolve("back", "ann", NOW_MS)
+    groups.add("back", 3)
     with Reader(groups.path) as reader:
-        assert reader.groups(NOW_MS).column("fingerprint") == ["known", "new", "resolved", "ignored"]
-        assert reader.groups(NOW_MS, ["new", "ignored"]).column("fingerprint") == ["new", "ignored"]
+        listed = reader.groups(NOW_MS).column("fingerprint")
+        assert listed == ["newer", "new", "back", "known", "resolved", "ignored"]
+        assert reader.groups(NOW_MS, ["new", "ignored"]).column("fingerprint") == ["newer", "new", "ignored"]
 
 
 def test_an_unknown_group_is_refused_and_nothing_is_written(groups: Groups) -> None:

@@ -85,7 +85,8 @@ FROM standing
 WHERE (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (NOT :open_only OR open > 0)
   AND (:only IS NULL OR fingerprint = {GROUP_OF.format(":only")})
-ORDER BY state IN ('resolved', 'ignored'), open DESC, last_seen_ms DESC LIMIT :limit
+ORDER BY CASE state WHEN 'new' THEN 0 WHEN 'regressed' THEN 1 WHEN 'escalating' THEN 2 WHEN 'ongoing' THEN 3 ELSE 4 END,
+         open DESC, last_seen_ms DESC LIMIT :limit
 """
 _CHART = f"""
 WITH shown (fingerprint) AS (SELECT value FROM json_each(:shown)), members AS (
@@ -123,7 +124,10 @@ def groups(
     limit: int = 200,
     only: str | None = None,
 ) -> Rows:
-    """Groups with their state at `now_ms` and, last, the points of their chart, oldest first."""
+    """Groups with their state at `now_ms` and, last, the points of their chart, oldest first.
+
+    Before a group that everybody knows come those that somebody is to look at, however few dead letters they have.
+    """
     rows = ask(_GROUPS, _arguments(now_ms, states, open_only, limit, only))
     hour_ms = hour_of(now_ms)
     from_ms = hour_ms - (CHART_POINTS * CHART_HOURS - 1) * HOUR_MS
