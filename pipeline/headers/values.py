@@ -45,11 +45,18 @@ class HeadersByName:
 
     def first(self, name: str, *or_names: str) -> bytes | None:
         """The value of the first header that has one of these names."""
-        return _nearest(self.in_order, (name, *or_names)) if or_names else self._first.get(name)
+        return self._nearest(self.in_order, (name, *or_names)) if or_names else self._first.get(name)
 
     def last(self, name: str, *or_names: str) -> bytes | None:
         """The value of the last header that has one of these names."""
-        return _nearest(reversed(self.in_order), (name, *or_names)) if or_names else self._last.get(name)
+        return self._nearest(reversed(self.in_order), (name, *or_names)) if or_names else self._last.get(name)
+
+    def _nearest(self, headers: Iterable[tuple[str, bytes | None]], names: tuple[str, ...]) -> bytes | None:
+        # Nearly always only one of the names is there, and once.
+        there = [name for name in names if name in self._last]
+        if len(there) == 1 and not self.has_repeats:
+            return self._last[there[0]]
+        return _nearest(headers, names) if there else None
 
     def backwards(self) -> HeadersByName:
         """The same headers, the last one first."""
