@@ -36,19 +36,16 @@ class HeadersByName:
 
     def first(self, name: str, *or_names: str) -> bytes | None:
         """The value of the first header that has one of these names."""
-        if self._may_be_others(or_names):
+        # Nearly always a writer uses the first of the names alone, and no order matters.
+        if or_names and not self.names.isdisjoint(or_names):
             return _nearest(self.in_order, (name, *or_names))
         return self._first.get(name)
 
     def last(self, name: str, *or_names: str) -> bytes | None:
         """The value of the last header that has one of these names."""
-        if self._may_be_others(or_names):
+        if or_names and not self.names.isdisjoint(or_names):
             return _nearest(reversed(self.in_order), (name, *or_names))
         return self._last.get(name)
-
-    def _may_be_others(self, names: tuple[str, ...]) -> bool:
-        """Whether the order of the headers may matter. Nearly always a writer uses the first of the names alone."""
-        return bool(names) and not self.names.isdisjoint(names)
 
     def backwards(self) -> HeadersByName:
         """The same headers, the last one first."""
