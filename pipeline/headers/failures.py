@@ -50,11 +50,9 @@ class FailureReader:
         self._known_dialects = lru_cache(_NAMES_KNOWN)(self._dialects_by)
 
     def _dialects_by(self, names: tuple[str, ...]) -> tuple[list[Dialect], dict[Dialect, int]]:
-        """The dialects that headers of these names carry, in the order of their first ones, and the last one's index."""
+        """The dialects that headers of these names carry, in the order of their first ones; the last index of each."""
         dialect_of = self._dialect_of_header.get
-        last_index = {
-            dialect: index for index, name in enumerate(names) if (dialect := dialect_of(name)) is not None
-        }
+        last_index = {dialect: index for index, name in enumerate(names) if (dialect := dialect_of(name)) is not None}
         return [dialect for dialect in last_index if dialect.required <= set(names)], last_index
 
     def read(self, headers: Headers) -> Failure:

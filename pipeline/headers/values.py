@@ -85,7 +85,8 @@ def as_number(value: bytes | None, maximum: int = _MAX_INT64) -> int | None:
     """A decimal number of 0 or more, as text."""
     if value is None or not value.isdigit() or len(value) > _MAX_DIGITS:
         return None
-    return _within(int(value), maximum)
+    number = int(value)
+    return number if number <= maximum else None
 
 
 def as_partition(value: bytes | None) -> int | None:
