@@ -42,15 +42,14 @@ _SPLIT_VALUE = RenewableKey[str]("letters_group_split_value_")
 _TYPED: tuple[RenewableKey[str], ...] = (_IGNORE, _NOTE, _MERGE, _SPLIT_FIELD, _SPLIT_VALUE)
 
 
-def draw_group_bar(fingerprint: str) -> None:
-    """How the group stands that the query asks for, and what can be said of it."""
+def draw_group_popover(fingerprint: str) -> None:
+    """How the group stands that the query asks for, and behind it what can be said of it."""
     rows = reader().groups(now_ms(), limit=1, only=fingerprint).dicts()
     if not rows:
         return
     row, refused = rows[0], refusal()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        badge = GROUP_STATES[row["state"]]
-        st.badge(badge.label, color=badge.color)
+    badge = GROUP_STATES[row["state"]]
+    with st.popover(f"Group: {badge.label}", icon=":material/category:", type="tertiary", key="letters_group_menu"):
         settled = row["state"] in ("resolved", "ignored")
         if not settled:
             _button("Resolve", ":material/check_circle:", lambda changes: changes.resolve(fingerprint), refused)

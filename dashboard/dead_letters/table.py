@@ -16,6 +16,7 @@ from dashboard.dead_letters.payloads import read_value, schemas_known
 from dashboard.dead_letters.reasons import reason_in_line
 from dashboard.dead_letters.statuses import STATUSES
 from dashboard.shared.context import reader
+from dashboard.shared.formats import plain
 from dashboard.shared.mapping import wording
 from dashboard.shared.session import RenewableKey, StateKey, clicked_cell, put_cursor, selected_rows
 from dashboard.shared.tables import (
@@ -216,6 +217,13 @@ def draw_pages(snapshot: Snapshot) -> None:
             label_visibility="collapsed",
             width=120,
         )
+
+
+def draw_how_far(found: Found) -> None:
+    """Where the search ended before its end, and what of it took time."""
+    for icon, told in (("content_cut", found.cut), ("manage_search", found.note)):
+        if told:
+            st.caption(f":material/{icon}: {plain(told[:1].upper() + told[1:])}.")
 
 
 def take_page_from_address() -> None:

@@ -71,7 +71,8 @@ class ImportStore(Protocol):
     def add_records(self, source: ImportSource, records: Sequence[ReadRecord], now_ms: int) -> int:
         """Adds those that were not imported before and are no copies, as the collector would; returns how many.
 
-        Where nothing tells when one failed, it is when it was written to its topic. Raises UsageError as
+        Where nothing tells when one failed, it is when it was written to its topic. One with `failed_in` turns the open
+        dead letter that was imported from there before, or is later in this file, to `dead_again`. Raises UsageError as
         `refuse_cluster` does.
         """
 

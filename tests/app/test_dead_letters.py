@@ -507,3 +507,35 @@ def test_read_only_disables_every_action_and_says_why(
     for key in ("letters_replay_selected", "letters_replay_all", "letters_to_discarded", "letters_to_open"):
         assert app.button(key=key).disabled
     assert "read-only (ORDERPULSE_READ_ONLY)" in said(app)
+
+
+def test_says_what_was_looked_through_because_the_text_index_lacks_it(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 2)
+    lacks = "not in the text index yet"
+    app = open_page(PAGE)
+    assert lacks not in said(app)
+    app.session_state[key_now(app, "letters_query_")] = "positive"
+    app.run()
+    assert lacks in said(app)
+    assert len(table(app)[0]) == 2
+    with open_buffer(database_file) as buffer:
+        while buffer.texts.index_some():
+            pass
+    app.button(key="letters_clear").click().run()
+    app.session_state[key_now(app, "letters_query_")] = "positive"
+    app.run()
+    assert lacks not in said(app)
+    assert len(table(app)[0]) == 2
+
+
+def test_a_query_that_is_none_leaves_the_sidebars_job_where_it_is(open_page: OpenPage, database_file: Path) -> None:
+    add_letters(database_file, 1)
+    replay(database_file, (1,), "request")
+    app = open_page(PAGE)
+    progress = [each.proto.text for each in app.sidebar.get("progress")]
+    assert progress
+    app.session_state[key_now(app, "letters_query_")] = "status:"
+    app.run()
+    assert app.error
+    assert table(app) == []
+    assert [each.proto.text for each in app.sidebar.get("progress")] == progress

@@ -22,7 +22,7 @@ def test_a_payload_is_read_picked_into_a_column_and_exported(page: Page, app: St
     add_letters(running.database_file, 3, value=VALUE, key=b'{"id": 7}')
     open_letters(page, running, "")
     # A path is taken from those that the payloads hold.
-    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Columns", exact=True).click()
     box = page.get_by_role("combobox", name="Columns from the payload")
     box.fill("country")
     page.get_by_role("option", name="order.customer.country").click()

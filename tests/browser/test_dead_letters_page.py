@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pipeline.buffer import Batch, DeadLetterFilter, Reader, ReplayOutcome, Sent, open_buffer
 from scripts.waiting import wait_for
-from tests.browser.conftest import App, StartApp, idle, open_page, wait_until_it_fits
+from tests.browser.conftest import App, StartApp, click_cell, idle, open_page, wait_until_it_fits
 from tests.support.letters import NOW_MS, add_letters, replay
 
 pytestmark = pytest.mark.browser
@@ -43,9 +43,7 @@ def select_row(page: Page, row: int) -> None:
 
 def read_row(page: Page, row: int, x: int = 320, row_pixels: int = ROW_PIXELS) -> Locator:
     """Opens a dead letter by a click on its reason; returns the drawer."""
-    shown = table(page)
-    shown.get_by_test_id("data-grid-canvas").wait_for()
-    shown.click(position={"x": x, "y": ROW_PIXELS + row_pixels * (row + 0.5)})
+    click_cell(table(page), x, ROW_PIXELS + row_pixels * (row + 0.5))
     card = page.locator(".st-key-letter_detail")
     card.wait_for()
     idle(page)
@@ -55,8 +53,7 @@ def read_row(page: Page, row: int, x: int = 320, row_pixels: int = ROW_PIXELS) -
 def choose_group(page: Page, row: int) -> None:
     """Clicks on the title of a group."""
     groups = page.locator("[class*='st-key-letters_groups_'] [data-testid=stDataFrame]").last
-    groups.get_by_test_id("data-grid-canvas").wait_for()
-    groups.click(position={"x": 120, "y": ROW_PIXELS + GROUP_PIXELS * (row + 0.5)})
+    click_cell(groups, 120, ROW_PIXELS + GROUP_PIXELS * (row + 0.5))
 
 
 def statuses(app: App) -> dict[int, str]:

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import tomllib
@@ -18,7 +19,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support.failures import FOLDER, Failed, failures, write_failures
 from tests.writers.failures.databases import mariadb, postgres
@@ -39,9 +40,19 @@ def main() -> None:
     parser.add_argument("program", nargs="*", help=f"of {', '.join(every)}; all by default")
     parser.add_argument("--work", type=Path, help="keep what is built in this folder, for the next time")
     arguments = parser.parse_args()
+    end_in_order_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="orderpulse-failures-") as folder, _databases(Path(folder)) as ports:
         for name in arguments.program or every:
             _record(name, (arguments.work or Path(folder)) / "programs", ports)
+
+
+def end_in_order_on_sigterm() -> None:
+    """SIGTERM ends what was started, too: this process alone would leave databases and programs behind."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from threading import get_ident
 from typing import Literal
 
 from pipeline.buffer.sqlite.migrations import released_steps
+from pipeline.buffer.sqlite.orphans import touched_by
 from pipeline.buffer.sqlite.search.functions import register
 from pipeline.buffer.sqlite.stored_once.storing import Storing
 from pipeline.buffer.sqlite.write_queue import turn
@@ -253,12 +254,13 @@ def migrate(connection: WriterConnection, steps: Mapping[int, str], to_version: 
 
 
 def _step(connection: WriterConnection, version: int, script: str) -> None:
-    run_script(connection, script)
-    orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    with touched_by(connection) as touched:
+        run_script(connection, script)
+    orphan = touched.orphan(connection)
     if orphan is not None:
         raise BufferCorruptError(
-            f"the buffer {connection.path} cannot be brought to layout {version}: a row of {orphan[0]} refers to a row "
-            f"of {orphan[2]} that is not there; `python -m pipeline check` tells more"
+            f"the buffer {connection.path} cannot be brought to layout {version}: a row of {orphan.child} refers to a "
+            f"row of {orphan.parent} that is not there; `python -m pipeline check` tells more"
         )
     connection.execute(f"PRAGMA user_version = {version}")
 

@@ -34,6 +34,16 @@ _PARQUET = b"PAR1"
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"PK": "zip"}
 
 
+class _AnyTopic:
+    """In which topics dead letters failed: of which there are files too, nobody knows before they are imported."""
+
+    def __contains__(self, topic: object) -> bool:
+        return True
+
+
+_ANY_TOPIC = _AnyTopic()
+
+
 @dataclass(slots=True)
 class Summary:
     """What came of an import so far."""
@@ -180,7 +190,9 @@ class FileImport:
         rows = [
             # No partition of ours: what is stored of its position are topic, partition and offset.
             ReadRecord(
-                dead_letter_row(record, 0, kcat.identity_of(record), order, topics)._replace(record_id=None),
+                dead_letter_row(record, 0, kcat.identity_of(record), order, topics, _ANY_TOPIC)._replace(
+                    record_id=None
+                ),
                 kcat.digest_of(record),
             )
             for record, order in zip(records, orders, strict=True)

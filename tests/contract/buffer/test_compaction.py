@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from bench.letters import LetterLoad, fill_buffer
-from pipeline.buffer import Retention, back_up, open_buffer, recount
+from pipeline.buffer import DeadLetterFilter, Reader, Retention, back_up, open_buffer, recount
 from pipeline.buffer.sqlite.stores.compaction import LETTERS_AT_ONCE
 from pipeline.crash_points import FOLDER_VARIABLE, POINTS
+from pipeline.search.query import Named, Query
 from pipeline.settings import PROJECT_DIR, load_settings
 from pipeline.watching.upkeep import STEPS_AT_ONCE, Upkeep
 from tests.support.buffer_rows import NOW_MS, collect, collector, dead_letter
@@ -32,6 +33,9 @@ with open_buffer(Path(sys.argv[1])) as buffer:
     while buffer.upkeep.compact():
         pass
 """
+
+LATER = {"dead_letters_by_stack", "dead_letters_by_set"}
+"""Indexes that are made of what was stored anew."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +133,31 @@ def test_dead_letters_of_every_released_layout_read_the_same_afterwards(tmp_path
     assert public_rows(path) == before
     assert recount(path) == []
     assert compacted(path) == 0
+
+
+def test_what_reads_all_of_them_waits_until_they_are_small(path: Path) -> None:
+    # Whoever opens the buffer waits for its steps, and roles begin with that.
+    open_buffer(path).close()
+    assert not LATER & set(indexes(path))
+    text = DeadLetterFilter(Query((Named("stack", "java"),)))
+    with Reader(path) as reader:
+        before = reader.find(text).ids
+    assert before
+    with open_buffer(path) as buffer:
+        assert not buffer.texts.index_some()
+        assert not LATER & set(indexes(path))
+        while buffer.upkeep.compact():
+            pass
+        while buffer.texts.index_some():
+            pass
+    assert set(indexes(path)) >= LATER
+    with Reader(path) as reader:
+        assert reader.find(text).ids == before
+
+
+def indexes(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
 
 
 def test_the_worker_does_it_in_its_rounds_and_says_how_far_it_is(path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.buffer import (
     recount,
 )
 from pipeline.errors import UsageError
+from pipeline.records import Position
 from pipeline.search.query import Named, Query
 from tests.support.buffer_rows import DEAD, NOW_MS, ORDERS, collect_many, dead_letter, processor
 
@@ -141,6 +142,51 @@ def test_who_was_whose_replay_is_told_once_all_are_there(buffer: Buffer, store: 
     with Reader(store.path) as reader:
         assert [view.id for view in reader.lives(1)] == [1, 2, 3]
         assert [view.id for view in reader.lives(5)] == [5]
+
+
+LATER_ONE = {"topic": "orders-dlq-2", "failed_in": Position("orders-dlq", 0, 7)}
+"""Of a dead letter whose record went on from offset 7 of the topic of the others."""
+
+
+def went_on(store: Any) -> list[tuple[str, int, str, int | None]]:
+    """Topic, offset, status and earlier life of all, oldest first."""
+    rows = sorted(store.table("dead_letters"), key=lambda row: row["id"])
+    return [(row["topic"], row["offset"], row["status"], row["replay_of"]) for row in rows]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("earlier_first", [True, False])
+def test_of_a_record_that_went_on_to_a_further_topic_only_the_last_one_is_open(
+    buffer: Buffer, store: Any, at_once: bool, earlier_first: bool
+) -> None:
+    both = [read(7), read(3, "later", **LATER_ONE)]
+    records = both if earlier_first else both[::-1]
+    for batch in [records] if at_once else [records[:1], records[1:]]:
+        assert buffer.imports.add_records(KCAT, batch, NOW_MS) == len(batch)
+    found = [("orders-dlq", 7, "dead_again", None), ("orders-dlq-2", 3, "open", 1 if earlier_first else 2)]
+    assert went_on(store) == (found if earlier_first else found[::-1])
+    assert recount(store.path) == []
+
+
+def test_it_may_have_gone_on_from_what_an_earlier_import_brought(buffer: Buffer, store: Any) -> None:
+    buffer.imports.add_records(KCAT, [read(6), read(7)], NOW_MS)
+    buffer.imports.add_exported(EXPORT, [exported(9)], NOW_MS)
+    with store.open() as another:
+        from_export = LATER_ONE | {"failed_in": Position("orders-dlq", 0, 9)}
+        records = [read(3, "later", **LATER_ONE), read(4, "of an export", **from_export)]
+        another.imports.add_records(KCAT, records, NOW_MS)
+        # What is imported again, and another record of the same position, links nothing.
+        other = read(5, "other", **LATER_ONE | {"value": b"another one"})
+        assert another.imports.add_records(KCAT, [*records, other], NOW_MS) == 1
+    assert went_on(store) == [
+        ("orders-dlq", 6, "open", None),
+        ("orders-dlq", 7, "dead_again", None),
+        ("orders-dlq", 9, "dead_again", None),
+        ("orders-dlq-2", 3, "open", 2),
+        ("orders-dlq-2", 4, "open", 9),
+        ("orders-dlq-2", 5, "open", None),
+    ]
+    assert recount(store.path) == []
 
 
 def test_an_import_is_ended_by_the_next_one_of_the_same_file(buffer: Buffer, store: Any) -> None:

@@ -200,6 +200,30 @@ def test_a_step_that_leaves_rows_without_a_parent_is_refused(path):
     assert version_of(path) == LAYOUT_VERSION
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "INSERT INTO group_split_letters VALUES (4711, 'f', 'title');\n",
+        "UPDATE dead_letter_rows SET id = id + 4711 WHERE id = (SELECT min(dead_letter_id) FROM job_items);\n",
+        "CREATE TABLE new_jobs AS SELECT * FROM jobs WHERE id < 0;\nDROP TABLE jobs;\n",
+        "CREATE TABLE notes (dead_letter_id INTEGER REFERENCES dead_letter_rows);\nINSERT INTO notes VALUES (4711);\n",
+    ],
+)
+def test_a_step_may_leave_no_row_without_a_parent_in_any_way(path, step):
+    step += REBUILT if "new_jobs" in step else ""
+    with pytest.raises(BufferCorruptError, match="refers to a row of"):
+        stepped(path, {NEXT: step})
+    assert version_of(path) == LAYOUT_VERSION
+
+
+def test_a_step_looks_at_no_rows_but_those_that_it_may_have_left_so(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE dead_letter_rows SET replay_of = 4711 WHERE id = 1")
+    # All dead letters of a large buffer would have to be read for that; `check` does.
+    stepped(path, {NEXT: "ALTER TABLE dead_letter_rows ADD COLUMN seen INTEGER;\nCREATE TABLE new (a INTEGER);\n"})
+    assert version_of(path) == NEXT
+
+
 def test_foreign_keys_hold_again_after_the_steps(path):
     with closing(connect_writer(path)) as connection:
         migrate(connection, {NEXT: STEP}, NEXT)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer import Buffer, DeadLetterFilter, Reader, open_buffer
+from pipeline.buffer import Buffer, DeadLetterFilter, Difference, Reader, open_buffer, recount, repair
 from pipeline.buffer.sqlite.connection import connect_reader
 from pipeline.buffer.sqlite.search.blocks import Blocks
 from pipeline.buffer.sqlite.search.columns import BLOCK
@@ -252,3 +252,36 @@ def test_blocks_go_with_their_dead_letters(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT DISTINCT block FROM dead_letter_blocks").fetchall() == [(1,)]
             assert connection.execute("SELECT * FROM dead_letter_block_changes").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE dead_letter_blocks SET meaning = replace(meaning, 'Oops', 'Ooops') WHERE field = 'class'",
+        "UPDATE dead_letter_blocks SET codes = zeroblob(8192) WHERE (block, field) = (0, 'status')",
+        "UPDATE dead_letter_blocks SET meaning = '[[1, 2]]', codes = x'' WHERE (block, field) = (1, 'price')",
+        "UPDATE dead_letter_blocks SET codes = zeroblob(16384) WHERE (block, field) = (0, 'key')",
+        "UPDATE dead_letter_blocks SET codes = substr(codes, 2) WHERE (block, field) = (0, 'key')",
+        "UPDATE dead_letter_blocks SET meaning = '[\"orders' WHERE (block, field) = (0, 'source')",
+        "UPDATE dead_letter_blocks SET codes = zeroblob(8192) WHERE (block, field) = (0, 'there')",
+    ],
+)
+def test_check_finds_blocks_that_their_rows_contradict_and_repair_has_them_made_anew(
+    path: Path, tmp_path: Path, change: str
+) -> None:
+    copy = tmp_path / "orderpulse.db"
+    copy.write_bytes(path.read_bytes())
+
+    def wrong(differences: list[Difference]) -> list[str]:
+        return [str(each) for each in differences if "blocks of dead letters" in str(each)]
+
+    assert wrong(recount(copy)) == []
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        assert connection.execute(change).rowcount
+    (told,) = wrong(recount(copy))
+    mended, left = repair(copy)
+    assert wrong(mended) == [told]
+    assert wrong(left) == []
+    with open_buffer(copy) as buffer:
+        assert write_all(buffer) == 3
+    assert wrong(recount(copy)) == []

@@ -23,7 +23,7 @@ def postgres(folder: Path) -> Iterator[int]:
     account = _account("postgres", folder)
     _run([*account, _program("initdb"), "-D", str(data), "-U", "shop", "-A", "trust", f"--locale={_LOCALE}", "-N"])
     options = ["-c", f"port={port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-    with _server([*account, _program("postgres"), "-D", str(data), *options], folder / "postgres.log", port):
+    with running_server([*account, _program("postgres"), "-D", str(data), *options], folder / "postgres.log", port):
         yield port
 
 
@@ -37,7 +37,7 @@ def mariadb(folder: Path) -> Iterator[int]:
     _run([*account, _program("mariadb-install-db"), *at, "--auth-root-authentication-method=normal"])
     socket_file = folder / "mariadb.sock"
     options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={socket_file}", f"--pid-file={data}/pid"]
-    with _server([*account, _program("mariadbd"), *at, *options], folder / "mariadb.log", port):
+    with running_server([*account, _program("mariadbd"), *at, *options], folder / "mariadb.log", port):
         user = "CREATE USER shop@'127.0.0.1'; GRANT ALL ON shop.* TO shop@'127.0.0.1';"
         _run(
             [
@@ -54,7 +54,8 @@ def mariadb(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _server(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
+def running_server(command: Sequence[str], log: Path, port: int) -> Iterator[None]:
+    """What this command starts, once it answers on this port of 127.0.0.1; it is ended afterwards."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
     try:

@@ -17,6 +17,7 @@ from pipeline.buffer.sqlite.connection import (
     translated_errors,
 )
 from pipeline.buffer.sqlite.groups.hours import HOUR_OF
+from pipeline.buffer.sqlite.reconcile.blocks import wrong_blocks
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
 from pipeline.buffer.sqlite.reconcile.texts import unfindable_texts
 from pipeline.buffer.sqlite.stored_once.shared import SHARED_TABLES
@@ -297,8 +298,8 @@ def repair(path: Path) -> tuple[list[Difference], list[Difference]]:
         mended = _mend(connection, [each for name in _PRUNED for each in _wrongly_pruned(connection, name)])
         doubtful = {name for name in _PRUNED if len(_pruned_sums(connection, name, _PRUNED[name])) > 1}
         mended += _mend(connection, [each for each in _figures(connection) if each.name not in doubtful])
-        # The worker fills it again.
-        mended += _mend(connection, list(_text_index(connection)))
+        # The worker makes them anew.
+        mended += _mend(connection, list(_made_of_rows(connection)))
         return mended, list(_differences(connection))
 
 
@@ -325,10 +326,13 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
             yield Difference(f"pruned_{name} is {by_table}", name)
     yield from _figures(connection)
     yield from (Difference(line) for line in contradictions(connection))
-    yield from _text_index(connection)
+    yield from _made_of_rows(connection)
 
 
-def _text_index(connection: sqlite3.Connection) -> Iterator[Difference]:
+def _made_of_rows(connection: sqlite3.Connection) -> Iterator[Difference]:
+    """What search asks in place of the rows."""
+    if told := wrong_blocks(connection):
+        yield Difference(told, mend=(("DELETE FROM dead_letter_blocks", ()),))
     if told := unfindable_texts(connection):
         yield Difference(told, mend=tuple((statement, ()) for statement in EMPTY_THE_INDEX))
 

@@ -66,6 +66,33 @@ def column_of_places(places: Sequence[int]) -> Column:
     return Column("texts", '[""]', bytes(there))
 
 
+def says(column: Column, cells: Sequence[Any], places: Sequence[int]) -> bool:
+    """Whether a column that was kept says this of the letters at these places."""
+    try:
+        return _says(column, cells, places)
+    except ValueError:  # no JSON, or half a hash at its end
+        return False
+
+
+def _says(column: Column, cells: Sequence[Any], places: Sequence[int]) -> bool:
+    if column.kind == "hashes":
+        hashes = array("H", column.codes)
+        return len(hashes) == BLOCK and all(
+            hashes[place] == (0 if cell is None else hash_of(cell)) for place, cell in zip(places, cells, strict=True)
+        )
+    meaning = [None, *json.loads(column.meaning)]
+    codes = column.codes or bytes([len(meaning) - 1]) * BLOCK
+    if len(codes) != BLOCK or max(codes) >= len(meaning):
+        return False
+    told = (meaning[codes[place]] for place in places)
+    if column.kind == "texts":
+        return list(told) == list(cells)
+    return all(
+        cell is None if ends is None else cell is not None and ends[0] <= cell <= ends[1]
+        for ends, cell in zip(told, cells, strict=True)
+    )
+
+
 def hash_of(text: str) -> int:
     """Of a text in any case: two bytes, never 0. Kept in buffers: it must stay as it is."""
     return crc32(folded(text).encode(errors="surrogatepass")) & 0xFFFF or 1

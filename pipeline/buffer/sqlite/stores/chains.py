@@ -15,10 +15,11 @@ from pipeline.buffer.sqlite.connection import record_id
 from pipeline.records import Position
 
 _AT_POSITION = (
-    "coalesce((SELECT id FROM dead_letter_rows WHERE record_id = link.value ->> 0), "
-    "(SELECT dead_letter_id FROM dead_letter_copies WHERE record_id = link.value ->> 0))"
+    "SELECT coalesce((SELECT id FROM dead_letter_rows WHERE record_id = link.value ->> 0), "
+    "(SELECT dead_letter_id FROM dead_letter_copies WHERE record_id = link.value ->> 0)) AS earlier_id, "
+    "link.value ->> 1 FROM json_each(?) AS link WHERE earlier_id IS NOT NULL"
 )
-"""The dead letter that stands at the position of a link, or has a copy there."""
+"""The dead letter that stands at the position of a link, or has a copy there, and the later one."""
 
 
 def settle_passed_on(
@@ -29,18 +30,26 @@ def settle_passed_on(
     `copies` are the new copies: record id, and id of the dead letter that each is a copy of.
     """
     links = _collected_after(connection, new, copies) | _collected_before(connection, new)
+    if links:
+        settle(connection, connection.execute(_AT_POSITION, (json.dumps(list(links.items())),)).fetchall(), now_ms)
+
+
+def settle(connection: sqlite3.Connection, links: Sequence[tuple[int, int]], now_ms: int) -> None:
+    """Makes each earlier one, the first of a pair of ids, dead again with the later one as its next life, where both
+    hold the same record.
+    """
     if not links:
         return
     # Only open ones: what a person or a replay has settled stays so.
     settled = connection.execute(
         "SELECT earlier.id, earlier.replays, link.value ->> 1 FROM json_each(?) AS link "
-        f"JOIN dead_letter_rows AS earlier ON earlier.id = {_AT_POSITION} "
+        "JOIN dead_letter_rows AS earlier ON earlier.id = link.value ->> 0 "
         "JOIN dead_letter_rows AS later ON later.id = link.value ->> 1 AND later.id <> earlier.id "
         # A recreated topic has the same positions again, but hardly the same bytes there.
         "WHERE earlier.status = 'open' AND earlier.key IS later.key AND earlier.value IS later.value "
         # One that names a replay names the one before the earlier of the two, whose headers it has.
         "AND (later.replay_of IS NULL OR later.replay_of IS earlier.replay_of)",
-        (json.dumps(list(links.items())),),
+        (json.dumps(links),),
     ).fetchall()
     told = json.dumps(settled)
     connection.execute(

@@ -19,6 +19,7 @@ from pipeline.buffer.sqlite.stored_once.letter import whole_letters_of
 from pipeline.buffer.sqlite.stored_once.names import NAME, NAMED
 from pipeline.buffer.sqlite.stored_once.storing import STORED_COLUMNS
 from pipeline.buffer.sqlite.stores.flow_figures import SECOND_MS, FlowFigures, count_seconds_and_minutes, source_of
+from pipeline.buffer.sqlite.stores.imported_chains import note_where_they_stood, settle_imported
 from pipeline.buffer.sqlite.stores.letters import GROUPS, SOURCES, add_dead_letters
 from pipeline.buffer.sqlite.streams import columns_of
 from pipeline.crash_points import reached
@@ -98,11 +99,13 @@ class SqliteImportStore:
             new = _not_imported(connection, records)
             if not new:
                 return 0
-            # 3. The rest as the collector adds it.
+            # 3. The rest as the collector adds it, and which earlier ones went on to a further dead-letter topic.
+            note_where_they_stood(connection)
             (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM dead_letter_rows").fetchone()
             added = add_dead_letters(connection, list(new.values()), now_ms, imported=True)
             import_id = _import_id(connection, source, added)
             connection.execute("UPDATE dead_letter_rows SET import_id = ? WHERE id > ?", (import_id, before))
+            settle_imported(connection, list(new.values()), before, now_ms)
             _RECORDS.insert(connection, ((digest,) for digest in new))
             reached("import: records not committed")
         return added

@@ -6,6 +6,8 @@ What is read takes no lock. A trigger counts the changes of each column: those t
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading, snapshot
 from pipeline.buffer.sqlite.search.blocks import HOUR, THERE, block_of, ends_of
@@ -38,6 +40,14 @@ WHERE NOT EXISTS (SELECT 1 FROM dead_letter_blocks AS kept WHERE (kept.block, fi
    OR EXISTS (SELECT 1 FROM dead_letter_block_changes AS changed WHERE changed.block = numbers.block)
 LIMIT 1
 """
+
+
+class BlockLetters(NamedTuple):
+    """The letters of a block that are there, by their places in it, and what each has in each field."""
+
+    places: Sequence[int]
+    texts: dict[str, Sequence[str | None]]
+    numbers: dict[str, Sequence[int | None]]
 
 
 def write_block(connection: WriterConnection) -> bool:
@@ -75,16 +85,24 @@ def _next_block(connection: sqlite3.Connection) -> tuple[int | None, int]:
     return (row[0] if row else None), oldest
 
 
-def _columns(connection: sqlite3.Connection, number: int) -> dict[str, Column]:
+def letters_of(connection: sqlite3.Connection, number: int) -> BlockLetters:
+    """What the rows of a block say."""
     first = number << BLOCK_BITS
     rows = connection.execute(_LETTERS, {"first": first, "last": first + BLOCK - 1}).fetchall()
     if not rows:
-        return {THERE: column_of_places(())}
+        return BlockLetters((), {}, {})
     places, hours, *cells = zip(*rows, strict=True)
-    columns = {THERE: column_of_places(places), HOUR: column_of_texts([str(hour) for hour in hours], places)}
+    letters = BlockLetters(places, {HOUR: [str(hour) for hour in hours]}, {})
     for field, values in zip(_FIELDS, cells, strict=True):
         if field.kind in ORDERED:
-            columns[field.name] = column_of_numbers(values, places)
+            letters.numbers[field.name] = values
         else:
-            columns[field.name] = column_of_texts([text_of(value) for value in values], places)
-    return columns
+            letters.texts[field.name] = [text_of(value) for value in values]
+    return letters
+
+
+def _columns(connection: sqlite3.Connection, number: int) -> dict[str, Column]:
+    places, texts, numbers = letters_of(connection, number)
+    columns = {THERE: column_of_places(places)}
+    columns |= {name: column_of_texts(cells, places) for name, cells in texts.items()}
+    return columns | {name: column_of_numbers(cells, places) for name, cells in numbers.items()}

@@ -314,3 +314,16 @@ def test_nothing_is_imported_beside_a_cluster(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the buffer belongs to a cluster already \(it has read orders, orders-dlq\)"):
         import_file(tmp_path / "theirs.jsonl", tmp_path / "theirs.db")
     assert rows_of(tmp_path / "theirs.db") == before
+
+
+def test_a_record_that_went_on_to_a_further_topic_is_linked_with_the_one_of_an_earlier_file(tmp_path: Path) -> None:
+    for topic, offset, source in (("orders-dlq", 5, "orders"), ("orders-dlq-2", 0, "orders-dlq")):
+        headers = [f"__connect.errors.{name}" for name in ("topic", "partition", "offset")]
+        told = [each for pair in zip(headers, (source, "0", "5"), strict=True) for each in pair]
+        line = {"topic": topic, "partition": 0, "offset": offset, "ts": NOW_MS, "headers": told}
+        (tmp_path / topic).write_text(json.dumps(line | {"key": "C-1", "payload": "bad"}) + "\n")
+        assert import_file(tmp_path / topic, tmp_path / "ours.db") == Summary(imported=1)
+    later, earlier = rows_of(tmp_path / "ours.db")
+    assert (earlier["topic"], earlier["status"], earlier["replay_of"]) == ("orders-dlq", "dead_again", None)
+    assert (later["topic"], later["status"], later["replay_of"]) == ("orders-dlq-2", "open", earlier["id"])
+    assert recount(tmp_path / "ours.db") == []
