@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import itemgetter
 
 from pipeline.headers.dialect import Dialect
 from pipeline.headers.dialects import DIALECTS, EVERY_DIALECT
@@ -31,6 +33,8 @@ NO_DIALECT = "none"
 _NO_HEADERS = "no failure headers"
 _NOTHING_AT_ALL = "no failure headers, no value"
 _GIVES_NONE = " gives no reason"
+_FEW_HEADERS, _NAMES_KNOWN = 64, 256
+_name_of = itemgetter(0)
 _OF_REPLAYS = (REPLAY_ID, REPLAY_OF)
 _ORIGIN = (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIMESTAMP_MS)
 
@@ -43,6 +47,14 @@ class FailureReader:
         self._dialect_of_header = {name: dialect for dialect in self._dialects for name in dialect.header_names}
         self._unordered = frozenset(dialect for dialect in self._dialects if dialect.header_order == "unordered")
 
+        self._known_dialects = lru_cache(_NAMES_KNOWN)(self._dialects_by)
+
+    def _dialects_by(self, names: tuple[str, ...]) -> tuple[list[Dialect], dict[Dialect, int]]:
+        """The dialects that headers of these names carry, in the order of their first ones; the last index of each."""
+        dialect_of = self._dialect_of_header.get
+        last_index = {dialect: index for index, name in enumerate(names) if (dialect := dialect_of(name)) is not None}
+        return [dialect for dialect in last_index if dialect.required <= set(names)], last_index
+
     def read(self, headers: Headers) -> Failure:
         """What the headers tell about the failure. Never raises; what they do not tell is None.
 
@@ -50,12 +62,9 @@ class FailureReader:
         newest tells of the failure. When one of them is unordered, the order of different headers changes nothing.
         """
         by_name = HeadersByName(headers)
-        dialect_of = self._dialect_of_header.get
-        # The index of the last header of each dialect, in the order of their first ones.
-        last_index = {
-            dialect: index for index, (name, _) in enumerate(headers) if (dialect := dialect_of(name)) is not None
-        }
-        carried = [dialect for dialect in last_index if dialect.required <= by_name.names]
+        names = tuple(map(_name_of, headers))
+        # Few writers, each with the same names each time: which dialects these are is not asked again.
+        carried, last_index = (self._known_dialects if len(names) <= _FEW_HEADERS else self._dialects_by)(names)
         if self._unordered and not self._unordered.isdisjoint(carried):
             by_name = by_name.sorted_by_name()
             carried = oldest_first_by_content([each for each in self._dialects if each in carried], by_name)

@@ -13,15 +13,6 @@ _MAX_DIGITS = 19
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
-_POSITION_FIELDS = (
-    "source_topic",
-    "source_partition",
-    "source_offset",
-    "newest_topic",
-    "newest_partition",
-    "newest_offset",
-)
-
 FIRST_TIMESTAMP_MS = 946_684_800_000
 """The beginning of the year 2000: no Kafka wrote anything before, but some clocks count from when a machine began."""
 
@@ -45,11 +36,16 @@ class HeadersByName:
 
     def first(self, name: str, *or_names: str) -> bytes | None:
         """The value of the first header that has one of these names."""
-        return _nearest(self.in_order, (name, *or_names)) if or_names else self._first.get(name)
+        # Nearly always a writer uses the first of the names alone, and no order matters.
+        if or_names and not self.names.isdisjoint(or_names):
+            return _nearest(self.in_order, (name, *or_names))
+        return self._first.get(name)
 
     def last(self, name: str, *or_names: str) -> bytes | None:
         """The value of the last header that has one of these names."""
-        return _nearest(reversed(self.in_order), (name, *or_names)) if or_names else self._last.get(name)
+        if or_names and not self.names.isdisjoint(or_names):
+            return _nearest(reversed(self.in_order), (name, *or_names))
+        return self._last.get(name)
 
     def backwards(self) -> HeadersByName:
         """The same headers, the last one first."""
@@ -89,7 +85,8 @@ def as_number(value: bytes | None, maximum: int = _MAX_INT64) -> int | None:
     """A decimal number of 0 or more, as text."""
     if value is None or not value.isdigit() or len(value) > _MAX_DIGITS:
         return None
-    return _within(int(value), maximum)
+    number = int(value)
+    return number if number <= maximum else None
 
 
 def as_partition(value: bytes | None) -> int | None:
@@ -168,16 +165,26 @@ def binary_positions(
 ) -> dict[str, Any]:
     """The same for Spring, where the partition is an int32, offset and timestamp are int64, all big-endian."""
     positions = _positions(headers, (topic, partition, offset), (as_text, as_int32, as_int64))
-    return positions | {"source_timestamp_ms": as_timestamp_int64(headers.first(*timestamp))}
+    positions["source_timestamp_ms"] = as_timestamp_int64(headers.first(*timestamp))
+    return positions
 
 
 def _positions(
     headers: HeadersByName, names: Sequence[tuple[str, ...]], readers: Sequence[Callable[[bytes | None], Any]]
 ) -> dict[str, Any]:
-    """`names` and `readers` for topic, partition and offset."""
-    first = [headers.first(*each) for each in names]
-    last = [headers.last(*each) for each in names]
-    source = [read(value) for read, value in zip(readers, first, strict=True)]
+    """`names` and `readers` for topic, partition and offset. One by one, which takes half the time of loops."""
+    of_topic, of_partition, of_offset = names
+    topic_of, partition_of, offset_of = readers
+    first = headers.first(*of_topic), headers.first(*of_partition), headers.first(*of_offset)
+    last = headers.last(*of_topic), headers.last(*of_partition), headers.last(*of_offset)
+    source = topic_of(first[0]), partition_of(first[1]), offset_of(first[2])
     # Nearly always they are the same headers, and reading them once will do.
-    newest = source if last == first else [read(value) for read, value in zip(readers, last, strict=True)]
-    return dict(zip(_POSITION_FIELDS, (*source, *newest), strict=True))
+    newest = source if last == first else (topic_of(last[0]), partition_of(last[1]), offset_of(last[2]))
+    return {
+        "source_topic": source[0],
+        "source_partition": source[1],
+        "source_offset": source[2],
+        "newest_topic": newest[0],
+        "newest_partition": newest[1],
+        "newest_offset": newest[2],
+    }

@@ -22,6 +22,8 @@ MESSAGE_LIMIT = 1_000
 PLACEHOLDER = "<value>"
 _KNOWN = Remembered[tuple[str, bool, bool], str](1_000)
 """Templates by messages, whose digits are all the same where they made no difference: those of a burst share one."""
+_KNOWN_SCANNED = Remembered[tuple[str, bool], str](1_000)
+"""The same by messages whose values are found already: those of one cause are one text by then, whatever their ids."""
 _DIGITS = str.maketrans("023456789", "111111111")
 _DIGIT = re.compile(r"\d")
 
@@ -109,7 +111,15 @@ def _made(message: str, of_program: bool) -> str:
         message = _ENUM_CONSTANT.sub(rf"\1.{VALUE}", message)
     if "value: " in message:
         message = _TOLD_VALUE.sub(VALUE, message)
-    text = _scan(without_payloads(message))
+    scanned = _scan(without_payloads(message))
+    known = _KNOWN_SCANNED.get((scanned, of_program))
+    if known is None:
+        known = _without_words(scanned, of_program)
+        _KNOWN_SCANNED.keep((scanned, of_program), known)
+    return known
+
+
+def _without_words(text: str, of_program: bool) -> str:
     text = (without_unknown_words if of_program else without_names)(text)
     if any(map(text.__contains__, _MONEYS)):
         text = _MONEY.sub("", text)

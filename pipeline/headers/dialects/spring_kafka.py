@@ -39,6 +39,9 @@ _WRAPPED_WRAPPERS = frozenset(
 )
 
 
+_SAY_NOTHING = _WRAPPERS | _WRAPPED_WRAPPERS
+
+
 def _both(name: str) -> tuple[str, str]:
     return f"kafka_dlt-{name}", f"kafka_{name}"
 
@@ -79,7 +82,7 @@ def read(headers: HeadersByName) -> Failure:
         # The time of the failure plus the delay before the next attempt; a dead-letter topic has no delay.
         failed_at_ms=as_timestamp_big_integer(headers.last(BACKOFF_TIMESTAMP)),
     )
-    failure = with_innermost_cause(failure, _WRAPPERS | _WRAPPED_WRAPPERS)
+    failure = with_innermost_cause(failure, _SAY_NOTHING)
     if failure.source_timestamp_ms is None:
         return failure._replace(source_timestamp_ms=as_timestamp_big_integer(headers.first(FIRST_TIMESTAMP)))
     return failure

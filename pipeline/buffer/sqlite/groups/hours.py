@@ -31,7 +31,7 @@ def hour_of(at_ms: int) -> int:
 def count_hours(connection: sqlite3.Connection, failures: Iterable[tuple[str, int, int]]) -> None:
     """Counts new dead letters: of each its fingerprint, and when it failed and was collected."""
     (from_ms,) = connection.execute("SELECT from_ms FROM group_hours_counted").fetchone()
-    counts = Counter((fingerprint, hour_of(min(failed, received))) for fingerprint, failed, received in failures)
+    counts = Counter([(fingerprint, hour_of(min(failed, received))) for fingerprint, failed, received in failures])
     _HOURS.insert(connection, ((*key, count) for key, count in counts.items() if key[1] >= from_ms))
 
 

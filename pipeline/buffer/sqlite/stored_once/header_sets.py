@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from json.encoder import encode_basestring as quoted
 from typing import NamedTuple
 
-from pipeline.buffer.sqlite.stored_once.letter import WholeLetter, column_of, says
+from pipeline.buffer.sqlite.stored_once.letter import COLUMNS, WholeLetter, column_of, says
 from pipeline.buffer.sqlite.stored_once.places import SHORTEST_REFERENCE, FromReason, Place, Varying
 from pipeline.headers.codec import value_to_json
 from pipeline.records import Headers
@@ -26,6 +26,7 @@ class _TheStack(NamedTuple):
 
 
 _STACK = _TheStack()
+_OF_COLUMNS = tuple(map(_OfColumn, range(len(COLUMNS))))
 
 
 class HeaderPlaces:
@@ -43,8 +44,8 @@ class HeaderPlaces:
         """
         own: list[str] = []
         parts = [
-            # Nearly always it is one that was there before.
-            value if value in place.fixed else place.apart(value, letter, stack, own)
+            # Nearly always it is one that was there before. The stack trace is not: to look for it takes long.
+            value if not place.refers and value in place.fixed else place.apart(value, letter, stack, own)
             for place, (_, value) in zip(self._places, letter.headers, strict=True)
         ]
         return tuple(parts), own
@@ -69,11 +70,11 @@ class _HeaderPlace(Place):
         if self.refers == "reason" and (start := _from_reason(value, letter.reason)) is not None:
             return start
         if not self.varies:
-            if self.takes(value, value_to_json(value)):
+            if value in self.fixed or self.takes(value, value_to_json(value)):
                 return value
             self.column = column_of(letter, value)
         if self.column is not None and says(letter, self.column, value):
-            return _OfColumn(self.column)
+            return _OF_COLUMNS[self.column]
         return self.own(value_to_json(value), own)
 
 

@@ -24,17 +24,17 @@ class SharedRows:
         self._insert = BulkInsert(
             table,
             ("digest", *columns, "dead_letters"),
-            "ON CONFLICT (digest) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
+            "ON CONFLICT (digest) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters "
+            f"RETURNING digest, {reference}",
         )
-        self._found = f"SELECT digest, {reference} FROM {table} WHERE digest IN"
 
     def refer(
         self, connection: sqlite3.Connection, digests: Sequence[bytes | None], cells: Mapping[bytes, Cells]
     ) -> list[int | None]:
         """The reference to each of these, which are counted by now; None has none. `cells`: what each is, by digest."""
-        counts = Counter(digest for digest in digests if digest is not None)
+        counts = Counter([digest for digest in digests if digest is not None])
         if not counts:
             return [None] * len(digests)
-        self._insert.insert(connection, [(digest, *cells[digest], count) for digest, count in counts.items()])
-        refs = dict(connection.execute(f"{self._found} ({', '.join('?' * len(counts))})", list(counts)).fetchall())
+        rows = [(digest, *cells[digest], count) for digest, count in counts.items()]
+        refs = dict(self._insert.insert(connection, rows))
         return [None if digest is None else refs[digest] for digest in digests]

@@ -27,8 +27,9 @@ def count_failures(connection: sqlite3.Connection, new: Sequence[DeadLetterRow],
             (json.dumps(list(refs)),),
         )
     )
-    failed = (_failed_at_ms(row, now_ms) for row in new if not _was_there_before(row, ends))
-    seconds = Counter(at_ms - at_ms % SECOND_MS for at_ms in failed if at_ms > now_ms - DAY_MS)
+    counted = [row for row in new if not _was_there_before(row, ends)] if ends else new
+    failed = [_failed_at_ms(row, now_ms) for row in counted]
+    seconds = Counter([at_ms - at_ms % SECOND_MS for at_ms in failed if at_ms > now_ms - DAY_MS])
     connection.executemany(
         "INSERT INTO failure_seconds VALUES (?, ?) "
         "ON CONFLICT (second_ms) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",

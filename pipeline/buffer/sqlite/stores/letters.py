@@ -314,7 +314,7 @@ def _name_of_later_life(failure_id: str, identifier: int) -> str:
 
 
 def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms: int, imported: bool) -> None:
-    by_source = Counter(source_of(row.source_topic) for row in new)
+    by_source = Counter([source_of(row.source_topic) for row in new])
     count_seconds_and_minutes(
         connection, now_ms, [FlowFigures(topic, dead_letters=count) for topic, count in by_source.items()]
     )
@@ -327,11 +327,11 @@ def _count(connection: sqlite3.Connection, new: Sequence[DeadLetterRow], now_ms:
         "ON CONFLICT (status) DO UPDATE SET dead_letters = dead_letters + excluded.dead_letters",
         (len(new),),
     )
-    count_hours(connection, ((row.fingerprint, _failed_at_ms(row, now_ms, imported), now_ms) for row in new))
+    count_hours(connection, [(row.fingerprint, _failed_at_ms(row, now_ms, imported), now_ms) for row in new])
     groups: defaultdict[str, list[DeadLetterRow]] = defaultdict(list)
     for row in new:
         groups[row.fingerprint].append(row)
-    version = max(row.fingerprint_version for row in new)
+    version = max([row.fingerprint_version for row in new])
     # By an older version, these may have been there before.
     new_since_ms = None if has_older(connection, version) else now_ms
     GROUPS.insert(connection, (_group(alike, now_ms, new_since_ms, imported) for alike in groups.values()))

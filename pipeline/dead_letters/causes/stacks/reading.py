@@ -40,7 +40,9 @@ def read_stack(stack: str | None) -> Thrown:
         return NOTHING_THROWN
     known = _KNOWN.get(stack)
     if known is None:
-        known = _read(stack)._replace(codes=codes_in(stack[:_MESSAGES_END]) or codes_in(stack[-_TAIL:]))
+        known = _read(stack)
+        if codes := codes_in(stack[:_MESSAGES_END]) or codes_in(stack[-_TAIL:]):
+            known = known._replace(codes=codes)
         if len(stack) <= _REMEMBERED_LIMIT:
             _KNOWN.keep(stack, known)
     return known
