@@ -55,7 +55,10 @@ def measure_texts(file: Path, letters: int) -> TextFigures:
     """Fills the index of a buffer with so many dead letters, and asks it."""
     index_us, longest_step_ms = _index(file, letters)
     with closing(sqlite3.connect(file)) as connection:
-        tables = ("letter_index_data", "letter_index_idx", "stack_index_data", "dead_letters_by_stack")
+        tables = (
+            *("letter_index_data", "letter_index_idx", "stack_index_data", "set_index_data"),
+            *("dead_letters_by_stack", "dead_letters_by_set"),
+        )
         (pages,) = connection.execute(
             f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({', '.join('?' * len(tables))})", tables
         ).fetchone()

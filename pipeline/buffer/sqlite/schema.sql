@@ -216,9 +216,8 @@ CREATE TABLE dead_letter_rows (
     set_ref          INTEGER,                   -- of header_sets
     kind_ref         INTEGER                    -- of dead_letter_kinds
 );
-CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
+-- By status and time blocks tell: see dead_letter_blocks.
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
-CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 -- What may be pruned, oldest first.
@@ -735,23 +734,30 @@ CREATE TABLE imported_records (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 
 -- Which dead letters and stack traces hold three letters in a row, anywhere in what a text is looked for in: see
 -- docs/decisions/0027-text-index-of-trigrams.md. The worker follows the rows in small steps, in the order of their ids.
--- It begins with dead_letters_by_stack, an index on stack_ref, once no dead letter of an older layout is left.
+-- It begins with dead_letters_by_stack and dead_letters_by_set, indexes on stack_ref and set_ref, once no dead letter of an
+-- older layout is left.
 CREATE TABLE text_index (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew
-    letters_to     INTEGER NOT NULL, -- up to which dead letter, and which stack trace, they are filled
-    stacks_to      INTEGER NOT NULL
+    letters_to     INTEGER NOT NULL, -- up to which dead letter, stack trace and header set they are filled
+    stacks_to      INTEGER NOT NULL,
+    sets_to        INTEGER NOT NULL
 );
-INSERT INTO text_index VALUES (1, '', 0, 0);
+INSERT INTO text_index VALUES (1, '', 0, 0, 0);
 -- Those with too much text for the indexes: they are looked through each time.
 CREATE TABLE long_letters (dead_letter_id INTEGER PRIMARY KEY);
 CREATE TABLE long_stacks (stack_ref INTEGER PRIMARY KEY);
--- Beside the reason stands all else that a text is looked for in, folded; of the content only the ids are ever asked for.
+-- What a text is looked for in, folded; of the content only the ids are ever asked for. The headers are their short values.
 CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content='dead_letter_rows', content_rowid='id', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+    reason, error_class, order_id, customer_id, product, key, headers, stacktrace,
+    content='dead_letter_rows', content_rowid='id', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
 );
 INSERT INTO letter_index (letter_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
 CREATE VIRTUAL TABLE stack_index USING fts5(
     stacktrace, content='stacktraces', content_rowid='stack_ref', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
 );
 INSERT INTO stack_index (stack_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);
+CREATE VIRTUAL TABLE set_index USING fts5(
+    pieces, content='header_sets', content_rowid='set_ref', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+);
+INSERT INTO set_index (set_index, rank) VALUES ('automerge', 0), ('usermerge', 8), ('crisismerge', 64);

@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.buffer.entities import DEAD_LETTER_ORDER_COLUMNS, ORDER_COLUMNS, Column, ColumnType, Entity, Row
 from pipeline.buffer.filters import DeadLetterFilter, JobItemFilter, OrderFilter, RowFilter
 from pipeline.buffer.sqlite.conditions import condition_of
-from pipeline.buffer.sqlite.connection import connect_reader, translated_errors
+from pipeline.buffer.sqlite.connection import connect_reader, snapshot, translated_errors
 from pipeline.buffer.sqlite.search.conditions import Arguments
+from pipeline.buffer.sqlite.search.find import by_ids
 from pipeline.errors import UsageError
 
 CHUNK_ROWS = 5000
@@ -39,13 +40,14 @@ def stream(
     BufferUnavailableError or BufferCorruptError when the buffer cannot be read.
     """
     source = _SOURCES[entity]
-    where, arguments = _condition(entity, source, which)
+    _check(entity, source, which)
     names = ", ".join(f'"{column.name}"' for column in source.columns)
-    sql = f"SELECT {names} FROM {source.table} WHERE {where} ORDER BY {source.order} LIMIT :max_rows"
-    arguments["max_rows"] = -1 if max_rows is None else max_rows
-    # A connection of its own: the pages' shared one must not wait for a big export. One SELECT is one read
-    # transaction; while it lasts the write-ahead log cannot be reset, but nobody has to wait for it.
-    with translated_errors(path), closing(connect_reader(path)) as connection:
+    # A connection of its own: the pages' shared one must not wait for a big export. While the snapshot lasts the
+    # write-ahead log cannot be reset, but nobody has to wait for it.
+    with translated_errors(path), closing(connect_reader(path)) as connection, snapshot(connection):
+        where, arguments = _condition(connection, which)
+        sql = f"SELECT {names} FROM {source.table} WHERE {where} ORDER BY {source.order} LIMIT :max_rows"
+        arguments["max_rows"] = -1 if max_rows is None else max_rows
         yield from _chunks(connection.execute(sql, arguments), chunk_rows)
 
 
@@ -54,11 +56,16 @@ def columns_of(entity: Entity) -> tuple[Column, ...]:
     return _SOURCES[entity].columns
 
 
-def _condition(entity: Entity, source: _Source, which: RowFilter | None) -> tuple[str, Arguments]:
+def _check(entity: Entity, source: _Source, which: RowFilter | None) -> None:
+    if which is not None and (source.filter is None or not isinstance(which, source.filter)):
+        raise UsageError(f"{type(which).__name__} does not filter {entity}")
+
+
+def _condition(connection: sqlite3.Connection, which: RowFilter | None) -> tuple[str, Arguments]:
     if which is None:
         return "TRUE", {}
-    if source.filter is None or not isinstance(which, source.filter):
-        raise UsageError(f"{type(which).__name__} does not filter {entity}")
+    if isinstance(which, DeadLetterFilter) and which.query.parts:
+        return by_ids(connection, which)
     return condition_of(which)
 
 

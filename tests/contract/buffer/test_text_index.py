@@ -24,6 +24,8 @@ FRAMES = "\tat shop.Stock.reserve(Stock.java:7)\n\tat shop.Größe.prüfe(Größ
 SCRIPTS = "aAbBcC 12 ßẞſ İIıi ÅÅÅ éé ЖждёЁ ΣσςΐΐΪ日本語 가가 ﬁ ǅ 😀👍🏽 _%\"'\\\0\x1f\n\r\t\ufffd\ufffe\uffff"
 """Letters that fold to others, to several, or into those beside them; what ends texts for SQLite, and what LIKE takes
 for something else."""
+FROM = ("Dienst Größe der ﬁliale", 'the "quoted\\ ["x", "y"]" one', "plain service")
+"""What is in a header the same in many."""
 TAUGHT = [[f"reason {n}", "Thrown", f"k{n}", f"h{n}", "l", f"shop.Thrown: reason {n}", f"s{n}"] for n in range(12)]
 """Dead letters from which on what stands in such places is stored apart from what is the same each time."""
 words = st.text(st.sampled_from(SCRIPTS), max_size=12) | st.text(max_size=6)
@@ -63,7 +65,11 @@ def letters_of(ref: int, texts: list[list[str]]) -> list[DeadLetterRow]:
                 reason=reason,
                 error_class=error_class,
                 key=key.encode(errors="replace"),
-                headers=(("id", header.encode(errors="replace")), ("long", long.encode(errors="replace") * 300)),
+                headers=(
+                    ("id", header.encode(errors="replace")),
+                    ("long", long.encode(errors="replace") * 300),
+                    ("from", FROM[number % len(FROM)].encode()),
+                ),
                 stacktrace=(f"{thrown}\n{FRAMES}" if number % 2 else small) or None,
                 order=order(small.replace("\0", "")) if number % 3 == 0 else None,
             )
@@ -108,6 +114,7 @@ def test_the_index_finds_what_looking_through_everything_finds(
         collect(buffer, place, len(rows[:indexed]), *rows[indexed:])
     column, begin, length = cut
     asked = [*asked, *(part for part in (each[column][begin : begin + length] for each in texts) if part), "größe.Prü"]
+    asked += ["GRÖSSE DER FIL", 'quoted\\ ["X", "y"]" o', "service", "l"]
     for wanted in asked:
         expected = [number for number, row in enumerate(rows, 1) if holds(row, wanted)][::-1]
         assert ids(path, Text(wanted)) == expected
@@ -175,6 +182,56 @@ def test_headers_and_fields_are_found_by_the_index(path: Path) -> None:
     assert ids(path, InHeader("trace", "l" * 300)) == [3]
     assert ids(path, Named("key", "CUST-1")) == [2]
     assert ids(path, Text("cust"), Named("key", "cust-2")) == [3]
+
+
+SERVICE = b"the service that writes it is shop.Stock in the house that it is in"
+
+
+def test_what_header_sets_have_in_common_is_indexed_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        traces = [f"trace-{n:03}x" for n in range(10)]
+        rows = [
+            dead_letter(place.ref, n, headers=(("service", SERVICE), ("trace", trace.encode())))
+            for n, trace in enumerate(traces)
+        ]
+        collect(buffer, place, 0, *rows)
+        fully_indexed(buffer)
+        newer = dead_letter(place.ref, 10, headers=(("service", SERVICE.upper()), ("trace", b"trace")))
+        collect(buffer, place, 10, newer)
+    every = list(range(11, 0, -1))
+    assert ids(path, Text("shop.STOCK in")) == ids(path, InHeader("service", SERVICE.decode())) == every
+    assert ids(path, Text("shop.stock"), Text("TRACE-007x")) == [8]
+    assert ids(path, Either((Text("stock in the"), Text("nowhere")))) == every
+    assert ids(path, InHeader("trace", "trace-008x")) == [9]
+    assert ids(path, Named("key", "shop.stock")) == []
+    monkeypatch.setattr(text_candidates, "SORTED_LETTERS", 0)
+    assert ids(path, Text("shop.STOCK in")) == every
+    with closing(sqlite3.connect(path)) as connection:
+        asked = "SELECT count(*) FROM {0}_index WHERE {0}_index MATCH '\"ock\"'"
+        assert connection.execute(asked.format("letter")).fetchone() == (0,)
+        assert connection.execute(asked.format("set")).fetchone() > (0,)
+
+
+def test_a_header_set_that_is_gone_leaves_the_index_and_its_number_is_indexed_again(path: Path) -> None:
+    def of_service(number: int, service: bytes) -> DeadLetterRow:
+        return dead_letter(place.ref, number, headers=(("service", service), ("in", SERVICE)))
+
+    with open_buffer(path) as buffer:
+        place = collector(buffer)
+        collect(buffer, place, 0, of_service(0, b"first"), of_service(1, b"second"))
+        fully_indexed(buffer)
+        buffer.dead_letters.triage((2,), "discarded", NOW_MS)
+        assert buffer.upkeep.prune(Retention(dead_letters_before_ms=NOW_MS + 1)).dead_letters == 1
+        with closing(sqlite3.connect(path)) as connection:
+            asked = "SELECT rowid FROM set_index WHERE set_index MATCH '\"sec\"'"
+            assert connection.execute(asked).fetchall() == []
+        collect(buffer, place, 2, of_service(2, b"third"))
+        fully_indexed(buffer)
+    assert ids(path, Text("second")) == []
+    assert ids(path, Text("third")) == [3]
+    assert ids(path, Text("shop.stock")) == [3, 1]
+    assert recount(path) == []
 
 
 def test_of_two_texts_only_what_has_both_is_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,10 +326,10 @@ def test_texts_that_were_folded_by_another_rule_are_indexed_anew(path: Path, mon
     assert found(path, Text("needle")) == Found((3, 2, 1), False)
 
 
-@pytest.mark.parametrize("index", ["letter", "stack"])
+@pytest.mark.parametrize("index", ["letter", "stack", "set"])
 def test_check_finds_an_index_that_lacks_something_and_repair_has_it_filled_again(path: Path, index: str) -> None:
     with open_buffer(path) as buffer:
-        collect_many(buffer, 30, reason="needle", stacktrace=f"shop.Thrown\n{FRAMES}")
+        collect_many(buffer, 30, reason="needle", stacktrace=f"shop.Thrown\n{FRAMES}", headers=(("in", SERVICE),))
         fully_indexed(buffer)
     assert recount(path) == []
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -292,7 +349,7 @@ def test_a_step_is_short_whatever_there_is(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(text_index, "TEXT_AT_ONCE", 100)
     with open_buffer(path) as buffer:
         place = collector(buffer)
-        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 40) for n in range(10)))
+        collect(buffer, place, 0, *(dead_letter(place.ref, n, reason="z" * 55) for n in range(10)))
         buffer.texts.index_some()
         assert [buffer.texts.index_some() for _ in range(6)] == [2, 2, 2, 2, 2, 0]
 

@@ -6,25 +6,34 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.buffer.sqlite.search.letter_texts import LETTERS, STACKS, letter_text, match_of_any_lines, stack_text
+from pipeline.buffer.sqlite.search.letter_texts import (
+    LETTERS,
+    SETS,
+    STACKS,
+    letter_texts,
+    match_of_any_lines,
+    set_texts,
+    stack_texts,
+)
 from pipeline.buffer.sqlite.search.text_candidates import indexed_to
 
 SAMPLED = 1000
 
 
 class _Index(NamedTuple):
-    """One of the two: what it is filled with, and how people call that."""
+    """One of them: what it is filled with, and how people call that."""
 
     name: str
     key: str
     rows: str
-    text: Callable[..., str | None]
+    texts: Callable[..., tuple[str, ...] | None]
     what: str
 
 
 _INDEXES = (
-    _Index("letter", "raw.id", LETTERS, letter_text, "dead letters"),
-    _Index("stack", "stack_ref", STACKS, stack_text, "stack traces"),
+    _Index("letter", "raw.id", LETTERS, letter_texts, "dead letters"),
+    _Index("stack", "stack_ref", STACKS, stack_texts, "stack traces"),
+    _Index("set", "set_ref", SETS, set_texts, "header sets"),
 )
 
 
@@ -52,7 +61,7 @@ def _missing(connection: sqlite3.Connection, index: _Index) -> str:
         if identifier is None or identifier in looked:
             continue
         looked.add(identifier)
-        match = match_of_any_lines(index.text(*cells) or "")
+        match = match_of_any_lines(*(index.texts(*cells) or ()))
         if match and connection.execute(asked, (match, identifier)).fetchone() is None:
             missing.append(identifier)
     if not missing:

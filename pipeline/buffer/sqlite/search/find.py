@@ -13,6 +13,7 @@ from pipeline.buffer.sqlite.conditions import dead_letter_condition
 from pipeline.buffer.sqlite.connection import snapshot
 from pipeline.buffer.sqlite.search.blocks import Blocks, block_of, ends_of
 from pipeline.buffer.sqlite.search.columns import BLOCK, BLOCK_BITS
+from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.buffer.sqlite.search.inside import find_inside
 from pipeline.buffer.sqlite.search.masks import Masks, ids_in
 from pipeline.buffer.sqlite.search.text_candidates import text_candidates, what_the_index_lacks
@@ -83,6 +84,15 @@ def all_that_match(connection: sqlite3.Connection, which: DeadLetterFilter) -> I
             sure, doubtful = [], []
     if sure or doubtful:
         yield of_rows(0)
+
+
+def by_ids(connection: sqlite3.Connection, which: DeadLetterFilter) -> tuple[str, Arguments]:
+    """The condition for all that match at this moment, by their ids: what blocks tell needs no index of the rows.
+
+    To be called within a snapshot or in a transaction.
+    """
+    ids = [identifier for some in all_that_match(connection, which) for identifier in some.ids]
+    return "id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(ids)}
 
 
 def _find(connection: sqlite3.Connection, which: DeadLetterFilter, most: int) -> Found:

@@ -12,7 +12,7 @@ import sqlite3
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
-from pipeline.buffer.sqlite.search.letter_texts import short_values
+from pipeline.buffer.sqlite.search.letter_texts import folded_values, short_values
 from pipeline.buffer.sqlite.stored_once.names import is_ours, stored_name
 from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
 from pipeline.buffer.sqlite.stored_once.together import fixed_texts, headers_of_set, own_lines
@@ -36,6 +36,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("headers_of_set", -1, headers_of_set),
         ("stack_holds", 3, _stack_holds),
         ("own_lines_hold", 4, _own_lines_hold),
+        ("set_holds", 2, _set_holds),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -57,6 +58,11 @@ def _folded(cell: _Cell) -> str | None:
 def _holds(wanted: str, cell: _Cell) -> bool:
     """Whether a text holds another, which is folded."""
     return wanted in folded(_text(cell))
+
+
+def _set_holds(wanted: str, pieces: str) -> bool:
+    """Whether a short value that is the same in all dead letters of a header set holds a text, which is folded."""
+    return any(wanted in value for value in folded_values(pieces))
 
 
 def _stack_holds(wanted: str, stacktrace: str, in_pieces: int) -> bool:

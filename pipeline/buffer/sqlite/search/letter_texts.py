@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from pipeline.buffer.sqlite.stored_once.names import is_ours
-from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, own_lines
+from pipeline.buffer.sqlite.stored_once.together import HEADERS, fixed_texts, fixed_values, own_lines
 from pipeline.search.folding import folded
 
 SHORT_HEADER_LETTERS = 256
@@ -20,6 +21,7 @@ MOST_LETTERS = 32_768
 MOST_TRIGRAMS = 24
 """A longer text is asked for by so many of its trigrams: they name as few as all do."""
 TRIGRAM = 3
+_REMEMBERED_SETS = 4096
 _Cell = str | bytes | None
 _BETWEEN = "\x1f"
 _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
@@ -28,52 +30,71 @@ _NOT_ASKED = re.compile("[\0\ud800-\udfff]")
 LETTERS = f"""
 SELECT raw.id, raw.stack_ref, (SELECT own.stacktrace FROM stacktraces AS own
                                WHERE own.stack_ref = raw.stack_ref AND own.in_pieces),
-       raw.stacktrace, {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
+       raw.stacktrace, (SELECT own.pieces FROM header_sets AS own WHERE own.set_ref = raw.set_ref),
+       {HEADERS}, dead_letters.dead_letter_id, dead_letters.reason, dead_letters.error_class,
        raw.order_id, raw.customer_id, raw.product, raw.key
 FROM dead_letter_rows AS raw CROSS JOIN dead_letters USING (id) WHERE
 """
-"""Selects ids, and what `letter_text` is given."""
+"""Selects ids, and what `letter_texts` is given."""
+LETTER_COLUMNS = ("reason", "error_class", "order_id", "customer_id", "product", "key", "headers", "stacktrace")
+"""The columns of the index of dead letters: where texts meet in one, there are trigrams that nobody asks for."""
 STACKS = "SELECT stack_ref, stacktrace, in_pieces FROM stacktraces WHERE "
-"""Selects ids, and what `stack_text` is given."""
+"""Selects ids, and what `stack_texts` is given."""
+SETS = "SELECT set_ref, pieces FROM header_sets WHERE "
+"""Selects ids, and what `set_texts` is given."""
 
 
-def letter_text(
+def letter_texts(
     stack_ref: int | None,
     pieces: str | None,
     stack: str | None,
+    set_pieces: str | None,
     headers: str,
     name: str,
     reason: str,
     *cells: _Cell,
-) -> str | None:
-    """What the index is given of a dead letter, as `LETTERS` selects it; None where it is too much.
+) -> tuple[str, ...] | None:
+    """What LETTER_COLUMNS are given of a dead letter, as `LETTERS` selects it; None where it is too much.
 
-    Of a stack trace that is stored once the lines that are not the same in all: the rest is indexed once, too. What is
-    part of the reason is not told twice. Its name is not indexed where it is ours: that is looked up by its beginning,
-    which saves a seventh of the index.
+    Of a stack trace that is stored once the lines that are not the same in all, and of a header set the values that are
+    not: the others are indexed once, too. What is told in one column is not told again in another one. Its name is not
+    indexed where it is ours: that is looked up by its beginning, which saves a seventh of the index.
     """
-    texts = [reason, *(cell if isinstance(cell, str) else cell.decode(errors="replace") for cell in cells if cell)]
-    texts += short_values(headers, name)
-    if not is_ours(name):
-        texts.append(name)
+    others = [[cell if isinstance(cell, str) else cell.decode(errors="replace")] if cell else [] for cell in cells]
+    of_set = fixed_values(set_pieces) if set_pieces else frozenset()
+    names = [] if is_ours(name) else [name]
+    others.append([value for value in short_values(headers, name) if value not in of_set] + names)
     if stack_ref is None:
-        texts += [stack] if stack else []
-    elif pieces is not None:
-        texts += own_lines(pieces, stack, reason)
-    if sum(map(len, texts)) > MOST_LETTERS:
+        others.append([stack] if stack else [])
+    else:
+        others.append([] if pieces is None else own_lines(pieces, stack, reason))
+    if len(reason) + sum(len(text) for texts in others for text in texts) > MOST_LETTERS:
         return None
-    first, *others = map(folded, texts)
-    told = dict.fromkeys([first])
-    for text in others:
-        told |= dict.fromkeys(_beside(text, first))
-    return _indexable(_BETWEEN.join(told))
+    first = folded(reason)
+    columns, told = [_indexable(first)], {first}
+    for texts in others:
+        parts = dict.fromkeys(part for text in texts for part in _beside(folded(text), first))
+        columns.append(_indexable(_BETWEEN.join(part for part in parts if part not in told)))
+        told |= parts.keys()
+    return tuple(columns)
 
 
-def stack_text(stacktrace: str, in_pieces: int) -> str | None:
+def stack_texts(stacktrace: str, in_pieces: int) -> tuple[str] | None:
     """What the index is given of stack traces that are stored so, the same in all; None where that is too much."""
     if len(stacktrace) > MOST_LETTERS:
         return None
-    return _indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces))))
+    return (_indexable(folded(_BETWEEN.join(fixed_texts(stacktrace, in_pieces)))),)
+
+
+def set_texts(pieces: str) -> tuple[str]:
+    """What the index is given of header sets that are stored so, the same in all."""
+    return (_indexable(_BETWEEN.join(sorted(folded_values(pieces)))),)
+
+
+@lru_cache(_REMEMBERED_SETS)
+def folded_values(pieces: str) -> frozenset[str]:
+    """The short values that are the same in all dead letters of a header set, folded."""
+    return frozenset(folded(value) for value in fixed_values(pieces) if len(value) <= SHORT_HEADER_LETTERS)
 
 
 def match_of(wanted: str) -> str | None:
@@ -84,9 +105,9 @@ def match_of(wanted: str) -> str | None:
     return None if "\n" in wanted else match_of_any_lines(wanted)
 
 
-def match_of_any_lines(text: str) -> str | None:
-    """How the index is asked for all of a folded text that it was given as one; None where it has no trigrams."""
-    trigrams = (text[begin : begin + TRIGRAM] for begin in range(len(text) - TRIGRAM + 1))
+def match_of_any_lines(*texts: str) -> str | None:
+    """How the index is asked for all of folded texts that it was given together; None where they have no trigrams."""
+    trigrams = (text[begin : begin + TRIGRAM] for text in texts for begin in range(len(text) - TRIGRAM + 1))
     asked = list(dict.fromkeys(each for each in trigrams if not _NOT_ASKED.search(each)))
     if not asked:
         return None

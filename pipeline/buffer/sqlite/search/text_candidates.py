@@ -25,10 +25,10 @@ PROBED = 2000
 """So many of each way to candidates are counted to tell which way is the shorter one."""
 FEW_LEFT = 50
 """So few are held against the query sooner than against what else the index tells."""
-MOST_STACKS = 5000
-"""More stack traces than these are not named one by one: a text that so many hold is found soon without an index."""
+MOST_SHARED = 5000
+"""More stack traces or header sets are not named one by one: a text that so many hold is found soon without that."""
 SORTED_LETTERS = 100_000
-"""So many dead letters of some stack traces are sorted; of more, all are gone through from the newest on."""
+"""So many dead letters of some of these are sorted; of more, all are gone through from the newest on."""
 _FOLDED_HEADER_LETTERS = SHORT_HEADER_LETTERS // 4
 """A longer header's value may be longer than a short one before it is folded, four letters to one."""
 _OUR_DIGITS = 32
@@ -40,10 +40,15 @@ _OF_INDEX = (
     "AND rowid BETWEEN :first AND :last ORDER BY rowid DESC"
 )
 _LONG = "SELECT dead_letter_id FROM long_letters WHERE dead_letter_id BETWEEN :first AND :last ORDER BY 1 DESC"
-_OF_STACKS = (
-    "SELECT id FROM dead_letter_rows WHERE {0}stack_ref IN (SELECT value FROM json_each(:stacks)) "
-    "AND id BETWEEN :first AND :last "
-    "ORDER BY id DESC"
+_OF_STACKS = "stack_ref IN (SELECT value FROM json_each(:stacks))"
+_OF_SETS = "set_ref IN (SELECT value FROM json_each(:sets))"
+_SPAN = "id BETWEEN :first AND :last"
+_SHARING = (
+    f"SELECT id FROM dead_letter_rows WHERE {_OF_STACKS} AND {_SPAN} "
+    f"UNION SELECT id FROM dead_letter_rows WHERE {_OF_SETS} AND {_SPAN} ORDER BY id DESC"
+)
+_SHARING_ROW_BY_ROW = (
+    f"SELECT id FROM dead_letter_rows WHERE (+{_OF_STACKS} OR +{_OF_SETS}) AND {_SPAN} ORDER BY id DESC"
 )
 _NAMED = "SELECT id FROM dead_letter_rows WHERE dead_letter_id BETWEEN ? AND ? AND id BETWEEN ? AND ?"
 HOLDING_STACKS = (
@@ -53,13 +58,22 @@ HOLDING_STACKS = (
     "WHERE stack_ref > coalesce((SELECT stacks_to FROM text_index WHERE folding = {folding}), 0))"
 )
 """The stack traces that hold a text, which is folded. The index names those that may; each is held against it once."""
+_HOLDING_STACKS = HOLDING_STACKS.format(wanted=":wanted", match=":match", folding=":folding")
+_HOLDING_SETS = (
+    "SELECT set_ref FROM header_sets WHERE set_holds(:wanted, pieces) AND set_ref IN ("
+    "SELECT rowid FROM set_index WHERE set_index MATCH :match "
+    "UNION ALL SELECT set_ref FROM header_sets "
+    "WHERE set_ref > coalesce((SELECT sets_to FROM text_index WHERE folding = :folding), 0))"
+)
+"""The same of header sets, of the values that are the same in all their dead letters."""
 
 
 class Sources(NamedTuple):
-    """Where candidates come from: what the index is asked for, stack traces, and how names of ours begin."""
+    """Where candidates come from: what the index is asked for, stack traces, header sets, how names of ours begin."""
 
     match: str
     stacks: tuple[int, ...] = ()
+    sets: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
 
 
@@ -100,21 +114,16 @@ class TextCandidates:
 
     def by_index(self) -> Iterator[int]:
         """Their ids, without looking at those between them."""
-        return self._merged(self._of_stacks_by_index)
+        return self._merged(_SHARING)
 
     def __iter__(self) -> Iterator[int]:
         """Their ids, newest first, each once."""
-        few = self._of_stacks <= SORTED_LETTERS
-        return self._merged(self._of_stacks_by_index if few else self._ids(_OF_STACKS.format("+")))
+        return self._merged(_SHARING if self._sharing_letters <= SORTED_LETTERS else _SHARING_ROW_BY_ROW)
 
-    @property
-    def _of_stacks_by_index(self) -> Iterator[int]:
-        return self._ids(_OF_STACKS.format(""))
-
-    def _merged(self, of_stacks: Iterator[int]) -> Iterator[int]:
+    def _merged(self, sharing: str) -> Iterator[int]:
         ways = [self._ids(_OF_INDEX), self._ids(_LONG), *(iter(self._named(name)) for name in self.sources.names)]
-        if self.sources.stacks:
-            ways.append(of_stacks)
+        if self.sources.stacks or self.sources.sets:
+            ways.append(self._ids(sharing))
         return (identifier for identifier, _ in groupby(heapq.merge(*ways, reverse=True)))
 
     @cached_property
@@ -126,7 +135,7 @@ class TextCandidates:
         return PROBED * self.last // (self.last - newest[-1] + 1)
 
     def _ids(self, sql: str) -> Iterator[int]:
-        told: dict[str, object] = {"match": self.sources.match, "stacks": json.dumps(self.sources.stacks)}
+        told: dict[str, object] = {"match": self.sources.match, **self._refs}
         told |= {"first": self.first, "last": self.last}
         return (identifier for (identifier,) in self.connection.execute(sql, told))
 
@@ -137,12 +146,17 @@ class TextCandidates:
         found = [self.connection.execute(_NAMED, (*ends, self.first, self.last)).fetchall() for ends in ranges]
         return sorted((identifier for rows in found for (identifier,) in rows), reverse=True)
 
+    @property
+    def _refs(self) -> dict[str, object]:
+        return {"stacks": json.dumps(self.sources.stacks), "sets": json.dumps(self.sources.sets)}
+
     @cached_property
-    def _of_stacks(self) -> int:
+    def _sharing_letters(self) -> int:
+        """How many have one of the stack traces or header sets, at most."""
         (letters,) = self.connection.execute(
-            "SELECT coalesce(sum(dead_letters), 0) FROM stacktraces "
-            "WHERE stack_ref IN (SELECT value FROM json_each(?))",
-            (json.dumps(self.sources.stacks),),
+            f"SELECT (SELECT coalesce(sum(dead_letters), 0) FROM stacktraces WHERE {_OF_STACKS}) "
+            f"+ (SELECT coalesce(sum(dead_letters), 0) FROM header_sets WHERE {_OF_SETS})",
+            self._refs,
         ).fetchone()
         return int(letters)
 
@@ -195,7 +209,7 @@ class _Planner:
     def of_all(self, parts: Sequence[Part]) -> list[Sources]:
         """Those of each part, and what the index tells of several together first."""
         ways = [way for part in parts for way in self.of(part)]
-        together = dict.fromkeys(way.match for way in ways if not way.stacks and not way.names)
+        together = dict.fromkeys(way.match for way in ways if not (way.stacks or way.sets or way.names))
         if len(together) < 2:
             return ways
         return [Sources(" AND ".join(f"({match})" for match in together)), *ways]
@@ -206,7 +220,8 @@ class _Planner:
             return []
         match = " OR ".join(f"({way.match})" for (way,) in ways)
         stacks = tuple({ref for (way,) in ways for ref in way.stacks})
-        return [Sources(match, stacks, tuple({name for (way,) in ways for name in way.names}))]
+        sets = tuple({ref for (way,) in ways for ref in way.sets})
+        return [Sources(match, stacks, sets, tuple({name for (way,) in ways for name in way.names}))]
 
     def _of_leaf(self, leaf: Leaf) -> list[Sources]:
         wanted = folded(_asked_text(leaf))
@@ -214,13 +229,16 @@ class _Planner:
         if match is None:
             return []
         names = (wanted,) if _BEGINS_A_NAME.fullmatch(wanted) else ()
-        if not _may_be_in_a_stack(leaf):
-            return [Sources(match, (), names)]
-        stacks = self._connection.execute(
-            f"{HOLDING_STACKS.format(wanted=':wanted', match=':match', folding=':folding')} LIMIT {MOST_STACKS + 1}",
-            {"wanted": wanted, "match": match, "folding": FOLDING},
-        ).fetchall()
-        return [Sources(match, tuple(ref for (ref,) in stacks), names)] if len(stacks) <= MOST_STACKS else []
+        asked = {"wanted": wanted, "match": match, "folding": FOLDING}
+        stacks = self._refs(_HOLDING_STACKS, asked) if _may_be_in_a_stack(leaf) else ()
+        sets = self._refs(_HOLDING_SETS, asked) if isinstance(leaf, (Text, InHeader)) else ()
+        if len(stacks) > MOST_SHARED or len(sets) > MOST_SHARED:
+            return []
+        return [Sources(match, stacks, sets, names)]
+
+    def _refs(self, holding: str, asked: dict[str, str]) -> tuple[int, ...]:
+        rows = self._connection.execute(f"{holding} LIMIT {MOST_SHARED + 1}", asked)
+        return tuple(ref for (ref,) in rows)
 
 
 def _may_be_in_a_stack(leaf: Leaf) -> bool:

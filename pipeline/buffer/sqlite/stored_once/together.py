@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 
@@ -11,6 +12,9 @@ from pipeline.buffer.sqlite.stored_once.storing import STACK_MARKER
 
 Piece = str | int | list[int] | None
 _REMEMBERED = 4096
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_VALUE = re.compile(rf"\[{_STRING}, ({_STRING})\]")
+"""A header whose value is a text, in JSON as `header_pieces` writes it."""
 
 
 @lru_cache(_REMEMBERED)
@@ -46,6 +50,13 @@ HEADERS = (
 def fixed_texts(stacktrace: str, in_pieces: int) -> tuple[str, ...]:
     """What is the same in all stack traces that are stored so."""
     return tuple(piece for piece in _pieces(stacktrace) if isinstance(piece, str)) if in_pieces else (stacktrace,)
+
+
+@lru_cache(_REMEMBERED)
+def fixed_values(pieces: str) -> frozenset[str]:
+    """The values of a header set that are the same in all dead letters of it. It may lack some, never has others."""
+    texts = (piece for piece in _pieces(pieces) if isinstance(piece, str))
+    return frozenset(json.loads(value) for text in texts for value in _VALUE.findall(text))
 
 
 @lru_cache(_REMEMBERED)

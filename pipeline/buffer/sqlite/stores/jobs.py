@@ -12,7 +12,7 @@ from typing import Literal
 
 from pipeline.buffer.contract import Job, LeftOut, ReplayItem, ReplayPreview, Sent, SourceOf, nobody_named
 from pipeline.buffer.filters import DeadLetterFilter
-from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading
+from pipeline.buffer.sqlite.connection import WriterConnection, atomic, reading, snapshot
 from pipeline.buffer.sqlite.rows import RowsOf, json_cells
 from pipeline.buffer.sqlite.search.conditions import Arguments
 from pipeline.buffer.sqlite.stores.replayable import TARGET, left_out, replayable
@@ -94,7 +94,8 @@ class SqliteJobStore:
     ) -> Iterator[ReplayPreview]:
         """See JobStore."""
         with reading(self._connection):
-            where, arguments = replayable(self._connection, which, limit, source_of)
+            with snapshot(self._connection):
+                where, arguments = replayable(self._connection, which, limit, source_of)
             rows = self._connection.execute(
                 f"SELECT {_PREVIEW.sql} FROM dead_letters WHERE {where} ORDER BY id", arguments
             )
@@ -103,7 +104,7 @@ class SqliteJobStore:
 
     def count_left_out(self, which: DeadLetterFilter, limit: int | None, source_of: SourceOf = nobody_named) -> LeftOut:
         """See JobStore."""
-        with reading(self._connection):
+        with reading(self._connection), snapshot(self._connection):
             return left_out(self._connection, which, limit, source_of)
 
     def ask_to_cancel(self, job_id: int, now_ms: int) -> bool:

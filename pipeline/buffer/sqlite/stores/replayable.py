@@ -7,8 +7,8 @@ import sqlite3
 
 from pipeline.buffer.contract import LeftOut, SourceOf
 from pipeline.buffer.filters import OPEN_STATUSES, DeadLetterFilter
-from pipeline.buffer.sqlite.conditions import dead_letter_condition
 from pipeline.buffer.sqlite.search.conditions import Arguments
+from pipeline.buffer.sqlite.search.find import by_ids
 from pipeline.headers import MAY_LACK_BODY, NEVER_WRITTEN, newest_position, read_failure
 from pipeline.headers.codec import headers_from_json
 
@@ -24,7 +24,7 @@ _POSITIONS_NAMED = 3
 def replayable(
     connection: sqlite3.Connection, which: DeadLetterFilter, limit: int | None, source_of: SourceOf
 ) -> tuple[str, Arguments]:
-    """The condition for what a replay may take, with arguments for it and for TARGET."""
+    """The condition for what a replay may take, with arguments for it and for TARGET; within a snapshot."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
     where += f" AND NOT {_IMPORTED} AND NOT {_WITHOUT_BODY} AND NOT {_NEVER_WRITTEN} AND {TARGET} IS NOT NULL"
     if limit is not None:
@@ -35,7 +35,7 @@ def replayable(
 def left_out(
     connection: sqlite3.Connection, which: DeadLetterFilter, limit: int | None, source_of: SourceOf
 ) -> LeftOut:
-    """What a replay leaves out though its status would do."""
+    """What a replay leaves out though its status would do; within a snapshot."""
     where, arguments = _replayable_by_status(connection, which, limit, source_of)
     imported, without_body, never_written, beyond_limit = 0, 0, 0, 0
     without_target: dict[str, int] = {}
@@ -74,7 +74,7 @@ def _replayable_by_status(
     """Open ones unless asked otherwise, never those on their way; whether they can be sent or not."""
     if not which.query.names("status") and not (which.ids and limit is None):
         which = which.with_status(*OPEN_STATUSES)
-    where, arguments = dead_letter_condition(which)
+    where, arguments = by_ids(connection, which)
     where += (
         " AND status <> 'replaying' AND NOT EXISTS (SELECT 1 FROM job_items AS other "
         "WHERE other.dead_letter_id = dead_letters.id AND other.state IN ('planned', 'sending'))"

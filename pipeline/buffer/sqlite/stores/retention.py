@@ -22,7 +22,7 @@ from pipeline.buffer.sqlite.stores.compaction import compact
 from pipeline.buffer.sqlite.stores.flow_figures import MINUTE_MS, source_of, topics_of
 from pipeline.buffer.sqlite.stores.letter_blocks import write_block
 from pipeline.buffer.sqlite.stores.outcomes import conclude
-from pipeline.buffer.sqlite.stores.text_index import indexed_stacks_of, unindex_letters, unindex_stacks
+from pipeline.buffer.sqlite.stores.text_index import indexed_shared_of, unindex_letters, unindex_shared
 from pipeline.headers import dead_letter_id_of
 from pipeline.records import TopicIdentity
 
@@ -259,9 +259,9 @@ class SqliteUpkeepStore:
                 "DELETE FROM dead_letter_copies WHERE dead_letter_id IN (SELECT value FROM json_each(?))", (ids,)
             )
             unindex_letters(connection, ids)
-            stacks = indexed_stacks_of(connection, ids)
+            shared = indexed_shared_of(connection, ids)
             connection.execute("DELETE FROM dead_letter_rows WHERE id IN (SELECT value FROM json_each(?))", (ids,))
-            unindex_stacks(connection, stacks)
+            unindex_shared(connection, shared)
             # 5. Groups that have nothing in them.
             fingerprints = {(row.fingerprint,) for row in rows}
             connection.executemany("DELETE FROM dead_letter_groups WHERE fingerprint = ? AND total = 0", fingerprints)

@@ -421,7 +421,8 @@ CREATE TABLE judged_seconds (
 ) WITHOUT ROWID;
 PRAGMA writable_schema=ON;
 INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','letter_index','letter_index',0,'CREATE VIRTUAL TABLE letter_index USING fts5(
-    reason, content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
+    reason, error_class, order_id, customer_id, product, key, headers, stacktrace,
+    content=''dead_letter_rows'', content_rowid=''id'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
 )');
 CREATE TABLE 'letter_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
 INSERT INTO "letter_index_config" VALUES('automerge',0);
@@ -618,6 +619,18 @@ INSERT INTO "retries" VALUES(1099511627817,1767268799000,X'4330303037',X'0000000
 INSERT INTO "retries" VALUES(1099511627818,1767268799000,X'4330303432',X'000000000000000000000000','[]',1,1767268842000,1767268798000,'TransientError','the payment service does not answer',1,0);
 INSERT INTO "retries" VALUES(1099511627819,1767268799000,X'4330303037',X'000000000000000000000000','[]',2,NULL,1767268798000,'TransientError','the payment service does not answer',1,0);
 INSERT INTO "retries" VALUES(1099511627820,1767268799000,X'4330303434',X'000000000000000000000000','[]',3,1767268844000,1767268798000,'TransientError','the payment service does not answer',1,0);
+INSERT INTO sqlite_master(type,name,tbl_name,rootpage,sql)VALUES('table','set_index','set_index',0,'CREATE VIRTUAL TABLE set_index USING fts5(
+    pieces, content=''header_sets'', content_rowid=''set_ref'', columnsize=0, detail=none, tokenize=''trigram case_sensitive 1''
+)');
+CREATE TABLE 'set_index_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+INSERT INTO "set_index_config" VALUES('automerge',0);
+INSERT INTO "set_index_config" VALUES('crisismerge',64);
+INSERT INTO "set_index_config" VALUES('usermerge',8);
+INSERT INTO "set_index_config" VALUES('version',4);
+CREATE TABLE 'set_index_data'(id INTEGER PRIMARY KEY, block BLOB);
+INSERT INTO "set_index_data" VALUES(1,X'');
+INSERT INTO "set_index_data" VALUES(10,X'00000003000000');
+CREATE TABLE 'set_index_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_order_id','10000000 4000 1');
 INSERT INTO "sqlite_stat1" VALUES('order_rows','order_rows_by_created_at','10000000 10');
@@ -653,8 +666,9 @@ INSERT INTO "stacktraces" VALUES(4,X'5AA20C407A2BF74C9C3D6E60F4E6095F','java.lan
 CREATE TABLE text_index (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     folding        TEXT NOT NULL,               -- the rule that folded what is in the indexes; another one makes them anew
-    letters_to     INTEGER NOT NULL, -- up to which dead letter, and which stack trace, they are filled
-    stacks_to      INTEGER NOT NULL
+    letters_to     INTEGER NOT NULL, -- up to which dead letter, stack trace and header set they are filled
+    stacks_to      INTEGER NOT NULL,
+    sets_to        INTEGER NOT NULL
 );
 CREATE TABLE topics (
     topic_ref     INTEGER PRIMARY KEY,
@@ -704,9 +718,7 @@ JOIN topics USING (topic_ref)
 JOIN products USING (product_ref)
 JOIN regions USING (region_ref);
 CREATE INDEX outbox_by_record ON outbox (record_id);
-CREATE INDEX dead_letters_by_status ON dead_letter_rows (status, fingerprint);
 CREATE INDEX dead_letters_by_group ON dead_letter_rows (fingerprint);
-CREATE INDEX dead_letters_by_failed_at ON dead_letter_rows (failed_at_ms);
 CREATE INDEX dead_letters_by_replay_of ON dead_letter_rows (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX dead_letters_by_failure ON dead_letter_rows (failure_id) WHERE failure_id IS NOT NULL;
 CREATE INDEX dead_letters_settled ON dead_letter_rows (status_at_ms)
