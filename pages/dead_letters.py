@@ -26,6 +26,8 @@ from dashboard.shared.refreshing import watch, whole_page
 from dashboard.shared.shell import begin_page
 from pipeline.buffer import DeadLetterFilter
 
+beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
+
 
 def draw_letters(which: DeadLetterFilter) -> None:
     """All that a query means, and what is open of it."""
@@ -91,7 +93,6 @@ def draw_letters(which: DeadLetterFilter) -> None:
         watch(watch_letters)
 
 
-beside_title = begin_page("Dead letters", ":material/mark_email_unread:")
 show_notice()
 with whole_page():
     follow_address()
