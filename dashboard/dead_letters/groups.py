@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard.dead_letters.group_states import titles, week_column
+from dashboard.dead_letters.keyboard import is_narrow
 from dashboard.dead_letters.query_box import choose
 from dashboard.shared.imported import imported_badge
 from dashboard.shared.session import RenewableKey, StateKey, clicked_cell
@@ -38,9 +39,11 @@ def draw_groups(groups: Rows, query: Query) -> None:
         _GROUPS_TABLE.renew()
     columns = [
         held(number_column("open", "Open", groups.column("open"), 56)),
-        text_column("title", "Failure", titles(groups), 140),
+        text_column("title", "Failure", titles(groups), 150),
         week_column(groups),
     ]
+    # Beside the dead letters there is no room for the last week: what is said of the chosen group has it.
+    shown = None if is_narrow() else ("open", "title")
     table = _GROUPS_TABLE.name
     draw_selectable_table(
         table,
@@ -48,6 +51,7 @@ def draw_groups(groups: Rows, query: Query) -> None:
         _ROWS_HIGH,
         partial(_choose_group, table),
         ["single-cell"],
+        shown,
         row_pixels=_ROW_PIXELS,
         chosen=_cursor(fingerprints, chosen),
     )
