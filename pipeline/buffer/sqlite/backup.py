@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.buffer.sqlite.connection import connect_reader, connect_writer, translated_errors
+from pipeline.buffer.sqlite.damage import damage_in
 from pipeline.buffer.sqlite.write_queue import LOCK_SUFFIXES
 from pipeline.errors import BufferCorruptError, BufferTooNewError, BufferUnavailableError, UsageError
 
@@ -83,9 +84,9 @@ def _copy(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
             reader.backup(copy, pages=PAGES_AT_ONCE)
             copy.execute("PRAGMA journal_mode = DELETE")
-            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise BufferCorruptError(f"{source} is damaged: {found}")
+            damage = damage_in(copy)
+    if damage:
+        raise BufferCorruptError(f"{source} is damaged: {damage[0]}")
 
 
 def _keep_aside(path: Path, now_ms: int) -> Path:

@@ -16,6 +16,7 @@ from pipeline.buffer.sqlite.connection import (
     connect_writer,
     translated_errors,
 )
+from pipeline.buffer.sqlite.damage import damage_in
 from pipeline.buffer.sqlite.groups.hours import HOUR_OF
 from pipeline.buffer.sqlite.reconcile.blocks import wrong_blocks
 from pipeline.buffer.sqlite.reconcile.integrity import contradictions
@@ -312,10 +313,7 @@ def _mend(connection: sqlite3.Connection, differences: Sequence[Difference]) -> 
 
 
 def _damage(connection: sqlite3.Connection) -> list[Difference]:
-    found = "\n".join(line for (line,) in connection.execute("PRAGMA quick_check"))
-    return [
-        Difference(f"damaged: {line}") for line in found.splitlines() if line not in ("ok", "*** in database main ***")
-    ]
+    return [Difference(f"damaged: {line}") for line in damage_in(connection)]
 
 
 def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
