@@ -70,12 +70,6 @@ def group_is_open() -> bool:
     return _OPENED.is_set()
 
 
-def draw_group_dialog() -> None:
-    """The dialog, as long as it is open: drawn by every run, it outlives those that redraw the page."""
-    if group_is_open():
-        _dialog()
-
-
 def _open(fingerprint: str) -> None:
     _OPENED.set(fingerprint)
     for key in _TYPED:
@@ -87,7 +81,8 @@ def _close() -> None:
 
 
 @st.dialog("Group", width="large", icon=":material/category:", on_dismiss=_close)
-def _dialog() -> None:
+def draw_group_dialog() -> None:
+    """The dialog: drawn by every run as long as it is open, it outlives those that redraw the page."""
     show_notice()
     with shown_errors():
         group = reader().group(_OPENED.get_or(""), now_ms())

@@ -69,19 +69,14 @@ def replay_is_proposed() -> bool:
     return _PROPOSAL.is_set()
 
 
-def draw_replay_dialog() -> None:
-    """The dialog, as long as it is open: drawn by every run, it outlives those that redraw the page."""
-    if replay_is_proposed():
-        _dialog()
-
-
 def _close() -> None:
     _PROPOSAL.pop()
     _PLANS.pop()
 
 
 @st.dialog("Replay dead letters", width="large", icon=":material/replay:", on_dismiss=_close)
-def _dialog() -> None:
+def draw_replay_dialog() -> None:
+    """The dialog: drawn by every run as long as it is open, it outlives those that redraw the page."""
     proposal = _PROPOSAL.get()
     if proposal is None:
         # Confirmed or cancelled by the click that started this run.

@@ -72,9 +72,6 @@ class GroupStore(Protocol):
     def unsplit(self, number: int, now_ms: int) -> None:
         """Takes a split back. Refused with UsageError while its group is split itself."""
 
-    def left_to_move(self) -> int:
-        """How many fingerprints have dead letters that are still to be held against a change of rules."""
-
     def move(self) -> int:
         """Holds the next few dead letters against the rules; how many were looked at, 0 when none are left."""
 

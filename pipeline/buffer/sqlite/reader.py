@@ -208,13 +208,6 @@ class Reader:
             {"span_ms": span_ms, "topic": topic},
         )
 
-    def orders_since(self, from_ms: int) -> int:
-        """Orders processed since then; as far back as seconds are kept."""
-        rows = self._whole(
-            "SELECT coalesce(sum(orders), 0) FROM flow_seconds WHERE second_ms >= :from_ms", {"from_ms": from_ms}
-        )
-        return int(rows.rows[0][0])
-
     def product_totals(self, limit: int = 20, topic: str | None = None) -> Rows:
         """Products by revenue, of all topics or of this one. Columns: product, orders, revenue_cents."""
         return self._rows(

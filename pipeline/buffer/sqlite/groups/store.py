@@ -117,11 +117,6 @@ class SqliteGroupStore:
             connection.executemany("DELETE FROM group_states WHERE fingerprint = ?", [(name,) for name in names])
             queue_moves(connection, reached_before)
 
-    def left_to_move(self) -> int:
-        """See GroupStore."""
-        with reading(self._connection):
-            return int(self._connection.execute("SELECT count(*) FROM group_moves").fetchone()[0])
-
     def move(self) -> int:
         """See GroupStore."""
         with reading(self._connection):
