@@ -44,7 +44,8 @@ def draw_rule() -> None:
         f"**{number(known.alert_min_records)}** records came in that time.\n"
         "- Kafka removed records before they were read, until `python -m pipeline check --accept-lost`.\n"
         f"- A role waits, fails, is held up or says nothing for **{number(known.alert_trouble_s)} s**.\n"
-        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full.\n\n"
+        f"- The disk of the buffer is **{known.alert_disk_share:.1%}** full.\n"
+        f"{_group_rule(known.alert_groups)}\n"
         f"An alert ends when all has been well for **{_duration(known.alert_hold_s)}**; for dead letters that is below "
         f"**{known.alert_dead_letter_rate * known.alert_end_share:.1%}**."
     )
@@ -58,6 +59,7 @@ def draw_rule() -> None:
             "alert_hold_s",
             "alert_trouble_s",
             "alert_disk_share",
+            "alert_groups",
         )
     )
     told = plain(", ".join(sorted({url.partition("://")[0] for url in known.alert_urls})))
@@ -65,6 +67,10 @@ def draw_rule() -> None:
         f"Set by {names}. "
         + (f"Told by {told}." if told else f"Nobody is told: `{variable_of('alert_urls')}` is empty.")
     )
+
+
+def _group_rule(states: tuple[str, ...]) -> str:
+    return f"- A group of dead letters is **{plain(' or '.join(states))}**.\n" if states else ""
 
 
 def draw_alerts(now_place: DeltaGenerator, list_place: DeltaGenerator) -> None:

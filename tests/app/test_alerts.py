@@ -44,10 +44,19 @@ def test_the_rule_is_that_of_the_settings(open_app: OpenApp, database_file: Path
         alert_min_records="1500",
         alert_trouble_s="45",
         alert_disk_share="0.9",
+        alert_groups="new,regressed",
     )
     rules = next(each.value for each in app.markdown if "are dead letters, and at least" in each.value)
-    assert all(part in rules for part in ("**12.5%**", "**2 h**", "**1,500**", "**45 s**", "**90.0%**"))
+    assert all(
+        part in rules for part in ("**12.5%**", "**2 h**", "**1,500**", "**45 s**", "**90.0%**", "**new or regressed**")
+    )
     assert (_figures(app)["Threshold"], _figures(app)["Window"]) == ("12.5%", "2 h")
+
+
+def test_no_rule_of_groups_is_told_where_none_raises_an_alert(open_app: OpenApp, database_file: Path) -> None:
+    fill(database_file)
+    told = [each.value for each in open_app(PAGE, alert_groups="").markdown]
+    assert not any("A group of dead letters" in each for each in told)
 
 
 @pytest.mark.usefixtures("worker")

@@ -25,7 +25,7 @@ TEXTS = {"body", "label", "text", "title", "help", "caption"}
 """Parameters that are Markdown too, of whatever call."""
 SAFE_CALLS = set(
     "plain number size share ago moment per_second variable_of len int title_in strftime "
-    "_duration _whole _title _how_far _progress_line _role_text _extent _line _share".split()
+    "_duration _group_rule _whole _title _how_far _progress_line _role_text _extent _line _share".split()
 )
 """`plain` itself, what makes text of numbers and of our own names, and functions whose own texts are looked at here."""
 NO_MARKDOWN = set("plain print code text table kept_files has_files forget_files BufferUnavailableError".split())
